@@ -1,0 +1,3 @@
+from bncli.cli import main
+
+main()

@@ -1,0 +1,121 @@
+"""A kernel: the functions that are verified and timed, and what they hand each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from bncli import plugins
+from bncli.errors import InputError, Unavailable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+PACKAGE = "bncli.kernels"
+
+
+class Saved(NamedTuple):
+    """What the built-in kernels' forward keeps for their backward.
+
+    ``x`` (N, F, S) is the very array that forward was given, not a copy; the others are (F,).
+    ``var`` is the biased batch variance and ``inv_std`` is 1 / sqrt(var + epsilon).
+    """
+
+    x: Array
+    gamma: Array
+    mean: Array
+    var: Array
+    inv_std: Array
+
+
+class Gradients(NamedTuple):
+    """What backward returns: dx (N, F, S), dgamma (F,) and dbeta (F,)."""
+
+    dx: Array
+    dgamma: Array
+    dbeta: Array
+
+
+class Forward(Protocol):
+    """y = gamma * x_hat + beta over (N, F, S) arrays; ``out`` is the array to write y into."""
+
+    def __call__(
+        self, x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None
+    ) -> tuple[Array, Any]: ...
+
+
+class Backward(Protocol):
+    """The gradients for dy (N, F, S), given what forward saved; ``out`` holds arrays to write into."""
+
+    def __call__(self, dy: Array, saved: Any, *, out: Gradients | None = None) -> tuple[Array, Array, Array]: ...
+
+
+class Infer(Protocol):
+    """y from given statistics: gamma * (x - mean) / sqrt(var + epsilon) + beta."""
+
+    def __call__(
+        self,
+        x: Array,
+        gamma: Array,
+        beta: Array,
+        mean: Array,
+        var: Array,
+        epsilon: float,
+        *,
+        out: Array | None = None,
+    ) -> Array: ...
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One implementation of batch normalization on canonical (N, F, S) arrays.
+
+    A file in ``bncli/kernels`` exports one as ``KERNEL``; its ``name`` is the file's.
+    ``available`` returns what is missing on this machine, or None where the kernel can run.
+    ``set_threads`` bounds the threads that it uses; None where it always uses one.
+    """
+
+    forward: Forward
+    backward: Backward
+    infer: Infer | None = None
+    dtypes: tuple[str, ...] = ("float32", "float64")
+    summary: str = ""
+    available: Callable[[], str | None] = lambda: None
+    set_threads: Callable[[int], None] | None = None
+    name: str = ""
+
+
+def kernel_names() -> tuple[str, ...]:
+    """The names of the registered kernels; imports none of them."""
+    return plugins.names(PACKAGE)
+
+
+def registered_kernel(name: str) -> Kernel:
+    """The registered kernel ``name``, whether or not it can run here.
+
+    Raises InputError when there is none of that name.
+    """
+    kernel: Kernel = plugins.load(PACKAGE, name).KERNEL
+    return replace(kernel, name=name)
+
+
+def load_kernel(name: str) -> Kernel:
+    """The registered kernel ``name``, ready to run.
+
+    Raises InputError when there is none of that name, and Unavailable, with what is missing,
+    when it cannot run on this machine.
+    """
+    kernel = registered_kernel(name)
+    missing = kernel.available()
+    if missing:
+        raise Unavailable(f"kernel {name!r} cannot run here: {missing}")
+    return kernel
+
+
+def require_dtype(kernel: Kernel, dtype: str) -> None:
+    """Raise InputError where ``kernel`` does not take ``dtype``."""
+    if dtype not in kernel.dtypes:
+        raise InputError(f"kernel {kernel.name!r} does not take {dtype}: use --dtype {' or '.join(kernel.dtypes)}")

@@ -1,0 +1,139 @@
+"""What is asked of a kernel: a shape, its layout, a dtype and an epsilon."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from bncli.core.layout import Layout, Shape
+from bncli.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ITEMSIZE = {"float16": 2, "float32": 4, "float64": 8}
+DTYPES = tuple(ITEMSIZE)
+EPSILON = 1e-8
+
+_SHAPE = re.compile(r"\d{1,12}(x\d{1,12})+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A batch-normalization problem.
+
+    Its descriptor, ``str(problem)``, is one line that ``Problem.parse`` reads back:
+    ``50x64x112x112/channels-first/float32/eps=1e-05``.
+
+    Raises InputError for a shape of fewer than two axes or an empty one, and for an
+    unknown layout, an unknown dtype, or an epsilon that is negative or not finite.
+    """
+
+    shape: Shape
+    layout: Layout = Layout.PER_ACTIVATION
+    dtype: str = "float64"
+    epsilon: float = EPSILON
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+        if len(self.shape) < 2:
+            raise InputError(f"shape {_join(self.shape)!r} has no feature axis: give a batch axis and one more, as 32x64")
+        if min(self.shape) < 1:
+            raise InputError(f"shape {_join(self.shape)!r} is empty: every axis needs at least 1")
+        if self.layout not in tuple(Layout):
+            raise InputError(f"unknown layout {self.layout!r}: use {', '.join(Layout)}")
+        object.__setattr__(self, "layout", Layout(self.layout))
+        if self.dtype not in DTYPES:
+            raise InputError(f"unknown dtype {self.dtype!r}: use {', '.join(DTYPES)}")
+        if not (self.epsilon >= 0 and math.isfinite(self.epsilon)):
+            raise InputError(f"epsilon {self.epsilon!r} cannot be used: it must be finite and not negative")
+
+    @classmethod
+    def parse(cls, text: str, default: Problem | None = None) -> Problem:
+        """The problem that ``text`` describes; parts that it leaves out are those of ``default``.
+
+        Raises InputError where a part is not understood.
+        """
+        shape_text, *rest = text.strip().split("/")
+        if not _SHAPE.fullmatch(shape_text):
+            raise InputError(f"cannot read the shape {shape_text!r}: write the axes with x between, as 5x100x100x3")
+        shape = tuple(int(n) for n in shape_text.split("x"))
+        problem = replace(default, shape=shape) if default else cls(shape)
+        for part in rest:
+            if part in tuple(Layout):
+                problem = replace(problem, layout=Layout(part))
+            elif part in DTYPES:
+                problem = replace(problem, dtype=part)
+            elif part.startswith("eps="):
+                problem = replace(problem, epsilon=_epsilon(part.removeprefix("eps=")))
+            else:
+                raise InputError(
+                    f"cannot read {part!r} in {text!r}: a problem is written as "
+                    "50x64x112x112/channels-first/float32/eps=1e-05"
+                )
+        return problem
+
+    def __str__(self) -> str:
+        return f"{_join(self.shape)}/{self.layout}/{self.dtype}/eps={self.epsilon!r}"
+
+    @property
+    def canonical_shape(self) -> tuple[int, int, int]:
+        """(outer, feature, inner), also written (N, F, S)."""
+        return self.layout.canonical_shape(self.shape)
+
+    @property
+    def feature_shape(self) -> Shape:
+        """The feature axes of the problem's own shape."""
+        return self.layout.feature_shape(self.shape)
+
+    @property
+    def features(self) -> int:
+        """F: how many means and variances there are."""
+        return self.canonical_shape[1]
+
+    @property
+    def samples(self) -> int:
+        """N * S: how many values each mean is taken over."""
+        outer, _, inner = self.canonical_shape
+        return outer * inner
+
+    @property
+    def size(self) -> int:
+        """How many values x has."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of x, and so of y, dy and dx each."""
+        return self.size * ITEMSIZE[self.dtype]
+
+    def canonical(self, array: NDArray[Any]) -> NDArray[Any]:
+        """``array``, of the problem's shape, as (N, F, S); a view where it is contiguous."""
+        return array.reshape(self.canonical_shape, order="C")
+
+    def own(self, array: NDArray[Any]) -> NDArray[Any]:
+        """The canonical ``array`` in the problem's own shape; (F,) in that of the feature axes."""
+        return array.reshape(self.feature_shape if array.ndim == 1 else self.shape)
+
+    def position(self, outer: int, feature: int, inner: int) -> Shape:
+        """Where the canonical element (outer, feature, inner) lies in the problem's own shape."""
+        _, features, inners = self.canonical_shape
+        flat = (outer * features + feature) * inners + inner
+        index = []
+        for n in reversed(self.shape):
+            flat, i = divmod(flat, n)
+            index.append(i)
+        return tuple(reversed(index))
+
+
+def _join(shape: Shape) -> str:
+    return "x".join(map(str, shape))
+
+
+def _epsilon(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"epsilon {text!r} is not a number: write it as eps=1e-05") from None

@@ -1,0 +1,23 @@
+"""The errors bncli shows to its user: one line each, with the exit code it ends in."""
+
+
+class BncliError(Exception):
+    """An error to print as one line: what is wrong, the value, the mend."""
+
+    exit_code = 2
+
+
+class InputError(BncliError):
+    """Wrong usage, or input that cannot be used."""
+
+
+class CheckFailed(BncliError):
+    """A kernel failed a check, or could not be judged by it."""
+
+    exit_code = 1
+
+
+class Unavailable(BncliError):
+    """A kernel that was asked for by name cannot run here."""
+
+    exit_code = 3

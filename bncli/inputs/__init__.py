@@ -1,0 +1,1 @@
+"""One file is one source of x; it exports SOURCE."""

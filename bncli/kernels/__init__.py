@@ -1,0 +1,1 @@
+"""One file is one kernel; it exports KERNEL."""

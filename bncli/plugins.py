@@ -1,0 +1,41 @@
+"""One file is one plugin: what a package holds is what its folder holds.
+
+A file's stem is its name, with ``-`` for ``_``; files that start with an
+underscore are private and not listed.
+"""
+
+import pkgutil
+from collections.abc import Iterable
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+
+from bncli.errors import InputError
+
+
+@cache
+def names(package: str) -> tuple[str, ...]:
+    """The names of the plugins in ``package``, sorted; imports none of them."""
+    path = import_module(package).__path__
+    stems = (module.name for module in pkgutil.iter_modules(path))
+    return tuple(sorted(stem.replace("_", "-") for stem in stems if not stem.startswith("_")))
+
+
+def load(package: str, name: str) -> ModuleType:
+    """Import the plugin ``name`` of ``package``.
+
+    Raises InputError when there is none of that name.
+    """
+    if name not in names(package):
+        kind = package.rpartition(".")[2].removesuffix("s")
+        raise InputError(unknown(kind, name, names(package)))
+    return import_module(f"{package}.{name.replace('-', '_')}")
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """One line for a name that is not known: the nearest one, or all there are."""
+    known = sorted(known)
+    near = get_close_matches(name, known, n=1)
+    mend = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+    return f"no {kind} is called {name!r}: {mend}"

@@ -1,0 +1,1 @@
+"""Is a kernel right, and how exact is it? Measures, never prints."""
