@@ -20,7 +20,12 @@ def check_writable(path: Path) -> None:
         raise InputError(f"cannot write {str(path)!r}: the folder {str(folder)!r} is read-only")
 
 
-def replace(path: Path, write: Callable[[BinaryIO], None]) -> None:
+def replace_text(path: Path, text: str) -> None:
+    """Put ``text`` in the file ``path``, in UTF-8; see ``replace``."""
+    replace(path, lambda file: file.write(text.encode()))
+
+
+def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then rename it to ``path``.
 
     Raises InputError where the file cannot be written; what stood at ``path`` is then unharmed.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bncli.core.layout import Shape
 from bncli.core.problem import Problem
 from bncli.errors import InputError
 
@@ -40,8 +41,8 @@ class Case:
 def generator(seed: int, name: str) -> np.random.Generator:
     """The random numbers for one of a case's arrays.
 
-    x, gamma, beta and dy each have a generator of their own: a dy that is correlated with x
-    lies near the span of 1 and x_hat, where batch norm's gradient vanishes.
+    Each array has a generator of its own: were dy drawn from that of x, it would lie in the span
+    of 1 and x_hat, where batch norm's gradient vanishes.
     """
     streams = ("x", "gamma", "beta", "dy", "probe")
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(streams.index(name),)))
@@ -51,41 +52,49 @@ def complete(problem: Problem, arrays: Mapping[str, Array], seed: int, recipe: s
     """A case from the ``arrays`` that are given; what is missing is drawn from ``seed``.
 
     ``arrays`` holds x and any of gamma, beta, dy, mean, var; those of a feature come in the shape
-    of the feature axes or flat. Drawn gammas are signed and between 0.5 and 1.5 in size, so that
-    neither 1 nor 0 hides a mistake; beta and dy are standard normal. mean and var are never drawn.
+    of the feature axes or flat. A drawn gamma is signed and between 0.5 and 1.5 in size, so that
+    neither 1 nor 0 hides a mistake; beta is standard normal. mean and var are never drawn.
 
     Raises InputError where an array does not fit the problem.
     """
-    gamma_rng = generator(seed, "gamma")
+    x = _fit("x", arrays["x"], problem)
+    draws = {"gamma": _draw_gamma, "beta": _draw_beta, "dy": _draw_dy}
+    drawn = {name: draw(x, generator(seed, name)) for name, draw in draws.items() if name not in arrays}
+    rest = {name: _fit(name, array, problem) for name, array in {**arrays, **drawn}.items() if name != "x"}
+    return Case(problem, x=x, recipe=recipe, **rest)
 
-    def given_or(name: str, draw: Any) -> Array:
-        return _fit(name, arrays[name], problem) if name in arrays else draw().astype(problem.dtype, copy=False)
 
-    def draw_dy() -> Array:
-        dtype = "float64" if problem.dtype == "float64" else "float32"
-        return generator(seed, "dy").standard_normal(problem.canonical_shape, dtype=dtype)
+def _draw_gamma(x: Array, rng: np.random.Generator) -> Array:
+    features = x.shape[1]
+    return np.asarray(rng.uniform(0.5, 1.5, features) * rng.choice((-1, 1), features))
 
-    return Case(
-        problem,
-        x=_fit("x", arrays["x"], problem),
-        gamma=given_or(
-            "gamma", lambda: gamma_rng.uniform(0.5, 1.5, problem.features) * gamma_rng.choice((-1, 1), problem.features)
-        ),
-        beta=given_or("beta", lambda: generator(seed, "beta").standard_normal(problem.features)),
-        dy=given_or("dy", draw_dy),
-        recipe=recipe,
-        mean=_fit("mean", arrays["mean"], problem) if "mean" in arrays else None,
-        var=_fit("var", arrays["var"], problem) if "var" in arrays else None,
-    )
+
+def _draw_beta(x: Array, rng: np.random.Generator) -> Array:
+    return np.asarray(rng.standard_normal(x.shape[1]))
+
+
+def _draw_dy(x: Array, rng: np.random.Generator) -> Array:
+    """Standard normal, plus a signed multiple of 1 and one of x_hat, drawn per feature.
+
+    The mean of a purely random dy, and that of dy * x_hat, shrink with the square root of the
+    number of samples, and with them two of the three terms of dx, until a kernel may have them
+    wrong unseen. Like this all three stay of one size.
+    """
+    dtype = np.result_type(x.dtype, np.float32)
+    offset, slope = (rng.uniform(0.5, 1.5, (2, x.shape[1])) * rng.choice((-1, 1), (2, x.shape[1]))).astype(dtype)
+    with np.errstate(all="ignore"):
+        mean, std = x.mean((0, 2), dtype=dtype), x.std((0, 2), dtype=dtype)
+        slope = np.where(std > 0, slope / std, 0).astype(dtype)
+        dy = rng.standard_normal(x.shape, dtype=dtype)
+        dy += slope[:, None] * (x - mean[:, None])
+        dy += offset[:, None]
+    return dy
 
 
 def _fit(name: str, array: Array, problem: Problem) -> Array:
-    if name in BATCH:
-        allowed, shape = {problem.shape, problem.canonical_shape}, problem.canonical_shape
-    else:
-        allowed, shape = {problem.feature_shape, (problem.features,)}, (problem.features,)
-    if array.shape not in allowed:
-        wanted = " or ".join(str(s) for s in sorted(allowed, key=len, reverse=True))
-        raise InputError(f"{name} has shape {array.shape}, but {problem} needs {wanted}")
+    wanted: Shape = problem.canonical_shape if name in BATCH else (problem.features,)
+    own = problem.shape if name in BATCH else problem.feature_shape
+    if array.shape not in (own, wanted):
+        raise InputError(f"{name} has shape {array.shape}, but {problem} needs {own} or {wanted}")
     dtype = "float64" if name in STATISTICS else problem.dtype
-    return np.ascontiguousarray(array, dtype=dtype).reshape(shape)
+    return np.ascontiguousarray(array, dtype=dtype).reshape(wanted)

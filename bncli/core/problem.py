@@ -39,7 +39,9 @@ class Problem:
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
         if len(self.shape) < 2:
-            raise InputError(f"shape {_join(self.shape)!r} has no feature axis: give a batch axis and one more, as 32x64")
+            raise InputError(
+                f"shape {_join(self.shape)!r} has no feature axis: give a batch axis and one more, as 32x64"
+            )
         if min(self.shape) < 1:
             raise InputError(f"shape {_join(self.shape)!r} is empty: every axis needs at least 1")
         if self.layout not in tuple(Layout):

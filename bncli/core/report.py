@@ -1,21 +1,35 @@
 """What a command found: the only thing that tables and exporters receive."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 SCHEMA = 1
 
 Row = Mapping[str, Any]
-Kind = Literal["text", "number", "error", "count", "seconds", "bytes", "bytes/s", "times", "digits", "verdict", "note"]
+Kind = Literal[
+    "text",
+    "number",
+    "error",
+    "count",
+    "seconds",
+    "bytes",
+    "bytes/s",
+    "times",
+    "percent",
+    "digits",
+    "verdict",
+    "prose",
+    "note",
+]
 
 
 @dataclass(frozen=True)
 class Column:
     """One value of a row: where it stands, what to call it and what it measures.
 
-    ``kind`` says the unit of the stored value. A ``note`` is prose: it is printed below the
-    table. A ``wide`` column is shown only where there is room for it.
+    ``kind`` says the unit of the stored value. ``prose`` is text that may wrap, a ``note`` prose
+    that is printed below the table. A ``wide`` column is shown only where there is room for it.
     """
 
     key: str
@@ -29,14 +43,14 @@ class Report:
     """The result of one command.
 
     ``rows`` are plain values (text, numbers, booleans, None, and lists of them) in SI units,
-    raw samples included. ``columns`` are those worth a place in a table. ``group`` is the key
-    by which the rows fall into tables of their own, titled with its value.
+    raw samples included. ``columns`` are those worth a place in a table. Rows that agree in the
+    keys of ``group`` share a table, titled with those values.
     """
 
     command: str
     columns: Sequence[Column]
     rows: Sequence[Row]
-    group: str = ""
+    group: Sequence[str] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     schema: int = SCHEMA
@@ -45,5 +59,17 @@ class Report:
         """The rows of each table, with its title, in order of appearance."""
         tables: dict[str, list[Row]] = {}
         for row in self.rows:
-            tables.setdefault(str(row[self.group]) if self.group else "", []).append(row)
+            title = "  ".join(str(row[key]) for key in self.group if row.get(key))
+            tables.setdefault(title, []).append(row)
         return list(tables.items())
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """A format: how a report is written in it, and the suffixes of the files that hold it.
+
+    A file in ``bncli/export`` exports one as ``EXPORTER``; the file's name is the format's.
+    """
+
+    render: Callable[[Report], str]
+    suffixes: tuple[str, ...]

@@ -69,7 +69,7 @@ def _mean_of_product(a: Array, b: Array) -> Array:
 
 
 def _spread(per_feature: Array, like: Array) -> Array:
-    return per_feature.astype(like.dtype)[:, None]
+    return np.asarray(per_feature.astype(like.dtype)[:, None])
 
 
 KERNEL = Kernel(forward, backward, infer, summary="clear whole-array NumPy; float64 statistics of shifted data")

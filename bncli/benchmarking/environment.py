@@ -1,0 +1,64 @@
+"""The machine and the software that a figure was measured with."""
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+import bncli
+
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+
+
+def collect() -> dict[str, Any]:
+    """Everything that can be known without importing a kernel; sizes in bytes."""
+    memory = psutil.virtual_memory()
+    return {
+        "bncli": bncli.__version__,
+        "python": platform.python_version(),
+        **{package: metadata.version(package) for package in ("numpy", "numba")},
+        "platform": platform.platform(),
+        "cpu": _cpu_name(),
+        "cores": usable_cores(),
+        "physical_cores": psutil.cpu_count(logical=False),
+        "simd": _simd(),
+        "caches": _caches(),
+        "memory": memory.total,
+        "memory_available": memory.available,
+    }
+
+
+def usable_cores() -> int:
+    """The cores that this process may run on."""
+    # Only Linux can tell; the others let a process run everywhere.
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.processor() or platform.machine()
+
+
+def _simd() -> list[str]:
+    """The vector instructions that NumPy found."""
+    extensions = np.show_config(mode="dicts")["SIMD Extensions"]
+    return [*extensions["baseline"], *extensions.get("found", ())]
+
+
+def _caches() -> dict[str, str]:
+    """The data caches that the first core sees, where the system tells."""
+    sizes = {}
+    for index in sorted(CACHES.glob("index*")):
+        kind, level, size = ((index / name).read_text(encoding="utf-8").strip() for name in ("type", "level", "size"))
+        if kind != "Instruction":
+            sizes[f"L{level}"] = size
+    return sizes

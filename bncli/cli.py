@@ -1,0 +1,70 @@
+"""The lazy group of commands, and the one place where an error becomes a line and an exit code."""
+
+import ast
+import sys
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any, Never
+
+import click
+
+from bncli import __version__, plugins
+from bncli.errors import BncliError, CheckFailed
+
+PACKAGE = "bncli.commands"
+INTERRUPTED = 130
+
+
+class Commands(click.Group):
+    """One command a file; a file is imported when its command is called, and not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(plugins.names(PACKAGE))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        command: click.Command = plugins.load(PACKAGE, cmd_name).COMMAND
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _summary(name)) for name in self.list_commands(ctx)])
+
+    def main(  # type: ignore[override]  # Click's overloads tell apart what this one never does: return
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **settings: Any
+    ) -> Never:
+        """Run the command line; like every Click command, it ends in SystemExit."""
+        settings["standalone_mode"] = False
+        try:
+            code = super().main(args, prog_name or "bncli", **settings)
+        except BncliError as error:
+            code = _fail(str(error), error.exit_code, "bncli: " if isinstance(error, CheckFailed) else "bncli: error: ")
+        except click.ClickException as error:
+            code = _fail(error.format_message(), error.exit_code)
+        except (click.Abort, KeyboardInterrupt):
+            code = _fail("interrupted", INTERRUPTED, "bncli: ")
+        except MemoryError:
+            code = _fail("the memory does not suffice: use a smaller --shape or fewer --kernel", BncliError.exit_code)
+        sys.exit(code)
+
+
+def _summary(name: str) -> str:
+    """The first line of the docstring of a command's file, read without importing the file."""
+    source = files(PACKAGE).joinpath(f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+
+
+def _fail(message: str, code: int, prefix: str = "bncli: error: ") -> int:
+    line = " ".join(message.split())
+    click.echo(prefix + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line), err=True)
+    return code
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: bncli gradcheck --kernel numpy --kernel numba",
+)
+@click.version_option(__version__, prog_name="bncli")
+def main() -> None:
+    """Prove a batch-normalization kernel right, say how exact it is, and only then how fast."""

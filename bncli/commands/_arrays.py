@@ -1,0 +1,126 @@
+"""What forward and backward show of their arrays, and what they save."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bncli import files
+from bncli.commands._runs import Runs
+from bncli.core.case import Case
+from bncli.core.kernel import Kernel
+from bncli.core.problem import Problem
+from bncli.core.report import Column
+from bncli.errors import InputError
+
+Array = NDArray[Any]
+
+GROUP = ("problem", "input", "mode")
+INPUT = "input"
+STATISTICS = ("mean", "var", "inv_std")
+
+
+def columns(kernels: Sequence[Kernel]) -> tuple[Column, ...]:
+    return (
+        Column("kernel", "kernel"),
+        Column("array", "array"),
+        Column("shape", "shape", wide=True),
+        Column("dtype", "dtype", wide=True),
+        Column("min", "min", "number"),
+        Column("max", "max", "number"),
+        Column("mean", "mean", "number"),
+        Column("std", "std", "number"),
+        Column("largest_feature_mean", "|mean|≤", "error"),
+        Column("largest_feature_std_error", "|std-1|≤", "error"),
+        Column("difference", f"vs {kernels[0].name}", "error"),
+    )
+
+
+def rows(
+    case: Case,
+    mode: str,
+    kernel: str,
+    arrays: Mapping[str, Array],
+    names: Sequence[str],
+    first: Mapping[str, Array] = MappingProxyType({}),
+) -> list[dict[str, Any]]:
+    """The statistics of those of ``names`` that a kernel gave; ``first`` is what the first one gave."""
+    return [_row(case, mode, kernel, name, arrays[name], first.get(name)) for name in names if name in arrays]
+
+
+def _row(case: Case, mode: str, kernel: str, name: str, array: Array, first: Array | None) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "problem": str(case.problem),
+        "input": case.recipe,
+        "mode": mode,
+        "kernel": kernel,
+        "array": name,
+        "shape": "x".join(map(str, case.problem.own(array).shape)),
+        "dtype": str(array.dtype),
+        "min": float(array.min()),
+        "max": float(array.max()),
+        "mean": float(array.mean(dtype=np.float64)),
+        "std": float(array.std(dtype=np.float64)),
+        "largest_feature_mean": None,
+        "largest_feature_std_error": None,
+        "difference": None if first is None else _difference(array, first),
+    }
+    if name == "x_hat":
+        found["largest_feature_mean"] = float(np.abs(array.mean((0, 2), dtype=np.float64)).max())
+        found["largest_feature_std_error"] = float(np.abs(array.std((0, 2), dtype=np.float64) - 1).max())
+    return found
+
+
+def _difference(array: Array, first: Array) -> float:
+    """The largest |array - first|, relative to the largest |first|; NaN equals NaN."""
+    same = (array == first) | (np.isnan(array) & np.isnan(first))
+    largest = float(np.abs(np.where(same, 0, array - first)).max())
+    return largest / float(np.abs(first).max() or 1) if largest else 0.0
+
+
+def train(kernel: Kernel, case: Case) -> tuple[dict[str, Array], Any]:
+    """What forward gives, as far as the kernel exposes it, and what backward needs."""
+    y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
+    statistics = {name: np.asarray(getattr(saved, name)) for name in STATISTICS if hasattr(saved, name)}
+    found = {"y": y, **statistics}
+    if {"mean", "inv_std"} <= statistics.keys():
+        found["x_hat"] = x_hat(case, statistics["mean"], statistics["inv_std"])
+    return found, saved
+
+
+def x_hat(case: Case, mean: Array, inv_std: Array) -> Array:
+    """x_hat in the dtype of x, from float64 statistics."""
+    normalized = (case.x - mean[:, None]) * inv_std[:, None]
+    return np.asarray(normalized.astype(case.x.dtype, copy=False))
+
+
+def warnings(case: Case) -> list[str]:
+    """What a reader of the statistics must know."""
+    found = []
+    odd = case.x.size - int(np.isfinite(case.x).sum())
+    if odd:
+        found.append(f"{case.problem}: {odd:,} of {case.x.size:,} values of x are NaN or infinite")
+    if case.problem.samples == 1:
+        found.append(
+            f"{case.problem}: one sample per feature has nothing to normalise, x_hat and dx are 0: "
+            "give more images, --copies N or a larger batch"
+        )
+    return found
+
+
+def require_savable(path: Path, runs: Runs) -> None:
+    """Raise InputError where --save would have nowhere to write, or more to write than one run."""
+    if path.suffix != ".npz":
+        raise InputError(f"--save {str(path)!r} would write an .npz file: give it that suffix")
+    if len(runs) > 1:
+        raise InputError(f"--save keeps the arrays of one problem, and {len(runs)} are asked for: give one --shape")
+    files.check_writable(path)
+
+
+def save(path: Path, problem: Problem, arrays: Mapping[str, Array]) -> None:
+    """Write ``arrays`` to an .npz file: batches in the problem's own shape, the rest flat."""
+    own: dict[str, Any] = {name: problem.own(array) if array.ndim == 3 else array for name, array in arrays.items()}
+    files.replace(path, lambda file: np.savez(file, **own))

@@ -1,0 +1,100 @@
+"""The options that several commands share, each declared once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from bncli import plugins
+from bncli.commands import _presets
+from bncli.core.kernel import kernel_names
+from bncli.core.layout import Layout
+from bncli.core.problem import DTYPES, EPSILON
+from bncli.core.source import Source
+
+SOURCES = "bncli.inputs"
+SHAPE = "5x100x100x3"
+EVERY_KERNEL = "all"
+SHARED = ("shape", "layout", "dtype", "epsilon", "seed", "resize", "copies")
+
+
+def load_source(name: str) -> Source:
+    """The source ``name``, a file in ``bncli/inputs``."""
+    source: Source = plugins.load(SOURCES, name).SOURCE
+    return source
+
+
+class _Size(click.ParamType[tuple[int, int]]):
+    name = "WxH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        width, _, height = str(value).partition("x")
+        if not (width.isdecimal() and height.isdecimal() and 0 < int(width) < 1 << 16 and 0 < int(height) < 1 << 16):
+            self.fail(f"{value!r} is no size in pixels: write width and height, as 96x96", param, ctx)
+        return int(width), int(height)
+
+
+PRESET = click.option(
+    "--preset",
+    metavar="NAME|FILE.toml",
+    is_eager=True,
+    expose_value=False,
+    callback=_presets.apply,
+    help="Option defaults; what is typed wins. See bncli presets.",
+)
+
+
+def problem() -> tuple[Any, ...]:
+    """--shape, --layout, --dtype, --epsilon, --seed."""
+    return (
+        click.option(
+            "--shape",
+            multiple=True,
+            help=f"Axes, batch first, or a whole problem as tables print it. Repeatable.  [default: {SHAPE}]",
+        ),
+        click.option(
+            "--layout",
+            type=click.Choice([layout.value for layout in Layout]),
+            default=Layout.PER_ACTIVATION.value,
+            show_default=True,
+            help="Which axes are features: all but the batch, the last, or axis 1.",
+        ),
+        click.option("--dtype", type=click.Choice(DTYPES), help="[default: float64, or that of the array]"),
+        click.option("--epsilon", type=float, default=EPSILON, show_default=True, help="Added to the variance."),
+        click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn."),
+    )
+
+
+def source() -> tuple[Any, ...]:
+    """An option for every file in ``bncli/inputs``, and what works on images."""
+    return (
+        *(_source_option(name, load_source(name)) for name in plugins.names(SOURCES)),
+        click.option("--resize", type=_Size(), metavar="WxH", help="Resize every image to this many pixels."),
+        click.option(
+            "--copies",
+            type=click.IntRange(1),
+            default=1,
+            metavar="N",
+            help="Make of each image N copies, brightened and shifted at random.",
+        ),
+    )
+
+
+def _source_option(name: str, source: Source) -> Any:
+    kind: dict[str, Any] = {"type": click.Choice(source.choices)} if source.choices else {"metavar": source.metavar}
+    return click.option(f"--{name}", name, multiple=source.repeatable, help=source.help, **kind)
+
+
+def kernel(default: Sequence[str]) -> tuple[Any, ...]:
+    """--kernel and --threads."""
+    return (
+        click.option(
+            "--kernel",
+            multiple=True,
+            type=click.Choice([*kernel_names(), EVERY_KERNEL]),
+            default=default,
+            show_default=True,
+            help="Which implementation, by name. Repeatable.",
+        ),
+        click.option("--threads", type=click.IntRange(1), help="Threads a kernel may use.  [default: its own choice]"),
+    )

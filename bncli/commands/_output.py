@@ -1,0 +1,80 @@
+"""Where a report goes: a table or a format on stdout, and files."""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bncli import files, plugins
+from bncli.benchmarking import environment
+from bncli.core.report import Column, Exporter, Report, Row
+from bncli.errors import InputError
+from bncli.render import console, tables
+
+PACKAGE = "bncli.export"
+TABLE = "table"
+
+
+class Output:
+    """What --format and --export ask for; whatever is wrong with them is said before any work."""
+
+    def __init__(self, command: str, format_name: str, paths: Sequence[Path]) -> None:
+        self.command, self.format_name = command, format_name
+        self.files = {path: _exporter_for(path) for path in paths}
+        for path in paths:
+            files.check_writable(path)
+
+    def emit(
+        self, columns: Sequence[Column], rows: Sequence[Row], group: Sequence[str] = (), warnings: Sequence[str] = ()
+    ) -> None:
+        """Print the report of ``rows``, and write it to the files that were asked for."""
+        report = Report(self.command, columns, rows, group, environment.collect(), warnings)
+        for warning in warnings:
+            console.warn(warning)
+        if self.format_name == TABLE:
+            tables.show(report, console.stdout())
+        else:
+            click.echo(_exporter(self.format_name).render(report), nl=False)
+        for path, exporter in self.files.items():
+            files.replace_text(path, exporter.render(report))
+
+
+def output(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --format and --export; the command receives an ``Output`` as ``output``."""
+
+    @click.option(
+        "--format",
+        "format_name",
+        type=click.Choice([TABLE, *plugins.names(PACKAGE)]),
+        default=TABLE,
+        show_default=True,
+        help="What to print on stdout.",
+    )
+    @click.option(
+        "--export",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Also write the report to this file; the suffix chooses the format. Repeatable.",
+    )
+    @wraps(command)
+    def wrapper(format_name: str, export: tuple[Path, ...], **options: Any) -> None:
+        name = click.get_current_context().command.name or ""
+        command(output=Output(name, format_name, export), **options)
+
+    return wrapper
+
+
+def _exporter(name: str) -> Exporter:
+    exporter: Exporter = plugins.load(PACKAGE, name).EXPORTER
+    return exporter
+
+
+def _exporter_for(path: Path) -> Exporter:
+    exporters = [_exporter(name) for name in plugins.names(PACKAGE)]
+    for exporter in exporters:
+        if path.suffix.lower() in exporter.suffixes:
+            return exporter
+    suffixes = ", ".join(suffix for exporter in exporters for suffix in exporter.suffixes)
+    raise InputError(f"cannot tell the format of {str(path)!r} from its suffix: use one of {suffixes}")

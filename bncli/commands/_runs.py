@@ -1,0 +1,146 @@
+"""The options that say what to run: which problems, on what data, with which kernels."""
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import click
+import numpy as np
+import psutil
+from click.core import ParameterSource
+
+from bncli import plugins
+from bncli.commands import _options
+from bncli.commands._options import EVERY_KERNEL, SHAPE, SHARED, SOURCES, load_source
+from bncli.core.case import Case, complete
+from bncli.core.kernel import Kernel, kernel_names, load_kernel, registered_kernel, require_dtype
+from bncli.core.layout import Layout
+from bncli.core.problem import Problem
+from bncli.core.source import Request
+from bncli.core.units import text
+from bncli.errors import InputError
+from bncli.render.console import warn
+
+DRAWN = "random"
+LIVE_ARRAYS = 8  # of x's size that a command may hold at once
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Each problem with its arrays, made when its turn comes, and the kernels to run on it."""
+
+    kernels: Sequence[Kernel]
+    source: str
+    requests: Sequence[Request]
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    def __iter__(self) -> Iterator[Case]:
+        for request in self.requests:
+            if request.shape:
+                _require_memory(_problem(request))
+            batch = load_source(self.source).load(request)
+            case = complete(batch.problem, batch.arrays, request.seed, _recipe(self.source, request))
+            for kernel in self.kernels:
+                require_dtype(kernel, case.problem.dtype)
+            yield case
+
+
+def runs(*default_kernels: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the options of problems, data and kernels; the command receives ``Runs`` as ``runs``."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def wrapper(kernel: tuple[str, ...], threads: int | None, **options: Any) -> None:
+            ctx = click.get_current_context()
+            shared = {name: options.pop(name) for name in (*SHARED, *plugins.names(SOURCES))}
+            source, values = _chosen_source(ctx, shared)
+            chosen = Runs(_kernels(kernel, threads), source, list(_requests(source, values, shared)))
+            # What a kernel makes of infinities is in its results; NumPy's warnings add nothing.
+            with np.errstate(all="ignore"):
+                command(runs=chosen, **options)
+
+        for option in reversed(
+            (*_options.problem(), *_options.source(), *_options.kernel(default_kernels), _options.PRESET)
+        ):
+            wrapper = option(wrapper)
+        return wrapper
+
+    return decorate
+
+
+def _chosen_source(ctx: click.Context, options: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """The source to use: the one that was typed, else the preset's, else random numbers."""
+    given = [name for name in plugins.names(SOURCES) if options[name]]
+    typed = [name for name in given if _typed(ctx, name)]
+    if not typed and _typed(ctx, "shape"):
+        given = [name for name in given if load_source(name).shaped]
+    chosen = typed or given or [DRAWN]
+    if len(chosen) > 1:
+        raise InputError(f"{' and '.join(f'--{name}' for name in chosen)} both say what x is: give one of them")
+    name = chosen[0]
+    if _typed(ctx, "shape") and not load_source(name).shaped:
+        raise InputError(f"--shape cannot be used with --{name}, which brings a shape of its own: leave it out")
+    for option in ("resize", "copies"):
+        if _typed(ctx, option) and name != "image":
+            raise InputError(f"--{option} works on images: give it with --image")
+    values = options[name] or load_source(name).choices[:1]
+    return name, (values,) if isinstance(values, str) else tuple(values)
+
+
+def _requests(source: str, values: tuple[str, ...], options: dict[str, Any]) -> Iterator[Request]:
+    common = {name: options[name] for name in ("seed", "resize", "copies")}
+    layout, dtype, epsilon = options["layout"], options["dtype"], options["epsilon"]
+    default = Problem((1, 1), Layout(layout), dtype or "float64", epsilon)
+    if not load_source(source).shaped:
+        yield Request(values, None, Layout(layout), dtype, epsilon, **common)
+        return
+    for shape in options["shape"] or (SHAPE,):
+        problem = Problem.parse(shape, default)
+        yield Request(values, problem.shape, problem.layout, problem.dtype, problem.epsilon, **common)
+
+
+def _typed(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+
+
+def _problem(request: Request) -> Problem:
+    return Problem(request.shape or (), request.layout, request.dtype or "float64", request.epsilon)
+
+
+def _recipe(source: str, request: Request) -> str:
+    """The options that make the same data again, beside those of the problem."""
+    words = [word for value in request.values for word in (f"--{source}", value)]
+    if request.resize:
+        words += ["--resize", "x".join(map(str, request.resize))]
+    if request.copies > 1:
+        words += ["--copies", str(request.copies)]
+    return shlex.join([*words, "--seed", str(request.seed)])
+
+
+def _require_memory(problem: Problem) -> None:
+    needed, free = LIVE_ARRAYS * problem.nbytes, psutil.virtual_memory().available
+    if needed > free:
+        raise InputError(
+            f"{problem} needs about {text(needed, 'bytes')} of memory and {text(free, 'bytes')} are free: "
+            "use a smaller --shape"
+        )
+
+
+def _kernels(names: Sequence[str], threads: int | None) -> list[Kernel]:
+    if EVERY_KERNEL in names:
+        kernels = []
+        for kernel in map(registered_kernel, kernel_names()):
+            if missing := kernel.available():
+                warn(f"kernel {kernel.name!r} is left out: {missing}")
+            else:
+                kernels.append(kernel)
+    else:
+        kernels = [load_kernel(name) for name in dict.fromkeys(names)]
+    for kernel in kernels:
+        if threads and kernel.set_threads:
+            kernel.set_threads(threads)
+    return kernels

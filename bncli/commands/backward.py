@@ -1,0 +1,77 @@
+"""Propagate a gradient back through a batch, and show every array on the way."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from numpy.typing import NDArray
+
+from bncli.commands import _arrays
+from bncli.commands._output import Output, output
+from bncli.commands._runs import Runs, runs
+from bncli.core.case import Case
+from bncli.core.kernel import Gradients, Kernel
+from bncli.layer import BatchNorm
+
+Array = NDArray[Any]
+
+GIVEN = ("x", "dy", "gamma", "beta")
+UPDATED = ("gamma_new", "beta_new")
+SHOWN = ("x_hat", "y", *Gradients._fields, *UPDATED)
+
+
+@click.command(epilog="Example: bncli backward --image photo.jpg --copies 5 --update --lr 0.1")
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    metavar="FILE.npz",
+    help="Write the arrays of the first kernel to this file; --array reads it again.",
+)
+@click.option("--update", is_flag=True, help="Also take one step of gradient descent with gamma and beta.")
+@click.option("--lr", type=float, default=1e-2, show_default=True, help="The learning rate of --update.")
+@click.option("--decay", type=float, default=0.0, show_default=True, help="The L2 decay of --update.")
+@runs("numpy", "numba")
+@output
+def backward(runs: Runs, output: Output, save: Path | None, update: bool, lr: float, decay: float) -> None:
+    """Propagate dy, the gradient of a loss, back to x, gamma and beta.
+
+    What the data does not hold is drawn: dy is standard normal plus, in every feature, a signed
+    multiple of 1 and of x_hat, so that each of the three terms of dx counts. The last column is how
+    far a kernel is from the first one, relative to the largest value.
+    """
+    if save:
+        _arrays.require_savable(save, runs)
+    rows, warnings = [], []
+    for case in runs:
+        given = {name: getattr(case, name) for name in GIVEN}
+        rows += _arrays.rows(case, "train", _arrays.INPUT, given, GIVEN)
+        first: dict[str, Array] = {}
+        for kernel in runs.kernels:
+            arrays = _propagate(kernel, case)
+            if update:
+                arrays |= _step(kernel, case, lr, decay)
+            rows += _arrays.rows(case, "train", kernel.name, arrays, SHOWN, first)
+            first = first or arrays
+        if save:
+            _arrays.save(save, case.problem, {**given, **first})
+        warnings += _arrays.warnings(case)
+    output.emit(_arrays.columns(runs.kernels), rows, _arrays.GROUP, warnings)
+
+
+def _propagate(kernel: Kernel, case: Case) -> dict[str, Array]:
+    arrays, saved = _arrays.train(kernel, case)
+    return {**arrays, **Gradients(*kernel.backward(case.dy, saved))._asdict()}
+
+
+def _step(kernel: Kernel, case: Case, lr: float, decay: float) -> dict[str, Array]:
+    """gamma and beta after one update of the layer."""
+    own = case.problem.own
+    layer = BatchNorm(case.gamma, case.beta, layout=case.problem.layout, epsilon=case.problem.epsilon, kernel=kernel)
+    layer.forward(own(case.x))
+    layer.delta = own(case.dy)
+    layer.backward()
+    layer.update(lr=lr, decay=decay)
+    return dict(zip(UPDATED, (layer.scales, layer.bias), strict=True))
+
+
+COMMAND = backward

@@ -1,0 +1,69 @@
+"""Normalize a batch, and show what that did to it."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from bncli.commands import _arrays
+from bncli.commands._output import Output, output
+from bncli.commands._runs import Runs, runs
+from bncli.core.case import Case
+from bncli.core.kernel import Kernel
+from bncli.errors import InputError
+
+Array = NDArray[Any]
+
+
+@click.command(epilog="Example: bncli forward --image a.jpg --image b.jpg --resize 96x96 --save out.npz")
+@click.option(
+    "--mode",
+    type=click.Choice(["train", "infer"]),
+    default="train",
+    show_default=True,
+    help="Statistics of this batch, or the given mean and var.",
+)
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    metavar="FILE.npz",
+    help="Write the arrays of the first kernel to this file; --array reads it again.",
+)
+@runs("numpy", "numba")
+@output
+def forward(runs: Runs, output: Output, mode: str, save: Path | None) -> None:
+    """Normalize a batch: its statistics before (x) and after (x_hat, and y = gamma x_hat + beta).
+
+    |mean|≤ and |std-1|≤ are the largest over all features of x_hat. The last column is how far a
+    kernel is from the first one, relative to the largest value.
+    """
+    if save:
+        _arrays.require_savable(save, runs)
+    rows, warnings = [], []
+    for case in runs:
+        rows += _arrays.rows(case, mode, _arrays.INPUT, {"x": case.x}, ("x",))
+        first: dict[str, Array] = {}
+        for kernel in runs.kernels:
+            arrays = _arrays.train(kernel, case)[0] if mode == "train" else _infer(kernel, case)
+            rows += _arrays.rows(case, mode, kernel.name, arrays, ("x_hat", "y"), first)
+            first = first or arrays
+        if save:
+            _arrays.save(save, case.problem, {"x": case.x, "gamma": case.gamma, "beta": case.beta, **first})
+        warnings += _arrays.warnings(case)
+    output.emit(_arrays.columns(runs.kernels), rows, _arrays.GROUP, warnings)
+
+
+def _infer(kernel: Kernel, case: Case) -> dict[str, Array]:
+    if kernel.infer is None:
+        raise InputError(f"kernel {kernel.name!r} has no inference: use --mode train")
+    if case.mean is None or case.var is None:
+        raise InputError("inference needs mean and var: give --array FILE.npz that holds them, as --save writes it")
+    inv_std = 1 / np.sqrt(case.var + case.problem.epsilon)
+    y = kernel.infer(case.x, case.gamma, case.beta, case.mean, case.var, case.problem.epsilon)
+    x_hat = _arrays.x_hat(case, case.mean, inv_std)
+    return {"x_hat": x_hat, "y": y, "mean": case.mean, "var": case.var, "inv_std": inv_std}
+
+
+COMMAND = forward

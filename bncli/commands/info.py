@@ -1,0 +1,38 @@
+"""Say what machine and software this is: what a figure must be read with."""
+
+from typing import Any
+
+import click
+from numba import get_num_threads, threading_layer
+
+from bncli.benchmarking import environment
+from bncli.commands._output import Output, output
+from bncli.core.report import Column
+from bncli.core.units import text
+
+COLUMNS = (Column("item", ""), Column("value", "value"))
+SIZES = ("memory", "memory_available")
+
+
+@click.command(epilog="Example: bncli info --format json")
+@output
+def info(output: Output) -> None:
+    """Say what machine and software this is: versions, processor, threads, caches, memory."""
+    facts = environment.collect()
+    facts["numba_threads"] = get_num_threads()
+    # Asking for the number of threads has started them, so the layer is known.
+    facts["numba_threading_layer"] = threading_layer()
+    output.emit(
+        COLUMNS, [{"item": name.replace("_", " "), "value": _value(name, fact)} for name, fact in facts.items()]
+    )
+
+
+def _value(name: str, fact: Any) -> str:
+    if isinstance(fact, dict):
+        return ", ".join(f"{key} {value}" for key, value in fact.items())
+    if isinstance(fact, list):
+        return " ".join(fact)
+    return text(fact, "bytes" if name in SIZES else "text")
+
+
+COMMAND = info

@@ -1,0 +1,36 @@
+"""List the presets: named sets of option defaults."""
+
+from typing import Any
+
+import click
+
+from bncli.commands import _presets
+from bncli.commands._output import Output, output
+from bncli.core.report import Column
+
+COLUMNS = (Column("preset", "preset"), Column("problems", "problems", "count"), Column("summary", "summary", "prose"))
+
+
+@click.command(epilog="Example: bncli presets")
+@output
+def presets(output: Output) -> None:
+    """List the presets that --preset takes by name.
+
+    A preset is a TOML file of option defaults: the keys at its top serve every command that has
+    the option, a table such as [bench] serves that command alone. Any such file can be given by
+    its path.
+    """
+    output.emit(COLUMNS, [_row(name) for name in _presets.shipped()])
+
+
+def _row(name: str) -> dict[str, Any]:
+    content = _presets.load(name)
+    shapes = content.get("shape", [])
+    return {
+        "preset": name,
+        "problems": 1 if isinstance(shapes, str) else len(shapes),
+        "summary": content.get(_presets.SUMMARY, ""),
+    }
+
+
+COMMAND = presets

@@ -1,0 +1,69 @@
+"""How a value is written for people: three or four digits, and its unit."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from bncli.core.report import Kind
+
+NOTHING = "–"
+
+_TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+_BYTES = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
+
+
+def text(value: Any, kind: Kind = "text") -> str:
+    """``value``, stored in SI units, as a table shows it; ``bytes/s`` as GB/s, without the unit."""
+    if value is None or value == "":
+        return NOTHING
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Sequence):
+        return "(" + ", ".join(text(item) for item in value) + ")"
+    if not math.isfinite(value):
+        return str(value)
+    match kind:
+        case "seconds":
+            return _scaled(value, _TIMES)
+        case "bytes":
+            return _scaled(value, _BYTES)
+        case "bytes/s":
+            return _plain(value / 1e9, 3)
+        case "times":
+            return f"{_plain(value, 3)}×"
+        case "percent":
+            return f"{100 * value:.1f} %"
+        case "digits":
+            return f"{value:.1f}"
+        case "error":
+            return _short(value, 2)
+        case "number":
+            return _short(value, 4)
+        case _:
+            return f"{value:,}"
+
+
+def printable(value: str) -> str:
+    """``value`` with what could steer a terminal made visible."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+
+
+def _scaled(value: float, units: Sequence[tuple[float, str]]) -> str:
+    scale, unit = next(((scale, unit) for scale, unit in units if value >= scale), units[-1])
+    return f"{_plain(value / scale, 3)} {unit}"
+
+
+def _short(value: float, digits: int) -> str:
+    if value == 0 or 1e-3 <= abs(value) < 1e6:
+        return _plain(value, digits)
+    mantissa, exponent = f"{value:.{max(digits - 2, 1)}e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def _plain(value: float, digits: int) -> str:
+    """``value`` to so many significant digits, without an exponent."""
+    if abs(value) >= 10**digits:
+        return f"{value:.0f}"
+    return f"{value:#.{digits}g}".rstrip(".") if value else "0"

@@ -1,0 +1,32 @@
+"""Markdown: the tables of the terminal, every column, for an issue or a README."""
+
+from collections.abc import Iterable
+
+from bncli.core.report import Exporter, Report
+from bncli.core.units import text
+
+
+def render(report: Report) -> str:
+    columns = [c for c in report.columns if c.kind != "note"]
+    lines: list[str] = []
+    for title, rows in report.groups():
+        lines += [f"**{_escape(title)}**", ""] if title else []
+        lines.append(_line(c.title for c in columns))
+        lines.append(_line("---" if c.kind in ("text", "verdict") else "---:" for c in columns))
+        lines += [_line(text(row.get(c.key), c.kind) for c in columns) for row in rows]
+        notes = [row[c.key] for c in report.columns if c.kind == "note" for row in rows if row[c.key]]
+        lines += ["", *(f"- {_escape(note)}" for note in dict.fromkeys(notes)), ""] if notes else [""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(_escape(cell) for cell in cells) + " |"
+
+
+def _escape(cell: str) -> str:
+    for character in "\\`*_<>|[]":
+        cell = cell.replace(character, "\\" + character)
+    return cell
+
+
+EXPORTER = Exporter(render, suffixes=(".md", ".markdown"))

@@ -1,0 +1,77 @@
+"""A report as rich tables."""
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from bncli.core.report import Column, Report, Row
+from bncli.core.units import printable, text
+
+LEAST_PROSE = 30
+STYLES = {"PASS": "green", "WRONG": "bold red", "UNDECIDED": "yellow"}
+
+
+def show(report: Report, console: Console) -> None:
+    """Print the tables of ``report``, and below each its notes.
+
+    The columns are those that fit: all of them, or without the wide ones; where even these are
+    too many for the terminal, each row becomes a list of its values, so that none is cut.
+    """
+    for title, rows in report.groups():
+        if title:
+            console.print(Text(printable(title), style="bold"))
+        console.print(_best(report.columns, rows, console))
+        for note in dict.fromkeys(row[c.key] for c in report.columns if c.kind == "note" for row in rows if row[c.key]):
+            console.print(Text(printable(note)))
+        if title:
+            console.print()
+
+
+def _best(columns: Sequence[Column], rows: Sequence[Row], console: Console) -> Table:
+    shown = [c for c in columns if c.kind != "note" and any(row.get(c.key) not in (None, "") for row in rows)]
+    narrow = [c for c in shown if not c.wide]
+    for choice, padding in ((shown, 1), (narrow, 1), (narrow, 0)):
+        table = _table(choice, rows, padding)
+        if _width(table, console) <= console.width:
+            return table
+    return _list(narrow, rows)
+
+
+def _width(table: Table, console: Console) -> int:
+    """What the table needs, each column of prose at its least; rich would rather cut the others."""
+    needed = Measurement.get(console, console.options.update(width=10_000), table).maximum
+    for column in table.columns:
+        if not column.no_wrap:
+            longest = max((cell_len(str(cell)) for cell in column.cells), default=0)
+            needed -= max(0, longest - LEAST_PROSE)
+    return needed
+
+
+def _table(columns: Sequence[Column], rows: Sequence[Row], padding: int) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, padding, 0, 0), header_style="bold", show_edge=False)
+    for column in columns:
+        left = column.kind in ("text", "verdict", "prose")
+        table.add_column(Text(column.title), justify="left" if left else "right", no_wrap=column.kind != "prose")
+    for row in rows:
+        table.add_row(*(_cell(column, row) for column in columns))
+    return table
+
+
+def _list(columns: Sequence[Column], rows: Sequence[Row]) -> Table:
+    """A line a value: what a terminal too narrow for a table still shows whole."""
+    table = Table.grid(padding=(0, 1))
+    for row in rows:
+        for column in columns:
+            table.add_row(Text(column.title, style="bold"), _cell(column, row))
+        table.add_row()
+    return table
+
+
+def _cell(column: Column, row: Row) -> Text:
+    value = text(row.get(column.key), column.kind)
+    return Text(value, style=STYLES.get(value, ""), overflow="fold")

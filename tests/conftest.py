@@ -1,0 +1,35 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from bncli.core.case import complete, generator
+from bncli.core.problem import Problem
+
+# A first call compiles; what hypothesis calls a slow example is that.
+settings.register_profile("bncli", deadline=None, derandomize=True, max_examples=30)
+settings.load_profile("bncli")
+
+
+@pytest.fixture(scope="session")
+def make_case():
+    """make_case("5x4x4x3/channels-last", seed=1, mean=0.0, std=1.0, dy=...) -> a Case on normal data."""
+
+    def make(descriptor, seed=0, mean=0.5, std=1.0, **arrays):
+        problem = Problem.parse(descriptor)
+        x = mean + std * generator(seed, "x").standard_normal(problem.shape)
+        arrays = {"x": x.astype(problem.dtype), **arrays}
+        case = complete(problem, arrays, seed)
+        for field in dataclasses.fields(case):
+            if isinstance(value := getattr(case, field.name), np.ndarray):
+                value.flags.writeable = False  # whoever writes into an input is found out
+        return case
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def _plain_terminal(monkeypatch):
+    for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)

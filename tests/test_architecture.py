@@ -1,0 +1,168 @@
+"""The house: imports point downward only, and adding a thing is adding one file."""
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bncli
+
+PACKAGE = Path(bncli.__file__).parent
+FLOORS = [
+    {"errors", "plugins", "files", "__init__"},
+    {"core"},
+    {"kernels", "inputs"},
+    {"layer", "verification", "benchmarking"},
+    {"render", "export"},
+    {"commands"},
+    {"cli", "__main__"},
+]
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+# What a room may import beside the ground floor and itself: the upper rooms do not know their neighbours.
+CORE_ONLY = {"kernels", "inputs", "layer", "verification", "benchmarking", "render", "export"}
+KNOWN_TO = {"rich": {"render"}, "click": {"cli", "commands"}, "PIL": {"inputs"}, "numba": {"kernels", "commands"}}
+
+
+def room_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path):
+    """The modules that a file imports, wherever in it, but for those that only a type checker sees."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    unseen = {
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for child in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in unseen:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if "configs" not in path.parts]
+
+
+def test_every_room_has_a_floor():
+    assert {room_of(path) for path in FILES} == set(FLOOR)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_downward(path):
+    room = room_of(path)
+    for name in imports(path):
+        first, *rest = name.split(".")
+        if first == "bncli":
+            other = rest[0] if rest and rest[0] in FLOOR else "__init__"
+            assert FLOOR[other] <= FLOOR[room], f"{room} imports {name}, which stands above it"
+            if room in CORE_ONLY and other != room:
+                assert FLOOR[other] <= FLOOR["core"], f"{room} imports {name}, and should know core only"
+        if first in KNOWN_TO:
+            assert room in KNOWN_TO[first], f"{room} imports {first}"
+
+
+def test_the_checker_of_imports_sees_an_upward_one(tmp_path):
+    file = tmp_path / "layout.py"
+    file.write_text("def f():\n    from bncli.render import tables\n    import rich\n")
+    assert list(imports(file)) == ["bncli.render.tables", "rich"]
+
+
+KERNEL = """
+from bncli.core.kernel import Kernel
+from bncli.kernels import numpy
+
+KERNEL = Kernel(numpy.forward, numpy.backward, summary="dropped in")
+"""
+SOURCE = """
+import numpy as np
+from bncli.core.problem import Problem
+from bncli.core.source import Batch, Source
+
+def load(request):
+    shape = tuple(int(value) for value in request.values)
+    return Batch(Problem(shape), {"x": np.linspace(0, 1, int(np.prod(shape))).reshape(shape)})
+
+SOURCE = Source(load, help="Evenly spaced.", metavar="N", repeatable=True)
+"""
+EXPORT = """
+from bncli.core.report import Exporter
+
+EXPORTER = Exporter(lambda report: f"{len(report.rows)} rows\\n", suffixes=(".rows",))
+"""
+COMMAND = '''"""Greet whoever drops in a file."""
+import click
+
+@click.command()
+def greet():
+    """Greet."""
+    click.echo("hello")
+
+COMMAND = greet
+'''
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory):
+    """A copy of the package with one file dropped into each room; returns a way to run it."""
+    folder = tmp_path_factory.mktemp("house")
+    shutil.copytree(PACKAGE, folder / "bncli", ignore=shutil.ignore_patterns("__pycache__"))
+    if not (folder / "bncli" / "configs").is_dir():
+        shutil.copytree(PACKAGE.parent / "configs", folder / "configs")
+    configs = next(folder.rglob("configs"))
+    for path, content in {
+        folder / "bncli/kernels/dropped_in.py": KERNEL,
+        folder / "bncli/inputs/spaced.py": SOURCE,
+        folder / "bncli/export/count.py": EXPORT,
+        folder / "bncli/commands/greet.py": COMMAND,
+        configs / "mine.toml": 'summary = "mine"\nkernel = "dropped-in"\nshape = "6x7"\n',
+    }.items():
+        path.write_text(content, encoding="utf-8")
+
+    def run(*arguments):
+        done = subprocess.run(
+            [sys.executable, "-m", "bncli", *arguments],
+            cwd=folder, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_a_dropped_in_kernel_is_found_everywhere(extended):
+    assert "dropped in" in extended("kernels")
+    rows = json.loads(extended("gradcheck", "--kernel", "dropped-in", "--shape", "5x3", "--format", "json"))["rows"]
+    assert {row["kernel"] for row in rows} == {"dropped-in"}
+
+
+def test_a_dropped_in_source_becomes_an_option(extended):
+    assert "Evenly spaced." in extended("forward", "--help")
+    rows = json.loads(extended("forward", "--spaced", "6", "--spaced", "2", "--kernel", "numpy", "--format", "json"))[
+        "rows"
+    ]
+    assert rows[0]["max"] == 1
+    assert rows[0]["shape"] == "6x2"
+
+
+def test_a_dropped_in_format_is_offered_and_chosen_by_its_suffix(extended):
+    assert extended("presets", "--format", "count", "--export", "out.rows") == "5 rows\n"
+
+
+def test_a_dropped_in_command_is_listed_and_runs(extended):
+    assert "Greet whoever drops in a file." in extended("--help")
+    assert extended("greet") == "hello\n"
+
+
+def test_a_dropped_in_preset_is_listed_and_used(extended):
+    assert "mine" in extended("presets")
+    assert extended("forward", "--preset", "mine").startswith("6x7/")

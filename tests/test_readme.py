@@ -1,0 +1,105 @@
+"""The README is true: its commands run, its output is theirs, its Python works.
+
+``python tests/test_readme.py`` writes the output of today into it.
+"""
+
+import os
+import re
+import shlex
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from bncli.cli import main
+
+README = Path(__file__).parents[1] / "README.md"
+BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?: [mµn]?s\b)?")
+
+
+def blocks(language):
+    return [body for kind, body in BLOCK.findall(README.read_text(encoding="utf-8")) if kind == language]
+
+
+def commands(body):
+    """Each command of a console block, with the output that the README shows."""
+    for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
+        command, _, output = part.partition("\n")
+        yield command, output
+
+
+def run(command):
+    words = shlex.split(command)
+    assert words[0] == "bncli", command
+    return CliRunner().invoke(main, words[1:], env={"COLUMNS": "80"}).output
+
+
+def shape_of(output):
+    """The output without what differs from run to run and machine to machine: digits, widths, rules."""
+    lines = (NUMBER.sub("#", line).replace("─", "").split() for line in output.splitlines())
+    return [line for line in lines if line]
+
+
+def make_photos(folder):
+    """Two pictures of something: a bright disc and a dark square, each on a gradient."""
+    height, width = 60, 80
+    y, x = np.mgrid[:height, :width]
+    slope = np.stack([x * 255 // width, y * 255 // height, (x + y) * 255 // (width + height)], axis=-1)
+    disc = ((x - 40) ** 2 + (y - 30) ** 2 < 400)[..., None]
+    square = ((abs(x - 25) < 12) & (abs(y - 30) < 12))[..., None]
+    Image.fromarray(np.where(disc, 250, slope).astype(np.uint8)).save(folder / "a.jpg")
+    Image.fromarray(np.where(square, 5, 255 - slope).astype(np.uint8)).save(folder / "b.jpg")
+
+
+@pytest.fixture
+def _in_a_folder_with_photos(tmp_path, monkeypatch):
+    make_photos(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("body", blocks("console"), ids=lambda body: body.partition("\n")[0])
+@pytest.mark.usefixtures("_in_a_folder_with_photos")
+def test_console_blocks_show_what_the_commands_print(body):
+    for command, expected in commands(body):
+        assert shape_of(run(command)) == shape_of(expected), command
+
+
+@pytest.mark.parametrize("body", blocks("python"), ids=lambda body: body.partition("\n")[0])
+@pytest.mark.usefixtures("_in_a_folder_with_photos")
+def test_python_blocks_run(body):
+    exec(compile(body, "README.md", "exec"), {})  # noqa: S102, the README's own code
+
+
+def test_the_readme_has_the_two_commands_that_do_all_the_set_up():
+    text = README.read_text(encoding="utf-8")
+    assert "python -m pip install . && bncli bench" in text
+    assert "python -m pip install '.[test]' && python -m pytest" in text
+    assert len(blocks("console")) >= 6
+    assert len(blocks("python")) >= 2
+
+
+def test_the_comparison_sees_another_verdict_and_not_another_number():
+    assert shape_of("numpy dx PASS 1.2e-16 3 µs\n───") == shape_of("numpy  dx PASS 55 12 ms\n\n─────")
+    assert shape_of("numpy dx PASS 1") != shape_of("numpy dx WRONG 1")
+
+
+def _with_todays_output(match):
+    if match[1] != "console":
+        return match[0]
+    shown = "".join(f"$ {command}\n{_tidy(run(command))}" for command, _ in commands(match[2]))
+    return f"```console\n{shown}```"
+
+
+def _tidy(output):
+    return "".join(f"{line.rstrip()}\n" for line in output.rstrip().splitlines())
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        make_photos(Path(folder))
+        os.chdir(folder)
+        README.write_text(BLOCK.sub(_with_todays_output, README.read_text(encoding="utf-8")), encoding="utf-8")
