@@ -66,7 +66,8 @@ def _defaults(command: click.Command, name: str) -> dict[str, Any]:
     own = _options(command)
     chosen = {key: value for key, value in values.items() if key in own and not isinstance(value, Mapping)}
     chosen |= values.get(command.name or "", {})
-    return {own[key].name or key: _as_typed(own[key], value, f"preset {name!r}: {key}") for key, value in chosen.items()}
+    where = f"preset {name!r}"
+    return {own[key].name or key: _as_typed(own[key], value, f"{where}: {key}") for key, value in chosen.items()}
 
 
 def _options(command: click.Command) -> dict[str, click.Option]:
@@ -84,5 +85,6 @@ def _as_typed(option: click.Option, value: Any, where: str) -> Any:
     """``value`` as Click expects it; the option's own type converts it like a word that was typed."""
     values = value if isinstance(value, list) else [value]
     if any(isinstance(each, (list, dict)) for each in values) or (isinstance(value, list) and not option.multiple):
-        raise InputError(f"{where} is {value!r}: give {'a value or a list of them' if option.multiple else 'one value'}")
+        mend = "a value or a list of them" if option.multiple else "one value"
+        raise InputError(f"{where} is {value!r}: give {mend}")
     return values if option.multiple else value

@@ -19,7 +19,7 @@ SAMPLES = (0, 2)
 
 def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
     pivot = x.mean(SAMPLES)
-    y = np.subtract(x, pivot[:, None], out=out)
+    y: Array = np.subtract(x, pivot[:, None], out=out)
     rest = y.mean(SAMPLES, dtype=np.float64)
     var = _mean_of_product(y, y) - rest * rest
     np.maximum(var, 0, out=var)
@@ -57,7 +57,7 @@ def infer(
 ) -> Array:
     scale = gamma / np.sqrt(var + epsilon)
     pivot = mean.astype(x.dtype)
-    y = np.subtract(x, pivot[:, None], out=out)
+    y: Array = np.subtract(x, pivot[:, None], out=out)
     y *= _spread(scale, x)
     y += _spread(beta - scale * (mean - pivot), x)
     return y

@@ -17,10 +17,11 @@ BLOCK = 1 << 20  # elements that the oracle holds at a time: it is wide, and has
 
 
 class Expected(NamedTuple):
-    """An array as it should be, and the magnitude that its error is relative to."""
+    """An array as it should be, the magnitude that its error is relative to, and its conditioning."""
 
     value: Array
     scale: Array
+    conditioning: float
 
 
 def check(kernel: Kernel, case: Case, arrays: tuple[str, ...] = ("y", "dx", "dgamma", "dbeta")) -> list[Finding]:
@@ -46,8 +47,10 @@ class _Judge:
         self.error, self.checked, self.total = -1.0, 0, 0
         self.index: tuple[int, ...] = ()
         self.actual = self.expected = np.nan
+        self.conditioning = np.inf
 
-    def see(self, first_feature: int, actual: Array, expected: Array, scale: Array) -> None:
+    def see(self, first_feature: int, actual: Array, expected: Array, scale: Array, conditioning: float) -> None:
+        self.conditioning = min(self.conditioning, conditioning)
         judged = np.isfinite(expected)
         self.total += expected.size
         self.checked += int(judged.sum())
@@ -71,8 +74,15 @@ class _Judge:
         budget = tolerance.budget(self.problem)
         error, reason = self.error, ""
         verdict = Verdict.PASS if error <= budget else Verdict.WRONG
+        blur = (1 + self.conditioning) * budget
         if not self.checked:
             verdict, error, reason = Verdict.UNDECIDED, np.inf, "no element of it is expected to be finite"
+        elif verdict is Verdict.PASS and tolerance.DECIDABLE * blur > 1:
+            verdict = Verdict.UNDECIDED
+            reason = (
+                f"with rms(x) {self.conditioning:.2g} times the deviation, {self.problem.dtype} may be off "
+                f"by {blur:.1%}, which would hide a mistake: use --dtype float64, or data nearer to 0"
+            )
         return Finding(
             kernel.name, self.name, "reference", verdict, error, budget,
             self.checked, self.total, self.index, self.actual, self.expected, reason,
@@ -95,4 +105,8 @@ def _expect(case: Case, features: slice) -> dict[str, Expected]:
     _, saved = reference.forward(x, gamma, beta, case.problem.epsilon, out=y)
     reference.backward(dy, saved, out=gradients)
     scales = tolerance.magnitudes(dy, saved, beta)
-    return {name: Expected(value, scales[name]) for name, value in {"y": y, **gradients._asdict()}.items()}
+    conditioning = float(np.nanmin(tolerance.conditioning(saved), initial=np.inf))
+    return {
+        name: Expected(value, scales[name], 0.0 if name == "dbeta" else conditioning)
+        for name, value in {"y": y, **gradients._asdict()}.items()
+    }

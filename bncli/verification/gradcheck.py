@@ -31,7 +31,6 @@ WHOLE_SAMPLES, WHOLE_WORK = 64, 1 << 28  # up to which every single element is m
 SAMPLED = 8  # samples of each feature that are moved otherwise
 PROBES = 2
 SAFETY = 2  # for the terms of higher order that the modelled truncation error leaves out
-DECIDABLE = 100  # an expected gradient of fewer tolerances than this shows nothing
 SMALLEST_STEP, LARGEST_STEP = 1e-7, 1e-2  # in standard deviations
 SAMPLES = (0, 2)
 
@@ -186,7 +185,7 @@ def _judge(array: str, comparisons: list[Comparison], kernel: Kernel, case: Case
     at = _worst(share, comparisons)
     verdict = Verdict.PASS if share[at] <= 1 else Verdict.WRONG
     reason = ""
-    undecidable = (size < DECIDABLE * allowed).all(0) | ~judged.any(0)
+    undecidable = (size < tolerance.DECIDABLE * allowed).all(0) | ~judged.any(0)
     if verdict is Verdict.PASS and undecidable.all():
         verdict, reason = Verdict.UNDECIDED, _too_small(case, size.max(), allowed)
     elif verdict is Verdict.PASS and undecidable.any():

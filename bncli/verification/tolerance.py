@@ -23,6 +23,7 @@ from bncli.core.problem import Problem
 Array = NDArray[Any]
 
 ROUNDINGS = 32
+DECIDABLE = 100  # what is not this many times its tolerance cannot be told from a mistake
 SAMPLES = (0, 2)
 
 
@@ -36,22 +37,27 @@ def budget(problem: Problem) -> float:
     return (ROUNDINGS + sqrt(problem.samples)) * unit_roundoff(problem.dtype)
 
 
+def conditioning(saved: Saved) -> Array:
+    """rms(x) / std, per feature: how many roundings of x_hat one rounding of the mean is worth."""
+    return np.asarray(np.sqrt(saved.mean * saved.mean + saved.var) * saved.inv_std)
+
+
 def magnitudes(dy: Array, saved: Saved, beta: Array) -> dict[str, Array]:
     """For each of y, dx, dgamma and dbeta, the sum of the sizes of its terms, element by element.
 
     ``dy`` and ``saved.x`` are (N, F, S); ``saved`` holds the statistics of the kernel ``reference``.
     """
-    x, gamma, mean, var, inv_std = saved
+    x, gamma, mean, _, inv_std = saved
     x_hat = np.abs(x - mean[:, None]) * inv_std[:, None]
     dy = np.abs(dy)
-    conditioning = np.sqrt(mean * mean + var) * inv_std
+    moved = conditioning(saved)
     mean_dy, mean_dy_x_hat = dy.mean(SAMPLES), (dy * x_hat).mean(SAMPLES)
-    terms = dy + x_hat * (mean_dy_x_hat + conditioning * mean_dy)[:, None]
-    terms += (mean_dy + conditioning * mean_dy_x_hat)[:, None]
+    terms = dy + x_hat * (mean_dy_x_hat + moved * mean_dy)[:, None]
+    terms += (mean_dy + moved * mean_dy_x_hat)[:, None]
     count = x.shape[0] * x.shape[2]
     return {
-        "y": np.abs(gamma)[:, None] * (x_hat + conditioning[:, None]) + np.abs(beta)[:, None],
+        "y": np.abs(gamma)[:, None] * (x_hat + moved[:, None]) + np.abs(beta)[:, None],
         "dx": (np.abs(gamma) * inv_std)[:, None] * terms,
-        "dgamma": count * (mean_dy_x_hat + conditioning * mean_dy),
+        "dgamma": count * (mean_dy_x_hat + moved * mean_dy),
         "dbeta": count * mean_dy,
     }
