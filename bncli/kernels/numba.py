@@ -30,12 +30,14 @@ MEASURE, MERGE, APPLY = 1, 2, 4
 # Numba compiles each for the types that it meets, so those must not vary: only x's dtype does.
 # The helpers are called from compiled code alone and need no Python wrapper.
 parallel = numba.njit(cache=True, error_model="numpy", parallel=True)
-helper = numba.njit(cache=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-reordered = numba.njit(cache=True, fastmath={"reassoc", "nsz"}, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+WITHOUT_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+helper = numba.njit(cache=True, error_model="numpy", **WITHOUT_WRAPPERS)
+reordered = numba.njit(cache=True, fastmath={"reassoc", "nsz"}, **WITHOUT_WRAPPERS)
 
 # A tile's rows are x[start : start + lanes], a step apart until stop. Each of its features, first to
 # last, has ``width`` lanes side by side, and ``count`` elements.
-TILE_FIELDS = np.dtype([(name, np.int64) for name in ["part", "first", "last", "width", "count", "lanes", "start", "stop", "step"]])
+FIELDS = ("part", "first", "last", "width", "count", "lanes", "start", "stop", "step")
+TILE_FIELDS = np.dtype([(name, np.int64) for name in FIELDS])
 
 
 class Plan(NamedTuple):
@@ -85,13 +87,14 @@ def infer(
 
 
 def set_threads(threads: int) -> None:
-    most = numba.config.NUMBA_NUM_THREADS
+    most = int(getattr(numba.config, "NUMBA_NUM_THREADS"))  # noqa: B009, set when Numba starts: its types do not know it
     if not 1 <= threads <= most:
         raise InputError(f"numba cannot use {threads} threads: it has 1 to {most} here")
     numba.set_num_threads(threads)
 
 
 def _flat(array: Array) -> Array:
+    # Always read-only, since Numba compiles anew for a read-only array.
     flat = array.reshape(-1)
     flat.flags.writeable = False
     return flat
@@ -103,6 +106,7 @@ def _rows(*per_feature: Array) -> Array:
 
 @lru_cache(64)
 def _plan(samples: int, features: int, inner: int) -> Plan:
+    """Cut (N, F, S) into tiles of about ``TILE`` elements; short samples stand several to a row."""
     repeats = max(1, LANES[0] // (features * inner))
     rows = -(-samples // repeats)
     lanes = min(max(LANES[0], TILE // rows), LANES[1])
@@ -134,7 +138,15 @@ def _cut(size: int, limit: int) -> list[range]:
 
 @parallel
 def _forward(
-    steps: int, size: int, tiles: Array, x: Array, epsilon: float, partial: Array, statistics: Array, apply: Array, y: Array
+    steps: int,
+    size: int,
+    tiles: Array,
+    x: Array,
+    epsilon: float,
+    partial: Array,
+    statistics: Array,
+    apply: Array,
+    y: Array,
 ) -> None:
     for task in numba.prange(tiles.size // size):
         first, end = task * size, (task + 1) * size

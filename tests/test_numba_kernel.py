@@ -1,0 +1,101 @@
+"""What is particular to the compiled kernel: threads, tiles, alignment."""
+
+import numba
+import numpy as np
+import pytest
+
+from bncli.core.kernel import Gradients, load_kernel
+from bncli.errors import InputError
+
+KERNEL = load_kernel("numba")
+# One tile and several, whole features to a task and features cut in parts, in each layout.
+SHAPES = [(5, 300, 1), (64, 5003, 1), (40_007, 6, 1), (3001, 64, 1), (7, 5, 9001), (50, 130, 49), (1, 3, 1), (2, 1, 1)]
+
+
+@pytest.fixture
+def _keep_threads():
+    before = numba.get_num_threads()
+    yield
+    numba.set_num_threads(before)
+
+
+def arrays(shape, dtype, offset=0, mean=0.5):
+    """x, dy, gamma, beta, lying ``offset`` elements after the start of their buffers."""
+    rng = np.random.default_rng(1)
+
+    def shifted(array):
+        buffer = np.empty(array.size + offset, dtype)
+        view = buffer[offset:].reshape(array.shape)
+        view[...] = array
+        return view
+
+    draws = (
+        mean + rng.normal(size=shape),
+        rng.normal(size=shape),
+        rng.normal(size=shape[1]),
+        rng.normal(size=shape[1]),
+    )
+    return tuple(shifted(array) for array in draws)
+
+
+def results(x, dy, gamma, beta):
+    y, saved = KERNEL.forward(x, gamma, beta, 1e-5)
+    return [
+        y,
+        *KERNEL.backward(dy, saved),
+        saved.mean,
+        saved.var,
+        KERNEL.infer(x, gamma, beta, saved.mean, saved.var, 1),
+    ]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.usefixtures("_keep_threads")
+def test_bits_depend_neither_on_threads_nor_on_alignment(shape, dtype):
+    expected = results(*arrays(shape, dtype))
+    for threads in range(1, numba.config.NUMBA_NUM_THREADS + 1):
+        KERNEL.set_threads(threads)
+        for offset in (0, 1, 3):
+            for array, other in zip(results(*arrays(shape, dtype, offset)), expected, strict=True):
+                assert array.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_tiles_cover_every_element_once(shape):
+    x, dy, gamma, beta = arrays(shape, "float64", mean=100.0)
+    y, saved = KERNEL.forward(x, gamma, beta, 1e-5, out=np.full(shape, np.nan))
+    out = Gradients(np.full(shape, np.nan), np.full(shape[1], np.nan), np.full(shape[1], np.nan))
+    KERNEL.backward(dy, saved, out=out)
+    mean, var = x.astype(np.longdouble).mean((0, 2)), x.astype(np.longdouble).var((0, 2))
+    x_hat = (x - mean[:, None]) / np.sqrt(var + 1e-5)[:, None]
+    np.testing.assert_allclose(saved.mean, mean.astype(float), rtol=1e-14)
+    np.testing.assert_allclose(saved.var, var.astype(float), rtol=1e-12, atol=1e-20)
+    np.testing.assert_allclose(y, (gamma[:, None] * x_hat + beta[:, None]).astype(float), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(out.dgamma, (dy * x_hat).sum((0, 2)).astype(float), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(out.dbeta, dy.sum((0, 2)), rtol=1e-11, atol=1e-11)
+    assert np.isfinite(out.dx).all()
+
+
+def test_a_constant_feature_has_no_variance_at_all():
+    x = np.full((70_000, 3, 1), 0.1)
+    _, saved = KERNEL.forward(x, np.ones(3), np.zeros(3), 1e-8)
+    assert (saved.var == 0).all()
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_what_is_not_finite_harms_its_own_feature_alone(odd):
+    x, dy, gamma, beta = arrays((64, 300, 1), "float64")
+    expected = results(x, dy, gamma, beta)
+    harmed = x.copy()
+    harmed[5, 17] = odd
+    others = np.arange(300) != 17
+    for array, other in zip(results(harmed, dy, gamma, beta), expected, strict=True):
+        own, whole = (array[:, others], other[:, others]) if array.ndim == 3 else (array[others], other[others])
+        np.testing.assert_array_equal(own, whole)
+    assert np.isnan(results(harmed, dy, gamma, beta)[0][:, 17]).any()
+
+
+def test_too_many_threads_are_one_line():
+    with pytest.raises(InputError, match=r"numba cannot use 100000 threads: it has 1 to \d+ here"):
+        KERNEL.set_threads(100_000)
