@@ -12,7 +12,7 @@ def render(report: Report) -> str:
     for title, rows in report.groups():
         lines += [f"**{_escape(title)}**", ""] if title else []
         lines.append(_line(c.title for c in columns))
-        lines.append(_line("---" if c.kind in ("text", "verdict") else "---:" for c in columns))
+        lines.append(_line("---" if c.kind in ("text", "verdict", "prose") else "---:" for c in columns))
         lines += [_line(text(row.get(c.key), c.kind) for c in columns) for row in rows]
         notes = [row[c.key] for c in report.columns if c.kind == "note" for row in rows if row[c.key]]
         lines += ["", *(f"- {_escape(note)}" for note in dict.fromkeys(notes)), ""] if notes else [""]
