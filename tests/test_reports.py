@@ -69,7 +69,7 @@ def shown(width, report=REPORT):
         (math.nan, "seconds", "nan"),
         (-math.inf, "number", "-inf"),
         (150000, "count", "150,000"),
-        ((0, 3, 2), "text", "(0, 3, 2)"),
+        ((0, 3012, 2), "text", "(0, 3012, 2)"),
         ("a\x1b[31mb\n", "text", "a\\x1b[31mb\\n"),
     ],
 )

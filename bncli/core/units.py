@@ -21,7 +21,7 @@ def text(value: Any, kind: Kind = "text") -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Sequence):
-        return "(" + ", ".join(text(item) for item in value) + ")"
+        return "(" + ", ".join(map(str, value)) + ")"
     if not math.isfinite(value):
         return str(value)
     match kind:
