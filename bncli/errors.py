@@ -17,6 +17,10 @@ class CheckFailed(BncliError):
     exit_code = 1
 
 
+class KernelFault(CheckFailed):
+    """A kernel raised, or returned something that is not what it has to return."""
+
+
 class Unavailable(BncliError):
     """A kernel that was asked for by name cannot run here."""
 

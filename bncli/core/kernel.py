@@ -73,7 +73,8 @@ class Infer(Protocol):
 class Kernel:
     """One implementation of batch normalization on canonical (N, F, S) arrays.
 
-    A file in ``bncli/kernels`` exports one as ``KERNEL``; its ``name`` is the file's.
+    A file in ``bncli/kernels`` exports one as ``KERNEL``; its ``name`` is the file's. ``spec`` is
+    what ``--kernel`` takes to load it again: the name or, for a user's own, its file or module.
     ``available`` returns what is missing on this machine, or None where the kernel can run.
     ``set_threads`` bounds the threads that it uses; None where it always uses one.
     """
@@ -86,6 +87,7 @@ class Kernel:
     available: Callable[[], str | None] = lambda: None
     set_threads: Callable[[int], None] | None = None
     name: str = ""
+    spec: str = ""
 
 
 def kernel_names() -> tuple[str, ...]:
@@ -99,7 +101,7 @@ def registered_kernel(name: str) -> Kernel:
     Raises InputError when there is none of that name.
     """
     kernel: Kernel = plugins.load(PACKAGE, name).KERNEL
-    return replace(kernel, name=name)
+    return replace(kernel, name=name, spec=name)
 
 
 def load_kernel(name: str) -> Kernel:
