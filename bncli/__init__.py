@@ -4,14 +4,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bncli.core.kernel import load_kernel
+    from bncli.core.kernel import Kernel, load_kernel
     from bncli.core.problem import Problem
     from bncli.layer import BatchNorm
+    from bncli.reports.gradcheck import gradcheck
+    from bncli.reports.verify import verify
 
 __version__ = "0.1.0"
-__all__ = ["BatchNorm", "Problem", "__version__", "load_kernel"]
+__all__ = ["BatchNorm", "Kernel", "Problem", "__version__", "gradcheck", "load_kernel", "verify"]
 
-_HOMES = {"BatchNorm": "bncli.layer", "Problem": "bncli.core.problem", "load_kernel": "bncli.core.kernel"}
+_HOMES = {
+    "BatchNorm": "bncli.layer",
+    "Kernel": "bncli.core.kernel",
+    "Problem": "bncli.core.problem",
+    "gradcheck": "bncli.reports.gradcheck",
+    "load_kernel": "bncli.core.kernel",
+    "verify": "bncli.reports.verify",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -4,14 +4,19 @@ A file's stem is its name, with ``-`` for ``_``; files that start with an
 underscore are private and not listed.
 """
 
+import os
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from bncli.errors import InputError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 
 @cache
@@ -39,3 +44,19 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name, known, n=1)
     mend = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
     return f"no {kind} is called {name!r}: {mend}"
+
+
+@cache
+def published(group: str) -> Mapping[str, "EntryPoint"]:
+    """What installed packages publish under the entry-point ``group``, by name; imports none of it."""
+    from importlib.metadata import entry_points  # slow to import, and rarely asked for
+
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=group):
+        found.setdefault(point.name, point)  # of two packages, the first on the path
+    return found
+
+
+def is_path(spec: str) -> bool:
+    """Whether ``spec`` can only mean a file."""
+    return spec.endswith(".py") or os.sep in spec or (os.altsep or os.sep) in spec

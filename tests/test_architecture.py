@@ -18,6 +18,7 @@ FLOORS = [
     {"kernels", "inputs"},
     {"layer", "verification", "benchmarking"},
     {"render", "export"},
+    {"reports"},
     {"commands"},
     {"cli", "__main__"},
 ]

@@ -97,20 +97,6 @@ def x_hat(case: Case, mean: Array, inv_std: Array) -> Array:
     return np.asarray(normalized.astype(case.x.dtype, copy=False))
 
 
-def warnings(case: Case) -> list[str]:
-    """What a reader of the statistics must know."""
-    found = []
-    odd = case.x.size - int(np.isfinite(case.x).sum())
-    if odd:
-        found.append(f"{case.problem}: {odd:,} of {case.x.size:,} values of x are NaN or infinite")
-    if case.problem.samples == 1:
-        found.append(
-            f"{case.problem}: one sample per feature has nothing to normalise, x_hat and dx are 0: "
-            "give more images, --copies N or a larger batch"
-        )
-    return found
-
-
 def require_savable(path: Path, runs: Runs) -> None:
     """Raise InputError where --save would have nowhere to write, or more to write than one run."""
     if path.suffix != ".npz":

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from bncli import plugins
 from bncli.commands import _presets
-from bncli.core.kernel import kernel_names
+from bncli.core.kernel import PACKAGE, is_registered, kernel_names
 from bncli.core.layout import Layout
 from bncli.core.problem import DTYPES, EPSILON
 from bncli.core.source import Source
+from bncli.errors import InputError
 
 SOURCES = "bncli.inputs"
 SHAPE = "5x100x100x3"
@@ -32,6 +35,25 @@ class _Size(click.ParamType[tuple[int, int]]):
         if not (width.isdecimal() and height.isdecimal() and 0 < int(width) < 1 << 16 and 0 < int(height) < 1 << 16):
             self.fail(f"{value!r} is no size in pixels: write width and height, as 96x96", param, ctx)
         return int(width), int(height)
+
+
+class _KernelSpec(click.ParamType[str]):
+    """What ``load_kernel`` takes, or ``all``; from a preset, registered names only: it must not run anyone's code."""
+
+    name = "kernel"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        spec = str(value)
+        source = ctx.get_parameter_source(param.name or "") if ctx and param else None
+        if source is ParameterSource.DEFAULT_MAP and spec != EVERY_KERNEL and not is_registered(spec):
+            if plugins.is_path(spec) or "." in spec:
+                raise InputError(f"kernel {spec!r}: a preset cannot run a file's code: type it after --kernel")
+            raise InputError(plugins.unknown("kernel", spec, kernel_names()))
+        return spec
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        names = [name for name in (*plugins.names(PACKAGE), EVERY_KERNEL) if name.startswith(incomplete)]
+        return [CompletionItem(name) for name in names] or [CompletionItem(incomplete, type="file")]
 
 
 PRESET = click.option(
@@ -91,10 +113,12 @@ def kernel(default: Sequence[str]) -> tuple[Any, ...]:
         click.option(
             "--kernel",
             multiple=True,
-            type=click.Choice([*kernel_names(), EVERY_KERNEL]),
+            type=_KernelSpec(),
+            metavar="NAME|FILE.py|MODULE",
             default=default,
             show_default=True,
-            help="Which implementation, by name. Repeatable.",
+            help="A name that bncli kernels lists, all of them (all), or your own file or module, whose code is run. "
+            "Repeatable.",
         ),
         click.option("--threads", type=click.IntRange(1), help="Threads a kernel may use.  [default: its own choice]"),
     )

@@ -1,6 +1,7 @@
 """Where a report goes: a table or a format on stdout, and files."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import click
 
 from bncli import files, plugins
 from bncli.benchmarking import environment
-from bncli.core.report import Column, Exporter, Report, Row
+from bncli.core.report import Exporter, Report
 from bncli.errors import InputError
 from bncli.render import console, tables
 
@@ -20,18 +21,16 @@ TABLE = "table"
 class Output:
     """What --format and --export ask for; whatever is wrong with them is said before any work."""
 
-    def __init__(self, command: str, format_name: str, paths: Sequence[Path]) -> None:
-        self.command, self.format_name = command, format_name
+    def __init__(self, format_name: str, paths: Sequence[Path]) -> None:
+        self.format_name = format_name
         self.files = {path: _exporter_for(path) for path in paths}
         for path in paths:
             files.check_writable(path)
 
-    def emit(
-        self, columns: Sequence[Column], rows: Sequence[Row], group: Sequence[str] = (), warnings: Sequence[str] = ()
-    ) -> None:
-        """Print the report of ``rows``, and write it to the files that were asked for."""
-        report = Report(self.command, columns, rows, group, environment.collect(), warnings)
-        for warning in warnings:
+    def emit(self, report: Report) -> None:
+        """Print ``report``, write it to the files that were asked for, and raise CheckFailed where it failed."""
+        report = replace(report, environment=environment.collect())
+        for warning in report.warnings:
             console.warn(warning)
         if self.format_name == TABLE:
             tables.show(report, console.stdout())
@@ -39,6 +38,7 @@ class Output:
             click.echo(_exporter(self.format_name).render(report), nl=False)
         for path, exporter in self.files.items():
             files.replace_text(path, exporter.render(report))
+        report.raise_if_failed()
 
 
 def output(command: Callable[..., None]) -> Callable[..., None]:
@@ -60,8 +60,7 @@ def output(command: Callable[..., None]) -> Callable[..., None]:
     )
     @wraps(command)
     def wrapper(format_name: str, export: tuple[Path, ...], **options: Any) -> None:
-        name = click.get_current_context().command.name or ""
-        command(output=Output(name, format_name, export), **options)
+        command(output=Output(format_name, export), **options)
 
     return wrapper
 

@@ -1,8 +1,9 @@
 """The options that say what to run: which problems, on what data, with which kernels."""
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
 
@@ -15,6 +16,7 @@ from bncli import plugins
 from bncli.commands import _options
 from bncli.commands._options import EVERY_KERNEL, SHAPE, SHARED, SOURCES, load_source
 from bncli.core.case import Case, complete
+from bncli.core.guard import guarded
 from bncli.core.kernel import Kernel, kernel_names, load_kernel, registered_kernel, require_dtype
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
@@ -29,11 +31,15 @@ LIVE_ARRAYS = 8  # of x's size that a command may hold at once
 
 @dataclass(frozen=True)
 class Runs:
-    """Each problem with its arrays, made when its turn comes, and the kernels to run on it."""
+    """Each problem with its arrays, made when its turn comes, and the kernels to run on it.
+
+    ``options`` are what was typed beside problems, data and kernels, for a command that does the same again.
+    """
 
     kernels: Sequence[Kernel]
     source: str
     requests: Sequence[Request]
+    options: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -58,7 +64,10 @@ def runs(*default_kernels: str) -> Callable[[Callable[..., None]], Callable[...,
             ctx = click.get_current_context()
             shared = {name: options.pop(name) for name in (*SHARED, *plugins.names(SOURCES))}
             source, values = _chosen_source(ctx, shared)
-            chosen = Runs(_kernels(kernel, threads), source, list(_requests(source, values, shared)))
+            requests = list(_requests(source, values, shared))
+            # What an array brings is known only when it is read.
+            dtypes = dict.fromkeys(request.dtype for request in requests if request.dtype)
+            chosen = Runs(load_kernels(kernel, threads, dtypes), source, requests, thread_options(threads))
             # What a kernel makes of infinities is in its results; NumPy's warnings add nothing.
             with np.errstate(all="ignore"):
                 command(runs=chosen, **options)
@@ -130,17 +139,35 @@ def _require_memory(problem: Problem) -> None:
         )
 
 
-def _kernels(names: Sequence[str], threads: int | None) -> list[Kernel]:
-    if EVERY_KERNEL in names:
-        kernels = []
-        for kernel in map(registered_kernel, kernel_names()):
-            if missing := kernel.available():
-                warn(f"kernel {kernel.name!r} is left out: {missing}")
-            else:
-                kernels.append(kernel)
-    else:
-        kernels = [load_kernel(name) for name in dict.fromkeys(names)]
-    for kernel in kernels:
+def thread_options(threads: int | None) -> tuple[str, ...]:
+    return ("--threads", str(threads)) if threads else ()
+
+
+def load_kernels(specs: Sequence[str], threads: int | None, dtypes: Collection[str] = ()) -> list[Kernel]:
+    """What --kernel and --threads ask for; of ``all``, what can run here and takes ``dtypes``."""
+    found: dict[str, Kernel] = {}
+    for spec in specs:
+        found |= _registered(dtypes) if spec == EVERY_KERNEL else {spec: load_kernel(spec)}
+    names = Counter(kernel.name for kernel in found.values())
+    # Two files may have the same name; where they are is then what tells them apart.
+    kernels = [k if names[k.name] == 1 else replace(k, name=k.spec) for k in found.values()]
+    for kernel in map(guarded, kernels):
         if threads and kernel.set_threads:
             kernel.set_threads(threads)
     return kernels
+
+
+def _registered(dtypes: Collection[str]) -> dict[str, Kernel]:
+    """Every registered kernel that can run, by name; a warning for each of the others."""
+    kernels = {name: registered_kernel(name) for name in kernel_names()}
+    hindered = {name: why for name, kernel in kernels.items() if (why := _hindrance(kernel, dtypes))}
+    for name, why in hindered.items():
+        warn(f"kernel {name!r} is left out: {why}")
+    if hindered.keys() == kernels.keys():
+        raise InputError(f"no registered kernel takes {' and '.join(dtypes)} here: see bncli kernels")
+    return {name: kernel for name, kernel in kernels.items() if name not in hindered}
+
+
+def _hindrance(kernel: Kernel, dtypes: Collection[str]) -> str | None:
+    refused = [dtype for dtype in dtypes if dtype not in kernel.dtypes]
+    return kernel.available() or (f"it does not take {' or '.join(refused)}" if refused else None)

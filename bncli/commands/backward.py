@@ -10,7 +10,9 @@ from bncli.commands import _arrays
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
 from bncli.core.case import Case
+from bncli.core.guard import guarded
 from bncli.core.kernel import Gradients, Kernel
+from bncli.core.report import Report
 from bncli.layer import BatchNorm
 
 Array = NDArray[Any]
@@ -46,7 +48,7 @@ def backward(runs: Runs, output: Output, save: Path | None, update: bool, lr: fl
         given = {name: getattr(case, name) for name in GIVEN}
         rows += _arrays.rows(case, "train", _arrays.INPUT, given, GIVEN)
         first: dict[str, Array] = {}
-        for kernel in runs.kernels:
+        for kernel in map(guarded, runs.kernels):
             arrays = _propagate(kernel, case)
             if update:
                 arrays |= _step(kernel, case, lr, decay)
@@ -54,8 +56,8 @@ def backward(runs: Runs, output: Output, save: Path | None, update: bool, lr: fl
             first = first or arrays
         if save:
             _arrays.save(save, case.problem, {**given, **first})
-        warnings += _arrays.warnings(case)
-    output.emit(_arrays.columns(runs.kernels), rows, _arrays.GROUP, warnings)
+        warnings += case.warnings()
+    output.emit(Report("backward", _arrays.columns(runs.kernels), rows, _arrays.GROUP, warnings=warnings))
 
 
 def _propagate(kernel: Kernel, case: Case) -> dict[str, Array]:

@@ -1,5 +1,6 @@
 """Verify each kernel on the very problem, then time it."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from statistics import median
@@ -8,15 +9,16 @@ from typing import Any
 import click
 
 from bncli.benchmarking import statistics, timing
-from bncli.benchmarking.passes import MOVED, RESULTS, Pass, passes
+from bncli.benchmarking.passes import MOVED, RESULTS, Pass, passes, untimed
 from bncli.benchmarking.timing import Sampled
-from bncli.commands import _arrays
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
 from bncli.core.case import Case
+from bncli.core.guard import guarded
 from bncli.core.kernel import Kernel
-from bncli.core.report import Column
+from bncli.core.report import Column, Report
 from bncli.core.units import text
+from bncli.errors import KernelFault
 from bncli.render import console
 from bncli.verification import accuracy, tolerance
 from bncli.verification.finding import Finding, Verdict, worst
@@ -45,8 +47,8 @@ def bench(runs: Runs, output: Output, max_time: float) -> None:
     with console.progress() as update:
         for number, case in enumerate(runs):
             rows += _measure(case, runs.kernels, max_time, partial(_part, update, number, len(runs)))
-            warnings += _arrays.warnings(case)
-    output.emit(_columns(runs.kernels[0]), rows, ("problem", "input"), warnings)
+            warnings += case.warnings()
+    output.emit(Report("bench", _columns(runs.kernels[0]), rows, ("problem", "input"), warnings=warnings))
 
 
 def _part(update: console.Update, number: int, of: int, share: float, doing: str) -> None:
@@ -76,14 +78,22 @@ def _measure(case: Case, kernels: Sequence[Kernel], max_time: float, update: con
     timed: list[tuple[Pass, Finding]] = []
     for kernel in kernels:
         update(0, f"{case.problem}: verifying {kernel.name}")
-        own = passes(kernel, case)
-        found = {finding.array: finding for finding in accuracy.check(kernel, case)}
+        try:
+            own = passes(kernel, case)
+            found = {finding.array: finding for finding in accuracy.check(guarded(kernel), case)}
+        except KernelFault as fault:
+            timed += [(each, _faulty(kernel, fault)) for each in untimed(kernel)]
+            continue
         timed += [(each, worst(found[array] for array in RESULTS[each.direction])) for each in own]
     wrong = {finding.kernel for _, finding in timed if finding.verdict is not Verdict.PASS}
     calls = {(each.kernel, each.direction): each.call for each, _ in timed if each.kernel not in wrong}
     on_progress = partial(update, doing=f"{case.problem}: timing")
     samples = timing.interleave(calls, max_time, on_progress=on_progress) if calls else {}
     return [_row(case, kernels[0], each, finding, samples) for each, finding in timed]
+
+
+def _faulty(kernel: Kernel, fault: KernelFault) -> Finding:
+    return Finding(kernel.name, "a call", "", Verdict.WRONG, math.inf, 0.0, reason=str(fault))
 
 
 def _row(

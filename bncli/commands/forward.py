@@ -11,7 +11,9 @@ from bncli.commands import _arrays
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
 from bncli.core.case import Case
+from bncli.core.guard import guarded
 from bncli.core.kernel import Kernel
+from bncli.core.report import Report
 from bncli.errors import InputError
 
 Array = NDArray[Any]
@@ -45,14 +47,14 @@ def forward(runs: Runs, output: Output, mode: str, save: Path | None) -> None:
     for case in runs:
         rows += _arrays.rows(case, mode, _arrays.INPUT, {"x": case.x}, ("x",))
         first: dict[str, Array] = {}
-        for kernel in runs.kernels:
+        for kernel in map(guarded, runs.kernels):
             arrays = _arrays.train(kernel, case)[0] if mode == "train" else _infer(kernel, case)
             rows += _arrays.rows(case, mode, kernel.name, arrays, ("x_hat", "y"), first)
             first = first or arrays
         if save:
             _arrays.save(save, case.problem, {"x": case.x, "gamma": case.gamma, "beta": case.beta, **first})
-        warnings += _arrays.warnings(case)
-    output.emit(_arrays.columns(runs.kernels), rows, _arrays.GROUP, warnings)
+        warnings += case.warnings()
+    output.emit(Report("forward", _arrays.columns(runs.kernels), rows, _arrays.GROUP, warnings=warnings))
 
 
 def _infer(kernel: Kernel, case: Case) -> dict[str, Array]:

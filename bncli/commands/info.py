@@ -7,7 +7,7 @@ from numba import get_num_threads, threading_layer
 
 from bncli.benchmarking import environment
 from bncli.commands._output import Output, output
-from bncli.core.report import Column
+from bncli.core.report import Column, Report
 from bncli.core.units import text
 
 COLUMNS = (Column("item", ""), Column("value", "value"))
@@ -22,9 +22,8 @@ def info(output: Output) -> None:
     facts["numba_threads"] = get_num_threads()
     # Asking for the number of threads has started them, so the layer is known.
     facts["numba_threading_layer"] = threading_layer()
-    output.emit(
-        COLUMNS, [{"item": name.replace("_", " "), "value": _value(name, fact)} for name, fact in facts.items()]
-    )
+    rows = [{"item": name.replace("_", " "), "value": _value(name, fact)} for name, fact in facts.items()]
+    output.emit(Report("info", COLUMNS, rows))
 
 
 def _value(name: str, fact: Any) -> str:

@@ -1,10 +1,12 @@
 """List the kernels, and why one is not available."""
 
+from importlib.resources import files
+
 import click
 
 from bncli.commands._output import Output, output
 from bncli.core.kernel import kernel_names, registered_kernel
-from bncli.core.report import Column
+from bncli.core.report import Column, Report
 
 COLUMNS = (
     Column("kernel", "kernel"),
@@ -15,7 +17,21 @@ COLUMNS = (
 )
 
 
-@click.command(epilog="Example: bncli kernels --format markdown")
+def _print_template(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(files(__package__).joinpath("_template.txt").read_text(encoding="utf-8"), nl=False)
+        ctx.exit()
+
+
+@click.command(epilog="Example: bncli kernels --template > mine.py && bncli gradcheck --kernel mine.py")
+@click.option(
+    "--template",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_template,
+    help="Print a file to start a kernel of your own from, and nothing else.",
+)
 @output
 def kernels(output: Output) -> None:
     """List the kernels that --kernel takes by name, and why one cannot run here."""
@@ -29,7 +45,7 @@ def kernels(output: Output) -> None:
         }
         for kernel in map(registered_kernel, kernel_names())
     ]
-    output.emit(COLUMNS, rows)
+    output.emit(Report("kernels", COLUMNS, rows))
 
 
 COMMAND = kernels

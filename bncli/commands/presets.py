@@ -6,7 +6,7 @@ import click
 
 from bncli.commands import _presets
 from bncli.commands._output import Output, output
-from bncli.core.report import Column
+from bncli.core.report import Column, Report
 
 COLUMNS = (Column("preset", "preset"), Column("problems", "problems", "count"), Column("summary", "summary", "prose"))
 
@@ -20,7 +20,7 @@ def presets(output: Output) -> None:
     the option, a table such as [bench] serves that command alone. Any such file can be given by
     its path.
     """
-    output.emit(COLUMNS, [_row(name) for name in _presets.shipped()])
+    output.emit(Report("presets", COLUMNS, [_row(name) for name in _presets.shipped()]))
 
 
 def _row(name: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bncli.core.layout import Shape
+from bncli.core.layout import Layout, Shape
 from bncli.core.problem import Problem
 from bncli.errors import InputError
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
+BLOCK = 1 << 20  # elements that are worked on at a time, so that a large batch takes no more large arrays
 BATCH = ("x", "dy")
 STATISTICS = ("mean", "var")
 ARRAYS = ("x", "gamma", "beta", "dy", *STATISTICS)
@@ -25,7 +26,8 @@ ARRAYS = ("x", "gamma", "beta", "dy", *STATISTICS)
 @dataclass(frozen=True)
 class Case:
     """``x`` and ``dy`` are canonical (N, F, S); ``gamma`` and ``beta``, and for inference
-    ``mean`` and ``var`` in float64, are (F,). ``recipe`` is the command-line options that make them again.
+    ``mean`` and ``var`` in float64, are (F,). ``recipe`` is the command-line options that make them again,
+    ``seed`` what everything was drawn from that was not given. Made by ``complete``, they are read-only.
     """
 
     problem: Problem
@@ -36,6 +38,30 @@ class Case:
     recipe: str = ""
     mean: Array | None = None
     var: Array | None = None
+    seed: int = 0
+
+    def select(self, features: Array, dtype: str | None = None) -> Case:
+        """This case with those ``features`` alone, their numbers ascending, in ``dtype``; itself where that is all."""
+        dtype = dtype or self.problem.dtype
+        if features.size == self.gamma.size and dtype == self.problem.dtype:
+            return self
+        x, dy = (np.ascontiguousarray(array[:, features], dtype) for array in (self.x, self.dy))
+        gamma, beta = (array[features].astype(dtype) for array in (self.gamma, self.beta))
+        problem = Problem(x.shape, Layout.CHANNELS_FIRST, dtype, self.problem.epsilon)
+        return Case(problem, x=x, gamma=gamma, beta=beta, dy=dy, seed=self.seed)
+
+    def warnings(self) -> list[str]:
+        """What a reader of any result on these data must know."""
+        found = []
+        odd = self.x.size - int(np.isfinite(self.x).sum())
+        if odd:
+            found.append(f"{self.problem}: {odd:,} of {self.x.size:,} values of x are NaN or infinite")
+        if self.problem.samples == 1:
+            found.append(
+                f"{self.problem}: one sample per feature has nothing to normalise, x_hat and dx are 0: "
+                "give more images, --copies N or a larger batch"
+            )
+        return found
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
@@ -61,7 +87,7 @@ def complete(problem: Problem, arrays: Mapping[str, Array], seed: int, recipe: s
     draws = {"gamma": _draw_gamma, "beta": _draw_beta, "dy": _draw_dy}
     drawn = {name: draw(x, generator(seed, name)) for name, draw in draws.items() if name not in arrays}
     rest = {name: _fit(name, array, problem) for name, array in {**arrays, **drawn}.items() if name != "x"}
-    return Case(problem, x=x, recipe=recipe, **rest)
+    return Case(problem, x=x, recipe=recipe, seed=seed, **rest)
 
 
 def _draw_gamma(x: Array, rng: np.random.Generator) -> Array:
@@ -86,7 +112,10 @@ def _draw_dy(x: Array, rng: np.random.Generator) -> Array:
         mean, std = x.mean((0, 2), dtype=dtype), x.std((0, 2), dtype=dtype)
         slope = np.where(std > 0, slope / std, 0).astype(dtype)
         dy = rng.standard_normal(x.shape, dtype=dtype)
-        dy += slope[:, None] * (x - mean[:, None])
+        step = max(1, BLOCK // x[0].size)
+        for first in range(0, x.shape[0], step):
+            block = slice(first, first + step)
+            dy[block] += slope[:, None] * (x[block] - mean[:, None])
         dy += offset[:, None]
     return dy
 
@@ -97,4 +126,7 @@ def _fit(name: str, array: Array, problem: Problem) -> Array:
     if array.shape not in (own, wanted):
         raise InputError(f"{name} has shape {array.shape}, but {problem} needs {own} or {wanted}")
     dtype = "float64" if name in STATISTICS else problem.dtype
-    return np.ascontiguousarray(array, dtype=dtype).reshape(wanted)
+    fitted = np.ascontiguousarray(array, dtype=dtype).reshape(wanted)
+    # A kernel that writes into its input would spoil it for the next one, and for the oracle.
+    fitted.flags.writeable = False
+    return fitted

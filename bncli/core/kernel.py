@@ -76,7 +76,10 @@ class Kernel:
     A file in ``bncli/kernels`` exports one as ``KERNEL``; its ``name`` is the file's. ``spec`` is
     what ``--kernel`` takes to load it again: the name or, for a user's own, its file or module.
     ``available`` returns what is missing on this machine, or None where the kernel can run.
-    ``set_threads`` bounds the threads that it uses; None where it always uses one.
+    ``set_threads`` bounds the threads that it uses and may return what bounded them before; None
+    where it always uses one. ``tries_complex`` is False where giving forward complex x, to take
+    derivatives by a complex step, is known to fail. ``file`` is where its code stands, for messages
+    about it.
     """
 
     forward: Forward
@@ -85,14 +88,23 @@ class Kernel:
     dtypes: tuple[str, ...] = ("float32", "float64")
     summary: str = ""
     available: Callable[[], str | None] = lambda: None
-    set_threads: Callable[[int], None] | None = None
+    set_threads: Callable[[int], int | None] | None = None
+    tries_complex: bool = True
     name: str = ""
     spec: str = ""
+    file: str = ""
 
 
 def kernel_names() -> tuple[str, ...]:
-    """The names of the registered kernels; imports none of them."""
-    return plugins.names(PACKAGE)
+    """The names of the registered kernels, bncli's own and those that packages publish; imports none of them."""
+    own = plugins.names(PACKAGE)
+    return (*own, *sorted(plugins.published(PACKAGE).keys() - own))
+
+
+def is_registered(spec: str) -> bool:
+    """Whether ``spec`` is a registered name, and not a file or a module that only its user knows of."""
+    # Asking every installed package takes long: not for what is found without.
+    return spec in plugins.names(PACKAGE) or (not plugins.is_path(spec) and spec in plugins.published(PACKAGE))
 
 
 def registered_kernel(name: str) -> Kernel:
@@ -100,20 +112,33 @@ def registered_kernel(name: str) -> Kernel:
 
     Raises InputError when there is none of that name.
     """
-    kernel: Kernel = plugins.load(PACKAGE, name).KERNEL
-    return replace(kernel, name=name, spec=name)
+    if name in plugins.names(PACKAGE):
+        module = plugins.load(PACKAGE, name)
+        kernel: Kernel = module.KERNEL
+        return replace(kernel, name=name, spec=name, file=module.__file__ or "")
+    if name in plugins.published(PACKAGE):
+        from bncli.core.external import published_kernel
+
+        return published_kernel(name)
+    raise InputError(plugins.unknown("kernel", name, kernel_names()))
 
 
-def load_kernel(name: str) -> Kernel:
-    """The registered kernel ``name``, ready to run.
+def load_kernel(spec: str) -> Kernel:
+    """The kernel ``spec``, ready to run: a registered name, a user's file (``mine.py``) or module (``package.mine``).
 
-    Raises InputError when there is none of that name, and Unavailable, with what is missing,
-    when it cannot run on this machine.
+    A file or a module is other people's code, which this runs. Raises InputError when there is no
+    such kernel or it is malformed, and Unavailable, with what is missing, when it cannot run on
+    this machine.
     """
-    kernel = registered_kernel(name)
+    if is_registered(spec):
+        kernel = registered_kernel(spec)
+    else:
+        from bncli.core.external import user_kernel
+
+        kernel = user_kernel(spec)
     missing = kernel.available()
     if missing:
-        raise Unavailable(f"kernel {name!r} cannot run here: {missing}")
+        raise Unavailable(f"kernel {spec!r} cannot run here: {missing}")
     return kernel
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from bncli.core.layout import Layout, Shape
 from bncli.errors import InputError
@@ -13,8 +16,9 @@ from bncli.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ITEMSIZE = {"float16": 2, "float32": 4, "float64": 8}
+ITEMSIZE = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 DTYPES = tuple(ITEMSIZE)
+BFLOAT16 = "bfloat16"
 EPSILON = 1e-8
 
 _SHAPE = re.compile(r"\d{1,12}(x\d{1,12})+", re.ASCII)
@@ -49,6 +53,8 @@ class Problem:
         object.__setattr__(self, "layout", Layout(self.layout))
         if self.dtype not in DTYPES:
             raise InputError(f"unknown dtype {self.dtype!r}: use {', '.join(DTYPES)}")
+        if self.dtype == BFLOAT16:
+            _ml_dtypes()
         if not (self.epsilon >= 0 and math.isfinite(self.epsilon)):
             raise InputError(f"epsilon {self.epsilon!r} cannot be used: it must be finite and not negative")
 
@@ -128,6 +134,19 @@ class Problem:
             flat, i = divmod(flat, n)
             index.append(i)
         return tuple(reversed(index))
+
+
+def finfo(dtype: str) -> Any:
+    """NumPy's ``finfo`` of a dtype, bfloat16 among them."""
+    return _ml_dtypes().finfo(dtype) if dtype == BFLOAT16 else np.finfo(dtype)
+
+
+def _ml_dtypes() -> Any:
+    """The package that gives NumPy bfloat16; importing it makes the dtype known by its name."""
+    try:
+        return import_module("ml_dtypes")
+    except ImportError:
+        raise InputError("bfloat16 needs the package ml_dtypes: pip install 'bncli[bfloat16]'") from None
 
 
 def _join(shape: Shape) -> str:

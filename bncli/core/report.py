@@ -4,7 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bncli.errors import CheckFailed
+
 SCHEMA = 1
+NAMED = 6  # failures in an error's one line
 
 Row = Mapping[str, Any]
 Kind = Literal[
@@ -21,7 +24,9 @@ Kind = Literal[
     "verdict",
     "prose",
     "note",
+    "command",
 ]
+BELOW = ("note", "command")  # the kinds that are printed below a table, not in it
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,8 @@ class Column:
     """One value of a row: where it stands, what to call it and what it measures.
 
     ``kind`` says the unit of the stored value. ``prose`` is text that may wrap, a ``note`` prose
-    that is printed below the table. A ``wide`` column is shown only where there is room for it.
+    that is printed below the table, a ``command`` a line there that stays whole, to be copied. A
+    ``wide`` column is shown only where there is room for it.
     """
 
     key: str
@@ -44,7 +50,8 @@ class Report:
 
     ``rows`` are plain values (text, numbers, booleans, None, and lists of them) in SI units,
     raw samples included. ``columns`` are those worth a place in a table. Rows that agree in the
-    keys of ``group`` share a table, titled with those values.
+    keys of ``group`` share a table, titled with those values. ``failures`` are the checks that did
+    not pass, a few words each.
     """
 
     command: str
@@ -53,7 +60,15 @@ class Report:
     group: Sequence[str] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    failures: Sequence[str] = ()
     schema: int = SCHEMA
+
+    def raise_if_failed(self) -> None:
+        """Raise CheckFailed, which names the first of them, where there are ``failures``."""
+        failures = list(dict.fromkeys(self.failures))
+        if failures:
+            more = [f"and {len(failures) - NAMED} more"] if len(failures) > NAMED else []
+            raise CheckFailed("; ".join(failures[:NAMED] + more))
 
     def groups(self) -> list[tuple[str, list[Row]]]:
         """The rows of each table, with its title, in order of appearance."""

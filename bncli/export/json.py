@@ -13,6 +13,7 @@ def render(report: Report) -> str:
         "command": report.command,
         "environment": dict(report.environment),
         "warnings": list(report.warnings),
+        "failures": list(report.failures),
         "columns": [{"key": c.key, "title": c.title, "kind": c.kind} for c in report.columns],
         "rows": [dict(row) for row in report.rows],
     }

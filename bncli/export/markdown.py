@@ -2,19 +2,19 @@
 
 from collections.abc import Iterable
 
-from bncli.core.report import Exporter, Report
+from bncli.core.report import BELOW, Exporter, Report
 from bncli.core.units import text
 
 
 def render(report: Report) -> str:
-    columns = [c for c in report.columns if c.kind != "note"]
+    columns = [c for c in report.columns if c.kind not in BELOW]
     lines: list[str] = []
     for title, rows in report.groups():
         lines += [f"**{_escape(title)}**", ""] if title else []
         lines.append(_line(c.title for c in columns))
         lines.append(_line("---" if c.kind in ("text", "verdict", "prose") else "---:" for c in columns))
         lines += [_line(text(row.get(c.key), c.kind) for c in columns) for row in rows]
-        notes = [row[c.key] for c in report.columns if c.kind == "note" for row in rows if row[c.key]]
+        notes = [row[c.key] for c in report.columns if c.kind in BELOW for row in rows if row[c.key]]
         lines += ["", *(f"- {_escape(note)}" for note in dict.fromkeys(notes)), ""] if notes else [""]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -1,56 +1,45 @@
-"""Random x: independent values from a named distribution."""
+"""Random x: independent values from a named distribution, or made of them to be hard."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bncli.core.case import generator
-from bncli.core.layout import Shape
 from bncli.core.problem import Problem
 from bncli.core.source import Batch, Request, Source
 from bncli.errors import InputError
+from bncli.inputs._adversarial import ADVERSARIES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Distribution(NamedTuple):
-    """How to draw a shape in float32 or float64, and the population's own mean and variance."""
-
-    draw: Callable[[np.random.Generator, Shape, Any], NDArray[Any]]
-    mean: float
-    var: float
-
-
-DISTRIBUTIONS = {
-    "uniform": Distribution(lambda rng, shape, dtype: rng.random(shape, dtype=dtype), mean=1 / 2, var=1 / 12),
-    "normal": Distribution(lambda rng, shape, dtype: rng.standard_normal(shape, dtype=dtype), mean=0.0, var=1.0),
-}
+BENIGN = ("uniform", "normal")
+CHOICES = (*BENIGN, *ADVERSARIES)
 
 
 def load(request: Request) -> Batch:
     """x, drawn natively in the request's dtype, and the distribution's mean and var.
 
     Those two are what running statistics converge to, so that inference has something true to use.
-    float16 is drawn in float32 and rounded, so that a uniform value just below 1 becomes 1.
+    A narrower dtype than float32 is drawn in float32 and rounded, so that a uniform value just
+    below 1 becomes 1.
 
     Raises InputError for an unknown distribution, a missing shape, and one that memory cannot hold.
     """
     (name,) = request.values
-    if name not in DISTRIBUTIONS:
-        raise InputError(f"unknown distribution {name!r}: use {', '.join(DISTRIBUTIONS)}")
+    if name not in CHOICES:
+        raise InputError(f"unknown distribution {name!r}: use {', '.join(CHOICES)}")
     if request.shape is None:
         raise InputError(f"--random {name} has no shape: give one, as --shape 5x100x100x3")
     problem = Problem(request.shape, request.layout, request.dtype or "float64", request.epsilon)
-    draw, mean, var = DISTRIBUTIONS[name]
     rng = generator(request.seed, "x")
     try:
-        x = draw(rng, problem.shape, "float64" if problem.dtype == "float64" else "float32")
+        x, mean, var = _draw(name, rng, problem)
         arrays = {
-            "x": x.astype(problem.dtype, copy=False),
+            "x": x.reshape(problem.shape).astype(problem.dtype, copy=False),
             "mean": np.full(problem.feature_shape, mean),
             "var": np.full(problem.feature_shape, var),
         }
@@ -60,9 +49,23 @@ def load(request: Request) -> Batch:
     return Batch(problem, arrays)
 
 
+def _draw(name: str, rng: np.random.Generator, problem: Problem) -> tuple[NDArray[Any], float, float]:
+    """Canonical x, and the mean and variance of the population."""
+    dtype: Any = "float64" if problem.dtype == "float64" else "float32"
+    if name == "uniform":
+        return rng.random(problem.canonical_shape, dtype=dtype), 1 / 2, 1 / 12
+    normal = rng.standard_normal(problem.canonical_shape, dtype=dtype)
+    if name == "normal":
+        return normal, 0.0, 1.0
+    adversary = ADVERSARIES[name]
+    unit = adversary.unit(problem.dtype)
+    with np.errstate(all="ignore"):
+        return adversary.make(normal, problem.dtype), adversary.mean * unit, unit**2
+
+
 SOURCE = Source(
     load,
-    help="Draw x at random: uniform on [0, 1), or standard normal.",
-    choices=tuple(DISTRIBUTIONS),
+    help="Draw x at random: uniform on [0, 1), standard normal, or data that break kernels.",
+    choices=CHOICES,
     shaped=True,
 )

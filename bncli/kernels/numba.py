@@ -86,11 +86,13 @@ def infer(
     return y
 
 
-def set_threads(threads: int) -> None:
+def set_threads(threads: int) -> int:
     most = int(getattr(numba.config, "NUMBA_NUM_THREADS"))  # noqa: B009, set when Numba starts: its types do not know it
     if not 1 <= threads <= most:
         raise InputError(f"numba cannot use {threads} threads: it has 1 to {most} here")
+    before = int(numba.get_num_threads())
     numba.set_num_threads(threads)
+    return before
 
 
 def _flat(array: Array) -> Array:
@@ -337,5 +339,10 @@ def _total(values: Array) -> float:
 
 
 KERNEL = Kernel(
-    forward, backward, infer, summary="parallel tiles, float64 inside; compiled by Numba", set_threads=set_threads
+    forward,
+    backward,
+    infer,
+    summary="parallel tiles, float64 inside; compiled by Numba",
+    set_threads=set_threads,
+    tries_complex=False,  # the compiler would take its time to say so
 )

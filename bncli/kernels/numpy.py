@@ -2,7 +2,8 @@
 
 The statistics are those of the data shifted by an approximate mean, the pivot
 (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983): the
-pivot's own error then cancels. Sums are float64, and so are the saved statistics.
+pivot's own error then cancels. Sums are float64, and so are the saved statistics. Complex x is
+computed as the same analytic function, so that a complex step can differentiate it.
 """
 
 from typing import Any
@@ -20,7 +21,7 @@ SAMPLES = (0, 2)
 def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
     pivot = x.mean(SAMPLES)
     y: Array = np.subtract(x, pivot[:, None], out=out)
-    rest = y.mean(SAMPLES, dtype=np.float64)
+    rest = y.mean(SAMPLES, dtype=_accumulator(x))
     var = _mean_of_product(y, y) - rest * rest
     np.maximum(var, 0, out=var)
     inv_std = 1 / np.sqrt(var + epsilon)
@@ -64,8 +65,12 @@ def infer(
 
 
 def _mean_of_product(a: Array, b: Array) -> Array:
-    total = np.einsum("nfs,nfs->f", a, b, dtype=np.float64)
+    total = np.einsum("nfs,nfs->f", a, b, dtype=_accumulator(a))
     return np.asarray(total / (a.shape[0] * a.shape[2]))
+
+
+def _accumulator(like: Array) -> np.dtype[Any]:
+    return np.promote_types(like.dtype, np.float64)
 
 
 def _spread(per_feature: Array, like: Array) -> Array:

@@ -2,7 +2,8 @@
 
 float32 is computed in float64, float64 in long double (80 bits on x86; where the
 platform has nothing wider than float64, in float64). What is returned is rounded to the
-input's dtype, unless ``out`` is wider: NumPy's rule for ``out`` keeps the extra digits.
+input's dtype, unless ``out`` is wider: NumPy's rule for ``out`` keeps the extra digits. Complex x
+is computed as the same analytic function, so that a complex step can differentiate it.
 """
 
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.kernel import Gradients, Kernel, Saved
+from bncli.core.problem import DTYPES
 
 Array = NDArray[Any]
 
@@ -19,7 +21,10 @@ SAMPLES = (0, 2)
 
 def wider(dtype: Any) -> np.dtype[Any]:
     """The type in which arrays of ``dtype`` are computed."""
-    return np.dtype(np.float64) if np.dtype(dtype).itemsize <= 4 else np.dtype(np.longdouble)
+    dtype = np.dtype(dtype)
+    if dtype.kind == "c":
+        return np.dtype(np.clongdouble)
+    return np.dtype(np.float64) if dtype.itemsize <= 4 else np.dtype(np.longdouble)
 
 
 def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
@@ -59,4 +64,6 @@ def infer(
     return y
 
 
-KERNEL = Kernel(forward, backward, infer, summary="the formulas in a wider type; slow and obvious: the oracle")
+KERNEL = Kernel(
+    forward, backward, infer, dtypes=DTYPES, summary="the formulas in a wider type; slow and obvious: the oracle"
+)

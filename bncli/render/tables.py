@@ -9,10 +9,11 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from bncli.core.report import Column, Report, Row
+from bncli.core.report import BELOW, Column, Report, Row
 from bncli.core.units import printable, text
 
 LEAST_PROSE = 30
+MOST_NOTES = 8
 STYLES = {"PASS": "green", "WRONG": "bold red", "UNDECIDED": "yellow"}
 
 
@@ -26,14 +27,19 @@ def show(report: Report, console: Console) -> None:
         if title:
             console.print(Text(printable(title), style="bold"))
         console.print(_best(report.columns, rows, console))
-        for note in dict.fromkeys(row[c.key] for c in report.columns if c.kind == "note" for row in rows if row[c.key]):
-            console.print(Text(printable(note)))
+        for column in report.columns:
+            if column.kind in BELOW:
+                notes = list(dict.fromkeys(row[column.key] for row in rows if row[column.key]))
+                for note in notes[:MOST_NOTES]:
+                    console.print(Text(printable(note)), soft_wrap=column.kind == "command")
+                if len(notes) > MOST_NOTES:
+                    console.print(f"… and {len(notes) - MOST_NOTES} more, which --format json has")
         if title:
             console.print()
 
 
 def _best(columns: Sequence[Column], rows: Sequence[Row], console: Console) -> Table:
-    shown = [c for c in columns if c.kind != "note" and any(row.get(c.key) not in (None, "") for row in rows)]
+    shown = [c for c in columns if c.kind not in BELOW and any(row.get(c.key) not in (None, "") for row in rows)]
     narrow = [c for c in shown if not c.wide]
     for choice, padding in ((shown, 1), (narrow, 1), (narrow, 0)):
         table = _table(choice, rows, padding)

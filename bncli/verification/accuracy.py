@@ -1,7 +1,7 @@
 """How far is a kernel from the formulas computed in a wider type?"""
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,33 +10,82 @@ from bncli.core.case import Case
 from bncli.core.kernel import Gradients, Kernel, load_kernel
 from bncli.verification import tolerance
 from bncli.verification.finding import Finding, Verdict
+from bncli.verification.tolerance import Magnitude
 
 Array = NDArray[Any]
 
-BLOCK = 1 << 20  # elements that the oracle holds at a time: it is wide, and has several arrays of them
+BLOCK = 1 << 19  # elements that the oracle holds at a time: it is wide, and has several arrays of them
+STATISTICS = ("mean", "inv_std")
+METHOD = "reference"
+SAMPLES = (0, 2)
 
 
-class Expected(NamedTuple):
-    """An array as it should be, the magnitude that its error is relative to, and its conditioning."""
+def check(kernel: Kernel, case: Case) -> list[Finding]:
+    """Judge all that ``kernel`` computes on ``case``: y, statistics, gradients, and inference where it has any.
 
-    value: Array
-    scale: Array
-    conditioning: float
-
-
-def check(kernel: Kernel, case: Case, arrays: tuple[str, ...] = ("y", "dx", "dgamma", "dbeta")) -> list[Finding]:
-    """Judge ``arrays`` of ``kernel`` on ``case`` against the kernel ``reference``."""
+    y and dx are never held together. Raises KernelFault where the kernel does.
+    """
     y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
-    actual = {"y": y}
-    if arrays != ("y",):
-        actual |= Gradients(*kernel.backward(case.dy, saved))._asdict()
-    judges = {name: _Judge(name, case) for name in arrays}
+    findings = judge(kernel, case, {"y": y, **statistics(saved, case)})
+    del y
+    findings += judge(kernel, case, Gradients(*kernel.backward(case.dy, saved))._asdict())
+    return findings + check_inference(kernel, case)
+
+
+def statistics(saved: Any, case: Case) -> dict[str, Array]:
+    """mean and inv_std, (F,), as far as a kernel exposes them."""
+    found = {}
+    for name in STATISTICS:
+        value = getattr(saved, name, None)
+        # Some other thing of that name, an array's own method for instance, is no statistic.
+        if isinstance(value, np.ndarray) and value.size == case.gamma.size:
+            found[name] = value.reshape(-1)
+    return found
+
+
+def check_inference(kernel: Kernel, case: Case) -> list[Finding]:
+    """Judge y from given statistics that are not the batch's own: with those, training would pass for inference."""
+    if kernel.infer is None:
+        return []
+    x = case.x.astype(np.float64)
+    mean, spread = x.mean(SAMPLES), x.std(SAMPLES)
+    spread = np.where(spread > 0, spread, np.maximum(np.abs(mean), 1))
+    mean, var = mean + spread / 2, 4 * spread * spread
+    arguments = case.x, case.gamma, case.beta, mean, var, case.problem.epsilon
+    expected = np.empty(case.x.shape, np.longdouble)
+    reference = load_kernel(METHOD)
+    assert reference.infer is not None  # for the type checker: it is what defines inference
+    reference.infer(*arguments, out=expected)
+    inv_std = 1 / np.sqrt(var + case.problem.epsilon)
+    size = np.abs(case.gamma[:, None] * inv_std[:, None])
+    magnitude = Magnitude(
+        size * np.abs(case.x) + np.abs(case.beta)[:, None], np.broadcast_to(size * np.abs(mean)[:, None], case.x.shape)
+    )
+    seen = _Judge("infer", case)
+    seen.see(0, kernel.infer(*arguments), expected, magnitude)
+    return [seen.finding(kernel)]
+
+
+def judge(kernel: Kernel, case: Case, actual: Mapping[str, Array]) -> list[Finding]:
+    """Compare the arrays in ``actual``, any of y, mean, inv_std, dx, dgamma, dbeta, with the kernel ``reference``."""
+    judges = {name: _Judge(name, case) for name in actual}
     for features in _blocks(case):
-        expected = _expect(case, features)
-        for name, judge in judges.items():
+        for name, expected, magnitude in _expected(case, features, actual):
             block = actual[name][:, features] if actual[name].ndim == 3 else actual[name][features]
-            judge.see(features.start, block, *expected[name])
-    return [judge.finding(kernel) for judge in judges.values()]
+            judges[name].see(features.start, block, expected, magnitude)
+    return [each.finding(kernel) for each in judges.values()]
+
+
+def differ(case: Case, first: Mapping[str, Array], second: Mapping[str, Array]) -> list[str]:
+    """The names of the arrays that are further apart than the roundings of both allow; for small cases."""
+    allowed = 2 * tolerance.budget(case.problem)
+    found = []
+    for name, _, magnitude in _expected(case, slice(None), first):
+        apart = np.abs(first[name].astype(np.float64) - second[name].astype(np.float64))
+        same = (apart <= allowed * magnitude.whole) | np.isnan(first[name]) & np.isnan(second[name])
+        if not same.all():
+            found.append(name)
+    return found
 
 
 class _Judge:
@@ -44,22 +93,25 @@ class _Judge:
 
     def __init__(self, name: str, case: Case) -> None:
         self.name, self.problem = name, case.problem
+        self.budget = tolerance.budget(case.problem)
         self.error, self.checked, self.total = -1.0, 0, 0
+        self.plain_error = 0.0
         self.index: tuple[int, ...] = ()
         self.actual = self.expected = np.nan
-        self.conditioning = np.inf
+        self.wrong_features: list[int] = []
 
-    def see(self, first_feature: int, actual: Array, expected: Array, scale: Array, conditioning: float) -> None:
-        self.conditioning = min(self.conditioning, conditioning)
+    def see(self, first_feature: int, actual: Array, expected: Array, magnitude: Magnitude) -> None:
         judged = np.isfinite(expected)
         self.total += expected.size
         self.checked += int(judged.sum())
         difference = np.abs(actual - expected)
-        error = np.divide(
-            difference, scale, out=np.where(difference == 0, 0, np.inf).astype(scale.dtype), where=scale > 0
-        )
-        error[np.isnan(error)] = np.inf
+        difference[~judged] = 0
+        difference[np.isnan(difference)] = np.inf
+        error = difference / magnitude.whole
+        self.plain_error = max(self.plain_error, float(np.nanmax(difference / magnitude.plain, initial=0)))
         error[~judged] = -1
+        wrong = (error > self.budget).any(SAMPLES if error.ndim == 3 else ())
+        self.wrong_features += (first_feature + np.flatnonzero(wrong)).tolist()
         at = np.unravel_index(int(error.argmax()), error.shape)
         if error[at] <= self.error:
             return
@@ -71,21 +123,20 @@ class _Judge:
             self.index = tuple(int(i) for i in feature)
 
     def finding(self, kernel: Kernel) -> Finding:
-        budget = tolerance.budget(self.problem)
         error, reason = self.error, ""
-        verdict = Verdict.PASS if error <= budget else Verdict.WRONG
-        blur = (1 + self.conditioning) * budget
+        verdict = Verdict.PASS if error <= self.budget else Verdict.WRONG
         if not self.checked:
             verdict, error, reason = Verdict.UNDECIDED, np.inf, "no element of it is expected to be finite"
-        elif verdict is Verdict.PASS and tolerance.DECIDABLE * blur > 1:
+        elif verdict is Verdict.PASS and self.plain_error > max(self.budget, 1 / tolerance.DECIDABLE):
             verdict = Verdict.UNDECIDED
             reason = (
-                f"with rms(x) {self.conditioning:.2g} times the deviation, {self.problem.dtype} may be off "
-                f"by {blur:.1%}, which would hide a mistake: use --dtype float64, or data nearer to 0"
+                f"it is off by {self.plain_error:.1%}, which may be rounding, since rms(x) is so far above the "
+                f"deviation, and may be a mistake: use data nearer to 0, or a wider type than {self.problem.dtype}"
             )
         return Finding(
-            kernel.name, self.name, "reference", verdict, error, budget,
-            self.checked, self.total, self.index, self.actual, self.expected, reason,
+            kernel.name, self.name, METHOD, verdict, error, self.budget,
+            self.checked, self.total, self.index, self.actual, self.expected, reason, self.plain_error,
+            tuple(self.wrong_features),
         )  # fmt: skip
 
 
@@ -95,18 +146,22 @@ def _blocks(case: Case) -> Iterator[slice]:
     return (slice(first, min(first + step, features)) for first in range(0, features, step))
 
 
-def _expect(case: Case, features: slice) -> dict[str, Expected]:
+def _expected(case: Case, features: slice, names: Collection[str]) -> Iterator[tuple[str, Array, Magnitude]]:
+    """Each array of ``names`` as it should be, and the magnitude that its error is relative to."""
     x, dy = (np.ascontiguousarray(array[:, features]) for array in (case.x, case.dy))
     gamma, beta = case.gamma[features], case.beta[features]
-    reference = load_kernel("reference")
+    reference = load_kernel(METHOD)
     # A wide `out` makes the reference hand over all the digits that it has.
-    y = np.empty(x.shape, np.longdouble)
-    gradients = Gradients(np.empty_like(y), np.empty(gamma.shape, y.dtype), np.empty(gamma.shape, y.dtype))
-    _, saved = reference.forward(x, gamma, beta, case.problem.epsilon, out=y)
-    reference.backward(dy, saved, out=gradients)
-    scales = tolerance.magnitudes(dy, saved, beta)
-    conditioning = float(np.nanmin(tolerance.conditioning(saved), initial=np.inf))
-    return {
-        name: Expected(value, scales[name], 0.0 if name == "dbeta" else conditioning)
-        for name, value in {"y": y, **gradients._asdict()}.items()
-    }
+    wide = np.empty(x.shape, np.longdouble)
+    _, saved = reference.forward(x, gamma, beta, case.problem.epsilon, out=wide)
+    scales = tolerance.magnitudes(dy, saved, beta, case.problem.dtype)
+    for name, value in {"y": wide, "mean": saved.mean, "inv_std": saved.inv_std}.items():
+        if name in names:
+            yield name, value, scales[name]
+    if any(name in names for name in Gradients._fields):
+        # y has been used, so its memory serves dx.
+        into = Gradients(wide, np.empty(gamma.shape, wide.dtype), np.empty(gamma.shape, wide.dtype))
+        reference.backward(dy, saved, out=into)
+        for name, value in into._asdict().items():
+            if name in names:
+                yield name, value, scales[name]

@@ -7,11 +7,11 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """UNDECIDED is a failure to check, never a pass."""
+    """From good to bad. UNDECIDED is a failure to check, never a pass."""
 
     PASS = "PASS"
-    WRONG = "WRONG"
     UNDECIDED = "UNDECIDED"
+    WRONG = "WRONG"
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,11 @@ class Finding:
     ``checked`` of ``total`` elements were compared with ``method``. ``error`` is the worst
     discrepancy and ``budget`` what rounding may cost, both relative to the same scale, so that
     ``error <= budget`` passes. The worst element stands at ``index`` of the problem's own shape,
-    where the kernel says ``actual`` and the check ``expected``.
+    where the kernel says ``actual`` and the check ``expected``. ``plain_error`` is the worst error
+    relative to the terms alone, without regard to what a rounding of the mean may cost, where that is
+    known. ``wrong_features`` are all of those
+    with a wrong element, as far as the method looks at every one; ``broken`` the failed checks of
+    several in one.
     """
 
     kernel: str
@@ -36,6 +40,14 @@ class Finding:
     actual: float = math.nan
     expected: float = math.nan
     reason: str = ""
+    plain_error: float = math.nan
+    wrong_features: tuple[int, ...] = ()
+    broken: tuple[str, ...] = ()
+
+    @property
+    def measured(self) -> bool:
+        """Whether there is an error at all, and not only that something raised, or was broken."""
+        return 0 < self.budget < math.inf
 
     @property
     def share(self) -> float:
@@ -44,7 +56,12 @@ class Finding:
 
     def digits(self, unit: float) -> float:
         """Correct decimal digits, as far as a type of unit roundoff ``unit`` can hold them."""
-        return abs(math.log10(min(max(self.error, unit), 1.0)))
+        return digits(self.error if math.isnan(self.plain_error) else self.plain_error, unit)
+
+
+def digits(error: float, unit: float) -> float:
+    """Correct decimal digits of values with a relative ``error``, no more than the unit roundoff allows."""
+    return abs(math.log10(min(max(error, unit), 1.0))) if error < math.inf else 0.0
 
 
 def worst(findings: Iterable[Finding]) -> Finding:

@@ -1,212 +1,193 @@
-"""Are the gradients of a kernel the derivatives of its own forward pass?
+"""Are the gradients of a kernel right, and are they the derivatives of its own forward pass?
 
-Every comparison is one directional derivative per feature. Features do not interact, so one
-direction moves a sample of every feature at once, and two evaluations give the derivative of
-the loss sum(dy * y) in as many elements as there are features: where samples are few, the whole
-of dx costs two evaluations a sample. Directions across all samples and features, of random
-signs, then see what such an evaluation could not: features that do interact, and elements that
-were not sampled.
-
-The tolerance is the error of the central difference itself. With h in units of the standard
-deviation, x_hat along a direction v is (x_hat + h (v - mean v)) / sqrt(1 + a h + b h**2), where
-a = 2 mean(x_hat v) and b = var(v): the coefficient of h**3 in its expansion is the truncation
-error, and one rounding of y over h the other part. h makes the two equal in size.
+Every element of y and of the gradients is compared with the formulas in a wider type, and the
+gradients with slopes of the kernel's own forward pass: where samples are few, every element of dx;
+otherwise the extremes of each feature and a random sample; and always probes, directions across all
+samples and all features. The slopes are taken in float64, since finite differences of a narrower
+type prove nothing; a narrower kernel is judged by the reference alone, and the reference by its own
+slopes on the same data.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.core.case import Case, generator
+from bncli.core.case import Case
+from bncli.core.guard import guarded
 from bncli.core.kernel import Gradients, Kernel, load_kernel
-from bncli.core.layout import Layout
 from bncli.core.problem import Problem
-from bncli.verification import accuracy, tolerance
+from bncli.errors import InputError, KernelFault
+from bncli.verification import accuracy, contract, probes, tolerance
+from bncli.verification.differentiation import Slope, Slopes
 from bncli.verification.finding import Finding, Verdict
 
 Array = NDArray[Any]
 
-WHOLE_SAMPLES, WHOLE_WORK = 64, 1 << 28  # up to which every single element is moved: samples, and values evaluated
-SAMPLED = 8  # samples of each feature that are moved otherwise
-PROBES = 2
-SAFETY = 2  # for the terms of higher order that the modelled truncation error leaves out
-ORACLE = 1 << 18  # elements on which the reference is checked; all samples of one feature in any case
-SMALLEST_STEP, LARGEST_STEP = 1e-7, 1e-2  # in standard deviations
+DIFFERENTIATED = 1 << 20  # elements whose slopes are taken; all samples of one feature in any case
 SAMPLES = (0, 2)
+CALL = "call"  # stands for the array in a finding that a call went wrong
+
+
+class Method(StrEnum):
+    """How slopes are taken; ``auto`` is complex-step where the kernel takes it, else central."""
+
+    AUTO = "auto"
+    CENTRAL = "central"
+    COMPLEX_STEP = "complex-step"
+    DIRECTIONAL = "directional"
 
 
 class Comparison(NamedTuple):
-    """A gradient along one direction, per feature: what backward says, what forward does."""
+    """A gradient along one direction, (F,): what backward says, and the slope of forward."""
 
     actual: Array
-    expected: Array
-    tolerance: Array
+    slope: Slope
     element: Array | None  # the flat sample that was moved in each feature; None for a probe
 
 
-def check(kernel: Kernel, case: Case, seed: int = 0) -> list[Finding]:
-    """Judge y, dx, dgamma and dbeta of ``kernel`` on ``case``.
+def check(kernel: Kernel, case: Case, seed: int = 0, method: Method = Method.AUTO) -> list[Finding]:
+    """Judge y, dx, dgamma and dbeta of ``kernel`` on ``case``, and whether it keeps its contract.
 
-    y is judged against the kernel ``reference``; the gradients numerically, in float64. Finite
-    differences of a narrower type prove nothing: its gradients are compared with those of
-    ``reference``, which is itself checked numerically, on the first features of the same data.
+    ``case`` is float64 where slopes are to be taken. What is drawn is drawn from ``seed``. A kernel
+    that raises is WRONG. Raises InputError where ``method`` does not suit kernel or case.
     """
-    if case.problem.dtype == "float64":
-        return [*accuracy.check(kernel, case, ("y",)), *_check_numerically(kernel, case, seed)]
-    oracle = _check_numerically(load_kernel("reference"), _in_float64(case), seed)
-    doubtful = next((finding for finding in oracle if finding.verdict is not Verdict.PASS), None)
-    found = accuracy.check(kernel, case)
-    if doubtful is None:
-        return found
-    reason = f"the reference itself could not be checked here: {doubtful.array}: {doubtful.reason or doubtful.verdict}"
-    return [replace(finding, verdict=Verdict.UNDECIDED, reason=reason) for finding in found]
+    try:
+        found = list(_values(guarded(kernel), case, seed, method))
+    except KernelFault as fault:
+        found = [Finding(kernel.name, CALL, "", Verdict.WRONG, np.inf, 0.0, reason=str(fault))]
+    return [*found, contract.check(kernel, case)]
 
 
-def _in_float64(case: Case) -> Case:
-    """The first features of ``case``, no more than the reference can differentiate in a moment."""
-    features = slice(0, max(1, ORACLE // case.problem.samples))
-    x, dy = (array[:, features].astype(np.float64) for array in (case.x, case.dy))
-    problem = Problem(x.shape, Layout.CHANNELS_FIRST, "float64", case.problem.epsilon)
-    gamma, beta = (array[features].astype(np.float64) for array in (case.gamma, case.beta))
-    return Case(problem, x, gamma, beta, dy)
-
-
-def _check_numerically(kernel: Kernel, case: Case, seed: int) -> list[Finding]:
-    _, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
+def _values(kernel: Kernel, case: Case, seed: int, method: Method) -> list[Finding]:
+    y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
+    findings = accuracy.judge(kernel, case, {"y": y})
+    del y  # so that y and dx are never held together
     gradients = Gradients(*kernel.backward(case.dy, saved))
-    slope = _Slope(kernel, case)
-    dx = [slope.along_x(gradients.dx, direction, at) for direction, at in _directions(slope.x_hat, seed)]
+    del saved
+    findings += accuracy.judge(kernel, case, gradients._asdict())
+    if case.problem.dtype == "float64":
+        return findings + _against_slopes(kernel, case, gradients, seed, method, tolerance.budget(case.problem))
+    if method is not Method.AUTO:
+        raise InputError(f"--method {method} takes slopes, which prove nothing in {case.problem.dtype}: use float64")
+    return _vouched(findings, case, seed)
+
+
+def _vouched(findings: list[Finding], case: Case, seed: int) -> list[Finding]:
+    """``findings``, UNDECIDED where the reference that they rest on does not pass its own check."""
+    reference, own = load_kernel("reference"), _part(case, "float64")
+    _, saved = reference.forward(own.x, own.gamma, own.beta, own.problem.epsilon)
+    gradients = Gradients(*reference.backward(own.dy, saved))
+    oracle = _against_slopes(reference, own, gradients, seed, Method.AUTO, tolerance.budget(case.problem))
+    doubtful = next((finding for finding in oracle if finding.verdict is not Verdict.PASS), None)
+    if doubtful is None:
+        return findings
+    reason = f"the reference itself could not be checked here: {doubtful.array}: {doubtful.reason or doubtful.verdict}"
     return [
-        _judge("dx", dx, kernel, case),
-        _judge("dgamma", [slope.along_gamma(gradients.dgamma)], kernel, case),
-        _judge("dbeta", [slope.along_beta(gradients.dbeta)], kernel, case),
+        replace(finding, verdict=Verdict.UNDECIDED, reason=reason) if finding.verdict is Verdict.PASS else finding
+        for finding in findings
     ]
 
 
-class _Slope:
-    """Central differences of the loss sum(dy * y), per feature."""
+def differentiated_features(problem: Problem) -> Array:
+    """The features whose slopes are taken: all, or so many, evenly spread, as ``DIFFERENTIATED`` allows."""
+    count = min(problem.features, max(1, DIFFERENTIATED // problem.samples))
+    return np.unique(np.linspace(0, problem.features - 1, count).astype(int))
 
-    def __init__(self, kernel: Kernel, case: Case) -> None:
-        self.kernel, self.case = kernel, case
-        mean, var = case.x.mean(SAMPLES), case.x.var(SAMPLES)
-        self.std = np.sqrt(var + case.problem.epsilon)
-        self.x_hat = (case.x - mean[:, None]) / self.std[:, None]
-        self.sum_dy_x_hat = _dot(case.dy, self.x_hat)
-        self.conditioning = np.sqrt(mean * mean + var) / self.std
-        # A rounding of y is independent in each sample, but one of the mean or of inv_std moves
-        # all samples of a feature together.
-        self.amplification = np.sqrt(_dot(case.dy, case.dy)) + np.abs(case.dy.sum(SAMPLES)) + np.abs(self.sum_dy_x_hat)
-        self.sum_size_dy = np.abs(case.dy).sum(SAMPLES)
 
-    def rounding(self, gamma: Array, beta: Array, amplification: Array) -> Array:
-        """What the roundings of y may change in the loss."""
-        magnitude = np.abs(gamma) * (1 + self.conditioning) + np.abs(beta)
-        return np.asarray(tolerance.budget(self.case.problem) * magnitude * amplification)
+def _part(case: Case, dtype: str | None = None) -> Case:
+    return case.select(differentiated_features(case.problem), dtype)
 
-    def loss_change(self, **moved: tuple[Array, Array]) -> Array:
-        """The loss at the first of the moved inputs less that at the second."""
-        first, second = (
-            self.kernel.forward(
-                **{"x": self.case.x, "gamma": self.case.gamma, "beta": self.case.beta}
-                | {name: pair[i] for name, pair in moved.items()},
-                epsilon=self.case.problem.epsilon,
-            )[0]
-            for i in (0, 1)
+
+def _against_slopes(
+    kernel: Kernel, case: Case, gradients: Gradients, seed: int, method: Method, budget: float
+) -> list[Finding]:
+    """Findings on dx, dgamma and dbeta; ``budget`` is that of the dtype in which a mistake has to show."""
+    features = differentiated_features(case.problem)
+    part = case.select(features)
+    dx, dgamma, dbeta = gradients.dx[:, features], gradients.dgamma[features], gradients.dbeta[features]
+    slopes = Slopes(kernel, part)
+    exact = method in (Method.AUTO, Method.COMPLEX_STEP) and kernel.tries_complex and slopes.takes_complex()
+    if method is Method.COMPLEX_STEP and not exact:
+        raise InputError(f"kernel {kernel.name!r} computes no analytic function of complex x: use --method central")
+    along = slopes.complex_step if exact else slopes.central
+    name = Method.COMPLEX_STEP if exact else Method.CENTRAL if method is Method.AUTO else method
+    of_dx = [
+        Comparison(np.asarray((dx * direction).sum(SAMPLES)), along(direction), at)
+        for direction, at in probes.directions(slopes.x_hat, seed, whole=method is not Method.DIRECTIONAL)
+    ]
+    judge = _Judge(kernel, case, features)
+    judged = judge.finding("dx", name, of_dx)
+    if judged.verdict is Verdict.PASS and (unseen := slopes.unseen_terms(budget)):
+        terms = f"the {' and the '.join(unseen)} term{'s' * (len(unseen) > 1)}"
+        reason = f"{terms} of dx vanish for this dy, and would be wrong unseen: give a dy with a mean, and one with x"
+        judged = replace(judged, verdict=Verdict.UNDECIDED, reason=reason)
+    return [
+        judged,
+        judge.finding("dgamma", Method.CENTRAL, [Comparison(dgamma, slopes.along_gamma(), None)]),
+        judge.finding("dbeta", Method.CENTRAL, [Comparison(dbeta, slopes.along_beta(), None)]),
+    ]
+
+
+class _Judge:
+    """Turns comparisons into findings, in the numbering of the whole case of which ``features`` were compared."""
+
+    def __init__(self, kernel: Kernel, case: Case, features: Array) -> None:
+        self.kernel, self.case, self.features = kernel, case, features
+
+    def finding(self, array: str, method: str, comparisons: list[Comparison]) -> Finding:
+        actual = np.stack([c.actual for c in comparisons])
+        expected = np.stack([c.slope.value for c in comparisons])
+        allowed = np.stack([c.slope.error for c in comparisons])
+        judged = np.isfinite(expected) & np.isfinite(allowed)  # NaN or infinity in a feature: nothing to expect
+        size = np.abs(expected, where=judged, out=np.zeros_like(expected))
+        difference = np.abs(actual - expected)
+        # A direction may be 0 in a feature of few samples: nothing is expected, and nothing allowed.
+        share = np.divide(difference, allowed, where=judged & (difference != 0), out=np.zeros_like(expected))
+        share[judged & np.isnan(share)] = np.inf
+        at = _worst(share, comparisons)
+        verdict = Verdict.PASS if share[at] <= 1 else Verdict.WRONG
+        reason = ""
+        undecidable = (size <= tolerance.DECIDABLE * allowed).all(0) | ~judged.any(0)
+        if verdict is Verdict.PASS and undecidable.all():
+            verdict, reason = Verdict.UNDECIDED, self._too_small(size.max(), allowed)
+        elif verdict is Verdict.PASS and undecidable.any():
+            reason = f"{undecidable.sum():,} of {undecidable.size:,} features have too small a gradient to be judged"
+        scale = size.max() or 1.0
+        moved = sum(c.element is not None for c in comparisons) or 1
+        total = self.case.x.size if array == "dx" else self.case.gamma.size
+        return Finding(
+            self.kernel.name, array, str(method), verdict,
+            error=float(np.abs(actual[at] - expected[at]) / scale), budget=float(allowed[at] / scale),
+            checked=min(moved * self.features.size, total), total=total,
+            index=self._index(comparisons[at[0]], int(at[1]), array),
+            actual=float(actual[at]), expected=float(expected[at]), reason=reason,
+            wrong_features=tuple(self.features[(share > 1).any(0)].tolist()),
+        )  # fmt: skip
+
+    def _index(self, comparison: Comparison, number: int, array: str) -> tuple[int, ...]:
+        feature = int(self.features[number])
+        problem = self.case.problem
+        if array != "dx":
+            return tuple(int(i) for i in np.unravel_index(feature, problem.feature_shape))
+        if comparison.element is None:
+            return ()
+        outer, inner = divmod(int(comparison.element[number]), self.case.x.shape[2])
+        return problem.position(outer, feature, inner)
+
+    def _too_small(self, size: float, allowed: Array) -> str:
+        samples = self.case.problem.samples
+        if samples <= 2:
+            return (
+                f"with {samples} sample{'s' * (samples > 1)} per feature it is 0 whatever the kernel does: "
+                "give 3 or more"
+            )
+        return (
+            f"the expected gradient, at most {size:.2g}, is too small beside the tolerance, {np.nanmin(allowed):.2g}, "
+            "to tell right from wrong: give a dy that is not constant, nor a multiple of x"
         )
-        return _dot(self.case.dy, first - second)
-
-    def along_x(self, dx: Array, direction: Array, element: Array | None) -> Comparison:
-        """``direction`` is in units of each feature's standard deviation."""
-        rounding = self.rounding(self.case.gamma, self.case.beta, self.amplification)
-        truncation = np.abs(self.case.gamma) * self._third_order(direction)
-        h = np.cbrt(np.divide(rounding, truncation, out=np.ones_like(rounding), where=truncation > 0))
-        h = np.clip(h, SMALLEST_STEP, LARGEST_STEP)
-        step = (h * self.std)[:, None] * direction
-        change = self.loss_change(x=(self.case.x + step, self.case.x - step))
-        error = SAFETY * truncation * h * h + rounding / h
-        return Comparison(_dot(dx, direction), change / (2 * h * self.std), error / self.std, element)
-
-    # y is linear in gamma and in beta: there is no truncation error, and no need of a small step.
-
-    def along_gamma(self, dgamma: Array) -> Comparison:
-        gamma, beta = self.case.gamma, self.case.beta
-        h = 1 + np.abs(gamma)
-        change = self.loss_change(gamma=(gamma + h, gamma - h))
-        return Comparison(dgamma, change / (2 * h), self.rounding(np.abs(gamma) + h, beta, self.sum_size_dy) / h, None)
-
-    def along_beta(self, dbeta: Array) -> Comparison:
-        gamma, beta = self.case.gamma, self.case.beta
-        h = 1 + np.abs(beta)
-        change = self.loss_change(beta=(beta + h, beta - h))
-        return Comparison(dbeta, change / (2 * h), self.rounding(gamma, np.abs(beta) + h, self.sum_size_dy) / h, None)
-
-    def _third_order(self, v: Array) -> Array:
-        """The size of the coefficient of h**3 in sum(dy * x_hat) along ``v``."""
-        centred = v - v.mean(SAMPLES)[:, None]
-        a = 2 * np.abs((self.x_hat * v).mean(SAMPLES))
-        b = (centred * centred).mean(SAMPLES)
-        outer = np.abs(self.sum_dy_x_hat) * (3 / 4 * a * b + 5 / 16 * a**3)
-        return np.asarray(outer + np.abs(_dot(self.case.dy, centred)) * (b / 2 + 3 / 8 * a * a))
-
-
-def _dot(a: Array, b: Array) -> Array:
-    """Sum of products over the samples of each feature."""
-    return np.asarray((a * b).sum(SAMPLES))
-
-
-def _directions(x_hat: Array, seed: int) -> Iterator[tuple[Array, Array | None]]:
-    """Single samples, all of them where they are few, then random signs across everything."""
-    rng = generator(seed, "probe")
-    _, features, inner = x_hat.shape
-    for sample in _samples(x_hat, rng):
-        direction = np.zeros_like(x_hat)
-        direction[sample // inner, np.arange(features), sample % inner] = 1
-        yield direction, sample
-    for _ in range(PROBES):
-        yield rng.choice((-1.0, 1.0), x_hat.shape), None
-
-
-def _samples(x_hat: Array, rng: np.random.Generator) -> Iterator[Array]:
-    """Flat sample numbers, one per feature."""
-    outer, features, inner = x_hat.shape
-    count = outer * inner
-    if count <= WHOLE_SAMPLES and count * x_hat.size <= WHOLE_WORK:
-        yield from (np.full(features, sample) for sample in range(count))
-        return
-    size = np.abs(x_hat).transpose(0, 2, 1).reshape(count, features)
-    yield from (np.zeros(features, int), np.full(features, count - 1), size.argmax(0), size.argmin(0))
-    yield from rng.integers(0, count, (SAMPLED - 4, features))
-
-
-def _judge(array: str, comparisons: list[Comparison], kernel: Kernel, case: Case) -> Finding:
-    actual = np.stack([c.actual for c in comparisons])
-    expected = np.stack([c.expected for c in comparisons])
-    allowed = np.stack([c.tolerance for c in comparisons])
-    judged = np.isfinite(expected) & np.isfinite(allowed)  # NaN or infinity in a feature of x: nothing to expect
-    size = np.abs(expected, where=judged, out=np.zeros_like(expected))
-    share = np.divide(np.abs(actual - expected), allowed, where=judged, out=np.zeros_like(expected))
-    share[judged & np.isnan(share)] = np.inf
-    at = _worst(share, comparisons)
-    verdict = Verdict.PASS if share[at] <= 1 else Verdict.WRONG
-    reason = ""
-    undecidable = (size < tolerance.DECIDABLE * allowed).all(0) | ~judged.any(0)
-    if verdict is Verdict.PASS and undecidable.all():
-        verdict, reason = Verdict.UNDECIDED, _too_small(case, size.max(), allowed)
-    elif verdict is Verdict.PASS and undecidable.any():
-        reason = f"{undecidable.sum():,} of {undecidable.size:,} features have too small a gradient to be judged"
-    scale = size.max() or 1.0
-    moved = sum(c.element is not None for c in comparisons) or 1
-    total = case.x.size if array == "dx" else case.gamma.size
-    return Finding(
-        kernel.name, array, "central", verdict,
-        error=float(np.abs(actual[at] - expected[at]) / scale), budget=float(allowed[at] / scale),
-        checked=min(moved * case.gamma.size, total), total=total,
-        index=_index(comparisons[at[0]], int(at[1]), array, case),
-        actual=float(actual[at]), expected=float(expected[at]), reason=reason,
-    )  # fmt: skip
 
 
 def _worst(share: Array, comparisons: list[Comparison]) -> tuple[int, int]:
@@ -215,24 +196,3 @@ def _worst(share: Array, comparisons: list[Comparison]) -> tuple[int, int]:
     rows = elements if elements and (share[elements].max() > 1 or share.max() <= 1) else range(len(comparisons))
     row = max(rows, key=lambda i: share[i].max())
     return row, int(share[row].argmax())
-
-
-def _index(comparison: Comparison, feature: int, array: str, case: Case) -> tuple[int, ...]:
-    if array == "dx" and comparison.element is None:
-        return ()
-    if comparison.element is None:
-        return tuple(int(i) for i in np.unravel_index(feature, case.problem.feature_shape))
-    outer, inner = divmod(int(comparison.element[feature]), case.x.shape[2])
-    return case.problem.position(outer, feature, inner)
-
-
-def _too_small(case: Case, size: float, allowed: Array) -> str:
-    samples = case.problem.samples
-    if samples <= 2:
-        return (
-            f"with {samples} sample{'s' * (samples > 1)} per feature it is 0 whatever the kernel does: give 3 or more"
-        )
-    return (
-        f"the expected gradient, at most {size:.2g}, is too small beside the tolerance, {np.nanmin(allowed):.2g}, "
-        "to tell right from wrong: give a dy that is not constant, nor a multiple of x"
-    )

@@ -1,0 +1,99 @@
+"""Verify how exact a kernel is, on hard data of every kind, and how it behaves."""
+
+from typing import Any
+
+import click
+import numpy as np
+from click.core import ParameterSource
+
+from bncli.commands import _options
+from bncli.commands._output import Output, output
+from bncli.commands._runs import load_kernels, thread_options
+from bncli.core.kernel import Kernel
+from bncli.core.layout import Layout
+from bncli.core.problem import Problem
+from bncli.render import console
+from bncli.reports import verify as reports
+from bncli.verification import suite
+
+CURVE = ("64x64/per-activation",)
+
+
+def _problem_and_kernel(command: Any) -> Any:
+    for option in reversed((*_options.problem(), *_options.kernel(("numpy", "numba")), _options.PRESET)):
+        command = option(command)
+    return command
+
+
+@click.command(epilog="Example: bncli verify --kernel numba --random offset-1e6 --random outlier")
+@click.option(
+    "--random",
+    multiple=True,
+    type=click.Choice(_options.load_source("random").choices),
+    help="Which data. Repeatable.  [default: all]",
+)
+@click.option("--curve", is_flag=True, help="Instead: the error at rising |mean|/std, and where a kernel breaks down.")
+@_problem_and_kernel
+@output
+def verify(
+    output: Output,
+    random: tuple[str, ...],
+    curve: bool,
+    kernel: tuple[str, ...],
+    threads: int | None,
+    seed: int,
+    **problem: Any,
+) -> None:
+    """Verify kernels over layouts, dtypes and inputs against the formulas in a wider type.
+
+    Everything is judged: y, the saved statistics, the gradients, inference. Each row is the worst of
+    all layouts: which share of the error budget it uses, how many digits are right, and where. The
+    budget is derived from the dtype, the number of samples and the conditioning |mean|/std. Then come
+    the invariants, which need no reference (a shifted, a scaled, a reordered batch; the sums of dx
+    and of dx x_hat), and the contract, as in gradcheck.
+
+    Without options: a small shape in each layout, float32 and float64, every kind of data, epsilon
+    1e-5. Exits 1 unless every verdict is PASS.
+    """
+    kernels = load_kernels(kernel, threads)
+    problems = _problems(kernels, CURVE if curve else (), **problem)
+    with np.errstate(all="ignore"), console.progress() as update:
+        if curve:
+            report = reports.curve_report(problems, kernels, seed)
+        else:
+            report = reports.report(
+                problems,
+                random or _options.load_source("random").choices,
+                kernels,
+                seed,
+                thread_options(threads),
+                lambda done, doing: update(done / len(kernels), doing),
+            )
+    output.emit(report)
+
+
+def _problems(
+    kernels: list[Kernel],
+    default_shapes: tuple[str, ...],
+    shape: tuple[str, ...],
+    layout: str,
+    dtype: str | None,
+    epsilon: float,
+) -> list[Problem]:
+    """What was asked for; and of what was not, every layout and both dtypes."""
+    defaults = reports.default_problems(
+        kernels,
+        [dtype] if dtype else reports.DTYPES,
+        tuple(Layout) if _by_default("layout") else (Layout(layout),),
+        suite.EPSILON if _by_default("epsilon") else epsilon,
+    )
+    shapes = shape or default_shapes
+    parsed = (Problem.parse(text, default) for text in shapes for default in defaults)
+    return list(dict.fromkeys(parsed)) if shapes else defaults
+
+
+def _by_default(name: str) -> bool:
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.DEFAULT
+
+
+COMMAND = verify

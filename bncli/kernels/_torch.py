@@ -1,0 +1,52 @@
+"""What the kernels ``torch`` and ``onednn`` share: PyTorch's tensors over NumPy's memory."""
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+RAW = "V"  # the kind that NumPy takes the bfloat16 of ml_dtypes for; PyTorch only takes its bits
+
+
+def available() -> str | None:
+    return None if find_spec("torch") else "PyTorch is not installed: pip install 'bncli[peers]'"
+
+
+def torch() -> Any:
+    """PyTorch, which takes a second to import: only when it is asked for."""
+    return import_module("torch")
+
+
+def tensor(array: Array) -> Any:
+    """A tensor over the memory of ``array``, which may be read-only."""
+    if array.dtype.kind == RAW:
+        return tensor(array.view(np.int16)).view(torch().bfloat16)
+    # Not torch.from_numpy, which warns of read-only arrays.
+    return torch().from_dlpack(array.__dlpack__(max_version=(1, 0)))
+
+
+def array(tensor: Any, dtype: np.dtype[Any]) -> Array:
+    """An array of ``dtype`` over the memory of ``tensor``, which is of that dtype."""
+    if dtype.kind == RAW:
+        return np.asarray(tensor.view(torch().int16).numpy().view(dtype))
+    return np.asarray(tensor.numpy())
+
+
+def deliver(tensor: Any, dtype: np.dtype[Any], out: Array | None) -> Array:
+    """``tensor`` as an array, or its values in ``out``."""
+    found = array(tensor, dtype)
+    if out is None:
+        return found
+    np.copyto(out, found)
+    return out
+
+
+def set_threads(threads: int) -> int:
+    """Bound the threads of all of PyTorch; returns how many there were."""
+    before = int(torch().get_num_threads())
+    torch().set_num_threads(threads)
+    return before

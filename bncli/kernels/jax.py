@@ -1,0 +1,148 @@
+"""JAX: batch norm written with jax.numpy, compiled by XLA, its backward derived by JAX.
+
+forward is what Flax computes with ``use_fast_variance=False``: float16 and bfloat16 are widened
+to float32, and the variance is the mean of the squared deviations. backward is ``jax.vjp`` of it,
+so no formula of a gradient stands here: forward keeps the deviations from the mean for it, as in
+a training step that is not compiled as a whole. XLA compiles once for each shape and dtype, in
+the first call. Where S is 1 it is given (N, F), on which its float32 backward is several times as
+fast. The last bits depend on the number of threads.
+
+Without ``out`` the results lie in JAX's memory and are read-only, as JAX's arrays are: copying
+them would take up to a fifth of a forward. Where ``JAX_PLATFORMS`` does not say otherwise, JAX is
+told to use the processor, before it looks for others and warns that it has none.
+"""
+
+import os
+from functools import cache, partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bncli.core.kernel import Gradients, Kernel
+
+Array = NDArray[Any]
+
+THREADS = "PJRT_NPROC"  # from which XLA takes the size of its thread pool when a backend starts
+
+
+class Saved(NamedTuple):
+    """``vjp`` is JAX's backward with what it needs; the statistics are (F,), at least float32."""
+
+    vjp: Any
+    mean: Array
+    var: Array
+    inv_std: Array
+
+
+class Compiled(NamedTuple):
+    forward: Any
+    backward: Any
+    infer: Any
+
+
+def available() -> str | None:
+    return None if find_spec("jax") and find_spec("jaxlib") else "JAX is not installed: pip install 'bncli[peers]'"
+
+
+def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
+    with _jax().enable_x64(True):
+        y, vjp, statistics = _compiled().forward(_squeeze(x), gamma, beta, epsilon)
+    return _deliver(y, x.shape, out), Saved(vjp, *map(np.asarray, statistics))
+
+
+def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
+    with _jax().enable_x64(True):
+        gradients = _compiled().backward(saved.vjp, _squeeze(dy))
+    dx, dgamma, dbeta = map(_deliver, gradients, [dy.shape, (-1,), (-1,)], out or [None] * 3)
+    return dx, dgamma, dbeta
+
+
+def infer(
+    x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
+) -> Array:
+    with _jax().enable_x64(True):
+        y = _compiled().infer(_squeeze(x), gamma, beta, mean, var, epsilon)
+    return _deliver(y, x.shape, out)
+
+
+def set_threads(threads: int) -> int:
+    """Bound XLA's threads; returns how many there were. JAX's backends start anew for it, and compile anew."""
+    cores = getattr(os, "process_cpu_count", os.cpu_count)  # Python 3.13 knows those that this process may use
+    before = os.environ.get(THREADS) or os.environ.get("NPROC") or cores() or 1
+    os.environ[THREADS] = str(threads)
+    _jax()
+    import_module("jax.extend.backend").clear_backends()
+    return int(before)
+
+
+def _jax() -> Any:
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    return import_module("jax")
+
+
+@cache
+def _compiled() -> Compiled:
+    jit = _jax().jit
+    return Compiled(jit(_with_vjp), jit(_apply_vjp), jit(_infer))
+
+
+# What follows, XLA compiles: x may have any number of axes, the second one being the feature's.
+
+
+def _with_vjp(x: Any, gamma: Any, beta: Any, epsilon: Any) -> Any:
+    return _jax().vjp(partial(_batch_norm, epsilon=epsilon), x, gamma, beta, has_aux=True)
+
+
+def _apply_vjp(vjp: Any, dy: Any) -> Any:
+    return vjp(dy)
+
+
+def _batch_norm(x: Any, gamma: Any, beta: Any, epsilon: Any) -> Any:
+    wide, samples = _widen(x), tuple(axis for axis in range(x.ndim) if axis != 1)
+    mean = wide.mean(samples)
+    var = ((wide - _spread(mean, x)) ** 2).mean(samples)
+    inv_std = _jax().lax.rsqrt(var + epsilon)
+    y = (wide - _spread(mean, x)) * _spread(inv_std * gamma, x) + _spread(beta, x)
+    return y.astype(x.dtype), (mean, var, inv_std)
+
+
+def _infer(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: Any) -> Any:
+    wide = _widen(x)
+    inv_std = _jax().lax.rsqrt(var.astype(wide.dtype) + epsilon)
+    y = (wide - _spread(mean.astype(wide.dtype), x)) * _spread(inv_std * gamma, x) + _spread(beta, x)
+    return y.astype(x.dtype)
+
+
+def _widen(x: Any) -> Any:
+    return x.astype(np.promote_types(x.dtype, np.float32))
+
+
+def _spread(per_feature: Any, like: Any) -> Any:
+    return per_feature.reshape((1, -1) + (1,) * (like.ndim - 2))
+
+
+def _squeeze(x: Array) -> Array:
+    return x[:, :, 0] if x.shape[2] == 1 else x
+
+
+def _deliver(found: Any, shape: tuple[int, ...], out: Array | None) -> Array:
+    """``found`` in ``shape``, or its values in ``out``."""
+    array = np.asarray(found).reshape(shape)
+    if out is None:
+        return array
+    np.copyto(out, array)
+    return out
+
+
+KERNEL = Kernel(
+    forward,
+    backward,
+    infer,
+    dtypes=("float16", "bfloat16", "float32", "float64"),
+    summary="jax.numpy compiled by XLA; backward derived by jax.vjp",
+    available=available,
+    set_threads=set_threads,
+)

@@ -1,0 +1,86 @@
+"""oneDNN's batch norm, by way of PyTorch's MKL-DNN tensors; float32 alone.
+
+oneDNN takes images, (N, F, S, 1), in memory of its own. So a forward includes the copy of x
+into that memory and of y out of it, and a backward those of dy and dx: a user of NumPy pays
+for them, and where memory is what limits they take longer than the operator. x is not copied
+again for backward, which uses forward's copy. oneDNN gives mean and the biased variance;
+inv_std is computed from that. Its results depend on the number of threads in their last bits.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bncli.core.kernel import Gradients, Kernel
+from bncli.kernels import _torch
+from bncli.kernels._torch import array, deliver, set_threads, tensor, torch
+
+Array = NDArray[Any]
+
+
+class Saved(NamedTuple):
+    """``onednn`` is what its backward takes, in its own memory: x, mean and var. The arrays are (F,)."""
+
+    onednn: tuple[Any, Any, Any]
+    gamma: Array
+    epsilon: float
+    mean: Array
+    var: Array
+    inv_std: Array
+
+
+def available() -> str | None:
+    if missing := _torch.available():
+        return missing
+    try:
+        has_onednn = torch().backends.mkldnn.is_available()
+    except (ImportError, OSError) as error:
+        return f"PyTorch is installed but cannot be imported: {' '.join(str(error).split())}"
+    return None if has_onednn else "this PyTorch was built without oneDNN: install another build of it"
+
+
+def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
+    given = _import(x)
+    y, *statistics = torch().native_batch_norm(given, tensor(gamma), tensor(beta), None, None, True, 0.0, epsilon)
+    mean, var = (array(statistic.to_dense(), x.dtype) for statistic in statistics)
+    inv_std = 1 / np.sqrt(var.astype(np.float64) + epsilon)
+    return _export(y, x.dtype, out), Saved((given, *statistics), gamma, epsilon, mean, var, inv_std)
+
+
+def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
+    x, mean, var = saved.onednn
+    dx, *rest = torch().ops.aten.native_batch_norm_backward(
+        _import(dy), x, tensor(saved.gamma), None, None, mean, var, True, saved.epsilon, [True] * 3
+    )
+    into = out or [None] * 3
+    dgamma, dbeta = map(deliver, rest, [dy.dtype] * 2, into[1:])
+    return _export(dx, dy.dtype, into[0]), dgamma, dbeta
+
+
+def infer(
+    x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
+) -> Array:
+    running = (tensor(statistic.astype(x.dtype)) for statistic in (mean, var))
+    y, *_ = torch().native_batch_norm(_import(x), tensor(gamma), tensor(beta), *running, False, 0.0, epsilon)
+    return _export(y, x.dtype, out)
+
+
+def _import(array: Array) -> Any:
+    return tensor(array).unsqueeze(-1).to_mkldnn()
+
+
+def _export(tensor: Any, dtype: np.dtype[Any], out: Array | None) -> Array:
+    return deliver(tensor.to_dense().squeeze(-1), dtype, out)
+
+
+KERNEL = Kernel(
+    forward,
+    backward,
+    infer,
+    dtypes=("float32",),
+    summary="oneDNN's operator, by way of PyTorch; includes the copies to its memory and back",
+    available=available,
+    set_threads=set_threads,
+    tries_complex=False,
+)

@@ -1,0 +1,65 @@
+"""PyTorch's own batch norm: the operators that ``torch.nn.functional.batch_norm`` and autograd call on the CPU.
+
+They work on the memory of the NumPy arrays, the canonical (N, F, S) being PyTorch's (N, C, L);
+where S is 1 that is its channels-last format as well, and PyTorch takes it for that. Called
+directly, they build no autograd graph. What they return is in memory that PyTorch allocates, as
+for its own users, and is copied only where there is ``out``. All arithmetic is PyTorch's, and so
+are the saved statistics, in the dtype of x; where S is 1 the last bits depend on the number of
+threads.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bncli.core.kernel import Gradients, Kernel, Saved
+from bncli.kernels._torch import array, available, deliver, set_threads, tensor, torch
+
+Array = NDArray[Any]
+
+
+def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
+    # With a momentum of 1 the running variance becomes the batch's, which PyTorch does not save.
+    running_mean, running_var = np.zeros_like(gamma), np.zeros_like(gamma)
+    given = map(tensor, (x, gamma, beta, running_mean, running_var))
+    # Not native_batch_norm.out: in PyTorch 2.13 it has the statistics wrong where x is not contiguous.
+    y, *statistics = torch().native_batch_norm(*given, True, 1.0, epsilon)
+    mean, inv_std = (array(statistic, gamma.dtype) for statistic in statistics)
+    var = _biased(running_var, x.size // gamma.size)
+    return deliver(y, x.dtype, out), Saved(x, gamma, mean, var, inv_std)
+
+
+def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
+    given, x, gamma, mean, inv_std = map(tensor, (dy, saved.x, saved.gamma, saved.mean, saved.inv_std))
+    epsilon = 0.0  # inv_std has it already
+    gradients = torch().ops.aten.native_batch_norm_backward(
+        given, x, gamma, None, None, mean, inv_std, True, epsilon, [True] * 3
+    )
+    dx, dgamma, dbeta = map(deliver, gradients, [dy.dtype] * 3, out or [None] * 3)
+    return dx, dgamma, dbeta
+
+
+def infer(
+    x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
+) -> Array:
+    given = map(tensor, (x, gamma, beta, mean.astype(gamma.dtype), var.astype(gamma.dtype)))
+    y, *_ = torch().native_batch_norm(*given, False, 0.0, epsilon)
+    return deliver(y, x.dtype, out)
+
+
+def _biased(var: Array, samples: int) -> Array:
+    """The biased variance of the unbiased one, which is 0 / 0 for a single sample."""
+    return np.asarray(var * ((samples - 1) / samples)) if samples > 1 else np.zeros_like(var)
+
+
+KERNEL = Kernel(
+    forward,
+    backward,
+    infer,
+    dtypes=("float16", "bfloat16", "float32", "float64"),
+    summary="PyTorch's operator, native_batch_norm, on NumPy's memory",
+    available=available,
+    set_threads=set_threads,
+    tries_complex=False,
+)

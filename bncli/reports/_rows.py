@@ -1,0 +1,47 @@
+"""What a finding gives a row."""
+
+import math
+from typing import Any
+
+from bncli.core.report import Column
+from bncli.core.units import text
+from bncli.verification.finding import Finding, Verdict
+
+Row = dict[str, Any]
+
+WIDE = (
+    Column("actual", "kernel says", "number", wide=True),
+    Column("expected", "expected", "number", wide=True),
+    Column("note", "note", "note"),
+    Column("reproduce", "reproduce", "command"),
+)
+
+
+def values(finding: Finding, reproduce: str) -> Row:
+    """The finding's own columns; ``reproduce`` is for what did not pass."""
+    measured = finding.measured
+    return {
+        "kernel": finding.kernel,
+        "array": finding.array,
+        "verdict": str(finding.verdict),
+        "method": finding.method,
+        "checked": finding.checked,
+        "total": finding.total,
+        "error": finding.error if measured else None,
+        "budget": finding.budget if measured else None,
+        "share": finding.share if measured else None,
+        "index": list(finding.index) or None,
+        "actual": None if math.isnan(finding.actual) else finding.actual,
+        "expected": None if math.isnan(finding.expected) else finding.expected,
+        "reason": finding.reason,
+        "broken": list(finding.broken),
+        "reproduce": reproduce if finding.verdict is not Verdict.PASS else "",
+    }
+
+
+def where(finding: Finding) -> str:
+    """Where a finding is worst, and what stands there."""
+    if math.isnan(finding.expected):
+        return f"it is off by {finding.error:.2g}, {finding.share:.2g} of the budget"
+    place = f"at {text(finding.index)} it" if finding.index else "along a direction across all samples it"
+    return f"{place} is {finding.actual + 0:.6g} and should be {finding.expected + 0:.6g}"

@@ -1,0 +1,113 @@
+"""Are the gradients right? The report of ``bncli gradcheck``."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import ModuleType
+
+import numpy as np
+
+from bncli.core.case import Case
+from bncli.core.kernel import Kernel
+from bncli.core.problem import Problem
+from bncli.core.report import Column, Report
+from bncli.reports import _data, _rows
+from bncli.reports._rows import Row
+from bncli.verification import accuracy, explanation
+from bncli.verification import gradcheck as checking
+from bncli.verification.finding import Finding, Verdict
+from bncli.verification.gradcheck import Method
+
+COLUMNS = (
+    Column("kernel", "kernel"),
+    Column("array", "array"),
+    Column("verdict", "verdict", "verdict"),
+    Column("method", "against"),
+    Column("checked", "checked", "count"),
+    Column("error", "error", "error"),
+    Column("budget", "allowed", "error", wide=True),
+    Column("share", "of allowed", "error"),
+    Column("index", "worst at"),
+    *_rows.WIDE,
+)
+
+
+def gradcheck(
+    kernel: str | Kernel | ModuleType,
+    problem: str | Problem = "5x4x4x3",
+    *,
+    random: str = "normal",
+    seed: int = 0,
+    method: str = Method.AUTO,
+) -> Report:
+    """Check y and the gradients of ``kernel``: what ``bncli gradcheck`` prints.
+
+    ``kernel`` is what ``--kernel`` takes, a module with ``forward`` and ``backward``, or a Kernel.
+    ``problem`` is a Problem or its descriptor; x is drawn from the distribution ``random``, as
+    ``--random`` names it. ``report.rows`` has a row for each array and method, and
+    ``report.raise_if_failed()`` raises CheckFailed unless every verdict is PASS.
+
+    Raises InputError for arguments that cannot be used, and Unavailable for a kernel that cannot run here.
+    """
+    case = _data.draw(random, _data.parsed(problem), seed)
+    with np.errstate(all="ignore"):
+        return report([case], [_data.loaded(kernel)], Method(method))
+
+
+def report(
+    cases: Iterable[Case],
+    kernels: Sequence[Kernel],
+    method: Method = Method.AUTO,
+    options: Sequence[str] = (),
+    progress: Callable[[int, str], None] = lambda done, doing: None,
+) -> Report:
+    """Every kernel on every case; ``options`` are words for the command that shows a failure again."""
+    rows: list[Row] = []
+    failures: list[str] = []
+    warnings: list[str] = []
+    if method is not Method.AUTO:
+        options = (*options, "--method", str(method))
+    for number, case in enumerate(cases):
+        warnings += case.warnings()
+        for kernel in kernels:
+            progress(number, f"{case.problem}: checking {kernel.name}")
+            findings = checking.check(kernel, case, case.seed, method)
+            diagnosis = explanation.explain(kernel, case, findings)
+            rows += _of(case, findings, diagnosis, _data.reproduce("gradcheck", kernel, case, options))
+            failures += [f"{f.kernel}: {f.array} is {f.verdict}" for f in findings if f.verdict is not Verdict.PASS]
+    return Report("gradcheck", COLUMNS, rows, ("problem", "input"), warnings=warnings, failures=failures)
+
+
+def _of(
+    case: Case, findings: Sequence[Finding], diagnosis: Mapping[str, Sequence[str]], reproduce: str
+) -> Iterable[Row]:
+    by_reference = {f.array: f.verdict for f in findings if f.method == accuracy.METHOD}
+    by_slopes = {f.array: f.verdict for f in findings if f.method != accuracy.METHOD}
+    for finding in findings:
+        said = diagnosis.get(finding.array, ()) if finding.method == accuracy.METHOD else ()
+        yield {
+            "problem": str(case.problem),
+            "input": case.recipe,
+            **_rows.values(finding, reproduce),
+            "diagnosis": list(said),
+            "note": _note(finding, by_reference, by_slopes, said),
+        }
+
+
+def _note(
+    finding: Finding,
+    by_reference: Mapping[str, Verdict],
+    by_slopes: Mapping[str, Verdict],
+    diagnosis: Sequence[str],
+) -> str:
+    start = f"{finding.kernel}: {finding.array}"
+    if finding.reason:
+        return finding.reason if finding.array == checking.CALL else f"{start}: {finding.reason}"
+    if finding.verdict is not Verdict.WRONG:
+        return ""
+    if finding.method == accuracy.METHOD:
+        # A right derivative of a wrong function is worth knowing of.
+        own = finding.array != "y" and by_slopes.get(finding.array) is Verdict.PASS
+        last = ("it is the derivative of the kernel's own forward pass",) if own else ()
+        return "; ".join((f"{start} is wrong: {_rows.where(finding)}", *diagnosis, *last))
+    if by_reference.get(finding.array) is Verdict.WRONG:
+        return ""  # which says more of the same
+    return f"{start} is not the derivative of the forward pass: {_rows.where(finding)}"

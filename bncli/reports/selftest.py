@@ -1,0 +1,110 @@
+"""Do the checks catch what they must? The report of ``bncli selftest``."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+
+from bncli import plugins
+from bncli.core.case import Case
+from bncli.core.kernel import Kernel
+from bncli.core.problem import Problem
+from bncli.core.report import Column, Report
+from bncli.errors import InputError, Unavailable
+from bncli.reports import _data
+from bncli.reports._rows import Row
+from bncli.verification import selftest, torchcheck
+from bncli.verification.finding import Verdict
+from bncli.verification.mutants import MUTANTS, RIGHT
+from bncli.verification.selftest import Outcome
+
+COLUMNS = (
+    Column("kernel", "kernel"),
+    Column("verdict", "verdict", "verdict"),
+    Column("caught", "caught"),
+    *(Column(check, title, "count") for check, title in selftest.CHECKS.items()),
+    Column("torch_slow", "torch", "count"),
+    Column("torch_fast", "fast", "count"),
+    Column("about", "what it does", "prose", wide=True),
+    Column("note", "note", "note"),
+)
+
+Counts = tuple[int, int] | tuple[None, None]
+Progress = Callable[[int, str], None]
+
+
+def count(faults: Sequence[str] = ()) -> int:
+    """How many kernels a report on these ``faults`` has."""
+    return len(set(faults)) or len(MUTANTS) + len(RIGHT)
+
+
+def report(
+    faults: Sequence[str] = (),
+    with_torch: bool | None = None,
+    seed: int = 0,
+    progress: Progress = lambda done, doing: None,
+) -> Report:
+    """A row for each fault (of ``faults`` where any are named) and each right kernel.
+
+    ``with_torch`` compares with PyTorch's gradcheck; None means where it is installed. Raises
+    InputError for an unknown fault, and Unavailable for a PyTorch that is asked for and not there.
+    """
+    known = {mutant.name: mutant for mutant in MUTANTS}
+    for name in faults:
+        if name not in known:
+            raise InputError(plugins.unknown("fault", name, known))
+    missing = torchcheck.available()
+    if with_torch and missing:
+        raise Unavailable(missing)
+    cases, hard = (
+        [_data.draw(random, Problem.parse(descriptor), seed) for descriptor, random in problems]
+        for problems in (selftest.PROBLEMS, selftest.HARD_PROBLEMS)
+    )
+    compared = cases[: selftest.COMPARED] if with_torch is not False and not missing else []
+    mutants = [known[name] for name in dict.fromkeys(faults)] or MUTANTS
+    wrong = {mutant.kernel: partial(selftest.of_mutant, mutant, cases, hard) for mutant in mutants}
+    right = {} if faults else {kernel: partial(selftest.of_right, kernel, [*cases, *hard]) for kernel in RIGHT}
+    rows = [
+        *_group("seeded faults: each must be caught", wrong, compared, progress, 0),
+        *_group("right kernels: none may be called wrong", right, compared, progress, len(wrong)),
+    ]
+    failures = [f"{row['kernel']} is judged wrongly" for row in rows if row["verdict"] != Verdict.PASS]
+    return Report("selftest", COLUMNS, rows, ("group",), failures=failures)
+
+
+def _group(
+    title: str, kernels: Mapping[Kernel, Callable[[], Outcome]], compared: Sequence[Case], progress: Progress, done: int
+) -> Iterator[Row]:
+    """The rows of ``kernels``; the last one's note sums them up."""
+    rows: list[Row] = []
+    for kernel, judge in kernels.items():
+        progress(done + len(rows), kernel.name)
+        rows.append(_of(title, judge(), _by_torch(kernel, compared) if compared else (None, None)))
+    if rows:
+        fine = sum(row["verdict"] == Verdict.PASS for row in rows)
+        rows[-1]["note"] = f"{fine} of {len(rows)} are judged as they should be"
+    if compared and rows:
+        slow, fast = (sum(bool(row[key]) for row in rows) for key in ("torch_slow", "torch_fast"))
+        rows[-1]["note"] += (
+            f"; torch.autograd.gradcheck rejects {slow} of them on {compared[0].problem.shape}, "
+            f"and {fast} with fast_mode=True there or on {compared[-1].problem.shape}"
+        )
+    yield from rows
+
+
+def _by_torch(kernel: Kernel, cases: Sequence[Case]) -> Counts:
+    """On how many of ``cases`` PyTorch's gradcheck rejects ``kernel``: in full on the first one, fast on all."""
+    slow = sum(torchcheck.caught(kernel, case, fast=False) for case in cases[:1])
+    return slow, sum(torchcheck.caught(kernel, case, fast=True) for case in cases)
+
+
+def _of(title: str, outcome: Outcome, by_torch: Counts) -> Row:
+    return {
+        "group": title,
+        "kernel": outcome.kernel.name,
+        "verdict": str(Verdict.PASS if outcome.ok else Verdict.WRONG),
+        "caught": f"{outcome.caught}/{outcome.problems}",
+        **{check: caught or None for check, caught in outcome.caught_by.items()},
+        "torch_slow": by_torch[0],
+        "torch_fast": by_torch[1],
+        "about": outcome.kernel.summary,
+        "note": "",
+    }

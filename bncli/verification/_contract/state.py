@@ -1,0 +1,66 @@
+"""One call has nothing to do with another, nor with how many threads share it."""
+
+from dataclasses import replace
+from os import cpu_count
+
+from bncli.core.case import Case
+from bncli.core.kernel import Gradients, Kernel
+from bncli.errors import BncliError
+from bncli.verification import accuracy
+from bncli.verification._contract.calls import GIVEN, RESULTS, Remark, another, run, same
+
+
+def two_forwards(kernel: Kernel, case: Case) -> str:
+    other = another(case)
+    alone = run(kernel, case).gradients
+    _, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
+    kernel.forward(other.x, other.gamma, other.beta, other.problem.epsilon)
+    differ = accuracy.differ(case, Gradients(*kernel.backward(case.dy, saved))._asdict(), alone._asdict())
+    if differ:
+        return f"{' and '.join(differ)} come from the last forward, not from the one that their saved is of"
+    return ""
+
+
+def looks_again(kernel: Kernel, case: Case) -> str:
+    """Other values in the arrays of the last call: whoever remembers it by them gives its results again."""
+    other = another(case)
+    given = replace(case, **{name: getattr(case, name).copy() for name in GIVEN})
+    run(kernel, given)
+    for name in GIVEN:
+        getattr(given, name)[...] = getattr(other, name)
+    differ = accuracy.differ(other, run(kernel, given).results(), run(kernel, other).results())
+    if differ:
+        return f"{' and '.join(differ)} are those of the last call, where the same arrays hold other values"
+    return ""
+
+
+def repeatable(kernel: Kernel, case: Case) -> str:
+    first = run(kernel, case).results()
+    for _ in range(3):
+        again = run(kernel, case).results()
+        differ = [name for name in RESULTS if not same(first[name], again[name])]
+        if differ:
+            return f"{' and '.join(differ)} differ from call to call, on the same data"
+    return ""
+
+
+def thread_count(kernel: Kernel, case: Case) -> str:
+    if kernel.set_threads is None:
+        return ""
+    before = kernel.set_threads(1)
+    last_bits = ""
+    try:
+        alone = run(kernel, case).results()
+        for threads in range(2, max(2, before or cpu_count() or 1) + 1):
+            try:
+                kernel.set_threads(threads)
+            except BncliError:
+                continue  # so many it cannot have here
+            together = run(kernel, case).results()
+            if differ := accuracy.differ(case, alone, together):
+                return f"{' and '.join(differ)} differ between 1 thread and {threads}"
+            if differ := [name for name in RESULTS if not same(alone[name], together[name])]:
+                last_bits = f"the last bits of {' and '.join(differ)} differ between 1 thread and {threads}"
+    finally:
+        kernel.set_threads(before or cpu_count() or 1)
+    return Remark(last_bits)

@@ -1,0 +1,65 @@
+"""Numbers that one look at y and the gradients does not show."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bncli.core.case import Case, complete
+from bncli.core.kernel import Kernel
+from bncli.verification import accuracy
+from bncli.verification._contract.calls import run
+from bncli.verification.diagnosis import diagnose
+from bncli.verification.finding import Verdict
+
+Array = NDArray[Any]
+
+
+def dtypes(kernel: Kernel, case: Case) -> str:
+    found = {name: array.dtype for name, array in run(kernel, case).results().items() if array.dtype != case.x.dtype}
+    return "; ".join(f"{name} is {dtype} where x is {case.x.dtype}" for name, dtype in found.items())
+
+
+def right_on_benign_data(kernel: Kernel, case: Case) -> str:
+    """Where rounding may cost much, a small mistake would pass for it: on such data it does not."""
+    return _told("on data of mean 0.5 and deviation 1", kernel, _benign(case, case.problem.epsilon), case)
+
+
+def obeys_epsilon(kernel: Kernel, case: Case) -> str:
+    """A small epsilon hides a wrong one, and one as large as the variance does not."""
+    return _told("with an epsilon as large as the variance", kernel, _benign(case, 1.0), case)
+
+
+def _benign(case: Case, epsilon: float) -> Case:
+    x = np.random.default_rng(2).standard_normal(case.x.shape) + 0.5
+    return complete(replace(case.problem, epsilon=epsilon), {"x": x.astype(case.x.dtype)}, seed=2)
+
+
+def _told(when: str, kernel: Kernel, benign: Case, case: Case) -> str:
+    """What is wrong on ``benign`` and was not on ``case``, with the diagnosis of the first of it."""
+    found = _wrong(kernel, benign)
+    for name in _wrong(kernel, case):
+        found.pop(name, None)
+    if not found:
+        return ""
+    (said, *_), *_ = diagnose(benign, found, tuple(found)).values()
+    return f"{when}, {' and '.join(found)} {'is' if len(found) == 1 else 'are'} wrong: {said}"
+
+
+def _wrong(kernel: Kernel, case: Case) -> dict[str, Array]:
+    results = run(kernel, case).results()
+    findings = accuracy.judge(kernel, case, results)
+    return {finding.array: results[finding.array] for finding in findings if finding.verdict is Verdict.WRONG}
+
+
+def statistics(kernel: Kernel, case: Case) -> str:
+    _, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
+    findings = accuracy.judge(kernel, case, found) if (found := accuracy.statistics(saved, case)) else []
+    wrong = [f for f in findings if f.verdict is Verdict.WRONG]
+    return "; ".join(f"saved.{f.array} is {f.actual:.6g} and should be {f.expected:.6g}" for f in wrong)
+
+
+def inference(kernel: Kernel, case: Case) -> str:
+    wrong = [f for f in accuracy.check_inference(kernel, case) if f.verdict is Verdict.WRONG]
+    return "; ".join(f"infer gives {f.actual:.6g} where it should be {f.expected:.6g}" for f in wrong)

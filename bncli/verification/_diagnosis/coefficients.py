@@ -1,0 +1,162 @@
+"""The terms that each array is the sum of, and the coefficients that a kernel gives them.
+
+dx = gamma * inv_std * (k1 dy - k2 mean(dy) - k3 x_hat mean(dy x_hat)), and all three k should be 1.
+In each feature 1 and x_hat are orthogonal: k1 is read off the part of dy that is orthogonal to
+both, then k2 and k3 off the means of dx and of dx * x_hat. An error of at most ``noise`` in each
+element moves a coefficient by at most the sum of noise times the size of the weights that read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bncli.verification._diagnosis import quantities
+from bncli.verification._diagnosis.evidence import Evidence
+from bncli.verification._diagnosis.facts import mean
+from bncli.verification._diagnosis.quantities import Quantity
+
+Array = NDArray[Any]
+
+TOLD_APART = 0.05  # an error of a coefficient at which it could be anything
+OF_INV_STD = ("y", "dx", "dgamma")  # dbeta does not depend on it
+
+
+class Estimate(NamedTuple):
+    """A coefficient in each feature and how far off it may be, both (1, F, 1); infinitely, where nothing shows it."""
+
+    value: Array
+    error: Array
+
+    @classmethod
+    def of(cls, value: Array, error: Array) -> Estimate:
+        known = np.isfinite(value) & np.isfinite(error)
+        return cls(np.where(known, value, 0), np.where(known, error, np.inf))
+
+    @property
+    def known(self) -> Array:
+        """The values that are worth telling."""
+        well = self.error < TOLD_APART
+        return np.asarray(self.value[well if well.any() else np.isfinite(self.error)])
+
+    def admits(self, value: Array | float) -> bool:
+        return bool(((np.abs(self.value - value) <= self.error) | np.isinf(self.error)).all())
+
+    def over(self, value: Array | float) -> Estimate:
+        return Estimate.of(self.value / value, self.error / np.abs(value))
+
+    def less(self, value: Array | float) -> Estimate:
+        return Estimate(self.value - value, self.error)
+
+    def common(self) -> tuple[float, float] | None:
+        """The one value that all features admit, if there is one, and how far off it may be."""
+        low, high = float(np.max(self.value - self.error)), float(np.min(self.value + self.error))
+        if not (low <= high and np.isfinite(low) and np.isfinite(high)):
+            return None
+        best = self.error.min()
+        weight = (best / self.error) ** 2 if best > 0 else 1.0 * (self.error == 0)
+        return float(np.clip((weight * self.value).sum() / weight.sum(), low, high)), (high - low) / 2
+
+
+@dataclass(frozen=True)
+class Term:
+    """A part of the formula: ``right`` is its coefficient as it should be, ``estimate`` as the kernel has it.
+
+    ``quantities`` are the other values that have a name. The sentences of a ``whole`` term are about
+    the array itself. A number without a name is told as a ratio or, where ``added``, as a difference.
+    """
+
+    name: str
+    array: Array
+    estimate: Estimate
+    quantities: tuple[Quantity, ...]
+    right: Array | float = 1.0
+    whole: bool = False
+    added: bool = False
+
+
+def terms_of(evidence: Evidence) -> list[Term]:
+    """The terms that the array should be the sum of, the leading one first."""
+    return _TERMS[evidence.name](evidence)
+
+
+def combine(terms: Iterable[Term], values: Iterable[Array | float]) -> Array:
+    """The sum of the terms with these coefficients."""
+    return np.asarray(sum(term.array * value for term, value in zip(terms, values, strict=True)))
+
+
+def with_inv_std(evidence: Evidence, share: Array) -> Array:
+    """What an array of ``OF_INV_STD`` would be if inv_std were ``share`` of what it should be."""
+    values = {"y": (share, evidence.facts.beta), "dx": (share, share, share**3), "dgamma": (share,)}
+    return combine(terms_of(evidence), values[evidence.name])
+
+
+def best_fit(evidence: Evidence) -> tuple[Array, float]:
+    """The nearest sum of the terms whose coefficients all features share, and the part of the array that it leaves.
+
+    Nearest in units of what rounding may cost each element, so that no feature outweighs the others.
+    """
+    columns = [np.broadcast_to(term.array * term.right, evidence.actual.shape) for term in terms_of(evidence)]
+    weight = np.where(evidence.noise > 0, 1 / evidence.noise, 0)
+    left = np.stack([(column * weight).ravel() for column in columns], axis=1)
+    right = (evidence.actual * weight).ravel()
+    left, right = (np.nan_to_num(array, posinf=0, neginf=0) for array in (left, right))
+    values = np.linalg.lstsq(left, right)[0]
+    whole = np.linalg.norm(right)
+    share = np.linalg.norm(right - left @ values) / whole if whole > 0 else 0.0
+    return np.asarray(sum(value * column for value, column in zip(values, columns, strict=True))), float(share)
+
+
+def _terms_of_y(e: Evidence) -> list[Term]:
+    f = e.facts
+    scaled = f.gamma * f.x_hat
+    power = f.gamma * mean(f.x_hat**2)
+    slope = Estimate.of(mean(e.actual * f.x_hat) / power, mean(e.noise * np.abs(f.x_hat)) / np.abs(power))
+    offset = Estimate.of(mean(e.actual), mean(e.noise))
+    return [
+        Term("gamma * x_hat", scaled, slope, quantities.SLOPE, whole=True),
+        Term("y", np.ones_like(f.beta), offset, quantities.OFFSET, right=f.beta, added=True),
+    ]
+
+
+def _terms_of_dx(e: Evidence) -> list[Term]:
+    f = e.facts
+    scaled = f.gamma * f.inv_std * f.dy
+    mean_dy, along, power = mean(scaled), mean(scaled * f.x_hat), mean(f.x_hat**2)
+    apart = _apart(_apart(scaled, f.x_hat, power), f.x_hat, power)
+    size = mean(apart**2)
+    k1 = Estimate.of(mean(e.actual * apart) / size, mean(np.abs(apart) * e.noise) / size)
+    k2 = Estimate.of(k1.value - mean(e.actual) / mean_dy, k1.error + mean(e.noise) / np.abs(mean_dy))
+    k3 = Estimate.of(
+        (k1.value - mean(e.actual * f.x_hat) / along) / power,
+        (k1.error + mean(e.noise * np.abs(f.x_hat)) / np.abs(along)) / power,
+    )
+    return [
+        Term("the dy term", scaled, k1, quantities.WHOLE),
+        Term("the mean term", -mean_dy, k2, quantities.MEAN_TERM),
+        Term("the x_hat term", -f.x_hat * along, k3, quantities.X_HAT_TERM),
+    ]
+
+
+def _apart(array: Array, x_hat: Array, power: Array) -> Array:
+    """What of ``array`` is orthogonal to 1 and x_hat; done twice, it is so up to its own rounding, however small."""
+    array = array - mean(array)
+    return np.asarray(array - x_hat * np.where(power > 0, mean(array * x_hat) / power, 0))
+
+
+def _term_of_parameter(e: Evidence) -> list[Term]:
+    named = {"dgamma": quantities.DGAMMA, "dbeta": quantities.DBETA}[e.name]
+    estimate = Estimate.of(e.actual / e.expected, e.noise / np.abs(e.expected))
+    return [Term(e.name, e.expected, estimate, named, whole=True)]
+
+
+_TERMS: dict[str, Callable[[Evidence], list[Term]]] = {
+    "y": _terms_of_y,
+    "dx": _terms_of_dx,
+    "dgamma": _term_of_parameter,
+    "dbeta": _term_of_parameter,
+}

@@ -1,0 +1,127 @@
+"""What there is to go by when an array is wrong: the data, what it should be, and what rounding explains.
+
+Everything is float64. Whatever belongs to a feature is (1, F, 1), dgamma and dbeta included, so
+that formulas read as they are written and every array has its features on axis 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bncli.core.case import Case
+from bncli.core.kernel import Gradients, Saved, load_kernel
+from bncli.core.problem import Problem
+from bncli.verification import tolerance
+from bncli.verification._diagnosis.facts import SAMPLES, Facts, mean
+
+Array = NDArray[Any]
+Told = TypeVar("Told")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One array: what the kernel says, what it should be, and the error that each element may have.
+
+    ``allowed`` is what a right kernel may be off by, ``budget`` of the size of what the element is
+    made of. ``noise`` is what a kernel that computes something else may be off from that by: more,
+    where its values are larger than they should be.
+    """
+
+    name: str
+    facts: Facts
+    budget: float
+    actual: Array
+    expected: Array
+    allowed: Array
+    noise: Array
+
+    def take(self, chosen: Array) -> Evidence:
+        """The ``chosen`` features alone: a mask or indices."""
+        arrays = {name: getattr(self, name)[:, chosen] for name in ("actual", "expected", "allowed", "noise")}
+        return replace(self, facts=self.facts.take(chosen), **arrays)
+
+    @property
+    def wrong(self) -> Array:
+        """Which elements are off by more than a right kernel may be."""
+        return np.asarray(~(np.abs(self.actual - self.expected) <= self.allowed))
+
+    @property
+    def telling(self) -> int:
+        """How many elements noise does not explain: a fit of one number needs two, or it fits anything."""
+        return int((np.abs(self.actual - self.expected) > self.noise).sum())
+
+    @property
+    def wrong_features(self) -> Array:
+        """Which features have such an element, (F,)."""
+        return np.asarray(self.wrong.any(SAMPLES))
+
+    def fits(self, prediction: Array, size: Array | float = 1.0) -> bool:
+        """Whether rounding, ``size`` times the usual, explains what ``prediction`` leaves."""
+        return bool((np.abs(self.actual - prediction) <= self.noise * size).all())
+
+    def misfit(self, prediction: Array) -> float:
+        """What ``prediction`` leaves, root mean square, in units of what rounding may leave."""
+        left = np.divide(self.actual - prediction, self.noise, where=self.noise > 0, out=np.zeros_like(self.noise))
+        return float(np.sqrt((left * left).mean()))
+
+    def best(self, candidates: Iterable[tuple[Told, Array]]) -> Told | None:
+        """Of the candidates whose prediction fits, the first, unless a later one leaves less than half as much."""
+        told, least = None, np.inf
+        for says, prediction in candidates:
+            if self.fits(prediction) and (left := self.misfit(prediction)) < least / 2:
+                told, least = says, left
+        return told
+
+
+def gather(
+    case: Case, actual: Mapping[str, Array], features: Array | None = None, problem: Problem | None = None
+) -> dict[str, Evidence]:
+    """The evidence of each array of ``actual``, on the features where it is expected to be finite.
+
+    Raises ValueError where ``features`` are not as many as the case's, or not among the problem's.
+    """
+    # A wide `out` makes the reference hand over all the digits that it has.
+    y, dx = np.empty(case.x.shape, np.longdouble), np.empty(case.x.shape, np.longdouble)
+    gradients = Gradients(dx, np.empty(case.gamma.shape, y.dtype), np.empty(case.gamma.shape, y.dtype))
+    reference = load_kernel("reference")
+    _, saved = reference.forward(case.x, case.gamma, case.beta, case.problem.epsilon, out=y)
+    reference.backward(case.dy, saved, out=gradients)
+    expected = {"y": y, **gradients._asdict()}
+    budget = tolerance.budget(case.problem)
+    sizes = tolerance.magnitudes(case.dy, saved, case.beta, case.problem.dtype)
+    facts = _facts(case, saved, features, problem or case.problem)
+    return {
+        name: _evidence(name, facts, _cube(array), _cube(expected[name]), _cube(sizes[name].whole), budget)
+        for name, array in actual.items()
+    }
+
+
+def _facts(case: Case, saved: Saved, features: Array | None, problem: Problem) -> Facts:
+    count = case.gamma.size
+    numbers = np.arange(count) if features is None else np.asarray(features)
+    if numbers.size != count or numbers.min() < 0 or numbers.max() >= problem.features:
+        raise ValueError(f"{numbers.size} features up to {numbers.max()}: give {count}, of the {problem.features}")
+    centred = case.x - saved.mean[:, None]
+    x_hat = centred * saved.inv_std[:, None]
+    arrays = {"x": case.x, "dy": case.dy, "centred": centred, "x_hat": x_hat, "gamma": case.gamma, "beta": case.beta}
+    statistics = {"mean": saved.mean, "var": saved.var, "inv_std": saved.inv_std}
+    return Facts(problem, numbers, **{name: _cube(array) for name, array in {**arrays, **statistics}.items()})
+
+
+def _evidence(name: str, facts: Facts, actual: Array, expected: Array, size: Array, budget: float) -> Evidence:
+    said = np.abs(actual)
+    noise = budget * (size + said + mean(np.where(np.isfinite(said), said, 0)))
+    judged = np.asarray((np.isfinite(expected) & np.isfinite(size)).all(SAMPLES))
+    evidence = Evidence(name, facts, budget, actual, expected, budget * size, noise)
+    return evidence if judged.all() else evidence.take(judged)
+
+
+def _cube(array: Array) -> Array:
+    shape = array.shape if array.ndim == 3 else (1, prod(array.shape), 1)
+    return np.asarray(array, np.float64).reshape(shape)

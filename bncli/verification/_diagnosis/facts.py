@@ -1,0 +1,80 @@
+"""A case as diagnosis sees it: the data, and the statistics that it should have.
+
+Everything is float64. Whatever belongs to a feature is (1, F, 1), so that formulas read as they are written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bncli.core.problem import Problem
+
+Array = NDArray[Any]
+
+SAMPLES = (0, 2)
+
+
+def mean(array: Array) -> Array:
+    """The mean of each feature, (1, F, 1)."""
+    return np.asarray(array.mean(SAMPLES, keepdims=True))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A case, and the statistics that it should have.
+
+    ``x``, ``dy``, ``centred`` (x - mean) and ``x_hat`` are (N, F, S), the others (1, F, 1).
+    ``problem`` is the whole one, whose features ``numbers`` (F,) these are.
+    """
+
+    problem: Problem
+    numbers: Array
+    x: Array
+    dy: Array
+    centred: Array
+    x_hat: Array
+    gamma: Array
+    beta: Array
+    mean: Array
+    var: Array
+    inv_std: Array
+
+    @property
+    def epsilon(self) -> float:
+        return self.problem.epsilon
+
+    @property
+    def samples(self) -> int:
+        """How many values each mean is taken over."""
+        return int(self.x.shape[0] * self.x.shape[2])
+
+    @property
+    def features(self) -> int:
+        """Those of the whole problem."""
+        return self.problem.features
+
+    @property
+    def batch(self) -> int:
+        return self.problem.shape[0]
+
+    @property
+    def spatial(self) -> int:
+        """How many values of one feature each item of the batch has."""
+        return self.samples // self.batch
+
+    def dx(self, mean_dy: Array, x_hat_mean_dy_x_hat: Array) -> Array:
+        """dx by its formula, but for what stands in it for mean(dy) and for x_hat * mean(dy * x_hat)."""
+        return np.asarray(self.gamma * self.inv_std * (self.dy - mean_dy - x_hat_mean_dy_x_hat))
+
+    def take(self, chosen: Array) -> Facts:
+        """The ``chosen`` features alone: a mask or indices."""
+        arrays = {name: value[:, chosen] for name, value in vars(self).items() if name not in ("problem", "numbers")}
+        return replace(self, numbers=self.numbers[chosen], **arrays)
+
+    def by_item(self, array: Array) -> Array:
+        """(N, F, S) as (batch, outer positions, F, S), whatever the layout."""
+        return np.reshape(array, (self.batch, -1, *array.shape[1:]))

@@ -1,0 +1,92 @@
+"""Means over the wrong axes: batch norm's relatives, and what a wrong axis or a misread layout makes of it."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bncli.verification._diagnosis.facts import Facts, mean
+
+Array = NDArray[Any]
+Formula = Callable[[Facts], Array]
+
+# The axes of Facts.by_item: (batch, outer positions, features, inner positions).
+ACROSS_BATCH, WITHIN_ITEM = (0,), (1, 3)
+WRONG_AXES = (
+    ("the batch alone, apart for each position", ACROSS_BATCH),
+    ("the positions of each item apart, as in instance normalization", WITHIN_ITEM),
+    ("the features of each item, as in layer normalization", (1, 2, 3)),
+    ("the features at each position, as in layer normalization", (2,)),
+    ("everything, features too", (0, 1, 2, 3)),
+)
+
+
+def y() -> Iterator[tuple[str, Formula]]:
+    """The right formula with other statistics."""
+    for over, axes in WRONG_AXES:
+        yield f"the statistics are taken over {over}", partial(_y, axes=axes)
+
+
+def dx() -> Iterator[tuple[str, Formula]]:
+    """The gradient of such a y; or the right statistics, and wrong means of dy and of dy * x_hat."""
+    for over, axes in WRONG_AXES:
+        yield f"dx is the gradient with statistics taken over {over}", partial(_dx, axes=axes)
+    for told, means in (("means in dx are", "dy, x_hat"), ("mean of dy is", "dy"), ("mean of dy * x_hat is", "x_hat")):
+        for over, axes in WRONG_AXES:
+            yield f"the {told} taken over {over}", partial(_dx_with_means, axes=axes, means=means, summed=False)
+            if axes in (ACROSS_BATCH, WITHIN_ITEM):
+                divided = f"the {told} summed over {over}, but divided by all {{samples}} samples"
+                yield divided, partial(_dx_with_means, axes=axes, means=means, summed=True)
+
+
+def misread(f: Facts) -> Array:
+    """y of channels-first memory that is read as channels-last, or the reverse."""
+    outer, features, inner = f.x.shape
+    if inner > 1:
+        axes, shape, per_feature = (0, 1), (outer, inner, features), (1, 1, features)
+    else:
+        axes, shape, per_feature = (0, 2), (f.batch, features, outer // f.batch), (1, features, 1)
+    x = f.x.reshape(shape)
+    x_hat = (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + f.epsilon)
+    return np.asarray(f.gamma.reshape(per_feature) * x_hat + f.beta.reshape(per_feature)).reshape(f.x.shape)
+
+
+def _y(f: Facts, axes: tuple[int, ...]) -> Array:
+    return np.asarray(f.gamma * _normalized(f, axes)[0] + f.beta)
+
+
+def _dx(f: Facts, axes: tuple[int, ...]) -> Array:
+    x_hat, inv_std = _normalized(f, axes)
+    dx_hat = f.dy * f.gamma
+    return np.asarray(inv_std * (dx_hat - _mean(f, dx_hat, axes) - x_hat * _mean(f, dx_hat * x_hat, axes)))
+
+
+def _dx_with_means(f: Facts, axes: tuple[int, ...], means: str, summed: bool) -> Array:
+    share = _count(f, axes) / f.samples if summed else 1.0
+    of_dy, of_dy_x_hat = (
+        share * _mean(f, array, axes) if name in means else mean(array)
+        for name, array in (("dy", f.dy), ("x_hat", f.dy * f.x_hat))
+    )
+    return f.dx(of_dy, f.x_hat * of_dy_x_hat)
+
+
+def _normalized(f: Facts, axes: tuple[int, ...]) -> tuple[Array, Array]:
+    centred = f.x - _mean(f, f.x, axes)
+    inv_std = 1 / np.sqrt(_mean(f, centred * centred, axes) + f.epsilon)
+    return centred * inv_std, inv_std
+
+
+def _mean(f: Facts, array: Array, axes: tuple[int, ...]) -> Array:
+    """Means over ``axes`` of the items, spread again; NaN where they would be of a single value each."""
+    view = f.by_item(array)
+    if _count(f, axes) == 1:
+        return np.full(array.shape, np.nan)
+    return np.broadcast_to(view.mean(axes, keepdims=True), view.shape).reshape(array.shape)
+
+
+def _count(f: Facts, axes: tuple[int, ...]) -> int:
+    """How many values a mean over ``axes`` is taken over."""
+    shape = f.by_item(f.x).shape
+    return int(np.prod([shape[axis] for axis in axes]))

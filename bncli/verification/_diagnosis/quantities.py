@@ -1,0 +1,186 @@
+"""What a coefficient can mean: every value that diagnosis has a name for, each in one place.
+
+A coefficient that should be 1 multiplies what stands in the formula. ``says`` is a sentence about
+it: {it} is what it multiplies, {in_it} that with a preposition or nothing where it is the whole
+array, {ratio} the value in words, {samples}, {features}, {batch}, {spatial} the counts of the
+problem and {fewer} one sample less.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bncli.verification._diagnosis.facts import Facts
+
+Array = NDArray[Any]
+
+RATIO = "{it} is {ratio} what it should be"
+PROD = "{features}, the number of features (1 / prod(mean.shape))"
+
+
+class Quantity(NamedTuple):
+    """A value with a meaning; two with the same ``fault`` are one mistake, seen twice."""
+
+    says: str
+    value: Callable[[Facts], Array | float]
+    fault: str = ""
+
+
+class InvStd(NamedTuple):
+    """A wrong inv_std: a function of var, and -2 times its derivative, which is inv_std**3 where it is right."""
+
+    says: str
+    value: Callable[[Facts], Array]
+    slope: Callable[[Facts], Array]
+
+    def share(self, facts: Facts) -> Array:
+        """Of what inv_std should be."""
+        return np.asarray(self.value(facts) / facts.inv_std)
+
+
+def _unbiased(f: Facts) -> Array:
+    return np.asarray((f.var * f.samples / np.float64(f.samples - 1) + f.epsilon) ** -0.5)
+
+
+# The simpler first: where several fit, the first is claimed.
+WRONG_INV_STD = (
+    InvStd("epsilon is ignored, as if it were 0", lambda f: f.var**-0.5, lambda f: f.var**-1.5),
+    InvStd(
+        "the variance is the unbiased one, divided by {fewer}, one less than the {samples} samples",
+        _unbiased,
+        lambda f: f.samples / np.float64(f.samples - 1) * _unbiased(f) ** 3,
+    ),
+    InvStd(
+        "epsilon stands outside the root: sqrt(var) + epsilon",
+        lambda f: 1 / (f.var**0.5 + f.epsilon),
+        lambda f: f.var**-0.5 / (f.var**0.5 + f.epsilon) ** 2,
+    ),
+    InvStd(
+        "epsilon stands outside the root: sqrt(var) + sqrt(epsilon)",
+        lambda f: 1 / (f.var**0.5 + f.epsilon**0.5),
+        lambda f: f.var**-0.5 / (f.var**0.5 + f.epsilon**0.5) ** 2,
+    ),
+    InvStd("x - mean is divided by var + epsilon, not by its root", lambda f: f.inv_std**2, lambda f: 2 * f.inv_std**4),
+    InvStd("x - mean is divided by var, not by sqrt(var + epsilon)", lambda f: 1 / f.var, lambda f: 2 / f.var**2),
+    InvStd("x - mean is not divided by the standard deviation", lambda f: f.var**0, lambda f: 0 * f.var),
+)
+
+_REVERSED = Quantity("{it} has the wrong sign", lambda f: -1.0)
+_VANISHED = Quantity("{it} is 0 but for rounding", lambda f: 0.0)
+_NOTHING = (Quantity("{it} is missing", lambda f: 0.0), _REVERSED)
+_PLAIN = (Quantity(RATIO, lambda f: 2.0), Quantity(RATIO, lambda f: 0.5))
+_GAMMA = (
+    Quantity("gamma is forgotten{in_it}", lambda f: 1 / f.gamma),
+    Quantity("gamma is applied twice{in_it}", lambda f: f.gamma),
+    Quantity("gamma divides where it should multiply{in_it}", lambda f: f.gamma**-2),
+    Quantity("the sign of gamma is lost{in_it}", lambda f: np.sign(f.gamma)),
+)
+_INV_STD = (
+    Quantity("inv_std is forgotten{in_it}", lambda f: 1 / f.inv_std),
+    Quantity("inv_std is applied twice{in_it}", lambda f: f.inv_std),
+    Quantity("sqrt(var + epsilon) multiplies where it should divide{in_it}", lambda f: f.inv_std**-2),
+    Quantity("var + epsilon stands where inv_std belongs{in_it}", lambda f: f.inv_std**-3),
+    Quantity("gamma and inv_std are forgotten{in_it}", lambda f: 1 / (f.gamma * f.inv_std)),
+)
+_STATISTICS = tuple(Quantity(wrong.says + "{in_it}", wrong.share) for wrong in WRONG_INV_STD)
+_X_HAT = (
+    Quantity("{it} lacks one inv_std, as where x - mean stands for x_hat", lambda f: 1 / f.inv_std),
+    Quantity("{it} lacks inv_std twice, as where x - mean stands for both x_hat", lambda f: f.inv_std**-2),
+    Quantity("{it} has inv_std once too often", lambda f: f.inv_std),
+    Quantity("{it} has inv_std twice too often", lambda f: f.inv_std**2),
+    Quantity("{it} has inv_std three times too often", lambda f: f.inv_std**3),
+)
+_AVERAGED = (
+    Quantity(
+        RATIO + ": divided by {fewer}, one less than the {samples} samples that were averaged",
+        lambda f: f.samples / np.float64(f.samples - 1),
+    ),
+    Quantity(
+        RATIO + ": summed over the {samples} samples, not averaged",
+        lambda f: float(f.samples),
+    ),
+    Quantity(
+        RATIO + f": divided by {PROD}, where {{samples}} samples were averaged",
+        lambda f: f.samples / f.features,
+        fault=PROD,
+    ),
+    Quantity(
+        RATIO + f": averaged, and then divided by {PROD}, once more",
+        lambda f: 1 / f.features,
+        fault=PROD,
+    ),
+    Quantity(
+        RATIO + ": averaged twice, divided by {samples}, the number of samples, once more",
+        lambda f: 1 / f.samples,
+    ),
+    Quantity(
+        RATIO + ": divided by {batch}, the batch size alone, where {samples} samples were averaged",
+        lambda f: float(f.spatial),
+    ),
+    Quantity(
+        RATIO + ": divided by {spatial}, the positions of one item alone, where {samples} samples were averaged",
+        lambda f: float(f.batch),
+    ),
+    Quantity(RATIO + ": averaged, and then divided by {batch}, the batch size, once more", lambda f: 1 / f.batch),
+    Quantity(
+        RATIO + ": averaged, and then divided by {spatial}, the positions of one item, once more",
+        lambda f: 1 / f.spatial,
+    ),
+    Quantity(RATIO + ": divided by one more than the {samples} samples", lambda f: f.samples / (f.samples + 1)),
+    Quantity(RATIO + ": multiplied by {fewer} / {samples}", lambda f: (f.samples - 1) / f.samples),
+)
+_DIVIDED = (
+    Quantity(RATIO + ": divided by {samples}, the number of samples", lambda f: 1 / f.samples),
+    Quantity(RATIO + ": divided by {batch}, the batch size", lambda f: 1 / f.batch),
+    Quantity(RATIO + ": divided by {spatial}, the positions of one item", lambda f: 1 / f.spatial),
+    Quantity(RATIO + f": divided by {PROD}", lambda f: 1 / f.features, fault=PROD),
+    Quantity(RATIO + ": multiplied by {samples}, the number of samples", lambda f: float(f.samples)),
+)
+
+MEAN_TERM = (*_NOTHING, *_AVERAGED, *_GAMMA, *_INV_STD, *_PLAIN)
+X_HAT_TERM = (*_NOTHING, *_AVERAGED, *_GAMMA, *_X_HAT, *_PLAIN)
+WHOLE = (*_NOTHING, *_GAMMA, *_INV_STD, *_DIVIDED, *_STATISTICS, *_PLAIN)  # of dx, and of its dy term
+DGAMMA = (
+    _VANISHED,
+    _REVERSED,
+    Quantity(RATIO + ": averaged over the {samples} samples, not summed", lambda f: 1 / f.samples),
+    *_DIVIDED[1:],
+    Quantity("dgamma is multiplied by gamma", lambda f: f.gamma),
+    Quantity("dgamma is divided by gamma", lambda f: 1 / f.gamma),
+    Quantity("inv_std is forgotten: dgamma is computed from x - mean, not from x_hat", lambda f: 1 / f.inv_std),
+    Quantity("inv_std is applied twice", lambda f: f.inv_std),
+    Quantity("dgamma is multiplied by gamma * inv_std", lambda f: f.gamma * f.inv_std),
+    *_STATISTICS,
+    *_PLAIN,
+)
+DBETA = (
+    _VANISHED,
+    _REVERSED,
+    Quantity(RATIO + ": averaged over the {samples} samples, not summed", lambda f: 1 / f.samples),
+    *_DIVIDED[1:],
+    Quantity("dbeta is multiplied by gamma", lambda f: f.gamma),
+    Quantity("dbeta is multiplied by beta", lambda f: f.beta),
+    Quantity("dbeta is multiplied by gamma * inv_std", lambda f: f.gamma * f.inv_std),
+    Quantity("dbeta is multiplied by inv_std", lambda f: f.inv_std),
+    *_PLAIN,
+)
+SLOPE = (
+    *_NOTHING,
+    *_STATISTICS,
+    Quantity("x - mean is multiplied by the standard deviation, not divided", lambda f: f.inv_std**-2),
+    *_GAMMA,
+    Quantity("beta stands where gamma belongs", lambda f: f.beta / f.gamma),
+    *_PLAIN,
+)
+# These are not factors of beta, but what stands in its place.
+OFFSET = (
+    Quantity("beta is forgotten", lambda f: 0 * f.beta),
+    Quantity("beta is subtracted, not added", lambda f: -f.beta),
+    Quantity("gamma stands where beta belongs", lambda f: f.gamma),
+    Quantity("the mean is not subtracted", lambda f: f.beta + f.gamma * f.mean * f.inv_std),
+    Quantity("the mean is added, not subtracted", lambda f: f.beta + 2 * f.gamma * f.mean * f.inv_std),
+    Quantity("beta is multiplied by gamma", lambda f: f.gamma * f.beta),
+    Quantity("beta is added twice", lambda f: 2 * f.beta),
+)

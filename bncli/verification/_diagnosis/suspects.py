@@ -1,0 +1,106 @@
+"""Faults that are formulas of their own: for each array, what a known mistake would compute."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bncli.verification._diagnosis import groups, parts
+from bncli.verification._diagnosis.evidence import Evidence
+from bncli.verification._diagnosis.facts import SAMPLES, Facts, mean
+from bncli.verification._diagnosis.wording import state
+
+Array = NDArray[Any]
+
+
+class Suspect(NamedTuple):
+    """A mistake: how it is told, what it computes, and how many times the usual its roundings are."""
+
+    says: str
+    value: Callable[[Facts], Array]
+    size: Callable[[Facts], Array | float] = lambda f: 1.0
+
+
+def suspected(evidence: Evidence) -> tuple[str, ...]:
+    """The first suspect whose formula gives what the kernel gave."""
+    facts = evidence.facts
+    for suspect in SUSPECTS[evidence.name]:
+        if evidence.fits(suspect.value(facts), suspect.size(facts)):
+            return (state(suspect.says, facts, evidence.name, whole=True),)
+    return ()
+
+
+def _y(f: Facts) -> Array:
+    return np.asarray(f.gamma * f.x_hat + f.beta)
+
+
+def _total(array: Array) -> Array:
+    return np.asarray(array.sum(SAMPLES, keepdims=True))
+
+
+def _over_features(array: Array) -> Array:
+    return np.full((1, array.shape[1], 1), array.sum())
+
+
+def _std(f: Facts) -> Array:
+    """Sums of x instead of x_hat have roundings that much larger, even where they cancel."""
+    return np.maximum(1 / f.inv_std, 1)
+
+
+SUSPECTS: dict[str, tuple[Suspect, ...]] = {
+    "y": (
+        Suspect("y is x itself, unchanged", lambda f: f.x),
+        Suspect("x is not normalized: y is gamma * x + beta", lambda f: f.gamma * f.x + f.beta),
+        Suspect(
+            "x is normalized with mean 0 and variance 1, as by running statistics that were never updated",
+            lambda f: f.gamma * f.x / np.sqrt(1 + f.epsilon) + f.beta,
+        ),
+        Suspect("x - mean is squared in the numerator of x_hat", lambda f: f.gamma * f.centred**2 * f.inv_std + f.beta),
+        Suspect("x_hat is squared", lambda f: f.gamma * f.x_hat**2 + f.beta),
+        Suspect("the size of x_hat is taken, without its sign", lambda f: f.gamma * np.abs(f.x_hat) + f.beta),
+        *(Suspect(*each) for each in (*groups.y(), *parts.y())),
+        Suspect("the features are read along the wrong axis of the memory", groups.misread),
+    ),
+    "dx": (
+        Suspect("dx is dy itself, unchanged", lambda f: f.dy),
+        Suspect("dx is x itself, unchanged", lambda f: f.x),
+        Suspect(
+            "x stands where x_hat belongs in the x_hat term",
+            lambda f: f.dx(mean(f.dy), f.x * mean(f.dy * f.x_hat)),
+        ),
+        Suspect(
+            "x stands where x_hat belongs in the mean of dy * x_hat",
+            lambda f: f.dx(mean(f.dy), f.x_hat * mean(f.dy * f.x)),
+        ),
+        Suspect(
+            "x stands where both x_hat belong in the x_hat term",
+            lambda f: f.dx(mean(f.dy), f.x * mean(f.dy * f.x)),
+        ),
+        Suspect(
+            "y stands where x_hat belongs in the x_hat term",
+            lambda f: f.dx(mean(f.dy), _y(f) * mean(f.dy * f.x_hat)),
+        ),
+        Suspect(
+            "y stands where both x_hat belong in the x_hat term",
+            lambda f: f.dx(mean(f.dy), _y(f) * mean(f.dy * _y(f))),
+        ),
+        Suspect(
+            "dgamma and dbeta are swapped in dx: the means of dy and of dy * x_hat stand in each other's place",
+            lambda f: f.dx(mean(f.dy * f.x_hat), f.x_hat * mean(f.dy)),
+        ),
+        *(Suspect(*each) for each in (*groups.dx(), *parts.dx())),
+    ),
+    "dgamma": (
+        Suspect("dgamma is dbeta: the sum of dy, not of dy * x_hat", lambda f: _total(f.dy)),
+        Suspect("dgamma is computed from x, not from x_hat", lambda f: _total(f.dy * f.x), _std),
+        Suspect("dgamma is computed from y, not from x_hat", lambda f: _total(f.dy * _y(f))),
+        *(Suspect(*each) for each in parts.dgamma()),
+        Suspect("dgamma sums over the features too", lambda f: _over_features(f.dy * f.x_hat)),
+    ),
+    "dbeta": (
+        Suspect("dbeta is dgamma: the sum of dy * x_hat, not of dy", lambda f: _total(f.dy * f.x_hat)),
+        *(Suspect(*each) for each in parts.dbeta()),
+        Suspect("dbeta sums over the features too", lambda f: _over_features(f.dy)),
+    ),
+}

@@ -1,0 +1,160 @@
+"""Faults in how a kernel behaves: order and threads, NaN, types and shapes, and input that it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bncli.core.kernel import Gradients, Kernel, Saved
+from bncli.core.problem import Problem
+from bncli.verification._mutants.mutant import (
+    Mutant,
+    Needs,
+    Visible,
+    always,
+    in_float32,
+    in_float64,
+    mutant,
+    several_features,
+    several_samples,
+)
+from bncli.verification._mutants.steps import RIGHT, Steps, build, by_sample, total
+
+Array = NDArray[Any]
+Answer = tuple[Array, Saved]
+Backward = tuple[Array, Array, Array]
+
+THREADS: Needs = "two threads"
+AGAIN: Needs = "a second call"
+POISON: Needs = "NaN in one feature"
+READ_ONLY: Needs = "read-only input"
+STRIDED: Needs = "input that is not contiguous"
+
+
+def _batch_of_one(problem: Problem) -> bool:
+    return problem.canonical_shape[0] == 1
+
+
+def _random_order() -> Kernel:
+    rng = np.random.default_rng(0)
+
+    def shuffled(values: Array) -> Array:
+        rows = by_sample(values)
+        return np.asarray(rows[rng.permutation(len(rows))].sum(0))
+
+    return build(Steps(total=shuffled))
+
+
+def _threaded(share: Callable[[Array, int], Array]) -> Kernel:
+    """The right kernel with sums ``share(values, threads)``, and one thread until it is given more."""
+    threads = 1
+
+    def set_threads(count: int) -> int:
+        nonlocal threads
+        before, threads = threads, count
+        return before
+
+    return replace(build(Steps(total=lambda values: share(values, threads))), set_threads=set_threads)
+
+
+def _without_the_last(values: Array, threads: int) -> Array:
+    return total(values if threads == 1 else by_sample(values)[:-1, :, None])
+
+
+def _reading(change: Callable[[Array], Array]) -> Kernel:
+    """The right kernel, given ``change(x)`` for x."""
+
+    def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> Answer:
+        return RIGHT.forward(change(x), gamma, beta, epsilon, out=out)
+
+    return replace(RIGHT, forward=forward)
+
+
+def _as_if_contiguous(x: Array) -> Array:
+    """What lies in the memory of ``x`` from its start, whatever its strides."""
+    if x.flags.c_contiguous:
+        return x
+    owner = x
+    while isinstance(owner.base, np.ndarray) and owner.base.dtype == x.dtype:
+        owner = owner.base
+    return np.resize(owner.ravel(order="K"), x.shape)
+
+
+def _only_writeable(x: Array) -> Array:
+    if not x.flags.writeable:
+        raise ValueError("buffer source array is read-only")
+    return x
+
+
+def _only_batches(x: Array) -> Array:
+    if len(x) == 1:
+        raise ValueError("expected more than 1 value per channel when training")
+    return x
+
+
+def _returning_y(change: Callable[[Array, Array], Array]) -> Kernel:
+    """The right kernel, but for ``change(x, y)``."""
+
+    def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> Answer:
+        y, saved = RIGHT.forward(x, gamma, beta, epsilon, out=out)
+        return change(x, y), saved
+
+    return replace(RIGHT, forward=forward)
+
+
+def _touched_by_all(x: Array, y: Array) -> Array:
+    y += 0 * x.sum()
+    return y
+
+
+def _returning_gradients(change: Callable[[Array, Array, Array], Any]) -> Kernel:
+    """The right kernel, but for ``change(dx, dgamma, dbeta)``."""
+
+    def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> Any:
+        return change(*RIGHT.backward(dy, saved, out=out))
+
+    return replace(RIGHT, backward=backward)
+
+
+def _fail(dx: Array, dgamma: Array, dbeta: Array) -> None:
+    raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
+def _y_alone() -> Kernel:
+    def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> Any:
+        return RIGHT.forward(x, gamma, beta, epsilon, out=out)[0]
+
+    return replace(RIGHT, forward=forward)
+
+
+def _manners(name: str, about: str, kernel: Kernel, needs: Needs = "", visible: Visible = always) -> Mutant:
+    return mutant(name, about, "contract", kernel, visible, needs)
+
+
+MUTANTS = (
+    _manners("random-order", "sums are taken in a random order", _random_order(), AGAIN, several_samples),
+    _manners("thread-drops", "threads lose the last sample", _threaded(_without_the_last), THREADS, several_samples),
+    _manners("nan-spreads", "NaN in a feature reaches all", _returning_y(_touched_by_all), POISON, several_features),
+    _manners("y-in-float64", "y is float64", _returning_y(lambda x, y: y.astype(np.float64)), visible=in_float32),
+    _manners(
+        "dx-in-float32",
+        "dx is float32",
+        _returning_gradients(lambda dx, dgamma, dbeta: (dx.astype(np.float32), dgamma, dbeta)),
+        visible=in_float64,
+    ),
+    _manners(
+        "dgamma-keeps-axes",
+        "dgamma has the shape (1, F, 1)",
+        _returning_gradients(lambda dx, dgamma, dbeta: (dx, dgamma[None, :, None], dbeta)),
+    ),
+    _manners("y-alone", "forward returns y alone", _y_alone()),
+    _manners("dx-alone", "backward returns dx alone", _returning_gradients(lambda dx, dgamma, dbeta: dx)),
+    _manners("backward-raises", "backward raises", _returning_gradients(_fail)),
+    _manners("batch-of-one-refused", "forward raises for a batch of one", _reading(_only_batches), "", _batch_of_one),
+    _manners("read-only-refused", "forward raises for read-only x", _reading(_only_writeable), READ_ONLY),
+    _manners("strides-ignored", "x is read as if contiguous", _reading(_as_if_contiguous), STRIDED, several_samples),
+)

@@ -1,0 +1,73 @@
+"""Does a kernel keep to what its callers rely on, beside the right numbers?
+
+A kernel that leaves its input changed, returns a buffer that it will use again, or keeps state
+between calls passes every check that calls it once. Each check is a function that says in a few
+words what is broken, or returns an empty string; ``CHECKS`` names them.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from inspect import signature
+
+import numpy as np
+
+from bncli.core.case import Case
+from bncli.core.guard import guarded
+from bncli.core.kernel import Kernel
+from bncli.errors import KernelFault
+from bncli.verification._contract import memory, state, values
+from bncli.verification._contract.calls import GIVEN, Remark
+from bncli.verification.finding import Finding, Verdict
+
+ARRAY = "contract"  # stands for the array in the finding
+SMALL = 1 << 14  # elements that suffice to break a contract; all samples of two features in any case
+
+
+CHECKS: dict[str, Callable[[Kernel, Case], str]] = {
+    "inputs-unchanged": memory.inputs_unchanged,
+    "dtypes": values.dtypes,
+    "written-in-full": memory.written_in_full,
+    "out": memory.out,
+    "own-memory": memory.own_memory,
+    "two-forwards": state.two_forwards,
+    "same-arrays": state.looks_again,
+    "repeatable": state.repeatable,
+    "thread-count": state.thread_count,
+    "read-only": memory.read_only,
+    "strided": memory.strided,
+    "benign-data": values.right_on_benign_data,
+    "epsilon": values.obeys_epsilon,
+    "statistics": values.statistics,
+    "inference": values.inference,
+}
+
+
+def check(kernel: Kernel, case: Case) -> Finding:
+    """Run all of ``CHECKS`` on some of the features of ``case``; the finding's reason tells what is broken.
+
+    A right kernel may be called once backward for each forward, and with other numbers of features.
+    """
+    small = case.select(np.arange(min(case.problem.features, max(2, SMALL // case.problem.samples))))
+    safe = guarded(kernel)
+    broken: dict[str, str] = {}
+    remarks: dict[str, str] = {}
+    for name, function in CHECKS.items():
+        if name == "out" and not _takes_out(kernel):
+            continue
+        # Each has its own arrays, which may be written to: one check says that they must not be.
+        own = replace(small, **{name: getattr(small, name).copy() for name in GIVEN})
+        try:
+            said = function(safe, own)
+        except KernelFault as fault:
+            said = str(fault)
+        if said:
+            (remarks if isinstance(said, Remark) else broken)[name] = said
+    return Finding(
+        kernel.name, ARRAY, f"{len(CHECKS)} checks", Verdict.WRONG if broken else Verdict.PASS,
+        error=np.inf if broken else 0.0, budget=0.0, checked=len(CHECKS) - len(broken), total=len(CHECKS),
+        reason="; ".join(dict.fromkeys((broken or remarks).values())), broken=tuple(broken),
+    )  # fmt: skip
+
+
+def _takes_out(kernel: Kernel) -> bool:
+    return all("out" in signature(function).parameters for function in (kernel.forward, kernel.backward))

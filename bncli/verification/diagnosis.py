@@ -1,0 +1,122 @@
+"""What is wrong with an array, in words.
+
+Explanations are tried in order, those that say most and suppose least first; each has to account
+for every element, up to rounding. Where none does for the whole array, the diagnosis says which
+features, samples or elements are wrong, and starts again on the features that are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bncli.core.case import Case
+from bncli.core.problem import Problem
+from bncli.verification._diagnosis.elements import alike
+from bncli.verification._diagnosis.evidence import Evidence, gather
+from bncli.verification._diagnosis.facts import SAMPLES
+from bncli.verification._diagnosis.fits import added, narrowed, other_epsilon, unsigned
+from bncli.verification._diagnosis.misplaced import misplaced
+from bncli.verification._diagnosis.places import LISTED, where
+from bncli.verification._diagnosis.readings import linked, named, numbered, told_apart
+from bncli.verification._diagnosis.suspects import suspected
+from bncli.verification._diagnosis.vague import (
+    MOST,
+    cancelled,
+    coarse,
+    differing,
+    imprecise,
+    other_inv_std,
+    other_mean,
+    unexplained,
+)
+
+Array = NDArray[Any]
+Explain = Callable[[Evidence], tuple[str, ...]]
+
+# What may be said of some features, of all of them together, and of what neither explains.
+OF_SOME: tuple[Explain, ...] = (narrowed, suspected, linked, named, numbered)
+OF_ALL: tuple[Explain, ...] = (
+    *(narrowed, suspected, linked, named, other_epsilon, numbered),
+    *(unsigned, added, misplaced, cancelled, coarse),
+)
+VAGUE: tuple[Explain, ...] = (other_inv_std, other_mean, differing)
+LAST: tuple[Explain, ...] = (imprecise, unexplained)
+# These can be said even where the terms of dx cannot be told apart.
+OF_NO_TERM: tuple[Explain, ...] = (narrowed, unsigned, added, misplaced, coarse, *LAST)
+
+
+def diagnose(
+    case: Case,
+    actual: Mapping[str, Array],
+    wrong: Collection[str],
+    features: Array | None = None,
+    problem: Problem | None = None,
+) -> dict[str, tuple[str, ...]]:
+    """For each array in ``wrong``, one or more sentences on what is wrong with it; the first says most.
+
+    ``actual`` holds y and dx (N, F, S), dgamma and dbeta (F,) as a kernel returned them for
+    ``case``, or at least those in ``wrong``. Where the case holds only some features of a
+    ``problem``, ``features`` (F,) are their numbers in it. Sentences start with a lower-case
+    letter and have no full stop.
+
+    Raises ValueError where ``features`` are not as many as the case's, or not among the problem's.
+    """
+    with np.errstate(all="ignore"):
+        evidences = gather(case, {name: actual[name] for name in wrong}, features, problem)
+        return {name: _sentences(evidence) for name, evidence in evidences.items()}
+
+
+def _sentences(evidence: Evidence) -> tuple[str, ...]:
+    name = evidence.name
+    if not evidence.actual.size:
+        return (f"no element of {name} is expected to be finite, so nothing can be said of it",)
+    unfit = ~np.isfinite(evidence.actual)
+    if unfit.any():
+        return _not_finite(evidence, unfit)
+    if not evidence.wrong.any():
+        return (f"{name} is what the formula gives, up to rounding: no fault was found in it",)
+    if not evidence.actual.any():
+        return (f"{name} is 0 everywhere",)
+    if evidence.fits(evidence.expected):
+        return (f"{name} is off by hardly more than its rounding: too little to tell why",)
+    return _first(OF_ALL, evidence) or _local(evidence) or _first((*VAGUE, *LAST), evidence)
+
+
+def _first(explanations: Iterable[Explain], evidence: Evidence) -> tuple[str, ...]:
+    """What the first explanation says that has something to say."""
+    blurred = evidence.name == "dx" and not told_apart(evidence)
+    possible = (explain for explain in explanations if not blurred or explain in OF_NO_TERM)
+    return next((sentences for explain in possible if (sentences := explain(evidence))), ())
+
+
+def _not_finite(evidence: Evidence, unfit: Array) -> tuple[str, ...]:
+    """Where it is NaN or infinite, and what is wrong with the other features."""
+    values = "NaN" if np.isnan(evidence.actual[unfit]).all() else "NaN or infinite"
+    if np.isinf(evidence.actual[unfit]).all():
+        values = "infinite"
+    place = "everywhere" if unfit.all() else where(evidence, unfit)
+    says = f"{evidence.name} is {values} {place or f'at {unfit.sum():,} of its {unfit.size:,} elements'}"
+    rest = evidence.take(np.asarray(np.isfinite(evidence.actual).all(SAMPLES)))
+    return (says, *_sentences(rest)) if rest.wrong.any() else (says,)
+
+
+def _local(evidence: Evidence) -> tuple[str, ...]:
+    """Which part is wrong, and what is wrong with it; nothing where that is all of the array."""
+    wrong, features = evidence.wrong, evidence.wrong_features
+    place = where(evidence, wrong)
+    if not place:
+        return ()
+    says = f"{evidence.name} is wrong only {place}"
+    if not evidence.actual[wrong].any():
+        return says, "there it is 0"
+    part, inside = evidence.take(features), wrong[:, features]
+    explained = _first((*OF_SOME, *VAGUE), part) if not features.all() else ()
+    explained = explained or alike(part, inside)
+    if not explained and inside.sum() > LISTED:
+        of_features = not features.all() and inside.mean() > MOST
+        explained = _first(LAST if of_features else (imprecise,), part)
+    return says, *(f"there {sentence}" for sentence in explained)

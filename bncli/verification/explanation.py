@@ -1,0 +1,51 @@
+"""What a wrong kernel does instead: runs it again, and has the features that are wrong diagnosed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bncli.core.case import Case
+from bncli.core.guard import guarded
+from bncli.core.kernel import Gradients, Kernel
+from bncli.errors import KernelFault
+from bncli.verification import accuracy
+from bncli.verification.diagnosis import diagnose
+from bncli.verification.finding import Finding, Verdict
+
+Array = NDArray[Any]
+
+DIAGNOSED = 1 << 18  # elements; the features that are wrong come first, all samples of one in any case
+ARRAYS = ("y", *Gradients._fields)
+
+
+def explain(kernel: Kernel, case: Case, findings: Sequence[Finding]) -> dict[str, tuple[str, ...]]:
+    """For each array that ``findings`` call wrong against the reference, sentences that say what it is instead."""
+    wrong = {
+        finding.array: finding.wrong_features
+        for finding in findings
+        if finding.verdict is Verdict.WRONG and finding.method == accuracy.METHOD and finding.array in ARRAYS
+    }
+    if not wrong:
+        return {}
+    features = _choice(case, [feature for each in wrong.values() for feature in each])
+    try:
+        arrays = _arrays(guarded(kernel), case, wrong.keys() == {"y"})
+    except KernelFault:
+        return {}
+    part = {name: array[:, features] if array.ndim == 3 else array[features] for name, array in arrays.items()}
+    return diagnose(case.select(features), part, tuple(wrong), features, case.problem)
+
+
+def _choice(case: Case, wrong: Sequence[int]) -> Array:
+    limit = max(1, DIAGNOSED // case.problem.samples)
+    order = dict.fromkeys([*wrong, *range(min(case.problem.features, limit))])
+    return np.array(sorted(list(order)[:limit]), int)
+
+
+def _arrays(kernel: Kernel, case: Case, forward_alone: bool) -> dict[str, Array]:
+    y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
+    if forward_alone:
+        return {"y": y}
+    return {"y": y, **Gradients(*kernel.backward(case.dy, saved))._asdict()}

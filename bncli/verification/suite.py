@@ -1,0 +1,101 @@
+"""What a kernel is verified on, and the checks that are made of each: the body of ``bncli verify``."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from bncli.core.case import Case
+from bncli.core.guard import guarded
+from bncli.core.kernel import Kernel
+from bncli.core.layout import Layout
+from bncli.core.problem import Problem
+from bncli.errors import KernelFault
+from bncli.verification import accuracy, contract, invariants
+from bncli.verification.finding import Finding, Verdict
+
+SHAPES = {
+    Layout.PER_ACTIVATION: (16, 6, 5, 3),
+    Layout.CHANNELS_LAST: (6, 7, 5, 13),
+    Layout.CHANNELS_FIRST: (6, 13, 7, 5),
+}
+EPSILON = 1e-5
+BENIGN = "normal"
+REFUSED = "refused"  # stands for the array where a kernel raised, and may
+
+
+class Scenario(NamedTuple):
+    """Data of a kind, by the name that ``--random`` has for it, on a problem that may be ``adapted``.
+
+    A ``refusable`` one is degenerate: a kernel may raise, but not compute something wrong.
+    """
+
+    name: str
+    random: str = BENIGN
+    adapted: Callable[[Problem], Problem] = lambda problem: problem
+    refusable: bool = False
+
+
+class Judged(NamedTuple):
+    """A finding of the check ``check``, with the case that shows it."""
+
+    check: str
+    case: Case
+    finding: Finding
+
+
+def scenarios(distributions: Iterable[str]) -> list[Scenario]:
+    """One for each distribution; and of the benign one, few samples and other epsilons."""
+    found = [Scenario(name, name) for name in distributions]
+    if any(scenario.random == BENIGN for scenario in found):
+        found += [
+            Scenario("1 sample", adapted=lambda problem: _with_samples(problem, 1), refusable=True),
+            Scenario("2 samples", adapted=lambda problem: _with_samples(problem, 2)),
+            *(
+                Scenario(f"epsilon {value:g}", adapted=_with_epsilon(value), refusable=not value)
+                for value in (0.0, 1.0, 1e6)
+            ),
+        ]
+    return found
+
+
+def _with_samples(problem: Problem, samples: int) -> Problem:
+    match problem.layout:
+        case Layout.PER_ACTIVATION:
+            shape = (samples, *problem.shape[1:])
+        case Layout.CHANNELS_LAST:
+            shape = (samples, *(1 for _ in problem.shape[1:-1]), problem.shape[-1])
+        case Layout.CHANNELS_FIRST:
+            shape = (samples, problem.shape[1], *(1 for _ in problem.shape[2:]))
+    return replace(problem, shape=shape)
+
+
+def _with_epsilon(epsilon: float) -> Callable[[Problem], Problem]:
+    return lambda problem: replace(problem, epsilon=epsilon)
+
+
+def on_data(kernel: Kernel, scenario: Scenario, case: Case) -> list[Judged]:
+    """How exact all that ``kernel`` computes is on the data of a scenario."""
+    kernel = guarded(kernel)
+    try:
+        found = accuracy.check(kernel, case) + accuracy.check_inference(kernel, case)
+    except KernelFault as fault:
+        verdict, array = (Verdict.PASS, REFUSED) if scenario.refusable else (Verdict.WRONG, "")
+        found = [Finding(kernel.name, array, accuracy.METHOD, verdict, np.inf, np.inf, reason=str(fault))]
+    return [Judged(scenario.name, case, finding) for finding in found]
+
+
+def behaviour(kernel: Kernel, case: Case) -> list[Judged]:
+    """What must hold whatever the data: the invariants, and the contract; ``case`` is benign."""
+    found = invariants.check(kernel, case)
+    return [
+        *(Judged(finding.method, case, finding) for finding in found),
+        Judged(contract.ARRAY, case, contract.check(kernel, case)),
+    ]
+
+
+def worst(judged: Iterable[Judged]) -> Judged:
+    """The one that says most: WRONG before UNDECIDED before PASS, and then the largest share of its budget."""
+    order = list(Verdict)
+    return max(judged, key=lambda each: (order.index(each.finding.verdict), each.finding.share))

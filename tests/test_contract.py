@@ -1,0 +1,124 @@
+"""The contract: each check says what is broken, and nothing of a kernel that keeps to it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from bncli.core.kernel import Kernel, load_kernel
+from bncli.verification import contract
+from bncli.verification.finding import Verdict
+from bncli.verification.mutants import MUTANTS, RIGHT
+
+NUMPY = load_kernel("numpy")
+BROKEN = {
+    "x-damaged": ("inputs-unchanged", "forward writes into its x"),
+    "gamma-damaged": ("inputs-unchanged", "forward writes into its gamma"),
+    "dy-damaged": ("inputs-unchanged", "backward writes into dy"),
+    "dx-in-float32": ("dtypes", "dx is float32 where x is float64"),
+    "out-ignored": ("out", "with out= given, y is not what stands in it"),
+    "y-is-x": ("own-memory", "y lies in the memory of x"),
+    "dx-buffer-reused": ("own-memory", "a second call overwrites the first one's dx"),
+    "stale-statistics": ("two-forwards", "come from the last forward, not from the one that their saved is of"),
+    "stale-cache": ("same-arrays", "are those of the last call, where the same arrays hold other values"),
+    "random-order": ("repeatable", "differ from call to call, on the same data"),
+    "thread-drops": ("thread-count", "differ between 1 thread and 2"),
+    "read-only-refused": ("read-only", "read-only input is refused: "),
+    "strides-ignored": ("strided", "x and dy that are not contiguous give another y"),
+    "epsilon-ignored": ("epsilon", "with an epsilon as large as the variance, "),
+    "shows-var": ("statistics", "saved.inv_std is "),
+    "infer-from-batch": ("inference", "infer gives "),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_broken_is_named_and_said(make_case, name):
+    check, said = BROKEN[name]
+    kernel = next(mutant.kernel for mutant in MUTANTS if mutant.name == name)
+    # float32 hides a wrong epsilon that is as small as this.
+    finding = contract.check(kernel, make_case("12x6/eps=1e-09" + "/float32" * (name == "epsilon-ignored")))
+    assert finding.verdict is Verdict.WRONG
+    assert check in finding.broken
+    assert said in finding.reason
+    assert finding.checked == finding.total - len(finding.broken)
+
+
+@pytest.mark.parametrize("problem", ["12x6", "3x5x4x4/channels-first/float32", "1x4", "2x3/eps=0.0", "6x1"])
+@pytest.mark.parametrize("kernel", [NUMPY, *RIGHT], ids=lambda kernel: kernel.name)
+def test_who_keeps_to_it_passes(make_case, kernel, problem):
+    finding = contract.check(kernel, make_case(problem))
+    assert finding.broken == ()
+    assert finding.verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("check", contract.CHECKS)
+def test_every_check_can_fail(make_case, check):
+    case = make_case("12x6/float32/eps=1e-09", mean=1e4)
+    kernels = [mutant.kernel for mutant in MUTANTS if "float32" in mutant.kernel.dtypes]
+    assert any(check in contract.check(kernel, case).broken for kernel in kernels) or check == "dtypes"
+    # What has float32 results for float64 data has the right ones for float32.
+    assert check in {
+        name for mutant in MUTANTS for name in contract.check(mutant.kernel, make_case("12x6")).broken
+    } or (check == "benign-data")
+
+
+@pytest.mark.parametrize("problem", ["12x6", "64x30"])
+def test_what_is_never_written_is_found_without_out(make_case, problem):
+    def forward(x, gamma, beta, epsilon):
+        right, saved = NUMPY.forward(x, gamma, beta, epsilon)
+        y = np.empty_like(x)
+        y[:, :-1] = right[:, :-1]
+        return y, saved
+
+    finding = contract.check(Kernel(forward, NUMPY.backward, name="short"), make_case(problem))
+    assert "written-in-full" in finding.broken
+    assert "values of y are never written, and keep what the memory held" in finding.reason
+
+
+def test_backward_may_be_called_once_for_each_forward(make_case):
+    # As an autograd engine that frees its graph has it.
+    def backward(dy, saved):
+        if not saved:
+            raise RuntimeError("backward through the graph a second time")
+        return NUMPY.backward(dy, saved.pop())
+
+    def forward(x, gamma, beta, epsilon):
+        y, saved = NUMPY.forward(x, gamma, beta, epsilon)
+        return y, [saved]
+
+    assert contract.check(Kernel(forward, backward, name="once"), make_case("12x6")).broken == ()
+
+
+def test_a_kernel_may_refuse_what_is_not_contiguous(make_case):
+    def forward(x, gamma, beta, epsilon):
+        if not x.flags.c_contiguous:
+            raise ValueError("contiguous, please")
+        return NUMPY.forward(x, gamma, beta, epsilon)
+
+    assert contract.check(Kernel(forward, NUMPY.backward, name="strict"), make_case("12x6")).broken == ()
+
+
+def test_last_bits_that_depend_on_threads_are_said_and_pass(make_case):
+    threads = [1]
+
+    def set_threads(count):
+        before, threads[0] = threads[0], count
+        return before
+
+    def backward(dy, saved):
+        dx, dgamma, dbeta = NUMPY.backward(dy, saved)
+        return dx, dgamma, dbeta * (1 + (threads[0] - 1) * np.finfo(dbeta.dtype).eps)
+
+    finding = contract.check(Kernel(NUMPY.forward, backward, set_threads=set_threads, name="bits"), make_case("12x6"))
+    assert finding.verdict is Verdict.PASS
+    assert finding.reason == "the last bits of dbeta differ between 1 thread and 2"
+    assert threads == [1]  # as it was before
+
+
+def test_the_case_is_left_as_it_was(make_case):
+    case = make_case("12x6")
+    writable = {name: getattr(case, name).copy() for name in ("x", "gamma", "beta", "dy")}
+    for mutant in MUTANTS:
+        contract.check(mutant.kernel, dataclasses.replace(case, **writable))
+    for name, array in writable.items():
+        np.testing.assert_array_equal(array, getattr(case, name))

@@ -1,0 +1,99 @@
+"""What is said of the peers where they are missing, and that nobody pays for them who does not ask."""
+
+import subprocess
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+
+from bncli.cli import main
+from bncli.core.kernel import load_kernel, registered_kernel
+from bncli.errors import Unavailable
+
+PEERS = ("torch", "onednn", "jax")
+SAID = {
+    "torch": "PyTorch is not installed: pip install 'bncli[peers]'",
+    "onednn": "PyTorch is not installed: pip install 'bncli[peers]'",
+    "jax": "JAX is not installed: pip install 'bncli[peers]'",
+}
+
+
+@pytest.fixture
+def _no_peers(monkeypatch):
+    for package in ("torch", "jax", "jaxlib"):
+        monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+
+
+def python(code, *folders):
+    """What ``code`` prints in a new interpreter that finds packages in ``folders`` first."""
+    code = f"import sys; sys.path[:0] = {[str(folder) for folder in folders]!r}\n{code}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.usefixtures("_no_peers")
+@pytest.mark.parametrize("name", PEERS)
+def test_a_missing_peer_says_what_to_install(name):
+    assert registered_kernel(name).available() == SAID[name]
+    with pytest.raises(Unavailable) as raised:
+        load_kernel(name)
+    assert str(raised.value) == f"kernel {name!r} cannot run here: {SAID[name]}"
+
+
+@pytest.mark.usefixtures("_no_peers")
+@pytest.mark.parametrize("name", PEERS)
+def test_asking_for_a_missing_peer_is_exit_3_and_one_line(name):
+    result = CliRunner().invoke(main, ["gradcheck", "--kernel", name, "--dtype", "float32", "--shape", "5x4x4x3"])
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.strip().endswith(SAID[name])
+
+
+@pytest.mark.usefixtures("_no_peers")
+def test_kernels_lists_the_missing_peers_too():
+    result = CliRunner().invoke(main, ["kernels", "--format", "csv"])
+    assert result.exit_code == 0
+    for name, said in SAID.items():
+        line = next(line for line in result.stdout.splitlines() if line.startswith(f"{name},"))
+        assert said in line
+
+
+def test_knowing_a_peer_imports_none():
+    kernels = "\n".join(f"from bncli.kernels import {name}" for name in PEERS)
+    found = python(f"{kernels}\nprint(sorted({{'torch', 'jax', 'jaxlib'}} & set(sys.modules)))")
+    assert found == "[]"
+
+
+@pytest.mark.parametrize("name", ["torch", "jax"])
+def test_knowing_whether_a_peer_is_there_does_not_import_it(name, tmp_path):
+    for package in ("torch", "jax", "jaxlib"):
+        (tmp_path / f"{package}.py").write_text("raise SystemExit('imported')")
+    assert python(f"from bncli.kernels import {name}\nprint({name}.KERNEL.available())", tmp_path) == "None"
+
+
+def test_a_pytorch_that_cannot_be_imported_is_said_in_one_line(tmp_path):
+    (tmp_path / "torch.py").write_text("raise ImportError('libfoo.so:\\n cannot open shared object file')")
+    found = python("from bncli.kernels import onednn\nprint(onednn.KERNEL.available())", tmp_path)
+    assert found == "PyTorch is installed but cannot be imported: libfoo.so: cannot open shared object file"
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_a_pytorch_without_onednn_is_told_apart(monkeypatch, built):
+    torch = ModuleType("torch")
+    torch.__spec__ = ModuleSpec("torch", None)
+    torch.backends = SimpleNamespace(mkldnn=SimpleNamespace(is_available=lambda: built))
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    said = registered_kernel("onednn").available()
+    assert said == (None if built else "this PyTorch was built without oneDNN: install another build of it")
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_a_peer_tells_its_dtypes_and_what_it_is(name):
+    kernel = registered_kernel(name)
+    assert kernel.dtypes == (("float32",) if name == "onednn" else ("float16", "bfloat16", "float32", "float64"))
+    assert kernel.summary
+    assert kernel.infer
+    assert kernel.set_threads

@@ -1,0 +1,75 @@
+"""The checks are checked: every fault is caught, every right kernel passes, and both are counted truly."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from bncli.cli import main
+from bncli.core.problem import Problem
+from bncli.reports import _data
+from bncli.reports import selftest as reports
+from bncli.verification import selftest
+from bncli.verification.mutants import MUTANTS, RIGHT, Mutant
+
+
+@pytest.fixture(scope="module")
+def report():
+    return reports.report(with_torch=False)
+
+
+def test_every_fault_is_caught_and_every_right_kernel_passes(report):
+    assert report.failures == []
+    assert len(report.rows) == len(MUTANTS) + len(RIGHT)
+    assert len(MUTANTS) >= 80
+    assert {row["verdict"] for row in report.rows} == {"PASS"}
+    assert [row["caught"].split("/")[0] for row in report.rows[-len(RIGHT) :]] == ["0"] * len(RIGHT)
+
+
+def test_every_check_is_the_only_one_to_catch_something_but_the_slopes(report):
+    # The slopes are independent of the reference: what they catch it must catch too, or it would be wrong itself.
+    alone = set()
+    for row in report.rows:
+        catching = [check for check in selftest.CHECKS if row[check]]
+        alone |= set(catching) if len(catching) == 1 else set()
+        if row["verdict"] == "PASS" and row["kernel"] == "unbiased-throughout":
+            assert not row[selftest.SLOPES]  # a right derivative of a wrong function
+            assert row[selftest.VALUES]
+    assert selftest.CONTRACT in alone
+    assert sum(bool(row[selftest.SLOPES]) for row in report.rows) > 50
+
+
+def test_another_seed_is_no_different():
+    assert reports.report(with_torch=False, seed=7).failures == []
+
+
+def test_a_fault_that_escapes_is_a_failure(monkeypatch):
+    innocent = Mutant("innocent", "no fault at all", "dx", RIGHT[0], lambda problem: True)
+    monkeypatch.setattr(reports, "MUTANTS", (innocent,))
+    monkeypatch.setattr(reports, "RIGHT", (MUTANTS[0].kernel,))
+    found = reports.report(with_torch=False)
+    assert found.failures == [f"{RIGHT[0].name} is judged wrongly", f"{MUTANTS[0].name} is judged wrongly"]
+    assert "0 of 1 are judged as they should be" in found.rows[0]["note"]
+
+
+def test_a_fault_that_is_nowhere_visible_is_not_counted_as_caught():
+    hidden = Mutant("hidden", "", "dx", MUTANTS[0].kernel, lambda problem: False)
+    assert not selftest.of_mutant(hidden, [_data.draw("normal", Problem((5, 3)), 0)], []).ok
+
+
+def test_the_command_runs_chosen_faults_and_names_the_nearest():
+    runner = CliRunner()
+    chosen = runner.invoke(main, ["selftest", "--fault", "swapped", "--no-torch", "--format", "json"])
+    assert chosen.exit_code == 0
+    assert [row["kernel"] for row in json.loads(chosen.stdout)["rows"]] == ["swapped"]
+    unknown = runner.invoke(main, ["selftest", "--fault", "swappd"])
+    assert unknown.exit_code == 2
+    assert "no fault is called 'swappd': did you mean 'swapped'?" in unknown.stderr
+
+
+def test_a_comparison_that_cannot_be_made_is_said(monkeypatch):
+    monkeypatch.setattr("bncli.verification.torchcheck.available", lambda: "torch is not installed: install it")
+    assert CliRunner().invoke(main, ["selftest", "--fault", "swapped"]).exit_code == 0
+    asked = CliRunner().invoke(main, ["selftest", "--fault", "swapped", "--torch"])
+    assert asked.exit_code == 3
+    assert "torch is not installed" in asked.stderr

@@ -1,0 +1,240 @@
+"""verify: invariants, scenarios, the curve; and the reports that programs call."""
+
+import dataclasses
+import types
+
+import numpy as np
+import pytest
+
+import bncli
+from bncli.core.guard import guarded
+from bncli.core.kernel import Kernel, kernel_names, load_kernel
+from bncli.core.layout import Layout
+from bncli.core.problem import Problem
+from bncli.errors import CheckFailed, InputError
+from bncli.reports.verify import default_problems
+from bncli.verification import accuracy, curve, invariants, suite
+from bncli.verification.finding import Finding, Verdict
+from bncli.verification.mutants import MUTANTS, RIGHT
+
+NUMPY = load_kernel("numpy")
+OWN = ["numpy", "numba", "reference"]
+MUTANT = {mutant.name: mutant.kernel for mutant in MUTANTS}
+
+
+# Invariants.
+
+
+@pytest.mark.parametrize("problem", ["12x6", "5x4x6x7/channels-first/float32", "300x3/channels-last", "2x5"])
+@pytest.mark.parametrize("kernel", [*map(load_kernel, OWN), *RIGHT], ids=lambda kernel: kernel.name)
+def test_invariants_hold_of_right_kernels(make_case, kernel, problem):
+    for seed in range(3):
+        for finding in invariants.check(kernel, make_case(problem, seed=seed)):
+            assert finding.verdict is Verdict.PASS, finding
+
+
+@pytest.mark.parametrize(
+    ("invariant", "mutant"),
+    [
+        ("shift", "dgamma-from-x"),
+        ("scale", "epsilon-hard-coded"),
+        ("permutation", "element-off"),
+        ("sum-dx", "mean-term-off"),
+        ("sum-dx-x_hat", "x-hat-term-off"),
+    ],
+)
+def test_each_invariant_sees_a_fault(make_case, invariant, mutant):
+    case = make_case("12x6/eps=0.001")
+    found = {finding.method: finding.verdict for finding in invariants.check(MUTANT[mutant], case)}
+    assert found[invariant] is Verdict.WRONG
+    assert set(found) == set(invariants.INVARIANTS)
+
+
+def test_linearity_sees_a_square(make_case):
+    def backward(dy, saved):
+        dx, dgamma, dbeta = NUMPY.backward(dy, saved)
+        return dx + dx * dx, dgamma, dbeta
+
+    found = {f.method: f.verdict for f in invariants.check(Kernel(NUMPY.forward, backward), make_case("12x6"))}
+    assert found["linearity"] is Verdict.WRONG
+
+
+def test_invariants_say_where_they_apply(make_case):
+    assert invariants.suits(make_case("12x6"))
+    assert not invariants.suits(make_case("1x6"))
+    assert not invariants.suits(make_case("12x6", mean=1e4))
+    assert not invariants.suits(make_case("12x6", std=1e-6))
+
+
+# Scenarios.
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_our_own_kernels_pass_everything(name):
+    report = bncli.verify(name)
+    assert report.failures == []
+    assert {row["verdict"] for row in report.rows} == {"PASS"}
+    checks = {row["check"] for row in report.rows}
+    assert {"offset-1e6", "huge", "tiny", "nan", "1 sample", "epsilon 0", "shift", "contract"} <= checks
+    assert {row["dtype"] for row in report.rows} == {"float32", "float64"}
+    report.raise_if_failed()
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+def test_few_samples_are_few_in_every_layout(layout):
+    problem = Problem(suite.SHAPES[layout], layout)
+    adapted = {scenario.name: scenario.adapted(problem) for scenario in suite.scenarios(["normal"])}
+    assert adapted["1 sample"].samples == 1
+    assert adapted["2 samples"].samples == 2
+    assert {each.features for each in adapted.values()} == {problem.features}
+    assert adapted["epsilon 0"].epsilon == 0
+
+
+def test_a_chosen_distribution_brings_no_others():
+    assert [scenario.name for scenario in suite.scenarios(["offset-1e6"])] == ["offset-1e6"]
+
+
+def test_a_degenerate_problem_may_be_refused_and_no_other(make_case):
+    def forward(x, gamma, beta, epsilon):
+        if x.shape[0] * x.shape[2] == 1 or not epsilon:
+            raise ValueError("no")
+        return NUMPY.forward(x, gamma, beta, epsilon)
+
+    kernel = Kernel(forward, NUMPY.backward, name="strict")
+    report = bncli.verify(kernel, ["6x5"])
+    rows = {row["check"]: row for row in report.rows}
+    for check in ("1 sample", "epsilon 0"):
+        assert (rows[check]["verdict"], rows[check]["array"]) == ("PASS", "refused")
+    assert report.failures == []
+
+    def never(x, gamma, beta, epsilon):
+        raise ValueError("never")
+
+    report = bncli.verify(Kernel(never, NUMPY.backward, name="stubborn"), ["6x5"], random=["normal"])
+    wrong = {row["check"] for row in report.rows if row["verdict"] == "WRONG"}
+    assert wrong >= {"normal", "2 samples", "epsilon 1", "shift", "contract"}
+
+
+def test_nan_in_one_feature_must_not_reach_the_others():
+    report = bncli.verify(MUTANT["nan-spreads"], ["9x8"], random=["nan"])
+    assert {row["verdict"] for row in report.rows if row["check"] == "nan"} == {"WRONG"}
+
+
+def test_digits_lost_to_a_rounded_mean_are_said(make_case):
+    # A kernel whose statistics are float32 keeps its budget at mean / std = 1e6, and next to no digit.
+    textbook = next(kernel for kernel in RIGHT if kernel.name == "textbook")
+    report = bncli.verify(textbook, ["64x30/float32/eps=1e-05"], random=["offset-1e6"])
+    row = next(row for row in report.rows if row["check"] == "offset-1e6")
+    assert row["verdict"] == "UNDECIDED"
+    assert row["share"] < 1
+    assert row["digits"] < 2
+    own = bncli.verify("numba", ["64x30/float32/eps=1e-05"], random=["offset-1e6"])
+    assert next(row for row in own.rows if row["check"] == "offset-1e6")["digits"] > 6
+
+
+def test_data_on_a_coarse_grid_are_no_false_alarm(make_case):
+    # The roundings of a running sum of such data are not independent, and all point one way.
+    einsum = next(kernel for kernel in RIGHT if kernel.name == "einsum")
+    for seed in range(5):
+        case = make_case("3000x4", mean=-3.7, std=0.05, seed=seed)
+        case = dataclasses.replace(case, x=np.round(case.x * 256) / 256)
+        assert {finding.verdict for finding in accuracy.check(einsum, case)} == {Verdict.PASS}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_constant_features_are_no_false_alarm(dtype):
+    for kernel in RIGHT:
+        report = bncli.verify(kernel, [f"500x6/{dtype}/eps=1e-05"], random=["constant"])
+        assert {row["verdict"] for row in report.rows} == {"PASS"}, kernel.name
+
+
+def test_inference_is_judged_with_statistics_that_are_not_the_batchs(make_case):
+    for problem in ("12x6", "1x6", "7x3x4x4/channels-first/float32"):
+        assert {f.verdict for f in accuracy.check_inference(NUMPY, make_case(problem))} == {Verdict.PASS}
+        for name in ("infer-from-batch", "infer-from-variance"):
+            (finding,) = accuracy.check_inference(MUTANT[name], make_case(problem))
+            assert finding.verdict is Verdict.WRONG
+    assert accuracy.check_inference(load_kernel("numpynet"), make_case("12x6")) == []
+
+
+def test_the_worst_of_several_is_the_one_that_says_most(make_case):
+    case = make_case("5x3")
+
+    def judged(verdict, error):
+        return suite.Judged("c", case, Finding("k", "y", "reference", verdict, error, 1.0))
+
+    low, high = judged(Verdict.PASS, 0.1), judged(Verdict.PASS, 0.9)
+    undecided, wrong = judged(Verdict.UNDECIDED, 0.5), judged(Verdict.WRONG, 1.5)
+    assert suite.worst([low, high]) is high
+    assert suite.worst([high, undecided, low]) is undecided
+    assert suite.worst([undecided, wrong]) is wrong
+
+
+def test_statistics_are_taken_for_what_they_are_only_if_they_are_arrays(make_case):
+    case = make_case("6x5")
+    assert accuracy.statistics(np.zeros(5), case) == {}  # an array's own mean is a method
+    saved = types.SimpleNamespace(mean=np.zeros((5, 1)), inv_std=2.0)
+    assert list(accuracy.statistics(saved, case)) == ["mean"]
+
+
+# The curve.
+
+
+def test_the_curve_shows_where_a_kernel_breaks_down(make_case):
+    case = make_case("64x20/float32/eps=1e-05")
+    exact = curve.curve(load_kernel("numba"), case)
+    naive = curve.curve(guarded(MUTANT["variance-by-difference"]), case)
+    assert [point.ratio for point in exact] == [10.0**k for k in range(9)]
+    assert curve.breakdown(exact[:8]) is None
+    assert max(point.worst for point in exact[:8]) < 1e-5
+    assert curve.breakdown(curve.curve(MUTANT["dx-zero"], case)) == 1.0
+    textbook = next(kernel for kernel in RIGHT if kernel.name == "textbook")
+    assert 1e4 <= curve.breakdown(curve.curve(textbook, case)) <= 1e6
+    assert curve.breakdown(naive) is None or curve.breakdown(naive) > 1
+
+
+def test_the_offset_is_the_asked_ratio(make_case):
+    moved = curve.offset(make_case("200x3"), 1e3)
+    np.testing.assert_allclose(moved.x.mean((0, 2)) / moved.x.std((0, 2)), 1e3)
+
+
+# What a program calls.
+
+
+def test_gradcheck_as_a_function():
+    report = bncli.gradcheck("numpy")
+    report.raise_if_failed()
+    assert {row["verdict"] for row in report.rows} == {"PASS"}
+    assert {row["method"] for row in report.rows} >= {"reference", "complex-step", "central"}
+    failed = bncli.gradcheck("numpynet", "5x4x4x3", seed=3)
+    with pytest.raises(CheckFailed, match="numpynet: dx is WRONG"):
+        failed.raise_if_failed()
+    dx = next(row for row in failed.rows if row["array"] == "dx")
+    assert any("1 / prod(mean.shape)" in sentence for sentence in dx["diagnosis"])
+    assert dx["reproduce"] == (
+        "reproduce: bncli gradcheck --kernel numpynet --shape 5x4x4x3/per-activation/float64/eps=1e-08 "
+        "--random normal --seed 3"
+    )
+
+
+def test_a_kernel_may_be_an_object_or_a_module():
+    assert bncli.gradcheck(bncli.Kernel(NUMPY.forward, NUMPY.backward)).failures == []
+    module = types.ModuleType("mine")
+    module.forward, module.backward = MUTANT["dx-zero"].forward, MUTANT["dx-zero"].backward
+    report = bncli.gradcheck(module)
+    assert report.failures
+    assert {row["kernel"] for row in report.rows} == {"mine"}
+    assert all(row["reproduce"] == "" for row in report.rows)  # no command line could name it
+    with pytest.raises(InputError):
+        bncli.gradcheck("numpy", "5y4")
+
+
+def test_default_problems_are_in_dtypes_that_the_kernels_take():
+    half = Kernel(NUMPY.forward, NUMPY.backward, dtypes=("float16",))
+    assert {problem.dtype for problem in default_problems([half])} == {"float16"}
+    assert {problem.dtype for problem in default_problems([NUMPY], ["float32"])} == {"float32"}
+    assert len(default_problems([NUMPY])) == 6
+
+
+def test_every_registered_kernel_but_the_specimen_is_among_those_tested():
+    assert set(OWN) == set(kernel_names()) - {"numpynet", "torch", "onednn", "jax"}
