@@ -74,6 +74,18 @@ def test_python_blocks_run(body):
     exec(compile(body, "README.md", "exec"), {})  # noqa: S102, the README's own code
 
 
+@pytest.mark.parametrize("layout", ["per-activation", "channels-last", "channels-first"])
+@pytest.mark.parametrize("body", blocks("py"), ids=lambda body: body.partition("\n")[0])
+def test_kernel_files_pass_gradcheck(body, layout, tmp_path, monkeypatch):
+    if "import torch" in body:
+        pytest.importorskip("torch", reason="this kernel wraps PyTorch")
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(body, encoding="utf-8")
+    result = CliRunner().invoke(main, ["gradcheck", "--kernel", "mine.py", "--shape", "5x4x3", "--layout", layout])
+    assert result.exit_code == 0, result.output
+    assert len(body.splitlines()) <= 10
+
+
 def test_the_readme_has_the_two_commands_that_do_all_the_set_up():
     text = README.read_text(encoding="utf-8")
     assert "python -m pip install . && bncli bench" in text

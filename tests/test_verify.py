@@ -83,7 +83,7 @@ def test_our_own_kernels_pass_everything(name):
 @pytest.mark.parametrize("layout", list(Layout))
 def test_few_samples_are_few_in_every_layout(layout):
     problem = Problem(suite.SHAPES[layout], layout)
-    adapted = {scenario.name: scenario.adapted(problem) for scenario in suite.scenarios(["normal"])}
+    adapted = {scenario.name: scenario.adapted(problem) for scenario in suite.scenarios(["normal"], problem)}
     assert adapted["1 sample"].samples == 1
     assert adapted["2 samples"].samples == 2
     assert {each.features for each in adapted.values()} == {problem.features}
@@ -91,7 +91,13 @@ def test_few_samples_are_few_in_every_layout(layout):
 
 
 def test_a_chosen_distribution_brings_no_others():
-    assert [scenario.name for scenario in suite.scenarios(["offset-1e6"])] == ["offset-1e6"]
+    assert [scenario.name for scenario in suite.scenarios(["offset-1e6"], Problem((6, 5)))] == ["offset-1e6"]
+
+
+def test_a_single_feature_is_not_poisoned():
+    names = [scenario.name for scenario in suite.scenarios(["nan", "sorted", "inf"], Problem((6, 1)))]
+    assert names == ["sorted"]
+    assert bncli.verify("numpy", ["6x1"]).failures == []
 
 
 def test_a_degenerate_problem_may_be_refused_and_no_other(make_case):

@@ -103,7 +103,7 @@ def report(
 
 
 def _judged(kernel: Kernel, problem: Problem, random: Sequence[str], seed: int) -> Iterator[Judged]:
-    for scenario in suite.scenarios(random):
+    for scenario in suite.scenarios(random, problem):
         case = _data.draw(scenario.random, scenario.adapted(problem), seed)
         yield from suite.on_data(kernel, scenario, case)
     yield from suite.behaviour(kernel, _data.draw(suite.BENIGN, problem, seed))

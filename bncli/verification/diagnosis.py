@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 
 from bncli.core.case import Case
 from bncli.core.problem import Problem
+from bncli.verification._diagnosis.altered import added, narrowed, unsigned
+from bncli.verification._diagnosis.coefficients import told_apart
 from bncli.verification._diagnosis.elements import alike
 from bncli.verification._diagnosis.evidence import Evidence, gather
 from bncli.verification._diagnosis.facts import SAMPLES
-from bncli.verification._diagnosis.fits import added, narrowed, other_epsilon, unsigned
+from bncli.verification._diagnosis.inv_std import known_epsilon, linked
 from bncli.verification._diagnosis.misplaced import misplaced
 from bncli.verification._diagnosis.places import LISTED, where
-from bncli.verification._diagnosis.readings import linked, named, numbered, told_apart
+from bncli.verification._diagnosis.readings import named, numbered
 from bncli.verification._diagnosis.suspects import suspected
 from bncli.verification._diagnosis.vague import (
     MOST,
@@ -40,7 +42,7 @@ Explain = Callable[[Evidence], tuple[str, ...]]
 # What may be said of some features, of all of them together, and of what neither explains.
 OF_SOME: tuple[Explain, ...] = (narrowed, suspected, linked, named, numbered)
 OF_ALL: tuple[Explain, ...] = (
-    *(narrowed, suspected, linked, named, other_epsilon, numbered),
+    *(narrowed, suspected, linked, named, known_epsilon, numbered),
     *(unsigned, added, misplaced, cancelled, coarse),
 )
 VAGUE: tuple[Explain, ...] = (other_inv_std, other_mean, differing)

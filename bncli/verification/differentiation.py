@@ -138,7 +138,7 @@ class Slopes:
         step = (h * self.std)[:, None] * direction
         ahead, behind = self.case.x + step, self.case.x - step
         gamma, beta = self.case.gamma, self.case.beta
-        return _dot(self.case.dy, self._y(ahead, gamma, beta) - self._y(behind, gamma, beta)) / (2 * h)
+        return np.asarray(_dot(self.case.dy, self._y(ahead, gamma, beta) - self._y(behind, gamma, beta)) / (2 * h))
 
     def _y(self, x: Array, gamma: Array, beta: Array) -> Array:
         return np.asarray(self.kernel.forward(x, gamma, beta, self.case.problem.epsilon)[0])

@@ -22,6 +22,7 @@ SHAPES = {
 }
 EPSILON = 1e-5
 BENIGN = "normal"
+POISON = ("nan", "inf")  # whose x is not finite in one of the features
 REFUSED = "refused"  # stands for the array where a kernel raised, and may
 
 
@@ -45,9 +46,11 @@ class Judged(NamedTuple):
     finding: Finding
 
 
-def scenarios(distributions: Iterable[str]) -> list[Scenario]:
+def scenarios(distributions: Iterable[str], problem: Problem) -> list[Scenario]:
     """One for each distribution; and of the benign one, few samples and other epsilons."""
-    found = [Scenario(name, name) for name in distributions]
+    # Where there is one feature, and that is not finite, there is nothing to judge.
+    judged = (name for name in distributions if problem.features > 1 or name not in POISON)
+    found = [Scenario(name, name) for name in judged]
     if any(scenario.random == BENIGN for scenario in found):
         found += [
             Scenario("1 sample", adapted=lambda problem: _with_samples(problem, 1), refusable=True),

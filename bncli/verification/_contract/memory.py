@@ -83,11 +83,6 @@ def out(kernel: Kernel, case: Case) -> str:
 
 def own_memory(kernel: Kernel, case: Case) -> str:
     first = run(kernel, case).results()
-    arrays = {**{name: getattr(case, name) for name in GIVEN}, **first}
-    for name, array in first.items():
-        for other, memory in arrays.items():
-            if other != name and np.shares_memory(array, memory):
-                return f"{name} lies in the memory of {other}"
     kept = {name: array.copy() for name, array in first.items()}
     run(kernel, another(case))
     changed = [name for name in RESULTS if not same(first[name], kept[name])]

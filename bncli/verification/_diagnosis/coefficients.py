@@ -22,7 +22,7 @@ from bncli.verification._diagnosis.quantities import Quantity
 
 Array = NDArray[Any]
 
-TOLD_APART = 0.05  # an error of a coefficient at which it could be anything
+CLEAR = 0.05  # the error of a coefficient of 1 at which it could be anything
 OF_INV_STD = ("y", "dx", "dgamma")  # dbeta does not depend on it
 
 
@@ -38,10 +38,14 @@ class Estimate(NamedTuple):
         return cls(np.where(known, value, 0), np.where(known, error, np.inf))
 
     @property
+    def clear(self) -> Array:
+        """In which features it is known well."""
+        return np.asarray(self.error < CLEAR * np.maximum(np.abs(self.value), 1))
+
+    @property
     def known(self) -> Array:
         """The values that are worth telling."""
-        well = self.error < TOLD_APART
-        return np.asarray(self.value[well if well.any() else np.isfinite(self.error)])
+        return np.asarray(self.value[self.clear if self.clear.any() else np.isfinite(self.error)])
 
     def admits(self, value: Array | float) -> bool:
         return bool(((np.abs(self.value - value) <= self.error) | np.isinf(self.error)).all())
@@ -82,6 +86,11 @@ class Term:
 def terms_of(evidence: Evidence) -> list[Term]:
     """The terms that the array should be the sum of, the leading one first."""
     return _TERMS[evidence.name](evidence)
+
+
+def told_apart(evidence: Evidence) -> bool:
+    """Whether the data show the leading term apart from the others, which with 2 samples it is the sum of."""
+    return bool(terms_of(evidence)[0].estimate.clear.any())
 
 
 def combine(terms: Iterable[Term], values: Iterable[Array | float]) -> Array:

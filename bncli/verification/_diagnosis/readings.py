@@ -4,7 +4,7 @@ Intervals of the estimates say what each coefficient could be; of all the ways t
 together, the simplest that rounding reconciles with every element is the one that is told.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby, islice, product
 from typing import Any, NamedTuple
@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.verification._diagnosis import quantities
-from bncli.verification._diagnosis.coefficients import TOLD_APART, Term, combine, terms_of
+from bncli.verification._diagnosis.coefficients import Term, combine, terms_of
 from bncli.verification._diagnosis.evidence import Evidence
 from bncli.verification._diagnosis.facts import SAMPLES
-from bncli.verification._diagnosis.quantities import RATIO, WRONG_INV_STD
+from bncli.verification._diagnosis.inv_std import fitted_epsilon
+from bncli.verification._diagnosis.quantities import RATIO
 from bncli.verification._diagnosis.wording import number, ratio, state
 
 Array = NDArray[Any]
@@ -42,58 +43,47 @@ MERGED = {
 }
 
 
-def told_apart(evidence: Evidence) -> bool:
-    """Whether the data show the leading term apart from the others, which with 2 samples it is the sum of."""
-    return bool(terms_of(evidence)[0].estimate.error.min() < TOLD_APART)
-
-
 def named(evidence: Evidence) -> tuple[str, ...]:
     """Coefficients that all have a name."""
-    return _explain(evidence, plain=False)
+    evidence = _alive(evidence)
+    return _merged(evidence.best(_simplest(evidence, 0)) or ())
 
 
 def numbered(evidence: Evidence) -> tuple[str, ...]:
-    """Coefficients that have a name or are the same number in all features."""
-    return _explain(evidence, plain=True)
-
-
-def linked(evidence: Evidence) -> tuple[str, ...]:
-    """A wrong inv_std in dx, which shows in all three terms: inserted, or as the gradient of a forward that has it."""
-    if evidence.name != "dx":
-        return ()
-    return evidence.best(_with_wrong_inv_std(evidence)) or ()
-
-
-def _with_wrong_inv_std(evidence: Evidence) -> Iterator[tuple[tuple[str, ...], Array]]:
-    terms, facts = terms_of(evidence), evidence.facts
-    for wrong in WRONG_INV_STD:
-        share = wrong.share(facts)
-        for of_x_hat in (share**3, wrong.slope(facts) / facts.inv_std**3):
-            told = (state(wrong.says, facts, "dx", whole=True),)
-            yield told, combine(terms, (share, share, of_x_hat))
-
-
-def _explain(evidence: Evidence, plain: bool) -> tuple[str, ...]:
-    terms = terms_of(evidence)
-    alive = (terms[0].array != 0).any(SAMPLES)
-    if alive.any() and not alive.all():  # where gamma is 0 no factor shows
-        return _explain(evidence.take(alive), plain)
-    for _, alike in islice(groupby(sorted(_readings(evidence, terms, plain), key=_cost), _cost), READINGS):
-        told = evidence.best(_predicted(evidence, terms, islice(alike, READINGS)))
+    """Coefficients that have a name or are the same number in all features; else the epsilon that all are right for."""
+    evidence = _alive(evidence)
+    free = 1 if evidence.actual.size == 1 else evidence.telling - 1  # numbers, so that some element is left to check
+    for plain in range(1, min(free, len(terms_of(evidence))) + 1):
+        other = fitted_epsilon(evidence) if plain == 1 else ()
+        told = evidence.best([*_simplest(evidence, plain), *other])
         if told:
             return _merged(told)
     return ()
 
 
-def _predicted(
-    evidence: Evidence, terms: list[Term], readings: Iterable[tuple[Claim, ...]]
-) -> Iterator[tuple[tuple[str, ...], Array]]:
-    """What each reading says, and what the array would then be; none with as many free numbers as there are values."""
-    free = 1 if evidence.actual.size == 1 else evidence.telling - 1
-    for overall, *claims in readings:
-        if sum(claim.plain for claim in (overall, *claims)) <= free:
-            told = tuple(claim.sentence for claim in (overall, *reversed(claims)) if claim.sentence)
-            yield told, combine(terms, [overall.value * claim.value for claim in claims])
+def _alive(evidence: Evidence) -> Evidence:
+    """The features in which the leading term is not 0, as it is where gamma is: there no factor shows."""
+    alive = (terms_of(evidence)[0].array != 0).any(SAMPLES)
+    return evidence.take(alive) if alive.any() and not alive.all() else evidence
+
+
+def _simplest(evidence: Evidence, plain: int) -> list[tuple[tuple[str, ...], Array]]:
+    """The simplest reading with so many ``plain`` numbers that fits, if there is one: its sentences, its prediction."""
+    terms = terms_of(evidence)
+    readings = [reading for reading in _readings(evidence, terms, plain > 0) if _cost(reading)[0] == plain]
+    for _, alike in islice(groupby(sorted(readings, key=_cost), _cost), READINGS):
+        predicted = (_predicted(terms, reading) for reading in islice(alike, READINGS))
+        found = evidence.best((each, each[1]) for each in predicted)
+        if found:
+            return [found]
+    return []
+
+
+def _predicted(terms: list[Term], reading: tuple[Claim, ...]) -> tuple[tuple[str, ...], Array]:
+    """What a reading says, the whole and the last term first, and what the array would then be."""
+    overall, *claims = reading
+    told = tuple(claim.sentence for claim in (overall, *reversed(claims)) if claim.sentence)
+    return told, combine(terms, [overall.value * claim.value for claim in claims])
 
 
 def _readings(evidence: Evidence, terms: list[Term], plain: bool) -> Iterator[tuple[Claim, ...]]:

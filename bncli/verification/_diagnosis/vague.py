@@ -6,9 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.verification import tolerance
-from bncli.verification._diagnosis.coefficients import OF_INV_STD, Term, best_fit, combine, terms_of, with_inv_std
+from bncli.verification._diagnosis.coefficients import (
+    OF_INV_STD,
+    Term,
+    best_fit,
+    combine,
+    terms_of,
+    told_apart,
+    with_inv_std,
+)
 from bncli.verification._diagnosis.evidence import Evidence
-from bncli.verification._diagnosis.readings import told_apart
 from bncli.verification._diagnosis.wording import number
 
 Array = NDArray[Any]

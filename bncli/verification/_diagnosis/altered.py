@@ -1,4 +1,4 @@
-"""Faults with one number that has to be found: another epsilon, a fraction that leaks, a type of fewer bits."""
+"""The right values, but for what was done to them: fewer bits, no sign, or a fraction of something else."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,13 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.verification import tolerance
-from bncli.verification._diagnosis.coefficients import OF_INV_STD, terms_of, with_inv_std
 from bncli.verification._diagnosis.evidence import Evidence
 from bncli.verification._diagnosis.places import KINDS
 
 Array = NDArray[Any]
 
-HARD_CODED = (1e-5, 1e-3, 1e-8, 1e-6, 1e-12, 1e-4, 1e-7, 1e-10)
 FINE = 1e-3  # a budget that hides no wrong term
 FEW = 3  # samples, whose dx add up to 0: what one has leaves nothing for its neighbours to tell
 SIGNIFICANDS = {"float32": 24, "float16": 11, "bfloat16": 8}  # bits
@@ -42,41 +40,20 @@ def unsigned(evidence: Evidence) -> tuple[str, ...]:
     return ()
 
 
-def other_epsilon(evidence: Evidence) -> tuple[str, ...]:
-    """The right formula with another epsilon: what every feature's share of inv_std says that it is."""
-    if evidence.name not in OF_INV_STD:
-        return ()
-    facts, share = evidence.facts, terms_of(evidence)[0].estimate
-    right = facts.var + facts.epsilon
-    least = float(np.max(right / (share.value + share.error) ** 2 - facts.var))
-    lowest = share.value - share.error
-    most = float(np.min(np.where(lowest > 0, right / lowest**2, np.inf) - facts.var))
-    if not (0 < most < np.inf and least <= most):
-        return ()
-    known = [epsilon for epsilon in (*HARD_CODED, facts.epsilon**2, facts.epsilon**0.5) if least <= epsilon <= most]
-    # One number always fits one feature, but for dx, whose terms it changes apart.
-    several = evidence.telling > 1 and (facts.gamma.size > 1 or evidence.name == "dx")
-    fitted = [(max(least, 0) + most) / 2] if several else []
-    epsilon = evidence.best(
-        (epsilon, with_inv_std(evidence, np.sqrt(right / (facts.var + epsilon)))) for epsilon in known or fitted
-    )
-    if epsilon is None:
-        return ()
-    return (f"{evidence.name} is right for an epsilon of {epsilon:.3g}, where {facts.epsilon:.3g} is asked for",)
-
-
 def added(evidence: Evidence) -> tuple[str, ...]:
     """The right values plus a fraction of something else."""
     if evidence.telling < 2:
         return ()
+    return evidence.best(_added(evidence)) or ()
+
+
+def _added(evidence: Evidence) -> Iterator[tuple[tuple[str], Array]]:
     difference = evidence.actual - evidence.expected
     weight = np.where(evidence.noise > 0, 1 / evidence.noise, 0)
     for says, direction in _additions(evidence):
         weighted = direction * weight
         fraction = float((difference * weight * weighted).sum() / (weighted * weighted).sum())
-        if evidence.fits(evidence.expected + fraction * direction):
-            return (says.format(c=f"{fraction:.3g}", it=evidence.name),)
-    return ()
+        yield (says.format(c=f"{fraction:.3g}", it=evidence.name),), evidence.expected + fraction * direction
 
 
 def _additions(evidence: Evidence) -> Iterator[tuple[str, Array]]:

@@ -1,0 +1,63 @@
+"""A wrong inv_std, which shows in every term at once: another formula for it, or another epsilon in it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bncli.verification._diagnosis.coefficients import OF_INV_STD, combine, terms_of, with_inv_std
+from bncli.verification._diagnosis.evidence import Evidence
+from bncli.verification._diagnosis.quantities import WRONG_INV_STD
+from bncli.verification._diagnosis.wording import state
+
+Array = NDArray[Any]
+Candidate = tuple[tuple[str, ...], Array]
+
+HARD_CODED = (1e-5, 1e-3, 1e-8, 1e-6, 1e-12, 1e-4, 1e-7, 1e-10)
+
+
+def linked(evidence: Evidence) -> tuple[str, ...]:
+    """Another formula in dx: inserted into that of dx, or as the gradient of a forward pass that has it."""
+    return evidence.best(_linked(evidence)) or () if evidence.name == "dx" else ()
+
+
+def known_epsilon(evidence: Evidence) -> tuple[str, ...]:
+    """An epsilon that others use."""
+    least, most = _epsilons(evidence)
+    own = evidence.facts.epsilon
+    known = [epsilon for epsilon in (*HARD_CODED, own**2, own**0.5) if least <= epsilon <= most]
+    return evidence.best(_with_epsilon(evidence, epsilon) for epsilon in known) or ()
+
+
+def fitted_epsilon(evidence: Evidence) -> Iterator[Candidate]:
+    """Any epsilon; one number always fits one feature, but for dx, whose terms it changes apart."""
+    least, most = _epsilons(evidence)
+    if least <= most and (evidence.facts.gamma.size > 1 or evidence.name == "dx"):
+        yield _with_epsilon(evidence, (max(least, 0) + most) / 2)
+
+
+def _linked(evidence: Evidence) -> Iterator[Candidate]:
+    terms, facts = terms_of(evidence), evidence.facts
+    for wrong in WRONG_INV_STD:
+        share = wrong.share(facts)
+        for of_x_hat in (share**3, wrong.slope(facts) / facts.inv_std**3):
+            told = (state(wrong.says, facts, "dx", whole=True),)
+            yield told, combine(terms, (share, share, of_x_hat))
+
+
+def _epsilons(evidence: Evidence) -> tuple[float, float]:
+    """The least and the most that epsilon can be, by what every feature has of inv_std; none where least > most."""
+    if evidence.name not in OF_INV_STD:
+        return np.inf, 0
+    facts, share = evidence.facts, terms_of(evidence)[0].estimate
+    right, lowest = facts.var + facts.epsilon, share.value - share.error
+    least = float(np.max(right / (share.value + share.error) ** 2 - facts.var))
+    most = float(np.min(np.where(lowest > 0, right / lowest**2, np.inf) - facts.var))
+    return (least, most) if 0 < most < np.inf else (np.inf, 0)
+
+
+def _with_epsilon(evidence: Evidence, epsilon: float) -> Candidate:
+    facts = evidence.facts
+    told = f"{evidence.name} is right for an epsilon of {epsilon:.3g}, where {facts.epsilon:.3g} is asked for"
+    return (told,), with_inv_std(evidence, np.sqrt((facts.var + facts.epsilon) / (facts.var + epsilon)))
