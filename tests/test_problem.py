@@ -9,6 +9,7 @@ import naive
 from bncli import Problem
 from bncli.core.case import complete, generator
 from bncli.core.layout import Layout
+from bncli.core.problem import finfo
 from bncli.errors import InputError
 
 problems = st.builds(
@@ -150,3 +151,20 @@ def test_an_array_that_does_not_fit_is_one_line():
     problem = Problem((4, 2, 3))
     with pytest.raises(InputError, match=r"gamma has shape \(5,\), but .* needs \(2, 3\) or \(6,\)"):
         complete(problem, {"x": np.zeros((4, 2, 3)), "gamma": np.zeros(5)}, 0)
+
+
+def test_bfloat16_says_which_package_it_needs(monkeypatch):
+    def missing(name):
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr("bncli.core.problem.import_module", missing)
+    with pytest.raises(InputError, match=r"bfloat16 needs the package ml_dtypes: pip install 'bncli\[bfloat16\]'"):
+        Problem.parse("5x3/bfloat16")
+
+
+def test_bfloat16_is_known_to_numpy_by_its_name():
+    pytest.importorskip("ml_dtypes", reason="NumPy has bfloat16 from ml_dtypes")
+    problem = Problem.parse("5x3/bfloat16")
+    assert problem.nbytes == 30
+    assert finfo(problem.dtype).eps == 2**-7
+    assert np.zeros(3, problem.dtype).itemsize == 2
