@@ -1,5 +1,6 @@
 """The checks are checked: every fault is caught, every right kernel passes, and both are counted truly."""
 
+import dataclasses
 import json
 
 import pytest
@@ -44,12 +45,14 @@ def test_another_seed_is_no_different():
 
 
 def test_a_fault_that_escapes_is_a_failure(monkeypatch):
-    innocent = Mutant("innocent", "no fault at all", "dx", RIGHT[0], lambda problem: True)
+    kernel = dataclasses.replace(RIGHT[0], name="innocent")
+    innocent = Mutant("innocent", "no fault at all", "dx", kernel, lambda problem: True)
     monkeypatch.setattr(reports, "MUTANTS", (innocent,))
     monkeypatch.setattr(reports, "RIGHT", (MUTANTS[0].kernel,))
     found = reports.report(with_torch=False)
-    assert found.failures == [f"{RIGHT[0].name} is judged wrongly", f"{MUTANTS[0].name} is judged wrongly"]
+    assert found.failures == ["innocent is judged wrongly", f"{MUTANTS[0].name} is judged wrongly"]
     assert "0 of 1 are judged as they should be" in found.rows[0]["note"]
+    assert found.rows[0]["reproduce"] == "reproduce: bncli selftest --fault innocent --seed 0"
 
 
 def test_a_fault_that_is_nowhere_visible_is_not_counted_as_caught():

@@ -25,6 +25,7 @@ COLUMNS = (
     Column("torch_fast", "fast", "count"),
     Column("about", "what it does", "prose", wide=True),
     Column("note", "note", "note"),
+    Column("reproduce", "reproduce", "command"),
 )
 
 Counts = tuple[int, int] | tuple[None, None]
@@ -66,7 +67,12 @@ def report(
         *_group("seeded faults: each must be caught", wrong, compared, progress, 0),
         *_group("right kernels: none may be called wrong", right, compared, progress, len(wrong)),
     ]
-    failures = [f"{row['kernel']} is judged wrongly" for row in rows if row["verdict"] != Verdict.PASS]
+    failures = []
+    for row in rows:
+        if row["verdict"] != Verdict.PASS:
+            failures.append(f"{row['kernel']} is judged wrongly")
+            chosen = f" --fault {row['kernel']}" if row["kernel"] in known else ""
+            row["reproduce"] = f"reproduce: bncli selftest{chosen} --seed {seed}"
     return Report("selftest", COLUMNS, rows, ("group",), failures=failures)
 
 
@@ -106,4 +112,5 @@ def _of(title: str, outcome: Outcome, by_torch: Counts) -> Row:
         "torch_fast": by_torch[1],
         "about": outcome.kernel.summary,
         "note": "",
+        "reproduce": "",
     }
