@@ -890,6 +890,17 @@ def test_lost_precision_is_no_wrong_term(right):
         assert re.match(r"inv_std is off by up to .*e-0\d, as E\[x\*\*2\]|dgamma is right up to the rounding", sentence)
 
 
+def test_cancellation_that_only_some_features_show_is_named_there(right):
+    r = right("64x24/eps=1e-05", mean=1e5)
+    x = r.case.x
+    var = np.where(np.arange(24).reshape(1, -1, 1) < 5, (x * x).mean(SAMPLES, keepdims=True) - mean(x) ** 2, r.var)
+    where, what = told(r.case, "y", r.of_variance(np.sqrt(var + r.epsilon))["y"])
+    assert where == "y is wrong only in 5 of 24 features: 0, 1, 2, 3 and 4"
+    assert re.fullmatch(
+        r"there inv_std is off by up to \S+, as E\[x\*\*2\] - E\[x\]\*\*2 is where the mean is .*", what
+    )
+
+
 def test_factors_that_differ_by_feature_are_told_as_a_range(right):
     r = right("9x4/eps=0.01")
     by_feature = np.array([0.5, 0.75, 1.25, 1.5]).reshape(1, 4, 1)

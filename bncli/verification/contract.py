@@ -23,7 +23,6 @@ ARRAY = "contract"  # stands for the array in the finding
 FIRST = "inputs-unchanged"
 SMALL = 1 << 14  # elements that suffice to break a contract; all samples of two features in any case
 
-
 CHECKS: dict[str, Callable[[Kernel, Case], str]] = {
     FIRST: memory.inputs_unchanged,
     "dtypes": values.dtypes,

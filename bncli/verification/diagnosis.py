@@ -23,7 +23,7 @@ from bncli.verification._diagnosis.facts import SAMPLES
 from bncli.verification._diagnosis.inv_std import known_epsilon, linked
 from bncli.verification._diagnosis.misplaced import misplaced
 from bncli.verification._diagnosis.places import LISTED, where
-from bncli.verification._diagnosis.readings import named, numbered
+from bncli.verification._diagnosis.readings import fitted, named, numbered
 from bncli.verification._diagnosis.suspects import suspected
 from bncli.verification._diagnosis.vague import (
     MOST,
@@ -40,9 +40,9 @@ Array = NDArray[Any]
 Explain = Callable[[Evidence], tuple[str, ...]]
 
 # What may be said of some features, of all of them together, and of what neither explains.
-OF_SOME: tuple[Explain, ...] = (narrowed, suspected, linked, named, numbered)
+OF_SOME: tuple[Explain, ...] = (narrowed, suspected, linked, named, numbered, cancelled, coarse)
 OF_ALL: tuple[Explain, ...] = (
-    *(narrowed, suspected, linked, named, known_epsilon, numbered),
+    *(narrowed, suspected, linked, named, known_epsilon, fitted),
     *(unsigned, added, misplaced, cancelled, coarse),
 )
 VAGUE: tuple[Explain, ...] = (other_inv_std, other_mean, differing)

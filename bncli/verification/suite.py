@@ -84,8 +84,8 @@ def on_data(kernel: Kernel, scenario: Scenario, case: Case) -> list[Judged]:
     try:
         found = accuracy.check(kernel, case) + accuracy.check_inference(kernel, case)
     except KernelFault as fault:
-        verdict, array = (Verdict.PASS, REFUSED) if scenario.refusable else (Verdict.WRONG, "")
-        found = [Finding(kernel.name, array, accuracy.METHOD, verdict, np.inf, np.inf, reason=str(fault))]
+        verdict, array, error = (Verdict.PASS, REFUSED, 0.0) if scenario.refusable else (Verdict.WRONG, "", np.inf)
+        found = [Finding(kernel.name, array, accuracy.METHOD, verdict, error, 0.0, reason=str(fault))]
     return [Judged(scenario.name, case, finding) for finding in found]
 
 

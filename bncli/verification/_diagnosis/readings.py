@@ -4,7 +4,7 @@ Intervals of the estimates say what each coefficient could be; of all the ways t
 together, the simplest that rounding reconciles with every element is the one that is told.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby, islice, product
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from bncli.verification._diagnosis import quantities
 from bncli.verification._diagnosis.coefficients import Term, combine, terms_of
 from bncli.verification._diagnosis.evidence import Evidence
 from bncli.verification._diagnosis.facts import SAMPLES
-from bncli.verification._diagnosis.inv_std import fitted_epsilon
+from bncli.verification._diagnosis.inv_std import Candidate, fitted_epsilon
 from bncli.verification._diagnosis.quantities import RATIO
 from bncli.verification._diagnosis.wording import number, ratio, state
 
@@ -50,12 +50,21 @@ def named(evidence: Evidence) -> tuple[str, ...]:
 
 
 def numbered(evidence: Evidence) -> tuple[str, ...]:
-    """Coefficients that have a name or are the same number in all features; else the epsilon that all are right for."""
+    """Coefficients that have a name or are the same number in all features."""
+    return _numbered(_alive(evidence), ())
+
+
+def fitted(evidence: Evidence) -> tuple[str, ...]:
+    """One number: that of a coefficient, or the epsilon that all features are right for; else more numbers."""
     evidence = _alive(evidence)
+    return _numbered(evidence, fitted_epsilon(evidence))
+
+
+def _numbered(evidence: Evidence, others: Iterable[Candidate]) -> tuple[str, ...]:
+    """The readings with fewest numbers; ``others`` have one."""
     free = 1 if evidence.actual.size == 1 else evidence.telling - 1  # numbers, so that some element is left to check
     for plain in range(1, min(free, len(terms_of(evidence))) + 1):
-        other = fitted_epsilon(evidence) if plain == 1 else ()
-        told = evidence.best([*_simplest(evidence, plain), *other])
+        told = evidence.best([*_simplest(evidence, plain), *(others if plain == 1 else ())])
         if told:
             return _merged(told)
     return ()
@@ -67,7 +76,7 @@ def _alive(evidence: Evidence) -> Evidence:
     return evidence.take(alive) if alive.any() and not alive.all() else evidence
 
 
-def _simplest(evidence: Evidence, plain: int) -> list[tuple[tuple[str, ...], Array]]:
+def _simplest(evidence: Evidence, plain: int) -> list[Candidate]:
     """The simplest reading with so many ``plain`` numbers that fits, if there is one: its sentences, its prediction."""
     terms = terms_of(evidence)
     readings = [reading for reading in _readings(evidence, terms, plain > 0) if _cost(reading)[0] == plain]
@@ -79,7 +88,7 @@ def _simplest(evidence: Evidence, plain: int) -> list[tuple[tuple[str, ...], Arr
     return []
 
 
-def _predicted(terms: list[Term], reading: tuple[Claim, ...]) -> tuple[tuple[str, ...], Array]:
+def _predicted(terms: list[Term], reading: tuple[Claim, ...]) -> Candidate:
     """What a reading says, the whole and the last term first, and what the array would then be."""
     overall, *claims = reading
     told = tuple(claim.sentence for claim in (overall, *reversed(claims)) if claim.sentence)
