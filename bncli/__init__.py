@@ -4,7 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bncli.core.kernel import Kernel, load_kernel
+    from bncli.core.kernel import Kernel
+    from bncli.core.loading import load_kernel
     from bncli.core.problem import Problem
     from bncli.layer import BatchNorm
     from bncli.reports.gradcheck import gradcheck
@@ -18,7 +19,7 @@ _HOMES = {
     "Kernel": "bncli.core.kernel",
     "Problem": "bncli.core.problem",
     "gradcheck": "bncli.reports.gradcheck",
-    "load_kernel": "bncli.core.kernel",
+    "load_kernel": "bncli.core.loading",
     "verify": "bncli.reports.verify",
 }
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
 
-from bncli.core.kernel import Gradients, Kernel, load_kernel
+from bncli.core.kernel import Gradients, Kernel
 from bncli.core.layout import Layout, Shape
+from bncli.core.loading import load_kernel
 from bncli.core.problem import EPSILON, Problem
 from bncli.errors import InputError
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import naive
-from bncli.core.kernel import Gradients, load_kernel, registered_kernel
+from bncli.core.kernel import Gradients
+from bncli.core.loading import load_kernel, registered_kernel
 from bncli.kernels import _torch
 
 PEERS = ("torch", "onednn", "jax")

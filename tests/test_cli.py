@@ -16,7 +16,7 @@ import bncli
 import naive
 from bncli import plugins
 from bncli.cli import main
-from bncli.core.kernel import kernel_names, registered_kernel
+from bncli.core.loading import kernel_names, registered_kernel
 
 COMMANDS = plugins.names("bncli.commands")
 SMALL = ("--shape", "5x4x4x3")

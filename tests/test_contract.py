@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bncli.core.kernel import Kernel, load_kernel
+from bncli.core.kernel import Kernel
+from bncli.core.loading import load_kernel
 from bncli.verification import contract
 from bncli.verification.finding import Verdict
 from bncli.verification.mutants import MUTANTS, RIGHT

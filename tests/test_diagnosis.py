@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bncli.core.case import generator
-from bncli.core.kernel import load_kernel
+from bncli.core.loading import load_kernel
 from bncli.core.problem import Problem
 from bncli.verification._diagnosis.wording import number, ratio
 from bncli.verification.diagnosis import diagnose
@@ -313,6 +313,13 @@ def test_a_fault_in_dx_is_named(right, fault, problem):
     r = right(problem)
     values, templates, *factors = DX[fault]
     agrees(told(r.case, "dx", values(r)), templates, factors[0](r) if factors else [], r)
+
+
+def test_terms_that_cancel_are_allowed_their_own_rounding(right):
+    # Of 4 samples little is left of dx, but its terms are rounded when they are 400 times as large.
+    for seed in range(100):
+        r = right("4x9/eps=0.001", seed=seed, mean=30.0, std=20.0)
+        assert told(r.case, "dx", r.dx * r.std**2) == ("sqrt(var + epsilon) multiplies where it should divide",)
 
 
 SPATIAL = [problem for problem in PROBLEMS if problem.count("x") > 1 and "channels" in problem]
@@ -620,7 +627,9 @@ def test_dgamma_divided_by_one_axis_is_named(right, problem, count, says):
         agrees(told(r.case, array, getattr(r, array) / divisor), [template], [1 / divisor], r)
 
 
-@pytest.mark.parametrize("problem", [*PROBLEMS, "5x4x4x3", "7x7", "5x4", "3x9/float32"])
+@pytest.mark.parametrize(
+    "problem", [*PROBLEMS, "5x4x4x3", "7x7", "5x4", "3x9/float32", "60x9x15x12/channels-first/float32"]
+)
 def test_the_published_listing_is_found_out(right, problem):
     r = right(problem)
     kernel = load_kernel("numpynet")
@@ -630,6 +639,17 @@ def test_the_published_listing_is_found_out(right, problem):
     if r.samples == r.features:  # then the one mistake hides the other
         templates, factors = templates[1:], factors[1:]
     agrees(told(r.case, "dx", kernel.backward(r.case.dy, saved)[0]), templates, factors, r)
+
+
+def test_a_small_mistake_beside_a_large_one_is_not_taken_for_rounding(right):
+    # With 2,000 times the x_hat term, float32 may be off by more than the whole mean term is; but it is not.
+    r = right("16x8x32x32/channels-first/float32/eps=1e-05")
+    kernel = load_kernel("numpynet")
+    _, saved = kernel.forward(r.case.x, r.case.gamma, r.case.beta, r.epsilon)
+    _, templates, factors = DX["the published listing"]
+    agrees(told(r.case, "dx", kernel.backward(r.case.dy, saved)[0]), templates, factors(r), r)
+    # And where the mean term is right, it is not called wrong.
+    agrees(told(r.case, "dx", r.terms(x_hat=r.samples / r.features)), templates[:1], factors(r)[:1], r)
 
 
 def test_the_published_listing_in_full(make_case):

@@ -20,7 +20,8 @@ from bncli.cli import main
 from bncli.core import imports
 from bncli.core.external import as_kernel
 from bncli.core.guard import guarded
-from bncli.core.kernel import Gradients, Kernel, kernel_names, load_kernel, registered_kernel
+from bncli.core.kernel import Gradients, Kernel
+from bncli.core.loading import kernel_names, load_kernel, registered_kernel
 from bncli.errors import InputError, KernelFault, Unavailable
 
 SMALL = ("--shape", "5x4x3")

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bncli.core.kernel import Gradients, Kernel, load_kernel
+from bncli.core.kernel import Gradients, Kernel
+from bncli.core.loading import load_kernel
 from bncli.core.problem import Problem
 from bncli.errors import InputError
 from bncli.verification import accuracy, contract, gradcheck, tolerance

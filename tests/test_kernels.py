@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 import naive
 from bncli.core.case import complete
-from bncli.core.kernel import Gradients, kernel_names, load_kernel, registered_kernel
+from bncli.core.kernel import Gradients
 from bncli.core.layout import Layout
+from bncli.core.loading import kernel_names, load_kernel, registered_kernel
 from bncli.core.problem import Problem
 from bncli.errors import InputError
 

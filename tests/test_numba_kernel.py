@@ -4,7 +4,8 @@ import numba
 import numpy as np
 import pytest
 
-from bncli.core.kernel import Gradients, load_kernel
+from bncli.core.kernel import Gradients
+from bncli.core.loading import load_kernel
 from bncli.errors import InputError
 
 KERNEL = load_kernel("numba")

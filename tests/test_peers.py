@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from bncli.cli import main
-from bncli.core.kernel import load_kernel, registered_kernel
+from bncli.core.loading import load_kernel, registered_kernel
 from bncli.errors import Unavailable
 
 PEERS = ("torch", "onednn", "jax")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bncli.benchmarking import statistics
 from bncli.benchmarking.passes import MOVED, passes
 from bncli.benchmarking.timing import FEWEST_ROUNDS, SHORTEST_SAMPLE, first_call, interleave
-from bncli.core.kernel import load_kernel
+from bncli.core.loading import load_kernel
 
 
 class Machine:

@@ -8,8 +8,9 @@ import pytest
 
 import bncli
 from bncli.core.guard import guarded
-from bncli.core.kernel import Kernel, kernel_names, load_kernel
+from bncli.core.kernel import Kernel
 from bncli.core.layout import Layout
+from bncli.core.loading import kernel_names, load_kernel
 from bncli.core.problem import Problem
 from bncli.errors import CheckFailed, InputError
 from bncli.reports.verify import default_problems

@@ -9,8 +9,8 @@ from click.shell_completion import CompletionItem
 
 from bncli import plugins
 from bncli.commands import _presets
-from bncli.core.kernel import PACKAGE, is_registered, kernel_names
 from bncli.core.layout import Layout
+from bncli.core.loading import PACKAGE, is_registered, kernel_names
 from bncli.core.problem import DTYPES, EPSILON
 from bncli.core.source import Source
 from bncli.errors import InputError

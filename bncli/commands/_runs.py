@@ -17,8 +17,9 @@ from bncli.commands import _options
 from bncli.commands._options import EVERY_KERNEL, SHAPE, SHARED, SOURCES, load_source
 from bncli.core.case import Case, complete
 from bncli.core.guard import guarded
-from bncli.core.kernel import Kernel, kernel_names, load_kernel, registered_kernel, require_dtype
+from bncli.core.kernel import Kernel
 from bncli.core.layout import Layout
+from bncli.core.loading import kernel_names, load_kernel, registered_kernel, require_dtype
 from bncli.core.problem import Problem
 from bncli.core.source import Request
 from bncli.core.units import text

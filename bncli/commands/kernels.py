@@ -5,7 +5,7 @@ from importlib.resources import files
 import click
 
 from bncli.commands._output import Output, output
-from bncli.core.kernel import kernel_names, registered_kernel
+from bncli.core.loading import kernel_names, registered_kernel
 from bncli.core.report import Column, Report
 
 COLUMNS = (

@@ -8,27 +8,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePath
-from typing import Any, Never
+from typing import TYPE_CHECKING, Any, Never
 
 from bncli import plugins
 from bncli.core.adapter import adapt
 from bncli.core.guard import described, quiet
 from bncli.core.imports import import_file, import_named
-from bncli.core.kernel import PACKAGE, Kernel, kernel_names
+from bncli.core.kernel import Kernel
 from bncli.errors import InputError, Unavailable
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
-def user_kernel(spec: str) -> Kernel:
-    """The kernel in the file or the module ``spec``, named after it.
 
-    Raises InputError where there is none, where its code raises, or where it is malformed.
+def user_kernel(spec: str) -> Kernel | None:
+    """The kernel in the file or the module ``spec``, named after it; None where there is no such module.
+
+    Raises InputError where there is no such file, where its code raises, or where it is malformed.
     """
     from_file = plugins.is_path(spec)
     with _loading(spec):
         module = import_file(spec) if from_file else import_named(spec)
-        if module:
-            return adapt(module, PurePath(spec).stem if from_file else spec.rpartition(".")[2], spec)
-    raise InputError(plugins.unknown("kernel", spec, kernel_names()))
+        name = PurePath(spec).stem if from_file else spec.rpartition(".")[2]
+        return adapt(module, name, spec) if module else None
 
 
 def as_kernel(namespace: Any) -> Kernel:
@@ -40,9 +42,8 @@ def as_kernel(namespace: Any) -> Kernel:
         return adapt(namespace)
 
 
-def published_kernel(name: str) -> Kernel:
+def published_kernel(name: str, point: EntryPoint) -> Kernel:
     """The kernel that an installed package publishes as ``name``; where it is broken, one that is not available."""
-    point = plugins.published(PACKAGE)[name]
     try:
         with _loading(point.value):
             return adapt(point.load(), name, name)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
-
-from bncli import plugins
-from bncli.errors import InputError, Unavailable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
-
-PACKAGE = "bncli.kernels"
 
 
 class Saved(NamedTuple):
@@ -93,56 +88,3 @@ class Kernel:
     name: str = ""
     spec: str = ""
     file: str = ""
-
-
-def kernel_names() -> tuple[str, ...]:
-    """The names of the registered kernels, bncli's own and those that packages publish; imports none of them."""
-    own = plugins.names(PACKAGE)
-    return (*own, *sorted(plugins.published(PACKAGE).keys() - own))
-
-
-def is_registered(spec: str) -> bool:
-    """Whether ``spec`` is a registered name, and not a file or a module that only its user knows of."""
-    # Asking every installed package takes long: not for what is found without.
-    return spec in plugins.names(PACKAGE) or (not plugins.is_path(spec) and spec in plugins.published(PACKAGE))
-
-
-def registered_kernel(name: str) -> Kernel:
-    """The registered kernel ``name``, whether or not it can run here.
-
-    Raises InputError when there is none of that name.
-    """
-    if name in plugins.names(PACKAGE):
-        module = plugins.load(PACKAGE, name)
-        kernel: Kernel = module.KERNEL
-        return replace(kernel, name=name, spec=name, file=module.__file__ or "")
-    if name in plugins.published(PACKAGE):
-        from bncli.core.external import published_kernel
-
-        return published_kernel(name)
-    raise InputError(plugins.unknown("kernel", name, kernel_names()))
-
-
-def load_kernel(spec: str) -> Kernel:
-    """The kernel ``spec``, ready to run: a registered name, a user's file (``mine.py``) or module (``package.mine``).
-
-    A file or a module is other people's code, which this runs. Raises InputError when there is no
-    such kernel or it is malformed, and Unavailable, with what is missing, when it cannot run on
-    this machine.
-    """
-    if is_registered(spec):
-        kernel = registered_kernel(spec)
-    else:
-        from bncli.core.external import user_kernel
-
-        kernel = user_kernel(spec)
-    missing = kernel.available()
-    if missing:
-        raise Unavailable(f"kernel {spec!r} cannot run here: {missing}")
-    return kernel
-
-
-def require_dtype(kernel: Kernel, dtype: str) -> None:
-    """Raise InputError where ``kernel`` does not take ``dtype``."""
-    if dtype not in kernel.dtypes:
-        raise InputError(f"kernel {kernel.name!r} does not take {dtype}: use --dtype {' or '.join(kernel.dtypes)}")

@@ -8,7 +8,8 @@ from types import ModuleType
 from bncli import plugins
 from bncli.core.case import Case, complete
 from bncli.core.external import as_kernel
-from bncli.core.kernel import Kernel, load_kernel
+from bncli.core.kernel import Kernel
+from bncli.core.loading import load_kernel
 from bncli.core.problem import Problem
 from bncli.core.source import Request, Source
 

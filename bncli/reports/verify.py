@@ -6,8 +6,9 @@ from types import ModuleType
 import numpy as np
 
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel, require_dtype
+from bncli.core.kernel import Kernel
 from bncli.core.layout import Layout
+from bncli.core.loading import require_dtype
 from bncli.core.problem import Problem
 from bncli.core.report import Column, Report
 from bncli.reports import _data, _rows

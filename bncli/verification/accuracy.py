@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.case import Case
-from bncli.core.kernel import Gradients, Kernel, load_kernel
+from bncli.core.kernel import Gradients, Kernel
+from bncli.core.loading import load_kernel
 from bncli.verification import tolerance
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.tolerance import Magnitude

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from bncli.core.case import Case
 from bncli.core.guard import guarded
-from bncli.core.kernel import Gradients, Kernel, load_kernel
+from bncli.core.kernel import Gradients, Kernel
+from bncli.core.loading import load_kernel
 from bncli.verification.accuracy import METHOD
 
 Array = NDArray[Any]

@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel, load_kernel
+from bncli.core.kernel import Kernel
+from bncli.core.loading import load_kernel
 from bncli.errors import KernelFault
 from bncli.verification import tolerance
 

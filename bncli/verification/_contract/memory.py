@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.case import BATCH, Case
-from bncli.core.kernel import Gradients, Kernel, load_kernel
+from bncli.core.kernel import Gradients, Kernel
+from bncli.core.loading import load_kernel
 from bncli.errors import KernelFault
 from bncli.verification import accuracy
 from bncli.verification._contract.calls import GIVEN, RESULTS, another, run, same

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.verification import tolerance
-from bncli.verification._diagnosis.evidence import Evidence
+from bncli.verification._diagnosis.evidence import Candidate, Evidence
 from bncli.verification._diagnosis.places import KINDS
 
 Array = NDArray[Any]
@@ -44,16 +44,17 @@ def added(evidence: Evidence) -> tuple[str, ...]:
     """The right values plus a fraction of something else."""
     if evidence.telling < 2:
         return ()
-    return evidence.best(_added(evidence)) or ()
+    return evidence.told(_added(evidence))
 
 
-def _added(evidence: Evidence) -> Iterator[tuple[tuple[str], Array]]:
+def _added(evidence: Evidence) -> Iterator[Candidate]:
     difference = evidence.actual - evidence.expected
     weight = np.where(evidence.noise > 0, 1 / evidence.noise, 0)
     for says, direction in _additions(evidence):
         weighted = direction * weight
         fraction = float((difference * weight * weighted).sum() / (weighted * weighted).sum())
-        yield (says.format(c=f"{fraction:.3g}", it=evidence.name),), evidence.expected + fraction * direction
+        told = says.format(c=f"{fraction:.3g}", it=evidence.name)
+        yield Candidate((told,), evidence.expected + fraction * direction)
 
 
 def _additions(evidence: Evidence) -> Iterator[tuple[str, Array]]:

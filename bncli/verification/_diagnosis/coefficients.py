@@ -89,8 +89,11 @@ def terms_of(evidence: Evidence) -> list[Term]:
 
 
 def told_apart(evidence: Evidence) -> bool:
-    """Whether the data show the leading term apart from the others, which with 2 samples it is the sum of."""
-    return bool(terms_of(evidence)[0].estimate.clear.any())
+    """Whether the data would show the dy term of a right dx apart from the others; with 2 samples it is their sum."""
+    f = evidence.facts
+    apart = _apart(f.gamma * f.inv_std * f.dy, f.x_hat)
+    size = mean(apart**2)
+    return bool(Estimate.of(np.ones_like(size), mean(np.abs(apart) * evidence.allowed) / size).clear.any())
 
 
 def combine(terms: Iterable[Term], values: Iterable[Array | float]) -> Array:
@@ -136,7 +139,7 @@ def _terms_of_dx(e: Evidence) -> list[Term]:
     f = e.facts
     scaled = f.gamma * f.inv_std * f.dy
     mean_dy, along, power = mean(scaled), mean(scaled * f.x_hat), mean(f.x_hat**2)
-    apart = _apart(_apart(scaled, f.x_hat, power), f.x_hat, power)
+    apart = _apart(scaled, f.x_hat)
     size = mean(apart**2)
     k1 = Estimate.of(mean(e.actual * apart) / size, mean(np.abs(apart) * e.noise) / size)
     k2 = Estimate.of(k1.value - mean(e.actual) / mean_dy, k1.error + mean(e.noise) / np.abs(mean_dy))
@@ -145,16 +148,19 @@ def _terms_of_dx(e: Evidence) -> list[Term]:
         (k1.error + mean(e.noise * np.abs(f.x_hat)) / np.abs(along)) / power,
     )
     return [
-        Term("the dy term", scaled, k1, quantities.WHOLE),
+        Term("the dy term", scaled, k1, quantities.DY_TERM),
         Term("the mean term", -mean_dy, k2, quantities.MEAN_TERM),
         Term("the x_hat term", -f.x_hat * along, k3, quantities.X_HAT_TERM),
     ]
 
 
-def _apart(array: Array, x_hat: Array, power: Array) -> Array:
+def _apart(array: Array, x_hat: Array) -> Array:
     """What of ``array`` is orthogonal to 1 and x_hat; done twice, it is so up to its own rounding, however small."""
-    array = array - mean(array)
-    return np.asarray(array - x_hat * np.where(power > 0, mean(array * x_hat) / power, 0))
+    power = mean(x_hat**2)
+    for _ in range(2):
+        array = array - mean(array)
+        array = array - x_hat * np.where(power > 0, mean(array * x_hat) / power, 0)
+    return array
 
 
 def _term_of_parameter(e: Evidence) -> list[Term]:

@@ -9,19 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.case import Case
-from bncli.core.kernel import Gradients, Saved, load_kernel
+from bncli.core.kernel import Gradients, Saved
+from bncli.core.loading import load_kernel
 from bncli.core.problem import Problem
 from bncli.verification import tolerance
 from bncli.verification._diagnosis.facts import SAMPLES, Facts, mean
 
 Array = NDArray[Any]
-Told = TypeVar("Told")
+
+
+class Candidate(NamedTuple):
+    """An explanation: its sentences, what the array would then be, and how many times as large its terms."""
+
+    told: tuple[str, ...]
+    prediction: Array
+    size: Array | float = 1.0
 
 
 @dataclass(frozen=True)
@@ -62,21 +70,31 @@ class Evidence:
         return np.asarray(self.wrong.any(SAMPLES))
 
     def fits(self, prediction: Array, size: Array | float = 1.0) -> bool:
-        """Whether rounding, ``size`` times the usual, explains what ``prediction`` leaves."""
-        return bool((np.abs(self.actual - prediction) <= self.noise * size).all())
+        """Whether rounding explains what ``prediction`` leaves, its terms ``size`` times as large as they should be.
+
+        The terms may cancel, and then the array does not show how large they are.
+        """
+        return bool((np.abs(self.actual - prediction) <= np.maximum(self.noise, self.allowed * size)).all())
 
     def misfit(self, prediction: Array) -> float:
         """What ``prediction`` leaves, root mean square, in units of what rounding may leave."""
         left = np.divide(self.actual - prediction, self.noise, where=self.noise > 0, out=np.zeros_like(self.noise))
         return float(np.sqrt((left * left).mean()))
 
-    def best(self, candidates: Iterable[tuple[Told, Array]]) -> Told | None:
-        """Of the candidates whose prediction fits, the first, unless a later one leaves less than half as much."""
-        told, least = None, np.inf
-        for says, prediction in candidates:
-            if self.fits(prediction) and (left := self.misfit(prediction)) < least / 2:
-                told, least = says, left
-        return told
+    def best(self, candidates: Iterable[Candidate]) -> Candidate | None:
+        """Of the candidates that fit, the first, unless a later one leaves less than half as much."""
+        best, least = None, np.inf
+        for candidate in candidates:
+            if not self.fits(candidate.prediction, candidate.size):
+                continue
+            if (left := self.misfit(candidate.prediction)) < least / 2:
+                best, least = candidate, left
+        return best
+
+    def told(self, candidates: Iterable[Candidate]) -> tuple[str, ...]:
+        """What the best of the candidates says."""
+        best = self.best(candidates)
+        return best.told if best else ()
 
 
 def gather(

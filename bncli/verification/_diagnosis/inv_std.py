@@ -7,19 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.verification._diagnosis.coefficients import OF_INV_STD, combine, terms_of, with_inv_std
-from bncli.verification._diagnosis.evidence import Evidence
+from bncli.verification._diagnosis.evidence import Candidate, Evidence
 from bncli.verification._diagnosis.quantities import WRONG_INV_STD
 from bncli.verification._diagnosis.wording import state
 
 Array = NDArray[Any]
-Candidate = tuple[tuple[str, ...], Array]
 
 HARD_CODED = (1e-5, 1e-3, 1e-8, 1e-6, 1e-12, 1e-4, 1e-7, 1e-10)
 
 
 def linked(evidence: Evidence) -> tuple[str, ...]:
     """Another formula in dx: inserted into that of dx, or as the gradient of a forward pass that has it."""
-    return evidence.best(_linked(evidence)) or () if evidence.name == "dx" else ()
+    return evidence.told(_linked(evidence)) if evidence.name == "dx" else ()
 
 
 def known_epsilon(evidence: Evidence) -> tuple[str, ...]:
@@ -27,7 +26,7 @@ def known_epsilon(evidence: Evidence) -> tuple[str, ...]:
     least, most = _epsilons(evidence)
     own = evidence.facts.epsilon
     known = [epsilon for epsilon in (*HARD_CODED, own**2, own**0.5) if least <= epsilon <= most]
-    return evidence.best(_with_epsilon(evidence, epsilon) for epsilon in known) or ()
+    return evidence.told(_with_epsilon(evidence, epsilon) for epsilon in known)
 
 
 def fitted_epsilon(evidence: Evidence) -> Iterator[Candidate]:
@@ -43,7 +42,7 @@ def _linked(evidence: Evidence) -> Iterator[Candidate]:
         share = wrong.share(facts)
         for of_x_hat in (share**3, wrong.slope(facts) / facts.inv_std**3):
             told = (state(wrong.says, facts, "dx", whole=True),)
-            yield told, combine(terms, (share, share, of_x_hat))
+            yield Candidate(told, combine(terms, (share, share, of_x_hat)), np.maximum(share, of_x_hat))
 
 
 def _epsilons(evidence: Evidence) -> tuple[float, float]:
@@ -60,4 +59,4 @@ def _epsilons(evidence: Evidence) -> tuple[float, float]:
 def _with_epsilon(evidence: Evidence, epsilon: float) -> Candidate:
     facts = evidence.facts
     told = f"{evidence.name} is right for an epsilon of {epsilon:.3g}, where {facts.epsilon:.3g} is asked for"
-    return (told,), with_inv_std(evidence, np.sqrt((facts.var + facts.epsilon) / (facts.var + epsilon)))
+    return Candidate((told,), with_inv_std(evidence, np.sqrt((facts.var + facts.epsilon) / (facts.var + epsilon))))

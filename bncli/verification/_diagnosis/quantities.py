@@ -84,7 +84,7 @@ _INV_STD = (
     Quantity("var + epsilon stands where inv_std belongs{in_it}", lambda f: f.inv_std**-3),
     Quantity("gamma and inv_std are forgotten{in_it}", lambda f: 1 / (f.gamma * f.inv_std)),
 )
-_STATISTICS = tuple(Quantity(wrong.says + "{in_it}", wrong.share) for wrong in WRONG_INV_STD)
+_STATISTICS = tuple(Quantity(wrong.says, wrong.share) for wrong in WRONG_INV_STD)
 _X_HAT = (
     Quantity("{it} lacks one inv_std, as where x - mean stands for x_hat", lambda f: 1 / f.inv_std),
     Quantity("{it} lacks inv_std twice, as where x - mean stands for both x_hat", lambda f: f.inv_std**-2),
@@ -141,7 +141,8 @@ _DIVIDED = (
 
 MEAN_TERM = (*_NOTHING, *_AVERAGED, *_GAMMA, *_INV_STD, *_PLAIN)
 X_HAT_TERM = (*_NOTHING, *_AVERAGED, *_GAMMA, *_X_HAT, *_PLAIN)
-WHOLE = (*_NOTHING, *_GAMMA, *_INV_STD, *_DIVIDED, *_STATISTICS, *_PLAIN)  # of dx, and of its dy term
+DY_TERM = (*_NOTHING, *_GAMMA, *_INV_STD, *_DIVIDED, *_PLAIN)
+DX = (*DY_TERM, *_STATISTICS)
 DGAMMA = (
     _VANISHED,
     _REVERSED,

@@ -6,7 +6,7 @@ together, the simplest that rounding reconciles with every element is the one th
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import groupby, islice, product
+from itertools import groupby, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 
 from bncli.verification._diagnosis import quantities
 from bncli.verification._diagnosis.coefficients import Term, combine, terms_of
-from bncli.verification._diagnosis.evidence import Evidence
+from bncli.verification._diagnosis.evidence import Candidate, Evidence
 from bncli.verification._diagnosis.facts import SAMPLES
-from bncli.verification._diagnosis.inv_std import Candidate, fitted_epsilon
+from bncli.verification._diagnosis.inv_std import fitted_epsilon
 from bncli.verification._diagnosis.quantities import RATIO
 from bncli.verification._diagnosis.wording import number, ratio, state
 
 Array = NDArray[Any]
 
-READINGS = 16  # that are tried of each simplicity, and so many of these
+READINGS = 64  # that are tried, the simplest first
+FAR_BETTER = 10  # times less is left where what is left is rounding, and not a small mistake hidden in the tolerance
 
 
 class Claim(NamedTuple):
@@ -46,7 +47,7 @@ MERGED = {
 def named(evidence: Evidence) -> tuple[str, ...]:
     """Coefficients that all have a name."""
     evidence = _alive(evidence)
-    return _merged(evidence.best(_simplest(evidence, 0)) or ())
+    return _merged(evidence.told(_simplest(evidence, 0)))
 
 
 def numbered(evidence: Evidence) -> tuple[str, ...]:
@@ -64,7 +65,7 @@ def _numbered(evidence: Evidence, others: Iterable[Candidate]) -> tuple[str, ...
     """The readings with fewest numbers; ``others`` have one."""
     free = 1 if evidence.actual.size == 1 else evidence.telling - 1  # numbers, so that some element is left to check
     for plain in range(1, min(free, len(terms_of(evidence))) + 1):
-        told = evidence.best([*_simplest(evidence, plain), *(others if plain == 1 else ())])
+        told = evidence.told([*_simplest(evidence, plain), *(others if plain == 1 else ())])
         if told:
             return _merged(told)
     return ()
@@ -77,29 +78,30 @@ def _alive(evidence: Evidence) -> Evidence:
 
 
 def _simplest(evidence: Evidence, plain: int) -> list[Candidate]:
-    """The simplest reading with so many ``plain`` numbers that fits, if there is one: its sentences, its prediction."""
+    """The simplest reading with so many ``plain`` numbers that fits, if any does, unless another fits far better."""
     terms = terms_of(evidence)
     readings = [reading for reading in _readings(evidence, terms, plain > 0) if _cost(reading)[0] == plain]
-    for _, alike in islice(groupby(sorted(readings, key=_cost), _cost), READINGS):
-        predicted = (_predicted(terms, reading) for reading in islice(alike, READINGS))
-        found = evidence.best((each, each[1]) for each in predicted)
-        if found:
-            return [found]
-    return []
+    found: list[Candidate] = []
+    least = np.inf
+    for _, alike in groupby(sorted(readings, key=_cost)[:READINGS], _cost):
+        best = evidence.best(_predicted(terms, reading) for reading in alike)
+        if best and (left := evidence.misfit(best.prediction)) < least / FAR_BETTER:
+            found, least = [best], left
+    return found
 
 
 def _predicted(terms: list[Term], reading: tuple[Claim, ...]) -> Candidate:
     """What a reading says, the whole and the last term first, and what the array would then be."""
     overall, *claims = reading
     told = tuple(claim.sentence for claim in (overall, *reversed(claims)) if claim.sentence)
-    return told, combine(terms, [overall.value * claim.value for claim in claims])
+    return Candidate(told, combine(terms, [overall.value * claim.value for claim in claims]), np.abs(overall.value))
 
 
 def _readings(evidence: Evidence, terms: list[Term], plain: bool) -> Iterator[tuple[Claim, ...]]:
     """Every way to read the coefficients: a factor of the whole, then a claim about each term."""
     overalls = [Claim(1.0)]
     if evidence.name == "dx":
-        whole = replace(terms[0], name="dx", quantities=quantities.WHOLE, whole=True)
+        whole = replace(terms[0], name="dx", quantities=quantities.DX, whole=True)
         overalls += [claim for claim in _claims(evidence, whole, plain) if claim.sentence and np.all(claim.value)]
     for overall in overalls:
         rest = [replace(term, estimate=term.estimate.over(overall.value)) for term in terms]
@@ -120,7 +122,7 @@ def _claims(evidence: Evidence, term: Term, plain: bool) -> Iterator[Claim]:
             yield Claim(value, told, quantity.fault or quantity.says)
     if plain and term.added and (common := estimate.less(term.right).common()):
         yield Claim(term.right + common[0], f"{number(*common)} is added to {term.name}", "added", plain)
-    if plain and (common := estimate.over(term.right).common()):
+    if plain and (common := estimate.over(term.right).common()) and number(*common) != "1":
         told = state(RATIO, facts, "beta" if term.added else term.name, ratio(*common))
         yield Claim(term.right * common[0], told, RATIO, plain)
 

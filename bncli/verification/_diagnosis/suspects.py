@@ -1,13 +1,13 @@
 """Faults that are formulas of their own: for each array, what a known mistake would compute."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bncli.verification._diagnosis import groups, parts
-from bncli.verification._diagnosis.evidence import Evidence
+from bncli.verification._diagnosis.evidence import Candidate, Evidence
 from bncli.verification._diagnosis.facts import SAMPLES, Facts, mean
 from bncli.verification._diagnosis.wording import state
 
@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 
 class Suspect(NamedTuple):
-    """A mistake: how it is told, what it computes, and how many times the usual its roundings are."""
+    """A mistake: how it is told, what it computes, and how many times as large as they should be its terms are."""
 
     says: str
     value: Callable[[Facts], Array]
@@ -23,12 +23,15 @@ class Suspect(NamedTuple):
 
 
 def suspected(evidence: Evidence) -> tuple[str, ...]:
-    """The first suspect whose formula gives what the kernel gave."""
+    """The suspect whose formula gives what the kernel gave."""
+    return evidence.told(_candidates(evidence))
+
+
+def _candidates(evidence: Evidence) -> Iterator[Candidate]:
     facts = evidence.facts
     for suspect in SUSPECTS[evidence.name]:
-        if evidence.fits(suspect.value(facts), suspect.size(facts)):
-            return (state(suspect.says, facts, evidence.name, whole=True),)
-    return ()
+        told = state(suspect.says, facts, evidence.name, whole=True)
+        yield Candidate((told,), suspect.value(facts), suspect.size(facts))
 
 
 def _y(f: Facts) -> Array:

@@ -76,7 +76,9 @@ def other_mean(evidence: Evidence) -> tuple[str, ...]:
 def differing(evidence: Evidence) -> tuple[str, ...]:
     """The terms of the formula, with coefficients that differ from feature to feature."""
     terms = terms_of(evidence)
-    if not _overdetermined(evidence) or not evidence.fits(combine(terms, [term.estimate.value for term in terms])):
+    values = [term.estimate.value for term in terms]
+    size = np.abs(values).max(0)
+    if not _overdetermined(evidence) or not evidence.fits(combine(terms, values), size):
         return ()
     return tuple(_told(term) for term in reversed(terms) if not term.estimate.admits(term.right))
 
