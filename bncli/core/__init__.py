@@ -1,1 +1,4 @@
-"""What everything speaks: layout, problem, case, kernel, report, units. No I/O but to load a kernel, no Click, no rich."""
+"""What everything speaks: layout, problem, case, kernel, report, units.
+
+No Click and no rich; no I/O either, but to load a kernel.
+"""
