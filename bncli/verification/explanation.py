@@ -16,7 +16,7 @@ from bncli.verification.finding import Finding, Verdict
 
 Array = NDArray[Any]
 
-DIAGNOSED = 1 << 18  # elements; the features that are wrong come first, all samples of one in any case
+DIAGNOSED = 1 << 20  # elements; the features that are wrong come first, all samples of one in any case
 ARRAYS = ("y", *Gradients._fields)
 
 
