@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -220,6 +221,60 @@ def test_all_means_every_registered_kernel_that_can_run():
     kernels = map(registered_kernel, kernel_names())
     able = [each.name for each in kernels if each.available() is None and "float64" in each.dtypes]
     assert list(dict.fromkeys(row["kernel"] for row in found)) == able
+
+
+# verify and selftest.
+
+
+def test_verify_runs_every_layout_dtype_and_input_unless_told():
+    found = rows("verify", "--kernel", "numpy")
+    assert {row["verdict"] for row in found} == {"PASS"}
+    assert {row["dtype"] for row in found} == {"float32", "float64"}
+    assert len(found) == 2 * 24
+    assert {row["problem"].split("eps=")[1] for row in found if row["check"] == "normal"} == {"1e-05"}
+    chosen = rows(
+        "verify", "--kernel", "numpy", "--layout", "channels-last", "--dtype", "float32", "--random", "sorted"
+    )
+    assert {(row["layout"], row["dtype"]) for row in chosen} == {("channels-last", "float32")}
+    assert "offset-1e4" not in {row["check"] for row in chosen}
+    shaped = rows("verify", "--kernel", "numpy", "--shape", "9x4/channels-first/float64", "--random", "huge")
+    assert {row["problem"] for row in shaped} == {"9x4/channels-first/float64/eps=1e-05"}
+
+
+def test_what_verify_calls_wrong_can_be_shown_again_by_the_line_that_it_prints():
+    first = rows("verify", "--kernel", "numpynet", "--random", "outlier", "--dtype", "float64", code=1)
+    wrong = next(row for row in first if row["verdict"] == "WRONG")
+    words = shlex.split(wrong["reproduce"].removeprefix("reproduce: bncli "))
+    again = next(row for row in rows(*words, code=1) if row["check"] == wrong["check"])
+    for key in ("problem", "array", "index", "actual", "expected", "share", "reproduce"):
+        assert again[key] == wrong[key]
+
+
+def test_what_gradcheck_calls_wrong_can_be_shown_again_by_the_line_that_it_prints():
+    first = rows("gradcheck", "--kernel", "numpynet", "--shape", "6x5/channels-last", "--seed", "3", code=1)
+    wrong = next(row for row in first if row["verdict"] == "WRONG")
+    words = shlex.split(wrong["reproduce"].removeprefix("reproduce: bncli "))
+    assert next(row for row in rows(*words, code=1) if row["verdict"] == "WRONG") == wrong
+    np.savez("x.npz", x=np.random.default_rng(0).random((6, 5)), gamma=np.arange(1.0, 6))
+    first = rows("gradcheck", "--kernel", "numpynet", "--array", "x.npz", "--epsilon", "0.1", "--threads", "1", code=1)
+    wrong = next(row for row in first if row["verdict"] == "WRONG")
+    assert "--threads 1" in wrong["reproduce"]
+    assert wrong in rows(*shlex.split(wrong["reproduce"].removeprefix("reproduce: bncli ")), code=1)
+
+
+def test_the_curve_has_a_row_for_each_ratio():
+    found = rows("verify", "--curve", "--kernel", "numpy", "--kernel", "numba", "--dtype", "float32")
+    assert len(found) == 2 * 9
+    assert max(row["y"] for row in found if row["ratio"] <= 1e6) < 1e-6
+    assert {row["problem"] for row in found} == {"64x64/per-activation/float32/eps=1e-05"}
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+def test_the_tables_of_the_checks_fit_the_terminal(columns):
+    for command in (("verify", "--kernel", "numpynet", "--random", "normal"), ("selftest", "--fault", "swapped")):
+        result = CliRunner().invoke(main, list(command), env={"COLUMNS": str(columns)})
+        lines = [line for line in result.stdout.splitlines() if not line.startswith("reproduce: ")]
+        assert max(map(len, lines)) <= columns
 
 
 # bench.

@@ -66,23 +66,28 @@ PRESET = click.option(
 )
 
 
-def problem() -> tuple[Any, ...]:
-    """--shape, --layout, --dtype, --epsilon, --seed."""
+def problem(
+    shape: str = SHAPE,
+    layout: str | None = Layout.PER_ACTIVATION.value,
+    dtype: str = "float64, or that of the array",
+    epsilon: float = EPSILON,
+) -> tuple[Any, ...]:
+    """--shape, --layout, --dtype, --epsilon, --seed; the arguments are their defaults, or say what they are."""
     return (
         click.option(
             "--shape",
             multiple=True,
-            help=f"Axes, batch first, or a whole problem as tables print it. Repeatable.  [default: {SHAPE}]",
+            help=f"Axes, batch first, or a whole problem as tables print it. Repeatable.  [default: {shape}]",
         ),
         click.option(
             "--layout",
             type=click.Choice([layout.value for layout in Layout]),
-            default=Layout.PER_ACTIVATION.value,
-            show_default=True,
+            default=layout,
+            show_default=layout or "all",
             help="Which axes are features: all but the batch, the last, or axis 1.",
         ),
-        click.option("--dtype", type=click.Choice(DTYPES), help="[default: float64, or that of the array]"),
-        click.option("--epsilon", type=float, default=EPSILON, show_default=True, help="Added to the variance."),
+        click.option("--dtype", type=click.Choice(DTYPES), help=f"[default: {dtype}]"),
+        click.option("--epsilon", type=float, default=epsilon, show_default=True, help="Added to the variance."),
         click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn."),
     )
 

@@ -28,7 +28,7 @@ def gradcheck(runs: Runs, output: Output, method: str) -> None:
     extremes and some more of each feature; directional probes across everything are always there,
     and all there is with --method directional. float32 and narrower kernels are compared with the
     reference, which the same run differentiates. The contract: inputs unchanged, outputs written in
-    full, no state between calls, the same bits every time and for every thread count, and so on.
+    full, no state between calls, the same bits every time, right for every thread count, and so on.
 
     What is wrong is diagnosed, and the command that shows it again is printed. Exits 1 unless every
     verdict is PASS: UNDECIDED means that the data could not have shown a mistake.

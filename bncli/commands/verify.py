@@ -4,7 +4,6 @@ from typing import Any
 
 import click
 import numpy as np
-from click.core import ParameterSource
 
 from bncli.commands import _options
 from bncli.commands._output import Output, output
@@ -20,7 +19,10 @@ CURVE = ("64x64/per-activation",)
 
 
 def _problem_and_kernel(command: Any) -> Any:
-    for option in reversed((*_options.problem(), *_options.kernel(("numpy", "numba")), _options.PRESET)):
+    problem = _options.problem(
+        shape="a small one for each layout", layout=None, dtype="float32 and float64", epsilon=suite.EPSILON
+    )
+    for option in reversed((*problem, *_options.kernel(("numpy", "numba")), _options.PRESET)):
         command = option(command)
     return command
 
@@ -76,7 +78,7 @@ def _problems(
     kernels: list[Kernel],
     default_shapes: tuple[str, ...],
     shape: tuple[str, ...],
-    layout: str,
+    layout: str | None,
     dtype: str | None,
     epsilon: float,
 ) -> list[Problem]:
@@ -84,16 +86,12 @@ def _problems(
     defaults = reports.default_problems(
         kernels,
         [dtype] if dtype else reports.DTYPES,
-        tuple(Layout) if _by_default("layout") else (Layout(layout),),
-        suite.EPSILON if _by_default("epsilon") else epsilon,
+        (Layout(layout),) if layout else tuple(Layout),
+        epsilon,
     )
     shapes = shape or default_shapes
     parsed = (Problem.parse(text, default) for text in shapes for default in defaults)
     return list(dict.fromkeys(parsed)) if shapes else defaults
-
-
-def _by_default(name: str) -> bool:
-    return click.get_current_context().get_parameter_source(name) is ParameterSource.DEFAULT
 
 
 COMMAND = verify
