@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from bncli.cli import main
+from bncli.verification.mutants import MUTANTS, RIGHT
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
@@ -92,6 +93,11 @@ def test_the_readme_has_the_two_commands_that_do_all_the_set_up():
     assert "python -m pip install '.[test]' && python -m pytest" in text
     assert len(blocks("console")) >= 6
     assert len(blocks("python")) >= 2
+
+
+def test_the_readme_counts_the_seeded_faults_truly():
+    words = " ".join(README.read_text(encoding="utf-8").split())
+    assert f"runs {len(MUTANTS)} kernels with one fault each, and {len(RIGHT)} right ones" in words
 
 
 def test_the_comparison_sees_another_verdict_and_not_another_number():
