@@ -49,7 +49,7 @@ def verify(
     """Verify kernels over layouts, dtypes and inputs against the formulas in a wider type.
 
     Everything is judged: y, the saved statistics, the gradients, inference. Each row is the worst of
-    all layouts: which share of the error budget it uses, how many digits are right, and where. The
+    all layouts: the share of the error budget that it uses, how many digits are right, and where. The
     budget is derived from the dtype, the number of samples and the conditioning |mean|/std. Then come
     the invariants, which need no reference (a shifted, a scaled, a reordered batch; the sums of dx
     and of dx x_hat), and the contract, as in gradcheck.

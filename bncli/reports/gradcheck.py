@@ -24,7 +24,7 @@ COLUMNS = (
     Column("checked", "checked", "count"),
     Column("error", "error", "error"),
     Column("budget", "allowed", "error", wide=True),
-    Column("share", "of allowed", "error"),
+    Column("share", "share", "error"),
     Column("index", "worst at"),
     *_rows.WIDE,
 )

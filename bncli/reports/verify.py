@@ -23,7 +23,7 @@ COLUMNS = (
     Column("check", "check"),
     Column("dtype", "dtype"),
     Column("verdict", "verdict", "verdict"),
-    Column("share", "of budget", "error"),
+    Column("share", "share", "error"),
     Column("digits", "digits", "digits"),
     Column("array", "worst in"),
     Column("index", "at"),
