@@ -30,9 +30,10 @@ def gradcheck(runs: Runs, output: Output, method: str) -> None:
     reference, which the same run differentiates. The contract: inputs unchanged, outputs written in
     full, no state between calls, the same bits every time, right for every thread count, and so on.
 
-    error is relative to the terms of an element, or the largest slope, and share is its part of what
-    rounding and the slopes' own error allow: at most 1 passes. What is wrong is diagnosed, and the command that shows it again is printed. Exits 1 unless every
-    verdict is PASS: UNDECIDED means that the data could not have shown a mistake.
+    An error is relative to the terms of its element, or to the largest slope, and its share is what
+    it takes of all that rounding and the slopes' own error allow: at most 1 passes. What is wrong is
+    diagnosed, and the command that shows it again is printed. Exits 1 unless every verdict is PASS:
+    UNDECIDED means that the data could not have shown a mistake.
     """
     with console.progress() as update:
         found = report(
