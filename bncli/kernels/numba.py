@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bncli.core.kernel import Gradients, Kernel, Saved
 from bncli.errors import InputError
 from bncli.kernels._numba import inference, split, whole
-from bncli.kernels._numba.tiles import plan
+from bncli.kernels._numba.tiles import is_long, plan
 
 Array = NDArray[Any]
 
@@ -36,7 +36,7 @@ class Engine(NamedTuple):
 def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
     engine = _engine(x.shape)
     y = _target(out, x)
-    mean, var, inv_std = np.empty(gamma.size), np.empty(gamma.size), np.empty(gamma.size)
+    mean, var, inv_std = np.empty((3, gamma.size))  # in one piece, which the C library keeps for the next call
     engine.forward(engine.tiles, engine.ahead, _plain(x), _plain(gamma), _plain(beta), epsilon, mean, var, inv_std, y)
     return _delivered(y, out), Saved(x, gamma, mean, var, inv_std)
 
@@ -105,11 +105,12 @@ def _delivered(result: Array, out: Array | None) -> Array:
 @lru_cache(256)
 def _engine(shape: tuple[int, int, int]) -> Engine:
     tiles, whole_blocks, ahead = plan(*shape)
+    infer = inference.segments if is_long(shape[2]) else inference.tiles
     if whole_blocks and prod(shape) <= SMALL:
-        return Engine(whole.forward_alone, whole.backward_alone, inference.infer_alone, tiles, ahead)
+        return Engine(whole.forward_alone, whole.backward_alone, inference.alone, tiles, ahead)
     if whole_blocks:
-        return Engine(whole.forward, whole.backward, inference.infer, tiles, ahead)
-    return Engine(split.forward, split.backward, inference.infer, tiles, ahead)
+        return Engine(whole.forward, whole.backward, infer, tiles, ahead)
+    return Engine(split.forward, split.backward, infer, tiles, ahead)
 
 
 KERNEL = Kernel(

@@ -63,6 +63,21 @@ def spread(values: Any, width: int, lanes: Any) -> None:
 
 
 @inner
+def first_samples(x: Any, first: int, values: Any) -> None:
+    """The first sample of each feature from ``first`` on: a centre near which sums lose no digits."""
+    if x.shape[2] == 1:
+        some = values.size % LANES
+        for f in range(0, values.size - some, LANES):
+            store(values, f, load(x, first + f, ALL), ALL)
+        if some:
+            f = values.size - some
+            store(values, f, load(x, first + f, some), some)
+    else:
+        for f in range(values.size):
+            values[f] = x[0, first + f, 0]
+
+
+@inner
 def describe(
     total: Any, squares: Any, count: int, epsilon: float, gamma: Any, beta: Any,
     mean: Any, var: Any, inv_std: Any, centre: Any, scale: Any, shift: Any,

@@ -5,8 +5,12 @@ to a lane, its centre or its sum, lies in arrays of its own, which stay in a cor
 goes along the lanes, a vector at a time, and takes several rows in one go, so that those are loaded once
 for all of them. Sums are float64; what is written is computed in the data's own dtype.
 
-Each pass is a walk, and below it what the walk does for one vector of lanes. Full and partial ones are
-compiled apart (a mask on every vector costs 10 %), and so is the full number of rows.
+Each pass is a walk, and below it what the walk does for one vector of lanes. The full number of lanes and of
+rows is compiled apart: processors without masks would take a partial vector element by element.
+
+Vectors are written out because plain loops were measured to be slower, in GB/s read by one core of an AMD EPYC
+(Zen 5), 64 rows of 512 float32 lanes, plain and here: sums 18 and 38 from memory, 31 and 66 from the second
+cache; what is written 12 and 14 from memory, 41 and 50 from the second cache.
 """
 
 from typing import Any

@@ -76,7 +76,7 @@ def forward(
     blocks, parts = tiles.shape
     partial = np.empty((parts, 2, mean.size))
     rows = np.empty((3, mean.size), x.dtype)
-    rows[0] = x[0, :, 0]
+    features.first_samples(x, 0, rows[0])
     for task in numba.prange(tiles.size):
         _measure(tiles[task % blocks, task // blocks], x, rows[0], partial[task // blocks])
     _describe(x, gamma, beta, epsilon, mean, var, inv_std, partial, rows)

@@ -28,8 +28,7 @@ def _forward(
         sums[0, :size],
         sums[1, :size],
     )
-    for f in range(size):
-        centre[f] = x[0, own.start + f, 0]
+    features.first_samples(x, own.start, centre)
     sums[:] = 0
     for tile in tiles:
         steps.measure(tile, x, centre, total, squares)
