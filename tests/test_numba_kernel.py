@@ -1,16 +1,27 @@
 """What is particular to the compiled kernel: threads, tiles, alignment."""
 
+import os
+import subprocess
+import sys
+
 import numba
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bncli.core.kernel import Gradients
 from bncli.core.loading import load_kernel
 from bncli.errors import InputError
+from bncli.kernels import numba as numba_kernel
+from bncli.kernels._numba.tiles import plan
 
 KERNEL = load_kernel("numba")
-# One tile and several, whole features to a task and features cut in parts, in each layout.
-SHAPES = [(5, 300, 1), (64, 5003, 1), (40_007, 6, 1), (3001, 64, 1), (7, 5, 9001), (50, 130, 49), (1, 3, 1), (2, 1, 1)]
+# One tile and several, whole features to a task and features cut in parts, long runs and short, in each layout.
+SHAPES = [
+    (5, 300, 1), (64, 5003, 1), (40_007, 6, 1), (3001, 64, 1), (7, 5, 9001), (50, 130, 49),
+    (9, 20, 300), (2, 3, 40_000), (1, 3, 1), (2, 1, 1),
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -100,3 +111,72 @@ def test_what_is_not_finite_harms_its_own_feature_alone(odd):
 def test_too_many_threads_are_one_line():
     with pytest.raises(InputError, match=r"numba cannot use 100000 threads: it has 1 to \d+ here"):
         KERNEL.set_threads(100_000)
+
+
+def test_inputs_that_are_read_only_or_not_contiguous_compile_nothing_more():
+    x, dy, gamma, beta = arrays((64, 300, 1), "float32")
+    expected = results(x, dy, gamma, beta)
+    engine = numba_kernel._engine(x.shape)
+    functions = engine.forward, engine.backward, engine.infer
+    before = [len(function.signatures) for function in functions]
+    for array in (x, dy, gamma, beta):
+        array.flags.writeable = False
+    spaced = [np.stack([array, array], -1)[..., 0] for array in (x, dy, gamma, beta)]
+    assert not any(array.flags.c_contiguous for array in spaced)
+    for inputs in ((x, dy, gamma, beta), spaced):
+        for array, other in zip(results(*inputs), expected, strict=True):
+            assert array.tobytes() == other.tobytes()
+    assert [len(function.signatures) for function in functions] == before
+
+
+def test_out_need_not_be_contiguous():
+    x, dy, gamma, beta = arrays((64, 300, 1), "float32")
+    expected, *gradients, _, _, _ = results(x, dy, gamma, beta)
+    y, dx = (np.full((64, 300, 2), np.nan, np.float32)[..., :1] for _ in range(2))
+    returned, saved = KERNEL.forward(x, gamma, beta, 1e-5, out=y)
+    found = KERNEL.backward(dy, saved, out=Gradients(dx, np.empty(300, np.float32), np.empty(600, np.float32)[::2]))
+    assert returned is y
+    assert found[0] is dx
+    np.testing.assert_array_equal(y, expected)
+    for array, other in zip(found, gradients, strict=True):
+        np.testing.assert_array_equal(array, other)
+
+
+@given(st.integers(1, 700), st.integers(1, 300), st.integers(1, 40_000))
+def test_every_plan_has_each_element_in_one_tile(samples, features, inner):
+    features = max(1, min(features, 2_000_000 // (samples * inner)))
+    inner = min(inner, max(1, 2_000_000 // samples))
+    seen = np.zeros(samples * features * inner, np.int8)
+    for block in plan(samples, features, inner).tiles:
+        for tile in block:
+            assert (tile["first"], tile["last"]) == (block[0]["first"], block[0]["last"])
+            own = np.repeat(np.arange(tile["first"], tile["last"]), tile["width"])
+            for start in range(tile["start"], tile["stop"], tile["step"]):
+                lanes = np.arange(start, start + tile["lanes"])
+                seen[lanes] += 1
+                np.testing.assert_array_equal(lanes // inner % features, np.resize(own, lanes.size))
+    assert (seen == 1).all()
+
+
+BITS = """
+import sys, hashlib, numpy as np
+from bncli.core.kernel import load_kernel
+kernel, digest = load_kernel("numba"), hashlib.sha256()
+for shape in ((64, 5003, 1), (3001, 64, 1), (9, 20, 300)):
+    rng = np.random.default_rng(0)
+    x, dy = rng.normal(size=(2, *shape)).astype(np.float32)
+    gamma, beta = rng.normal(size=(2, shape[1])).astype(np.float32)
+    y, saved = kernel.forward(x, gamma, beta, 1e-5)
+    for array in (y, saved.mean, saved.var, *kernel.backward(dy, saved)):
+        digest.update(array.tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_bits_do_not_depend_on_the_threading_layer():
+    found = set()
+    for layer in ("default", "workqueue"):
+        environment = {**os.environ, "NUMBA_THREADING_LAYER": layer}
+        command = [sys.executable, "-c", BITS]
+        found.add(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+    assert len(found) == 1

@@ -1,15 +1,12 @@
-"""Parallel loops, compiled by Numba: one scheme for every layout.
+"""Parallel loops, compiled by Numba: an engine for many features, and one for few with many samples.
 
-In memory x is a matrix, a sample to a row (or several, where they are short), and each of
-its columns, the *lanes*, belongs to one feature. Every loop over a tile runs along its
-lanes, element by element, and lanes are folded into features once a tile: so the loops
-vectorize whatever the layout is.
-
-Tiles depend on the shape alone and are merged in a fixed order, so neither threads nor
-alignment change a bit. All arithmetic is float64: waiting for memory hides what it costs.
+x is read twice, once for its statistics, so the engines differ in when a tile is read again: see
+``_numba.whole`` and ``_numba.split``. Bits depend on the shape alone, on neither threads nor alignment.
+Sums and statistics are float64.
 """
 
 from functools import lru_cache
+from math import prod
 from typing import Any, NamedTuple
 
 import numba
@@ -18,72 +15,53 @@ from numpy.typing import NDArray
 
 from bncli.core.kernel import Gradients, Kernel, Saved
 from bncli.errors import InputError
+from bncli.kernels._numba import inference, split, whole
+from bncli.kernels._numba.tiles import is_long, plan
 
 Array = NDArray[Any]
 
-TILE = 32 * 1024  # elements: a tile is read twice, so it has to stay in a core's L2 cache
-LANES = 256, 1024  # runs of memory that are long enough to stream, and few enough for a core's L1 cache
-TASKS = 16  # enough for the threads to share
-
-MEASURE, MERGE, APPLY = 1, 2, 4
-
-# Numba compiles each for the types that it meets, so those must not vary: only x's dtype does.
-# The helpers are called from compiled code alone and need no Python wrapper.
-parallel = numba.njit(cache=True, error_model="numpy", parallel=True)
-WITHOUT_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-helper = numba.njit(cache=True, error_model="numpy", **WITHOUT_WRAPPERS)
-reordered = numba.njit(cache=True, fastmath={"reassoc", "nsz"}, **WITHOUT_WRAPPERS)
-
-# A tile's rows are x[start : start + lanes], a step apart until stop. Each of its features, first to
-# last, has ``width`` lanes side by side, and ``count`` elements.
-FIELDS = ("part", "first", "last", "width", "count", "lanes", "start", "stop", "step")
-TILE_FIELDS = np.dtype([(name, np.int64) for name in FIELDS])
+SMALL = 16 * 1024  # elements: sooner done than a second thread has woken
 
 
-class Plan(NamedTuple):
-    """How a shape is worked on: its tiles, ``parts`` of them for each block of features, and the stages.
+class Engine(NamedTuple):
+    """The compiled functions for a shape, and the tiles that they work on."""
 
-    A stage is the steps to take and how many consecutive tiles are one thread's task.
-    """
-
+    forward: Any
+    backward: Any
+    infer: Any
     tiles: Array
-    parts: int
-    stages: tuple[tuple[int, int], ...]
+    ahead: int
 
 
 def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
-    y = np.empty_like(x) if out is None else out
-    plan = _plan(*x.shape)
-    partial = np.empty((plan.parts, 2, gamma.size))
-    mean, var, inv_std = statistics = np.empty((3, gamma.size))
-    apply = _rows(mean, gamma, beta)
-    for steps, size in plan.stages:
-        _forward(steps, size, plan.tiles, _flat(x), epsilon, partial, statistics, apply, y.reshape(-1))
-    return y, Saved(x, gamma, mean, var, inv_std)
+    engine = _engine(x.shape)
+    y = _target(out, x)
+    mean, var, inv_std = np.empty((3, gamma.size))  # in one piece, which the C library keeps for the next call
+    engine.forward(engine.tiles, engine.ahead, _plain(x), _plain(gamma), _plain(beta), epsilon, mean, var, inv_std, y)
+    return _delivered(y, out), Saved(x, gamma, mean, var, inv_std)
 
 
 def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
     x, gamma, mean, _, inv_std = saved
-    dx, dgamma, dbeta = out or Gradients(np.empty_like(dy), np.empty_like(gamma), np.empty_like(gamma))
-    plan = _plan(*x.shape)
-    partial = np.empty((plan.parts, 2, gamma.size))
-    sums = np.empty((2, gamma.size))
-    apply = _rows(mean, gamma, mean, inv_std)
-    for steps, size in plan.stages:
-        _backward(steps, size, plan.tiles, _flat(dy), _flat(x), inv_std, partial, sums, apply, dx.reshape(-1))
-    dgamma[...], dbeta[...] = sums
-    return dx, dgamma, dbeta
+    given = out or (None, None, None)
+    engine = _engine(x.shape)
+    dx, dgamma, dbeta = _target(given[0], x), _target(given[1], gamma), _target(given[2], gamma)
+    engine.backward(
+        engine.tiles, engine.ahead, _plain(x), _plain(dy), _plain(gamma), _plain(mean), _plain(inv_std),
+        dgamma, dbeta, dx,
+    )  # fmt: skip
+    return _delivered(dx, given[0]), _delivered(dgamma, given[1]), _delivered(dbeta, given[2])
 
 
 def infer(
     x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
 ) -> Array:
-    y = np.empty_like(x) if out is None else out
-    plan = _plan(*x.shape)
-    apply = _rows(mean, gamma / np.sqrt(var + epsilon), beta)
-    partial, statistics = np.empty((0, 2, 0)), np.empty((3, 0))
-    _forward(APPLY, 1, plan.tiles, _flat(x), epsilon, partial, statistics, apply, y.reshape(-1))
-    return y
+    engine = _engine(x.shape)
+    y = _target(out, x)
+    engine.infer(
+        engine.tiles, engine.ahead, _plain(x), _plain(gamma), _plain(beta), _plain(mean), _plain(var), epsilon, y
+    )
+    return _delivered(y, out)
 
 
 def set_threads(threads: int) -> int:
@@ -95,254 +73,51 @@ def set_threads(threads: int) -> int:
     return before
 
 
-def _flat(array: Array) -> Array:
-    # Always read-only, since Numba compiles anew for a read-only array.
-    flat = array.reshape(-1)
-    flat.flags.writeable = False
-    return flat
+def _plain(array: Array) -> Array:
+    """``array`` as compiled code takes it: contiguous, aligned and writable, since Numba compiles anew for what is not.
 
-
-def _rows(*per_feature: Array) -> Array:
-    return np.stack(per_feature, dtype=np.float64)
-
-
-@lru_cache(64)
-def _plan(samples: int, features: int, inner: int) -> Plan:
-    """Cut (N, F, S) into tiles of about ``TILE`` elements; short samples stand several to a row."""
-    repeats = max(1, LANES[0] // (features * inner))
-    rows = -(-samples // repeats)
-    lanes = min(max(LANES[0], TILE // rows), LANES[1])
-    inner_blocks = _cut(inner, lanes)
-    feature_blocks = _cut(features, max(1, lanes // len(inner_blocks[0])))
-    row_blocks = _cut(rows, TILE // (repeats * len(feature_blocks[0]) * len(inner_blocks[0])))
-    step = repeats * features * inner
-    parts = [(r, s) for r in row_blocks for s in inner_blocks]
-    tiles = np.empty((len(feature_blocks), len(parts)), TILE_FIELDS)
-    for b, f in enumerate(feature_blocks):
-        for part, (r, s) in enumerate(parts):
-            count = (min(r.stop * repeats, samples) - r.start * repeats) * len(s)
-            start = r.start * step + f.start * inner + s.start
-            tiles[b, part] = (
-                part, f.start, f.stop, len(s), count, repeats * len(f) * len(s), start, r.stop * step, step
-            )  # fmt: skip
-    whole = len(parts) == 1 or len(feature_blocks) >= TASKS
-    stages = ((MEASURE | MERGE | APPLY, len(parts)),) if whole else ((MEASURE, 1), (MERGE, len(parts)), (APPLY, 1))
-    return Plan(tiles.reshape(-1), len(parts), stages)
-
-
-def _cut(size: int, limit: int) -> list[range]:
-    """Blocks of at most ``limit``, as even as can be; long ones are a multiple of what a core computes at once."""
-    block = -(-size // -(-size // limit))
-    if block >= 64:
-        block = min(limit, -(-block // 16) * 16)
-    return [range(start, min(start + block, size)) for start in range(0, size, block)]
-
-
-@parallel
-def _forward(
-    steps: int,
-    size: int,
-    tiles: Array,
-    x: Array,
-    epsilon: float,
-    partial: Array,
-    statistics: Array,
-    apply: Array,
-    y: Array,
-) -> None:
-    for task in numba.prange(tiles.size // size):
-        first, end = task * size, (task + 1) * size
-        if steps & MEASURE:
-            for tile in range(first, end):
-                _measure(tiles[tile], x, partial)
-        if steps & MERGE:
-            _merge_moments(tiles[first:end], epsilon, partial, statistics, apply)
-        if steps & APPLY:
-            for tile in range(end - 1, first - 1, -1):  # the last one measured is still in the cache
-                _normalize(tiles[tile], x, apply, y)
-
-
-@parallel
-def _backward(
-    steps: int,
-    size: int,
-    tiles: Array,
-    dy: Array,
-    x: Array,
-    inv_std: Array,
-    partial: Array,
-    sums: Array,
-    apply: Array,
-    dx: Array,
-) -> None:
-    for task in numba.prange(tiles.size // size):
-        first, end = task * size, (task + 1) * size
-        if steps & MEASURE:
-            for tile in range(first, end):
-                _sum(tiles[tile], dy, x, apply, partial)
-        if steps & MERGE:
-            _merge_sums(tiles[first:end], inv_std, partial, sums, apply)
-        if steps & APPLY:
-            for tile in range(end - 1, first - 1, -1):
-                _propagate(tiles[tile], dy, x, apply, dx)
-
-
-@helper
-def _measure(tile: Any, x: Array, partial: Array) -> None:
-    """Mean and sum of squared deviations of a tile, in two passes.
-
-    The first is about the tile's first sample: its sums are then small, and exactly 0 where x is constant.
+    Nothing is written into it: it lies in the memory of ``array`` where that is contiguous.
     """
-    mean, squares = partial[tile.part]
-    for f in range(tile.last - tile.first):
-        mean[tile.first + f] = x[tile.start + f * tile.width]
-    centre = np.empty(tile.lanes)
-    _spread(mean, tile, centre)
-    total = np.zeros(tile.lanes)
-    for start in range(tile.start, tile.stop, tile.step):
-        row = x[start : start + tile.lanes]
-        for lane in range(row.size):
-            total[lane] += row[lane] - centre[lane]
-    _fold(total, tile, squares)
-    for f in range(tile.first, tile.last):
-        mean[f] += squares[f] / tile.count
-
-    _spread(mean, tile, centre)
-    total = np.zeros(tile.lanes)
-    for start in range(tile.start, tile.stop, tile.step):
-        row = x[start : start + tile.lanes]
-        for lane in range(row.size):
-            deviation = row[lane] - centre[lane]
-            total[lane] += deviation * deviation
-    _fold(total, tile, squares)
+    if array.flags.carray:
+        return array
+    array = np.require(array, requirements=["C", "A"])
+    return array if array.flags.writeable else np.asarray(_Writable(array))
 
 
-@helper
-def _merge_moments(tiles: Array, epsilon: float, partial: Array, statistics: Array, apply: Array) -> None:
-    """The statistics of a block of features from those of its parts.
-
-    The squared deviations are those within the parts and those of the parts' means (Chan).
-    """
-    first, last = tiles[0].first, tiles[0].last
-    mean, var, inv_std = statistics[0, first:last], statistics[1, first:last], statistics[2, first:last]
-    pivot = partial[0, 0, first:last]
-    mean[:] = 0
-    var[:] = 0
-    count = 0
-    for tile in tiles:
-        count += tile.count
-        part_mean = partial[tile.part, 0, first:last]
-        for f in range(mean.size):
-            mean[f] += tile.count * (part_mean[f] - pivot[f])
-    for f in range(mean.size):
-        mean[f] = pivot[f] + mean[f] / count
-    for tile in tiles:
-        part_mean, squares = partial[tile.part, 0, first:last], partial[tile.part, 1, first:last]
-        for f in range(mean.size):
-            var[f] += squares[f] + tile.count * (part_mean[f] - mean[f]) ** 2
-    scale = apply[1, first:last]
-    for f in range(mean.size):
-        var[f] /= count
-        inv_std[f] = 1 / np.sqrt(var[f] + epsilon)
-        scale[f] *= inv_std[f]
-    apply[0, first:last] = mean
+class _Writable:
+    def __init__(self, array: Array) -> None:
+        self.array = array  # whose memory it is
+        interface = array.__array_interface__
+        self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
 
 
-@helper
-def _normalize(tile: Any, x: Array, apply: Array, y: Array) -> None:
-    mean, scale, beta = lanes = np.empty((3, tile.lanes))
-    for k in range(3):
-        _spread(apply[k], tile, lanes[k])
-    for start in range(tile.start, tile.stop, tile.step):
-        row, to = x[start : start + tile.lanes], y[start : start + tile.lanes]
-        for lane in range(row.size):
-            to[lane] = (row[lane] - mean[lane]) * scale[lane] + beta[lane]
+def _target(out: Array | None, like: Array) -> Array:
+    return out if out is not None and out.flags.carray else np.empty(like.shape, like.dtype)
 
 
-@helper
-def _sum(tile: Any, dy: Array, x: Array, apply: Array, partial: Array) -> None:
-    centre = np.empty(tile.lanes)
-    _spread(apply[0], tile, centre)
-    lanes = np.zeros((2, tile.lanes))
-    product, total = lanes
-    for start in range(tile.start, tile.stop, tile.step):
-        row, above = x[start : start + tile.lanes], dy[start : start + tile.lanes]
-        for lane in range(row.size):
-            product[lane] += above[lane] * (row[lane] - centre[lane])
-            total[lane] += above[lane]
-    for k in range(2):
-        _fold(lanes[k], tile, partial[tile.part, k])
+def _delivered(result: Array, out: Array | None) -> Array:
+    if out is None or out is result:
+        return result
+    out[...] = result
+    return out
 
 
-@helper
-def _merge_sums(tiles: Array, inv_std: Array, partial: Array, sums: Array, apply: Array) -> None:
-    count = 0
-    first, last = tiles[0].first, tiles[0].last
-    sums[:, first:last] = 0
-    for tile in tiles:
-        count += tile.count
-        for k in range(2):
-            part, total = partial[tile.part, k], sums[k]
-            for f in range(first, last):
-                total[f] += part[f]
-    for f in range(first, last):
-        sums[0, f] *= inv_std[f]
-        apply[1, f] *= inv_std[f]
-        apply[2, f] = sums[1, f] / count
-        apply[3, f] = sums[0, f] / count * inv_std[f]
-
-
-@helper
-def _propagate(tile: Any, dy: Array, x: Array, apply: Array, dx: Array) -> None:
-    mean, scale, mean_dy, slope = lanes = np.empty((4, tile.lanes))
-    for k in range(4):
-        _spread(apply[k], tile, lanes[k])
-    for start in range(tile.start, tile.stop, tile.step):
-        row, above, to = x[start : start + tile.lanes], dy[start : start + tile.lanes], dx[start : start + tile.lanes]
-        for lane in range(row.size):
-            to[lane] = scale[lane] * (above[lane] - mean_dy[lane] - (row[lane] - mean[lane]) * slope[lane])
-
-
-@helper
-def _spread(values: Array, tile: Any, lanes: Array) -> None:
-    """Give each lane its feature's value."""
-    block = values[tile.first : tile.last]
-    for start in range(0, tile.lanes, block.size * tile.width):
-        if tile.width == 1:
-            lanes[start : start + block.size] = block
-        else:
-            for f in range(block.size):
-                lanes[start + f * tile.width : start + (f + 1) * tile.width] = block[f]
-
-
-@helper
-def _fold(lanes: Array, tile: Any, values: Array) -> None:
-    """Give each feature the sum of its lanes."""
-    block = values[tile.first : tile.last]
-    block[:] = 0
-    for start in range(0, tile.lanes, block.size * tile.width):
-        if tile.width == 1:
-            part = lanes[start : start + block.size]
-            for f in range(block.size):
-                block[f] += part[f]
-        else:
-            for f in range(block.size):
-                block[f] += _total(lanes[start + f * tile.width : start + (f + 1) * tile.width])
-
-
-@reordered
-def _total(values: Array) -> float:
-    total = 0.0
-    for value in values:
-        total += value
-    return total
+@lru_cache(256)
+def _engine(shape: tuple[int, int, int]) -> Engine:
+    tiles, whole_blocks, ahead = plan(*shape)
+    infer = inference.segments if is_long(shape[2]) else inference.tiles
+    if whole_blocks and prod(shape) <= SMALL:
+        return Engine(whole.forward_alone, whole.backward_alone, inference.alone, tiles, ahead)
+    if whole_blocks:
+        return Engine(whole.forward, whole.backward, infer, tiles, ahead)
+    return Engine(split.forward, split.backward, infer, tiles, ahead)
 
 
 KERNEL = Kernel(
     forward,
     backward,
     infer,
-    summary="parallel tiles, float64 inside; compiled by Numba",
+    summary="parallel tiles, float64 sums; compiled by Numba",
     set_threads=set_threads,
     tries_complex=False,  # the compiler would take its time to say so
 )

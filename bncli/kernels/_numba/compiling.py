@@ -1,0 +1,26 @@
+"""How the functions of this room are compiled.
+
+``contract`` lets a product and a sum become one instruction. Never ``reassoc``: the order of a sum is
+what makes its bits the same on every run. Numba compiles lazily, so an engine costs nothing until a
+shape needs it; the parallel functions are few and thin, since each takes seconds.
+
+Numba finds what it has cached by the file of the function that Python calls. After a change to any other
+file here, delete its cache, or touch the engines: it would run the old code.
+"""
+
+from typing import Any
+
+import numba
+
+from bncli.kernels._numba.vectors import SIMD
+
+# Without vectors nothing is cached: the code on disk, found by its source and its types alone, has them.
+OPTIONS: dict[str, Any] = {
+    "cache": SIMD, "error_model": "numpy", "fastmath": {"contract", "nsz"}, "nogil": True,
+}  # fmt: skip
+INNER: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+serial = numba.njit(**OPTIONS)
+parallel = numba.njit(parallel=True, **OPTIONS)
+inner = numba.njit(**INNER)  # called from compiled code alone
+inlined = numba.njit(forceinline=True, **INNER)

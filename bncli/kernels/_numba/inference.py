@@ -1,0 +1,63 @@
+"""The engine for inference: x is read once, so all that counts is the order in which memory is passed.
+
+Long runs of one feature are taken as they follow each other in memory; elsewhere a task is a tile.
+"""
+
+from typing import Any
+
+import numba
+
+from bncli.kernels._numba import features, passes, steps
+from bncli.kernels._numba.compiling import inner, parallel, serial
+from bncli.kernels._numba.scratch import scratch
+from bncli.kernels._numba.vectors import LANES
+
+
+@inner
+def _tile(tile: Any, ahead: int, x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float, y: Any) -> None:
+    own = slice(tile.first, tile.last)
+    size = own.stop - own.start
+    rows = scratch(3, size, x)
+    centre, scale, shift = rows[0, :size], rows[1, :size], rows[2, :size]
+    features.prepare(epsilon, gamma[own], beta[own], mean[own], var[own], centre, scale, shift)
+    steps.normalize(tile, x, y, ahead, centre, scale, shift)
+
+
+@inner
+def _segment(
+    segment: int, ahead: int, x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float, y: Any
+) -> None:
+    own = slice(segment % x.shape[1], segment % x.shape[1] + 1)
+    rows = scratch(3, LANES, x)
+    features.prepare(epsilon, gamma[own], beta[own], mean[own], var[own], rows[0], rows[1], rows[2])
+    for k in range(3):
+        rows[k] = rows[k, 0]
+    size = x.shape[2]
+    start = segment * size
+    passes.normalize(x, y, start, start + size, size, size, ahead, rows[0], rows[1], rows[2])
+
+
+@serial
+def alone(
+    all_tiles: Any, ahead: int, x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float, y: Any
+) -> None:
+    blocks = all_tiles.shape[0]
+    for task in range(all_tiles.size):
+        _tile(all_tiles[task % blocks, task // blocks], ahead, x, gamma, beta, mean, var, epsilon, y)
+
+
+@parallel
+def tiles(
+    all_tiles: Any, ahead: int, x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float, y: Any
+) -> None:
+    blocks = all_tiles.shape[0]
+    for task in numba.prange(all_tiles.size):
+        _tile(all_tiles[task % blocks, task // blocks], ahead, x, gamma, beta, mean, var, epsilon, y)
+
+
+@parallel
+def segments(
+    all_tiles: Any, ahead: int, x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float, y: Any
+) -> None:
+    for segment in numba.prange(x.shape[0] * x.shape[1]):
+        _segment(segment, ahead, x, gamma, beta, mean, var, epsilon, y)

@@ -1,0 +1,100 @@
+"""The engine for few features with many samples: a task is a part of them.
+
+Every part is measured into sums of its own; these are added in the order of the parts, whoever measured
+them, so the bits depend on the shape alone; and the parts are written last one first, since what was
+measured last may still be in the cache that the cores share. Two parallel loops.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from bncli.kernels._numba import features, steps
+from bncli.kernels._numba.compiling import inner, parallel
+
+
+@inner
+def _measure(tile: Any, x: Any, centre: Any, sums: Any) -> None:
+    own = slice(tile.first, tile.last)
+    sums[:, own] = 0
+    steps.measure(tile, x, centre[own], sums[0, own], sums[1, own])
+
+
+@inner
+def _normalize(tile: Any, ahead: int, x: Any, y: Any, rows: Any) -> None:
+    own = slice(tile.first, tile.last)
+    steps.normalize(tile, x, y, ahead, rows[0, own], rows[1, own], rows[2, own])
+
+
+@inner
+def _sum_up(tile: Any, x: Any, dy: Any, mean: Any, sums: Any) -> None:
+    own = slice(tile.first, tile.last)
+    sums[:, own] = 0
+    steps.sum_up(tile, x, dy, mean[own], sums[0, own], sums[1, own])
+
+
+@inner
+def _propagate(tile: Any, ahead: int, x: Any, dy: Any, dx: Any, rows: Any) -> None:
+    own = slice(tile.first, tile.last)
+    steps.propagate(tile, x, dy, dx, ahead, rows[0, own], rows[1, own], rows[2, own], rows[3, own])
+
+
+@inner
+def _add_parts(partial: Any) -> None:
+    """Leave the sums over all parts in the first."""
+    for part in range(1, partial.shape[0]):
+        for k in range(2):
+            for f in range(partial.shape[2]):
+                partial[0, k, f] += partial[part, k, f]
+
+
+@inner
+def _describe(
+    x: Any, gamma: Any, beta: Any, epsilon: float, mean: Any, var: Any, inv_std: Any, partial: Any, rows: Any
+) -> None:
+    _add_parts(partial)
+    features.describe(
+        partial[0, 0], partial[0, 1], x.shape[0] * x.shape[2], epsilon, gamma, beta,
+        mean, var, inv_std, rows[0], rows[1], rows[2],
+    )  # fmt: skip
+
+
+@inner
+def _attribute(x: Any, gamma: Any, mean: Any, inv_std: Any, dgamma: Any, dbeta: Any, partial: Any, rows: Any) -> None:
+    _add_parts(partial)
+    features.attribute(
+        partial[0, 0], partial[0, 1], x.shape[0] * x.shape[2], gamma, mean, inv_std,
+        dgamma, dbeta, rows[0], rows[1], rows[2], rows[3],
+    )  # fmt: skip
+
+
+@parallel
+def forward(
+    tiles: Any, ahead: int, x: Any, gamma: Any, beta: Any, epsilon: float, mean: Any, var: Any, inv_std: Any, y: Any
+) -> None:
+    blocks, parts = tiles.shape
+    partial = np.empty((parts, 2, mean.size))
+    rows = np.empty((3, mean.size), x.dtype)
+    features.first_samples(x, 0, rows[0])
+    for task in numba.prange(tiles.size):
+        _measure(tiles[task % blocks, task // blocks], x, rows[0], partial[task // blocks])
+    _describe(x, gamma, beta, epsilon, mean, var, inv_std, partial, rows)
+    for task in numba.prange(tiles.size):
+        back = tiles.size - 1 - task
+        _normalize(tiles[back % blocks, back // blocks], ahead, x, y, rows)
+
+
+@parallel
+def backward(
+    tiles: Any, ahead: int, x: Any, dy: Any, gamma: Any, mean: Any, inv_std: Any, dgamma: Any, dbeta: Any, dx: Any
+) -> None:
+    blocks, parts = tiles.shape
+    partial = np.empty((parts, 2, mean.size))
+    rows = np.empty((4, mean.size), x.dtype)
+    for task in numba.prange(tiles.size):
+        _sum_up(tiles[task % blocks, task // blocks], x, dy, mean, partial[task // blocks])
+    _attribute(x, gamma, mean, inv_std, dgamma, dbeta, partial, rows)
+    for task in numba.prange(tiles.size):
+        back = tiles.size - 1 - task
+        _propagate(tiles[back % blocks, back // blocks], ahead, x, dy, dx, rows)

@@ -1,0 +1,81 @@
+"""What the engines are made of: to measure a tile and to write it, given its features' numbers.
+
+Where every feature has one lane of the tile, its numbers are used as they stand; elsewhere they are
+spread over the lanes first, and the lanes' sums folded after.
+"""
+
+from typing import Any
+
+from bncli.kernels._numba import passes
+from bncli.kernels._numba.compiling import inner
+from bncli.kernels._numba.features import fold, spread
+from bncli.kernels._numba.scratch import scratch
+from bncli.kernels._numba.vectors import LANES
+
+
+@inner
+def measure(tile: Any, x: Any, centre: Any, total: Any, squares: Any) -> None:
+    """Add the sums of x - centre and of its square."""
+    if tile.width == 1 and tile.lanes == centre.size:
+        passes.add_moments(x, tile.start, tile.stop, tile.step, tile.lanes, centre, total, squares)
+        return
+    size = _size(tile)
+    about, sums = scratch(1, size, centre), scratch(2, size, total)
+    spread(centre, tile.width, about[0, :size])
+    sums[:] = 0
+    passes.add_moments(x, tile.start, tile.stop, tile.step, tile.lanes, about[0, :size], sums[0], sums[1])
+    fold(sums[0, :size], tile.width, total)
+    fold(sums[1, :size], tile.width, squares)
+
+
+@inner
+def normalize(tile: Any, x: Any, y: Any, ahead: int, centre: Any, scale: Any, shift: Any) -> None:
+    """y = (x - centre) * scale + shift."""
+    if tile.width == 1 and tile.lanes == centre.size:
+        passes.normalize(x, y, tile.start, tile.stop, tile.step, tile.lanes, ahead, centre, scale, shift)
+        return
+    size = _size(tile)
+    lanes = scratch(3, size, centre)
+    spread(centre, tile.width, lanes[0, :size])
+    spread(scale, tile.width, lanes[1, :size])
+    spread(shift, tile.width, lanes[2, :size])
+    passes.normalize(x, y, tile.start, tile.stop, tile.step, tile.lanes, ahead, lanes[0, :size], lanes[1], lanes[2])
+
+
+@inner
+def sum_up(tile: Any, x: Any, dy: Any, mean: Any, total: Any, products: Any) -> None:
+    """Add the sums of dy and of dy * (x - mean)."""
+    if tile.width == 1 and tile.lanes == mean.size:
+        passes.add_products(x, dy, tile.start, tile.stop, tile.step, tile.lanes, mean, total, products)
+        return
+    size = _size(tile)
+    lanes = scratch(3, size, mean)
+    spread(mean, tile.width, lanes[0, :size])
+    lanes[1:] = 0
+    passes.add_products(x, dy, tile.start, tile.stop, tile.step, tile.lanes, lanes[0, :size], lanes[1], lanes[2])
+    fold(lanes[1, :size], tile.width, total)
+    fold(lanes[2, :size], tile.width, products)
+
+
+@inner
+def propagate(tile: Any, x: Any, dy: Any, dx: Any, ahead: int, centre: Any, slope: Any, shift: Any, scale: Any) -> None:
+    """dx = (dy - (x - centre) * slope + shift) * scale."""
+    if tile.width == 1 and tile.lanes == centre.size:
+        passes.propagate(x, dy, dx, tile.start, tile.stop, tile.step, tile.lanes, ahead, centre, slope, shift, scale)
+        return
+    size = _size(tile)
+    lanes = scratch(4, size, centre)
+    spread(centre, tile.width, lanes[0, :size])
+    spread(slope, tile.width, lanes[1, :size])
+    spread(shift, tile.width, lanes[2, :size])
+    spread(scale, tile.width, lanes[3, :size])
+    about = lanes[0, :size]
+    passes.propagate(
+        x, dy, dx, tile.start, tile.stop, tile.step, tile.lanes, ahead, about, lanes[1], lanes[2], lanes[3]
+    )
+
+
+@inner
+def _size(tile: Any) -> Any:
+    """How many numbers the lanes have: one vector serves them all where they are one feature's."""
+    return min(tile.lanes, LANES) if tile.lanes == tile.width else tile.lanes

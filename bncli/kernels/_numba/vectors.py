@@ -1,0 +1,222 @@
+"""Vectors of ``LANES`` elements, and prefetching: what the compiler does not do by itself.
+
+``load`` gives a ``Vector``, which has ``+``, ``-`` and ``*``; ``store`` puts one back. Both take the flat
+index of the first element in an array of any rank, and ``some``: how many lanes count, or ``ALL``. The
+lanes that do not count are loaded as 0 and not stored. A vector has the same lanes whatever its dtype,
+so float32 data and their float64 sums walk together: LLVM splits a vector into as many registers as it
+needs, on any processor.
+
+With ``BNCLI_NUMBA_SIMD=0`` a vector has one lane and nothing is prefetched: plain loops.
+"""
+
+import operator
+import os
+from typing import Any
+
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import extending, types
+from numba.core.typing import templates
+
+SIMD = os.environ.get("BNCLI_NUMBA_SIMD", "1") != "0"
+LANES = 16 if SIMD else 1
+ALL = None
+CACHE_LINE = 64  # bytes
+
+INT = ir.IntType(32)
+
+# Numba publishes no types.
+intrinsic: Any = extending.intrinsic
+numba_type: Any = types.Type
+data_model: Any = extending.models.PrimitiveModel
+extend: Any = extending
+typing_templates: Any = templates
+
+
+class Vector(numba_type):  # type: ignore[misc]
+    """Numba's type of a vector of ``LANES`` elements of a dtype."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"Vector({dtype}, {LANES})")
+
+
+@extend.register_model(Vector)
+class _VectorModel(data_model):  # type: ignore[misc]
+    def __init__(self, manager: Any, of: Vector) -> None:
+        super().__init__(manager, of, _llvm(of.dtype))
+
+
+def _llvm(dtype: Any) -> Any:
+    return ir.VectorType(ir.FloatType() if dtype == types.float32 else ir.DoubleType(), LANES)
+
+
+def _arithmetic(operation: Any, instruction: str) -> None:
+    @typing_templates.infer_global(operation)
+    class _Typed(typing_templates.AbstractTemplate):  # type: ignore[misc]
+        def generic(self, args: Any, kws: Any) -> Any:
+            if len(args) == 2 and isinstance(args[0], Vector) and args[0] == args[1]:
+                return typing_templates.signature(args[0], *args)
+            return None
+
+    @extend.lower_builtin(operation, Vector, Vector)
+    def _lowered(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return getattr(builder, instruction)(*args, flags=("contract", "nsz"))
+
+
+_arithmetic(operator.add, "fadd")
+_arithmetic(operator.sub, "fsub")
+_arithmetic(operator.mul, "fmul")
+
+
+@intrinsic
+def load(typing: Any, array: Any, index: Any, some: Any) -> Any:
+    """The vector that starts at ``index``."""
+    of = Vector(array.dtype)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer, vector = _pointer(context, builder, sig, args), _llvm(array.dtype)
+        if some is types.none:
+            return _aligned(builder.load(pointer), array)
+        name = f"llvm.masked.load.v{LANES}f{array.dtype.bitwidth}.p0"
+        mask, nothing = _mask(builder, args[2]), ir.Constant(vector, [0.0] * LANES)
+        return _call(builder, name, vector, [pointer, _alignment(array), mask, nothing])
+
+    return of(array, types.intp, some), generate
+
+
+@intrinsic
+def store(typing: Any, array: Any, index: Any, value: Any, some: Any) -> Any:
+    """Put ``value`` where it starts at ``index``."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, sig, args)
+        if some is types.none:
+            _aligned(builder.store(args[2], pointer), array)
+        else:
+            name = f"llvm.masked.store.v{LANES}f{array.dtype.bitwidth}.p0"
+            _call(builder, name, ir.VoidType(), [args[2], pointer, _alignment(array), _mask(builder, args[3])])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, Vector(array.dtype), some), generate
+
+
+@intrinsic
+def wide(typing: Any, value: Any) -> Any:
+    """The same numbers in float64."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return args[0] if value.dtype == types.float64 else builder.fpext(args[0], _llvm(types.float64))
+
+    return Vector(types.float64)(value), generate
+
+
+@intrinsic
+def narrow(typing: Any, value: Any, array: Any) -> Any:
+    """The same numbers rounded to the dtype of ``array``."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return args[0] if value.dtype == array.dtype else builder.fptrunc(args[0], _llvm(array.dtype))
+
+    return Vector(array.dtype)(value, array), generate
+
+
+@intrinsic
+def every(typing: Any, value: Any) -> Any:
+    """The float64 number ``value`` in every lane."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _broadcast(builder, args[0])
+
+    return Vector(types.float64)(types.float64), generate
+
+
+@intrinsic
+def inverse_root(typing: Any, value: Any) -> Any:
+    """1 / sqrt(value)."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vector = args[0].type
+        one = ir.Constant(vector, [1.0] * LANES)
+        root = _call(builder, f"llvm.sqrt.v{LANES}f{value.dtype.bitwidth}", vector, [args[0]])
+        return builder.fdiv(one, root)
+
+    return value(value), generate
+
+
+@intrinsic
+def not_negative(typing: Any, value: Any) -> Any:
+    """0 where a lane is negative; what is no number stays so."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        zero = ir.Constant(args[0].type, [0.0] * LANES)
+        return builder.select(builder.fcmp_ordered("<", args[0], zero), zero, args[0])
+
+    return value(value), generate
+
+
+@intrinsic
+def sum_lanes(typing: Any, value: Any) -> Any:
+    """The sum of the lanes, halves first: in the same order everywhere."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        rest, lanes = args[0], LANES
+        while lanes > 1:
+            lanes //= 2
+            low, high = (
+                builder.shuffle_vector(
+                    rest, rest, ir.Constant(ir.VectorType(INT, lanes), list(range(first, first + lanes)))
+                )
+                for first in (0, lanes)
+            )
+            rest = builder.fadd(low, high)
+        return builder.extract_element(rest, ir.Constant(INT, 0))
+
+    return value.dtype(value), generate
+
+
+@intrinsic
+def prefetch_to_write(typing: Any, array: Any, index: Any) -> Any:
+    """Ask for the cache lines of the vector at ``index``, which need not be inside the array, to be written soon."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        if SIMD:
+            start = builder.bitcast(_pointer(context, builder, sig, args), ir.IntType(8).as_pointer())
+            for line in range(0, LANES * array.dtype.bitwidth // 8, CACHE_LINE):
+                at = builder.gep(start, [ir.Constant(INT, line)])
+                to_write, keep, data = (ir.Constant(INT, value) for value in (1, 3, 1))
+                _call(builder, "llvm.prefetch.p0", ir.VoidType(), [at, to_write, keep, data])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+def _pointer(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    data = context.make_array(sig.args[0])(context, builder, args[0]).data
+    return builder.bitcast(builder.gep(data, [args[1]]), _llvm(sig.args[0].dtype).as_pointer())
+
+
+def _alignment(array: Any) -> Any:
+    return ir.Constant(INT, array.dtype.bitwidth // 8)
+
+
+def _aligned(instruction: Any, array: Any) -> Any:
+    instruction.align = array.dtype.bitwidth // 8
+    return instruction
+
+
+def _mask(builder: Any, some: Any) -> Any:
+    counted = ir.Constant(ir.VectorType(some.type, LANES), list(range(LANES)))
+    return builder.icmp_signed("<", counted, _broadcast(builder, some))
+
+
+def _broadcast(builder: Any, value: Any) -> Any:
+    undefined = ir.Constant(ir.VectorType(value.type, LANES), ir.Undefined)
+    first = builder.insert_element(undefined, value, ir.Constant(INT, 0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(INT, LANES), [0] * LANES))
+
+
+def _call(builder: Any, name: str, result: Any, args: list[Any]) -> Any:
+    function = builder.module.globals.get(name)
+    if function is None:
+        function = ir.Function(builder.module, ir.FunctionType(result, [arg.type for arg in args]), name)
+    return builder.call(function, args)
