@@ -160,7 +160,7 @@ def test_every_plan_has_each_element_in_one_tile(samples, features, inner):
 
 BITS = """
 import sys, hashlib, numpy as np
-from bncli.core.kernel import load_kernel
+from bncli.core.loading import load_kernel
 kernel, digest = load_kernel("numba"), hashlib.sha256()
 for shape in ((64, 5003, 1), (3001, 64, 1), (9, 20, 300)):
     rng = np.random.default_rng(0)
