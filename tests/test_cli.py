@@ -338,8 +338,12 @@ def test_presets_are_those_in_configs():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_speaks_every_format_and_exports(command):
+def test_every_command_speaks_every_format_and_exports(command, tmp_path_factory):
     small = () if command in ("kernels", "info", "presets") else (*SMALL, "--kernel", "numpy")
+    if command == "compare":
+        old = tmp_path_factory.mktemp("saved") / "old.json"
+        run("bench", *small, "--max-time", "0", "--export", old)
+        small = (old, old)
     if command == "selftest":
         small = ("--fault", "swapped", "--no-torch")
     extra = ("--max-time", "0") if command == "bench" else ()
