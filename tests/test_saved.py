@@ -52,7 +52,7 @@ def test_what_is_written_is_read_again(written, document):
 
 
 def test_a_newer_schema_is_refused(written, document):
-    with pytest.raises(InputError, match="is of schema 99, which a newer bncli wrote; .* up to 1: update bncli"):
+    with pytest.raises(InputError, match=r"is of schema 99, which a newer bncli wrote; .* up to 1: update bncli"):
         saved.load(written(document | {"schema": 99, "rows": "in some new form"}))
 
 
