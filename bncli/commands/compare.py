@@ -24,7 +24,7 @@ def compare(output: Output, old: Path, new: Path, fail_slower: float | None, all
 
     Each row is a kernel's pass on a problem: the ratio of the medians with its 95 % interval, and
     the noise: what two runs of the same code may differ by. It is estimated from how the medians of
-    tenths of each run wander, and never below 5 %. SLOWER and FASTER mean that the whole interval is
+    tenths of each run wander, and never below 7 %. SLOWER and FASTER mean that the whole interval is
     beyond the noise; SAME that it is within, and within 10 %; UNSURE that it is neither: measure for
     longer, or on a quieter machine.
 
