@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+import bncli
 from bncli import plugins
 from bncli.benchmarking import compare as judging
 from bncli.benchmarking.compare import IDENTITY, LEAST_FLOOR, Verdict
@@ -381,6 +382,6 @@ def test_a_bench_file_compares_with_itself(tmp_path):
     path = str(tmp_path / "out.json")
     words = ["bench", "--shape", "5x4x4x3", "--kernel", "numpy", "--max-time", "0", "--export", path]
     assert CliRunner().invoke(main, words).exit_code == 0
-    found = compare(path, path, fail_slower=1.0)
+    found = bncli.compare(path, path, fail_slower=1.0)
     assert [r["ratio"] for r in found.rows] == [1.0, 1.0]
     assert found.failures == []
