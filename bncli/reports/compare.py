@@ -12,9 +12,8 @@ from bncli.benchmarking.compare import Pair, Verdict
 from bncli.core.report import Column, Report, Row
 from bncli.core.units import text
 from bncli.errors import InputError
+from bncli.reports import _setting
 
-MACHINE = ("cpu", "cores")
-SOFTWARE = ("bncli", "python", "numpy", "numba")
 NEEDED = ("problem", "kernel", "direction")
 TIMES = (1e-12, 1e9)  # seconds that a sample may last: beyond, it is no measurement
 MOST_FLOOR = 1e9
@@ -65,7 +64,7 @@ def compare(
     if rows:
         rows[-1]["count"] = _count(rows)
     groups = ("problem", "input", "variant")
-    return Report("compare", COLUMNS, rows, groups, warnings=_differences(before, after), failures=failures)
+    return Report("compare", COLUMNS, rows, groups, warnings=_setting.differences(before, after), failures=failures)
 
 
 def _bench(given: str | Path | Report, which: str) -> Report:
@@ -97,10 +96,10 @@ def _require_gate(
 ) -> None:
     if not 1 <= factor < math.inf:
         raise InputError(f"the factor to fail at is {factor!r}: give a number of at least 1, as 1.10")
-    if not allow_different_machine and not _same_machine(before, after):
+    if not allow_different_machine and not _setting.same_machine(before, after):
         raise InputError(
-            f"the machines differ: old is of {_machine(before)}, new of {_machine(after)}; a gate would judge the "
-            "machine: measure both on one, or add --allow-different-machine"
+            f"{_setting.machines(before, after)}; a gate would judge the machine: "
+            "measure both on one, or add --allow-different-machine"
         )
     if not any(_timed(pair.old) and _timed(pair.new) for pair in pairs):
         raise InputError("nothing is timed in both files, so nothing could fail: compare the same problems and kernels")
@@ -167,23 +166,3 @@ def _count(rows: Sequence[Mapping[str, Any]]) -> str:
     verdicts = Counter(row["verdict"] for row in rows)
     counts = [f"{count} {verdict}" for verdict, count in sorted(verdicts.items(), key=lambda item: -item[1])]
     return f"{len(rows)} rows: {', '.join(counts)}"
-
-
-def _same_machine(before: Report, after: Report) -> bool:
-    """Whether both are known, and the same."""
-    return all(before.environment.get(key) == after.environment.get(key) is not None for key in MACHINE)
-
-
-def _machine(report: Report) -> str:
-    cpu, cores = (report.environment.get(key, "unknown") for key in MACHINE)
-    return f"{cpu!s:.60}, {cores!s:.10} cores"
-
-
-def _differences(before: Report, after: Report) -> list[str]:
-    """What else may be the reason of a difference, a line each."""
-    found = []
-    if not _same_machine(before, after):
-        found.append(f"the machines differ: old is of {_machine(before)}, new of {_machine(after)}")
-    old, new = ({key: report.environment.get(key) for key in SOFTWARE} for report in (before, after))
-    changed = [f"{key} {old[key]!s:.20} → {new[key]!s:.20}" for key in SOFTWARE if old[key] != new[key]]
-    return [*found, f"the software differs: {', '.join(changed)}"] if changed else found
