@@ -329,7 +329,10 @@ def test_info_names_the_machine():
 
 def test_presets_are_those_in_configs():
     found = {row["preset"]: row for row in rows("presets")}
-    assert set(found) == {"seed", "quick", "images", "resnet50"}
+    assert set(found) == {
+        "bert", "densenet121", "googlenet", "images", "inception-v3", "large-images", "mobilenet-v2", "quick",
+        "resnet50", "resnet50-nhwc", "seed", "tiny",
+    }  # fmt: skip
     assert found["resnet50"]["problems"] == 9
     assert all(row["summary"] for row in found.values())
 
@@ -338,8 +341,12 @@ def test_presets_are_those_in_configs():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_speaks_every_format_and_exports(command):
+def test_every_command_speaks_every_format_and_exports(command, tmp_path_factory):
     small = () if command in ("kernels", "info", "presets") else (*SMALL, "--kernel", "numpy")
+    if command == "compare":
+        old = tmp_path_factory.mktemp("saved") / "old.json"
+        run("bench", *small, "--max-time", "0", "--export", old)
+        small = (old, old)
     if command == "selftest":
         small = ("--fault", "swapped", "--no-torch")
     extra = ("--max-time", "0") if command == "bench" else ()

@@ -71,9 +71,9 @@ def _exporter(name: str) -> Exporter:
 
 
 def _exporter_for(path: Path) -> Exporter:
-    exporters = [_exporter(name) for name in plugins.names(PACKAGE)]
-    for exporter in exporters:
-        if path.suffix.lower() in exporter.suffixes:
-            return exporter
-    suffixes = ", ".join(suffix for exporter in exporters for suffix in exporter.suffixes)
-    raise InputError(f"cannot tell the format of {str(path)!r} from its suffix: use one of {suffixes}")
+    """The exporter whose suffix the name ends in; of two, that of the longer: ``.pyperf.json`` is no ``.json``."""
+    exporters = {suffix: each for each in map(_exporter, plugins.names(PACKAGE)) for suffix in each.suffixes}
+    fitting = [suffix for suffix in exporters if path.name.lower().endswith(suffix)]
+    if not fitting:
+        raise InputError(f"cannot tell the format of {str(path)!r} from its suffix: use one of {', '.join(exporters)}")
+    return exporters[max(fitting, key=len)]

@@ -14,7 +14,8 @@ from bncli.core.units import printable, text
 
 LEAST_PROSE = 30
 MOST_NOTES = 8
-STYLES = {"PASS": "green", "WRONG": "bold red", "UNDECIDED": "yellow"}
+GOOD, BAD, OPEN = "green", "bold red", "yellow"
+STYLES = {"PASS": GOOD, "WRONG": BAD, "UNDECIDED": OPEN, "FASTER": GOOD, "SLOWER": BAD, "UNSURE": OPEN}
 
 
 def show(report: Report, console: Console) -> None:

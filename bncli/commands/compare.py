@@ -1,0 +1,37 @@
+"""Compare two results of bench, and fail where a kernel has become slower."""
+
+from pathlib import Path
+
+import click
+
+from bncli.commands._output import Output, output
+from bncli.reports.compare import compare as report
+
+
+@click.command(epilog="Example: bncli compare old.json new.json --fail-slower 1.10")
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@click.option(
+    "--fail-slower",
+    type=float,
+    metavar="FACTOR",
+    help="Exit 1 where a row is SLOWER and its whole interval is above this factor, as 1.10.",
+)
+@click.option("--allow-different-machine", is_flag=True, help="Let --fail-slower judge times of different machines.")
+@output
+def compare(output: Output, old: Path, new: Path, fail_slower: float | None, allow_different_machine: bool) -> None:
+    """Compare OLD and NEW, two JSON files that bncli bench --export FILE.json wrote.
+
+    Each row is a kernel's pass on a problem: the ratio of the medians with its 95 % interval, and
+    the noise: what two runs of the same code may differ by. It is estimated from how the medians of
+    tenths of each run wander, and never below 7 %. SLOWER and FASTER mean that the whole interval is
+    beyond the noise; SAME that it is within, and within 10 %; UNSURE that it is neither: measure for
+    longer, or on a quieter machine.
+
+    Only SLOWER can fail, and only with --fail-slower. What is in one file alone is shown, and so is
+    what else has changed: the machine, the software.
+    """
+    output.emit(report(old, new, fail_slower=fail_slower, allow_different_machine=allow_different_machine))
+
+
+COMMAND = compare

@@ -1,0 +1,168 @@
+"""Has anything become slower since then? The report of ``bncli compare``."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bncli.benchmarking import compare as judging
+from bncli.benchmarking import saved, statistics
+from bncli.benchmarking.compare import Pair, Verdict
+from bncli.core.report import Column, Report, Row
+from bncli.core.units import text
+from bncli.errors import InputError
+from bncli.reports import _setting
+
+NEEDED = ("problem", "kernel", "direction")
+TIMES = (1e-12, 1e9)  # seconds that a sample may last: beyond, it is no measurement
+MOST_FLOOR = 1e9
+
+COLUMNS = (
+    Column("kernel", "kernel"),
+    Column("direction", "pass"),
+    Column("old", "old", "seconds"),
+    Column("new", "new", "seconds"),
+    Column("ratio", "new/old", "times"),
+    Column("low", "from", "times"),
+    Column("high", "to", "times"),
+    Column("floor", "noise", "percent"),
+    Column("verdict", "verdict", "verdict"),
+    Column("old_rounds", "old samples", "count", wide=True),
+    Column("new_rounds", "new samples", "count", wide=True),
+    Column("note", "note", "note"),
+    Column("count", "count", "note"),
+)
+
+
+def compare(
+    old: str | Path | Report,
+    new: str | Path | Report,
+    *,
+    fail_slower: float | None = None,
+    allow_different_machine: bool = False,
+) -> Report:
+    """Compare two results of ``bncli bench``, files or reports: what ``bncli compare`` prints.
+
+    With ``fail_slower`` every row that is SLOWER, and by more than that factor with its whole
+    interval, is one of ``report.failures``, so that ``report.raise_if_failed()`` is a gate. Times of
+    different machines can be compared, but are a gate only with ``allow_different_machine``.
+
+    Raises InputError for what cannot be read or compared, and for a gate that means nothing: a factor
+    that is not a number of at least 1, different machines, or nothing that both runs have timed.
+    """
+    before, after = _bench(old, "old"), _bench(new, "new")
+    pairs = judging.pairs(before.rows, after.rows)
+    if fail_slower is not None:
+        _require_gate(before, after, pairs, fail_slower, allow_different_machine)
+    rows, failures = [], []
+    for pair in pairs:
+        row = _row(pair)
+        rows.append(row)
+        if fail_slower is not None and row["verdict"] == Verdict.SLOWER and row["low"] > fail_slower:
+            failures.append(_failure(row))
+    if rows:
+        rows[-1]["count"] = _count(rows)
+    groups = ("problem", "input", "variant")
+    return Report("compare", COLUMNS, rows, groups, warnings=_setting.differences(before, after), failures=failures)
+
+
+def _bench(given: str | Path | Report, which: str) -> Report:
+    """The report, whose rows can be compared."""
+    report, name = (given, which) if isinstance(given, Report) else (saved.load(Path(given)), repr(str(given)))
+    if report.command != "bench":
+        raise InputError(f"{name} holds what {report.command!r} found: only results of bench can be compared")
+    for number, row in enumerate(report.rows, 1):
+        for key in NEEDED:
+            if not isinstance(row.get(key), str):
+                raise InputError(f"{name} is damaged: the {key} of row {number} is {row.get(key)!r:.40}")
+        if not _are_times(row.get("samples") or []):
+            raise InputError(f"{name} is damaged: the samples of row {number} are not times")
+        if not _is_within(row.get(judging.AA) or 0.0, 0, MOST_FLOOR):
+            raise InputError(f"{name} is damaged: the {judging.AA} of row {number} is no share of a time")
+    return report
+
+
+def _are_times(samples: Any) -> bool:
+    return isinstance(samples, Sequence) and all(_is_within(each, *TIMES) for each in samples)
+
+
+def _is_within(value: Any, least: float, most: float) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
+
+
+def _require_gate(
+    before: Report, after: Report, pairs: Sequence[Pair], factor: float, allow_different_machine: bool
+) -> None:
+    if not 1 <= factor < math.inf:
+        raise InputError(f"the factor to fail at is {factor!r}: give a number of at least 1, as 1.10")
+    if not allow_different_machine and not _setting.same_machine(before, after):
+        raise InputError(
+            f"{_setting.machines(before, after)}; a gate would judge the machine: "
+            "measure both on one, or add --allow-different-machine"
+        )
+    if not any(_timed(pair.old) and _timed(pair.new) for pair in pairs):
+        raise InputError("nothing is timed in both files, so nothing could fail: compare the same problems and kernels")
+
+
+def _row(pair: Pair) -> dict[str, Any]:
+    known: Row = pair.new or pair.old or {}
+    old, new = _timed(pair.old), _timed(pair.new)
+    row = {
+        **{key: known.get(key, default) for key, default in judging.IDENTITY.items()},
+        "variant": _variant(known),
+        "old": statistics.median(old) if old else None,
+        "new": statistics.median(new) if new else None,
+        "old_rounds": len(old),
+        "new_rounds": len(new),
+        "note": _why_not(pair.old, "old") or _why_not(pair.new, "new"),
+        "count": "",
+    }
+    if not (old and new):
+        return row | {"verdict": "ONLY OLD" if old else "ONLY NEW" if new else "NO TIME"}
+    aa = max(float(each.get(judging.AA) or 0.0) for each in pair if each)
+    ratio, floor, verdict = judging.compare(old, new, aa)
+    note = ""
+    if not math.isfinite(floor):
+        note = f"{_name(row)}: the samples are too few or too noisy to tell: give bench more time, or a quieter machine"
+    return row | {
+        "ratio": ratio.value,
+        "low": ratio.low,
+        "high": ratio.high,
+        "floor": floor if math.isfinite(floor) else None,
+        "verdict": str(verdict),
+        "note": note,
+    }
+
+
+def _timed(row: Row | None) -> Sequence[float]:
+    samples: Sequence[float] = (row or {}).get("samples") or ()
+    return samples
+
+
+def _why_not(row: Row | None, which: str) -> str:
+    """Why a row has no time, where it is not for its absence."""
+    if row is None or _timed(row):
+        return ""
+    return f"{_name(row)} has no time in {which}: it is {row.get('verdict', 'not verified')}"
+
+
+def _variant(row: Row) -> str:
+    """What else a row says of how it was timed, in words."""
+    words = [f"--{key} {row[key]}" for key in ("outputs", "threads") if row.get(key) is not None]
+    return " ".join(words)
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return f"{row['kernel']} {row['direction']}"
+
+
+def _failure(row: Mapping[str, Any]) -> str:
+    slower, least = (text(row[key], "times") for key in ("ratio", "low"))
+    return f"{_name(row)} of {row['problem']} takes {slower} the time, {least} at least"
+
+
+def _count(rows: Sequence[Mapping[str, Any]]) -> str:
+    verdicts = Counter(row["verdict"] for row in rows)
+    counts = [f"{count} {verdict}" for verdict, count in sorted(verdicts.items(), key=lambda item: -item[1])]
+    return f"{len(rows)} rows: {', '.join(counts)}"
