@@ -12,6 +12,7 @@ from bncli.core.layout import Layout
 from bncli.core.loading import kernel_names, load_kernel, registered_kernel
 from bncli.core.problem import Problem
 from bncli.errors import InputError
+from bncli.kernels import numpy as numpy_kernel
 
 KNOWN_WRONG = {"numpynet"}
 PEERS = {"jax", "onednn", "torch"}  # which have other dtypes and tolerances: crosscheck_peers.py
@@ -94,6 +95,24 @@ def test_kernel_agrees_with_extended_precision(make_case, name, descriptor, dtyp
     actual, _ = run(load_kernel(name), case)
     for array, value in actual.items():
         assert relative(value, expected[array]) < TOLERANCE[dtype], array
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "descriptor", ["37x11x3", "301x5/channels-last", "9x5x7x3/channels-first", "3x2x101/channels-first"]
+)
+def test_numpy_is_right_wherever_it_cuts(make_case, monkeypatch, descriptor, dtype):
+    case = make_case(f"{descriptor}/{dtype}/eps=1e-05")
+    expected = expected_of(case)
+    monkeypatch.setattr(numpy_kernel, "_blocks", numpy_kernel._blocks.__wrapped__)  # it remembers
+    for tile, run_length in ((64, 8), (16, 1), (1, 1)):
+        monkeypatch.setattr(numpy_kernel, "TILE", tile)
+        monkeypatch.setattr(numpy_kernel, "RUN", run_length)
+        assert sum(len(rows) for _, rows in numpy_kernel._blocks(case.x.shape)) > 3
+        actual, saved = run(load_kernel("numpy"), case)
+        y = numpy_kernel.infer(case.x, case.gamma, case.beta, saved.mean, saved.var, case.problem.epsilon)
+        for array, value in {**actual, "inferred": y}.items():
+            assert relative(value, expected.get(array, expected["y"])) < TOLERANCE[dtype], (array, tile)
 
 
 @pytest.mark.parametrize("ratio", [1e4, 1e6])
