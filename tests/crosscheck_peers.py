@@ -12,7 +12,7 @@ from bncli.core.kernel import Gradients
 from bncli.core.loading import load_kernel, registered_kernel
 from bncli.kernels import _torch
 
-PEERS = ("torch", "onednn", "jax")
+PEERS = ("torch", "onednn", "inductor", "jax")
 PAIRS = [(name, dtype) for name in PEERS for dtype in registered_kernel(name).dtypes]
 RESULTS = ("y", *Gradients._fields)
 STATISTICS = ("mean", "var", "inv_std")

@@ -25,7 +25,14 @@ FLOORS = [
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # What a room may import beside the ground floor and itself: the upper rooms do not know their neighbours.
 CORE_ONLY = {"kernels", "inputs", "layer", "verification", "benchmarking", "render", "export"}
-KNOWN_TO = {"rich": {"render"}, "click": {"cli", "commands"}, "PIL": {"inputs"}, "numba": {"kernels", "commands"}}
+KNOWN_TO = {
+    "rich": {"render"},
+    "click": {"cli", "commands"},
+    "PIL": {"inputs"},
+    # benchmarking measures what the memory can do, which NumPy's copies on one core do not show.
+    "numba": {"kernels", "benchmarking", "commands"},
+    "llvmlite": {"kernels", "benchmarking"},
+}
 
 
 def room_of(path):

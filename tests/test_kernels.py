@@ -15,7 +15,7 @@ from bncli.errors import InputError
 from bncli.kernels import numpy as numpy_kernel
 
 KNOWN_WRONG = {"numpynet"}
-PEERS = {"jax", "onednn", "torch"}  # which have other dtypes and tolerances: crosscheck_peers.py
+PEERS = {"inductor", "jax", "onednn", "torch"}  # which have other dtypes and tolerances: crosscheck_peers.py
 KERNELS = [name for name in kernel_names() if name not in PEERS and registered_kernel(name).available() is None]
 RIGHT = [name for name in KERNELS if name not in KNOWN_WRONG]
 SHAPES = {

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import sysconfig
 from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
 
@@ -12,9 +13,11 @@ from bncli.cli import main
 from bncli.core.loading import load_kernel, registered_kernel
 from bncli.errors import Unavailable
 
-PEERS = ("torch", "onednn", "jax")
+PEERS = ("torch", "onednn", "inductor", "jax")
+DTYPES = {"onednn": ("float32",), "inductor": ("float32", "float64")}
 SAID = {
     "torch": "PyTorch is not installed: pip install 'bncli[peers]'",
+    "inductor": "PyTorch is not installed: pip install 'bncli[peers]'",
     "onednn": "PyTorch is not installed: pip install 'bncli[peers]'",
     "jax": "JAX is not installed: pip install 'bncli[peers]'",
 }
@@ -90,10 +93,30 @@ def test_a_pytorch_without_onednn_is_told_apart(monkeypatch, built):
     assert said == (None if built else "this PyTorch was built without oneDNN: install another build of it")
 
 
+@pytest.fixture
+def _pytorch(monkeypatch):
+    torch = ModuleType("torch")
+    torch.__spec__ = ModuleSpec("torch", None)
+    monkeypatch.setitem(sys.modules, "torch", torch)
+
+
+@pytest.mark.usefixtures("_pytorch")
+def test_inductor_needs_a_compiler_and_says_which(monkeypatch, tmp_path):
+    headers = tmp_path / "Python.h"
+    headers.touch()
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert "there is no 'no-such-compiler'" in registered_kernel("inductor").available()
+    monkeypatch.setenv("CXX", sys.executable)  # something that can be run
+    assert registered_kernel("inductor").available() is None
+    headers.unlink()
+    assert "needs Python's C headers" in registered_kernel("inductor").available()
+
+
 @pytest.mark.parametrize("name", PEERS)
 def test_a_peer_tells_its_dtypes_and_what_it_is(name):
     kernel = registered_kernel(name)
-    assert kernel.dtypes == (("float32",) if name == "onednn" else ("float16", "bfloat16", "float32", "float64"))
+    assert kernel.dtypes == DTYPES.get(name, ("float16", "bfloat16", "float32", "float64"))
     assert kernel.summary
     assert kernel.infer
     assert kernel.set_threads

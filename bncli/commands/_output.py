@@ -26,16 +26,23 @@ class Output:
         self.files = {path: _exporter_for(path) for path in paths}
         for path in paths:
             files.check_writable(path)
+        self.shown = False
+
+    def show(self, part: Report) -> None:
+        """Print a part of the report as soon as it is known, where tables are wanted; ``emit`` then prints none."""
+        if self.format_name == TABLE:
+            tables.show(part, console.stdout())
+            self.shown = True
 
     def emit(self, report: Report) -> None:
         """Print ``report``, write it to the files that were asked for, and raise CheckFailed where it failed."""
         report = replace(report, environment=environment.collect())
         for warning in report.warnings:
             console.warn(warning)
-        if self.format_name == TABLE:
-            tables.show(report, console.stdout())
-        else:
+        if self.format_name != TABLE:
             click.echo(_exporter(self.format_name).render(report), nl=False)
+        elif not self.shown:
+            tables.show(report, console.stdout())
         for path, exporter in self.files.items():
             files.replace_text(path, exporter.render(report))
         report.raise_if_failed()

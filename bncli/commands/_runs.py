@@ -68,7 +68,9 @@ def runs(*default_kernels: str) -> Callable[[Callable[..., None]], Callable[...,
             requests = list(_requests(source, values, shared))
             # What an array brings is known only when it is read.
             dtypes = dict.fromkeys(request.dtype for request in requests if request.dtype)
-            chosen = Runs(load_kernels(kernel, threads, dtypes), source, requests, thread_options(threads))
+            optional = ctx.get_parameter_source("kernel") is ParameterSource.DEFAULT_MAP
+            kernels = load_kernels(kernel, threads, dtypes, optional)
+            chosen = Runs(kernels, source, requests, thread_options(threads))
             # What a kernel makes of infinities is in its results; NumPy's warnings add nothing.
             with np.errstate(all="ignore"):
                 command(runs=chosen, **options)
@@ -144,11 +146,22 @@ def thread_options(threads: int | None) -> tuple[str, ...]:
     return ("--threads", str(threads)) if threads else ()
 
 
-def load_kernels(specs: Sequence[str], threads: int | None, dtypes: Collection[str] = ()) -> list[Kernel]:
-    """What --kernel and --threads ask for; of ``all``, what can run here and takes ``dtypes``."""
+def load_kernels(
+    specs: Sequence[str], threads: int | None, dtypes: Collection[str] = (), optional: bool = False
+) -> list[Kernel]:
+    """What --kernel and --threads ask for.
+
+    Of ``all``, and of all that is only ``optional``, there is what can run here and takes ``dtypes``.
+    """
     found: dict[str, Kernel] = {}
     for spec in specs:
-        found |= _registered(dtypes) if spec == EVERY_KERNEL else {spec: load_kernel(spec)}
+        if spec == EVERY_KERNEL or optional:
+            found |= _able(kernel_names() if spec == EVERY_KERNEL else (spec,), dtypes)
+        else:
+            found[spec] = load_kernel(spec)
+    if not found:
+        which = "registered kernel" if EVERY_KERNEL in specs else "kernel of the preset"
+        raise InputError(f"no {which} {_takes(dtypes)} here: see bncli kernels")
     names = Counter(kernel.name for kernel in found.values())
     # Two files may have the same name; where they are is then what tells them apart.
     kernels = [k if names[k.name] == 1 else replace(k, name=k.spec) for k in found.values()]
@@ -158,17 +171,19 @@ def load_kernels(specs: Sequence[str], threads: int | None, dtypes: Collection[s
     return kernels
 
 
-def _registered(dtypes: Collection[str]) -> dict[str, Kernel]:
-    """Every registered kernel that can run, by name; a warning for each of the others."""
-    kernels = {name: registered_kernel(name) for name in kernel_names()}
+def _able(names: Sequence[str], dtypes: Collection[str]) -> dict[str, Kernel]:
+    """Those of the registered kernels ``names`` that can run, by name; a warning for each of the others."""
+    kernels = {name: registered_kernel(name) for name in names}
     hindered = {name: why for name, kernel in kernels.items() if (why := _hindrance(kernel, dtypes))}
     for name, why in hindered.items():
         warn(f"kernel {name!r} is left out: {why}")
-    if hindered.keys() == kernels.keys():
-        raise InputError(f"no registered kernel takes {' and '.join(dtypes)} here: see bncli kernels")
     return {name: kernel for name, kernel in kernels.items() if name not in hindered}
 
 
 def _hindrance(kernel: Kernel, dtypes: Collection[str]) -> str | None:
     refused = [dtype for dtype in dtypes if dtype not in kernel.dtypes]
     return kernel.available() or (f"it does not take {' or '.join(refused)}" if refused else None)
+
+
+def _takes(dtypes: Collection[str]) -> str:
+    return f"takes {' and '.join(dtypes)}" if dtypes else "can run"

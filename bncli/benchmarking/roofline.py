@@ -1,0 +1,133 @@
+"""The memory's limit: the shortest time in which the bytes of a pass can be moved.
+
+Forward and inference read x and write y, as a copy does; backward reads x and dy and writes dx, as
+an addition does. A kernel whose arrays come from memory cannot be faster. What is measured is the
+best of three ways: NumPy's, on one core; a plain parallel loop; and one that asks for the lines of
+the output before it writes to them (``prefetchw``). A core otherwise asks for a line twice, to read
+it and to write it: some processors move up to twice as much without that, others a little less.
+
+The bytes are moved as integers, so that one compilation serves every dtype.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from statistics import median
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from bncli.benchmarking.timing import Call, Sampled
+
+Array = NDArray[Any]
+
+COPY, ADD = "copy", "add"
+OPERATION = {"forward": COPY, "infer": COPY, "backward": ADD}
+LINE = 8  # words of 8 bytes: what a core fetches at once
+AHEAD = 16 * LINE  # how far ahead it asks for a line; from half to four times this measured the same
+BLOCK = 512 * LINE  # what a thread moves at a time: smaller blocks cost more than moving them, in the cache
+
+WITHOUT_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+helper = numba.njit(cache=True, **WITHOUT_WRAPPERS)
+
+
+class Limit(NamedTuple):
+    """The fastest way to do an operation, and its samples."""
+
+    way: str
+    sampled: Sampled
+
+
+def calls(x: Array, dy: Array, out: Array) -> dict[tuple[str, str], Call]:
+    """A call for each operation and way, on the threads of the kernel ``numba``; it writes over ``out``.
+
+    The arrays are contiguous and as large as each other. Each call has been made once, and compiled.
+    """
+    a, b, to = _words(x), _words(dy), _words(out)
+    a.flags.writeable = b.flags.writeable = False  # always, or Numba compiles once more
+    found: dict[tuple[str, str], Call] = {
+        (COPY, "numpy"): partial(np.copyto, to, a),
+        (ADD, "numpy"): partial(np.add, a, b, out=to),
+    }
+    for way, ahead in (("loop", 0), ("prefetching", AHEAD)):
+        found[COPY, way] = partial(_move, False, ahead, a, a, to)
+        found[ADD, way] = partial(_move, True, ahead, a, b, to)
+    for call in found.values():
+        call()
+    return found
+
+
+def limits(samples: Mapping[tuple[str, str], Sampled]) -> dict[str, Limit]:
+    """For each operation, the way with the least median."""
+    found: dict[str, Limit] = {}
+    for (operation, way), sampled in samples.items():
+        if operation not in found or median(sampled.samples) < median(found[operation].sampled.samples):
+            found[operation] = Limit(way, sampled)
+    return found
+
+
+def _words(array: Array) -> Array:
+    """The memory of ``array`` as integers of 8 bytes, without the few bytes that do not fill one."""
+    memory = array.reshape(-1).view(np.uint8)
+    return memory[: memory.size - memory.size % 8].view(np.uint64)
+
+
+def _generate_fetch(typing_context: Any, array: Any, index: Any) -> Any:
+    """Numba's intrinsic: asks for the line of ``array[index]``, which may lie beyond the end, to write to it."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = signature.args[0]
+        where = context.make_array(kind)(context, builder, arguments[0])
+        pointer = cgutils.get_item_pointer(context, builder, kind, where, arguments[1:], wraparound=False)
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        declared = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], declared)
+        to_write, keep, data = word(1), word(3), word(1)
+        builder.call(prefetch, [builder.bitcast(pointer, byte), to_write, keep, data])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+_fetch_to_write: Any = intrinsic(_generate_fetch)
+
+
+@numba.njit(cache=True, parallel=True)
+def _move(adding: bool, ahead: int, a: Array, b: Array, out: Array) -> None:
+    for block in numba.prange((out.size + BLOCK - 1) // BLOCK):
+        start, end = block * BLOCK, min(out.size, (block + 1) * BLOCK)
+        if adding:
+            _add(ahead, a[start:end], b[start:end], out[start:end])
+        else:
+            _copy(ahead, a[start:end], out[start:end])
+
+
+# Loops over whole slices: with any other start, Numba minds negative indices, and nothing vectorizes.
+
+
+@helper
+def _copy(ahead: int, a: Array, out: Array) -> None:
+    lines = out.size // LINE * LINE if ahead else 0
+    for line in range(0, lines, LINE):
+        _fetch_to_write(out, line + ahead)
+        for i in range(line, line + LINE):
+            out[i] = a[i]
+    a, out = a[lines:], out[lines:]
+    for i in range(out.size):
+        out[i] = a[i]
+
+
+@helper
+def _add(ahead: int, a: Array, b: Array, out: Array) -> None:
+    lines = out.size // LINE * LINE if ahead else 0
+    for line in range(0, lines, LINE):
+        _fetch_to_write(out, line + ahead)
+        for i in range(line, line + LINE):
+            out[i] = a[i] + b[i]
+    a, b, out = a[lines:], b[lines:], out[lines:]
+    for i in range(out.size):
+        out[i] = a[i] + b[i]
