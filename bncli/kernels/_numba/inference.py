@@ -10,6 +10,7 @@ import numba
 from bncli.kernels._numba import features, passes, steps
 from bncli.kernels._numba.compiling import inner, parallel, serial
 from bncli.kernels._numba.scratch import scratch
+from bncli.kernels._numba.tiles import TILE
 from bncli.kernels._numba.vectors import LANES
 
 
@@ -24,17 +25,18 @@ def _tile(tile: Any, ahead: int, x: Any, gamma: Any, beta: Any, mean: Any, var: 
 
 
 @inner
-def _segment(
-    segment: int, ahead: int, x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float, y: Any
+def _segments(
+    first: int, last: int, ahead: int, x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float, y: Any
 ) -> None:
-    own = slice(segment % x.shape[1], segment % x.shape[1] + 1)
-    rows = scratch(3, LANES, x)
-    features.prepare(epsilon, gamma[own], beta[own], mean[own], var[own], rows[0], rows[1], rows[2])
-    for k in range(3):
-        rows[k] = rows[k, 0]
-    size = x.shape[2]
-    start = segment * size
-    passes.normalize(x, y, start, start + size, size, size, ahead, rows[0], rows[1], rows[2])
+    rows, size = scratch(3, LANES, x), x.shape[2]
+    centre, scale, shift = rows[0], rows[1], rows[2]
+    for segment in range(first, last):
+        own = slice(segment % x.shape[1], segment % x.shape[1] + 1)
+        features.prepare(epsilon, gamma[own], beta[own], mean[own], var[own], centre, scale, shift)
+        for k in range(3):
+            rows[k] = rows[k, 0]
+        start = segment * size
+        passes.normalize(x, y, start, start + size, size, size, ahead, centre, scale, shift)
 
 
 @serial
@@ -59,5 +61,8 @@ def tiles(
 def segments(
     all_tiles: Any, ahead: int, x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float, y: Any
 ) -> None:
-    for segment in numba.prange(x.shape[0] * x.shape[1]):
-        _segment(segment, ahead, x, gamma, beta, mean, var, epsilon, y)
+    count = x.shape[0] * x.shape[1]
+    size = max(1, TILE // x.shape[2])
+    for task in numba.prange((count + size - 1) // size):
+        first = task * size
+        _segments(first, min(first + size, count), ahead, x, gamma, beta, mean, var, epsilon, y)

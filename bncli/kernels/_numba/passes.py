@@ -23,26 +23,26 @@ WRITTEN = 2
 
 
 @inner
-def _each(lanes: int, centre: Any) -> int:
-    """1 where each lane has numbers of its own, and 0 where one vector of them serves all, being equal."""
-    return 1 if centre.size >= lanes else 0
+def _own(lanes: int, centre: Any) -> int:
+    """A lane's own numbers stand at ``lane & own``: each at its place, or anywhere in a few, where all are equal."""
+    return -1 if centre.size >= lanes else centre.size - 1
 
 
 @inner
 def add_moments(x: Any, start: int, stop: int, step: int, lanes: int, centre: Any, total: Any, squares: Any) -> None:
     """Add each lane's x - centre to ``total``, and its square to ``squares``."""
-    some, each = lanes % LANES, _each(lanes, centre)
+    some, own = lanes % LANES, _own(lanes, centre)
     whole = lanes - some
     for at in range(start, stop, SUMMED * step):
         rows = min(SUMMED, (stop - at + step - 1) // step)
         if rows == SUMMED:
             for lane in range(0, whole, LANES):
-                _add_moments(x, at + lane, SUMMED, step, lane * each, ALL, centre, total, squares)
+                _add_moments(x, at + lane, SUMMED, step, lane & own, ALL, centre, total, squares)
         else:
             for lane in range(0, whole, LANES):
-                _add_moments(x, at + lane, rows, step, lane * each, ALL, centre, total, squares)
+                _add_moments(x, at + lane, rows, step, lane & own, ALL, centre, total, squares)
         if some:
-            _add_moments(x, at + whole, rows, step, whole * each, some, centre, total, squares)
+            _add_moments(x, at + whole, rows, step, whole & own, some, centre, total, squares)
 
 
 @inlined
@@ -64,18 +64,18 @@ def add_products(
     x: Any, dy: Any, start: int, stop: int, step: int, lanes: int, centre: Any, total: Any, products: Any
 ) -> None:
     """Add each lane's dy to ``total``, and dy * (x - centre) to ``products``."""
-    some, each = lanes % LANES, _each(lanes, centre)
+    some, own = lanes % LANES, _own(lanes, centre)
     whole = lanes - some
     for at in range(start, stop, SUMMED * step):
         rows = min(SUMMED, (stop - at + step - 1) // step)
         if rows == SUMMED:
             for lane in range(0, whole, LANES):
-                _add_products(x, dy, at + lane, SUMMED, step, lane * each, ALL, centre, total, products)
+                _add_products(x, dy, at + lane, SUMMED, step, lane & own, ALL, centre, total, products)
         else:
             for lane in range(0, whole, LANES):
-                _add_products(x, dy, at + lane, rows, step, lane * each, ALL, centre, total, products)
+                _add_products(x, dy, at + lane, rows, step, lane & own, ALL, centre, total, products)
         if some:
-            _add_products(x, dy, at + whole, rows, step, whole * each, some, centre, total, products)
+            _add_products(x, dy, at + whole, rows, step, whole & own, some, centre, total, products)
 
 
 @inlined
@@ -97,18 +97,18 @@ def normalize(
     x: Any, y: Any, start: int, stop: int, step: int, lanes: int, ahead: int, centre: Any, scale: Any, shift: Any
 ) -> None:
     """y = (x - centre) * scale + shift; memory is asked for ``ahead`` of what is written."""
-    some, each = lanes % LANES, _each(lanes, centre)
+    some, own = lanes % LANES, _own(lanes, centre)
     whole = lanes - some
     for at in range(start, stop, WRITTEN * step):
         rows = WRITTEN if at + step < stop else 1
         if rows == WRITTEN:
             for lane in range(0, whole, LANES):
-                _normalize(x, y, at + lane, WRITTEN, step, ahead, lane * each, ALL, centre, scale, shift)
+                _normalize(x, y, at + lane, WRITTEN, step, ahead, lane & own, ALL, centre, scale, shift)
         else:
             for lane in range(0, whole, LANES):
-                _normalize(x, y, at + lane, 1, step, ahead, lane * each, ALL, centre, scale, shift)
+                _normalize(x, y, at + lane, 1, step, ahead, lane & own, ALL, centre, scale, shift)
         if some:
-            _normalize(x, y, at + whole, rows, step, ahead, whole * each, some, centre, scale, shift)
+            _normalize(x, y, at + whole, rows, step, ahead, whole & own, some, centre, scale, shift)
 
 
 @inlined
@@ -138,18 +138,18 @@ def propagate(
     scale: Any,
 ) -> None:
     """dx = (dy - (x - centre) * slope + shift) * scale; memory is asked for ``ahead`` of what is written."""
-    some, each = lanes % LANES, _each(lanes, centre)
+    some, own = lanes % LANES, _own(lanes, centre)
     whole = lanes - some
     for at in range(start, stop, WRITTEN * step):
         rows = WRITTEN if at + step < stop else 1
         if rows == WRITTEN:
             for lane in range(0, whole, LANES):
-                _propagate(x, dy, dx, at + lane, WRITTEN, step, ahead, lane * each, ALL, centre, slope, shift, scale)
+                _propagate(x, dy, dx, at + lane, WRITTEN, step, ahead, lane & own, ALL, centre, slope, shift, scale)
         else:
             for lane in range(0, whole, LANES):
-                _propagate(x, dy, dx, at + lane, 1, step, ahead, lane * each, ALL, centre, slope, shift, scale)
+                _propagate(x, dy, dx, at + lane, 1, step, ahead, lane & own, ALL, centre, slope, shift, scale)
         if some:
-            _propagate(x, dy, dx, at + whole, rows, step, ahead, whole * each, some, centre, slope, shift, scale)
+            _propagate(x, dy, dx, at + whole, rows, step, ahead, whole & own, some, centre, slope, shift, scale)
 
 
 @inlined

@@ -12,6 +12,8 @@ from bncli.kernels._numba.features import fold, spread
 from bncli.kernels._numba.scratch import scratch
 from bncli.kernels._numba.vectors import LANES
 
+SHARED = 4 * LANES  # a power of 2; so that a sum need not wait for the one before
+
 
 @inner
 def measure(tile: Any, x: Any, centre: Any, total: Any, squares: Any) -> None:
@@ -77,5 +79,5 @@ def propagate(tile: Any, x: Any, dy: Any, dx: Any, ahead: int, centre: Any, slop
 
 @inner
 def _size(tile: Any) -> Any:
-    """How many numbers the lanes have: one vector serves them all where they are one feature's."""
-    return min(tile.lanes, LANES) if tile.lanes == tile.width else tile.lanes
+    """How many numbers the lanes have: a few serve them all where they are one feature's."""
+    return min(tile.lanes, SHARED) if tile.lanes == tile.width else tile.lanes
