@@ -163,7 +163,7 @@ def test_a_dropped_in_source_becomes_an_option(extended):
 
 
 def test_a_dropped_in_format_is_offered_and_chosen_by_its_suffix(extended):
-    assert extended("presets", "--format", "count", "--export", "out.rows") == "5 rows\n"
+    assert extended("presets", "--format", "count", "--export", "out.rows") == "6 rows\n"
 
 
 def test_a_dropped_in_command_is_listed_and_runs(extended):
