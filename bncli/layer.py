@@ -47,6 +47,10 @@ class BatchNorm:
     weighs the new batch too, default 0.1, but the running variance is unbiased. Keras: momentum weighs the
     OLD value, default 0.99, here ``running_momentum=0.01``; the variance is biased.
 
+    New memory can take longer than the arithmetic. With ``reuse_buffers=True`` a forward overwrites the output
+    that the last one returned, and a backward the error that the last one without ``delta`` returned: copy what is
+    to outlive the next step. Where the input, dy or output of this step lie in that memory, it is left to them.
+
     Raises InputError for an unknown layout, kernel or running_variance, a dtype that the kernel does not take,
     an epsilon or running_momentum out of range, scales or bias that are not real numbers (of a wrong
     shape: at the first forward), and Unavailable where the kernel cannot run.
@@ -67,6 +71,7 @@ class BatchNorm:
         kernel: str | Kernel = "numpy",
         running_momentum: float = 0.1,
         running_variance: RunningVariance = "biased",
+        reuse_buffers: bool = False,
     ) -> None:
         self.kernel = load_kernel(kernel) if isinstance(kernel, str) else kernel
         self.dtype = None if dtype is None else self._accepted(dtype)
@@ -79,6 +84,8 @@ class BatchNorm:
                 f"unknown running_variance {running_variance!r}: use {' or '.join(get_args(RunningVariance))}"
             )
         self.running_momentum, self.running_variance = running_momentum, running_variance
+        self.reuse_buffers = reuse_buffers
+        self._buffers: dict[str, Array] = {}
         if scales is not None:
             self.scales = _real("scales", scales).astype(self.dtype or "float64", order="C")
         if bias is not None:
@@ -112,10 +119,11 @@ class BatchNorm:
         )
         # The kernel's backward relies on what it was given: neither an update nor the user may change it.
         given = problem.canonical(x), scales.flatten(), bias.flatten()
+        into = {"out": problem.canonical(self._memory("y", problem, x))} if self.reuse_buffers else {}
         if training:
             if problem.samples == 1:
                 warnings.warn(_ONE_SAMPLE, UserWarning, stacklevel=2)
-            y, saved = self.kernel.forward(*given, epsilon)
+            y, saved = self.kernel.forward(*given, epsilon, **into)
             if not all(hasattr(saved, name) for name in ("mean", "var", "inv_std")):
                 raise InputError(
                     f"kernel {self.kernel.name!r} hides its statistics: give its saved mean, var and inv_std"
@@ -132,7 +140,7 @@ class BatchNorm:
                 raise InputError(f"kernel {self.kernel.name!r} has no infer: use training=True or another kernel")
             mean, var = running_mean.copy(), running_var.copy()
             saved, inv_std = None, 1 / np.sqrt(var + epsilon)
-            y = self.kernel.infer(*given, mean.ravel(), var.ravel(), epsilon)
+            y = self.kernel.infer(*given, mean.ravel(), var.ravel(), epsilon, **into)
 
         self.dtype, self._problem, self._saved = problem.dtype, problem, saved
         self._no_backward = "" if training else _NEEDS_TRAINING
@@ -170,7 +178,7 @@ class BatchNorm:
 
         apart = delta is not None and not any(np.may_share_memory(delta, array) for array in (dy, self.x, self.output))
         direct = delta is not None and apart and not _hindrance(delta, problem.dtype)
-        dx = np.asarray(delta) if direct else np.empty(problem.shape, problem.dtype)
+        dx = np.asarray(delta) if direct else self._memory("dx", problem, dy, self.x, self.output)
         dgamma, dbeta = np.empty((2, problem.features), problem.dtype)
         self.kernel.backward(problem.canonical(dy), self._saved, out=Gradients(problem.canonical(dx), dgamma, dbeta))
         if problem.samples == 1:
@@ -236,6 +244,16 @@ class BatchNorm:
         if hindrance:
             raise InputError(f"inpt {hindrance}, so it needs a copy: use copy=True or give a contiguous {dtype} array")
         return x
+
+    def _memory(self, name: str, problem: Problem, *used: Array) -> Array:
+        """Where to write a result: with ``reuse_buffers`` over the last one, if that is apart from what is ``used``."""
+        kept = self._buffers.get(name)
+        fits = kept is not None and (kept.shape, kept.dtype.name) == (problem.shape, problem.dtype)
+        if kept is None or not fits or any(np.may_share_memory(kept, array) for array in used):
+            kept = np.empty(problem.shape, problem.dtype)
+        if self.reuse_buffers:
+            self._buffers[name] = kept
+        return kept
 
     def _per_feature(self, name: str, problem: Problem, dtype: str) -> Array:
         shape, flat = problem.feature_shape, (problem.features,)

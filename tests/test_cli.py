@@ -282,6 +282,8 @@ def test_the_tables_of_the_checks_fit_the_terminal(columns):
 
 def test_bench_times_what_it_has_verified_and_nothing_else():
     found = rows("bench", *SMALL, "--kernel", "numpy", "--kernel", "numpynet", "--max-time", "0")
+    found, limits = found[:-2], found[-2:]
+    assert [(row["kernel"], row["direction"]) for row in limits] == [("copy", "limit"), ("add", "limit")]
     assert [(row["kernel"], row["direction"]) for row in found] == [
         (kernel, direction) for kernel in ("numpy", "numpynet") for direction in ("forward", "backward")
     ]
@@ -291,6 +293,11 @@ def test_bench_times_what_it_has_verified_and_nothing_else():
         assert len(row["samples"]) == row["rounds"] >= 5
         assert row["minimum"] <= row["median"]
         assert row["speedup"] == 1
+    for row, limit in zip(found[:2], limits, strict=True):
+        ratios = [sample / least for sample, least in zip(row["samples"], limit["samples"], strict=True)]
+        assert row["of_limit"] == pytest.approx(np.median(ratios))
+        assert row["bytes"] == limit["bytes"]
+    for row in found[:2] + limits:
         assert row["bandwidth"] == pytest.approx(row["bytes"] / row["median"])
     assert [row["bytes"] for row in found[:2]] == [2 * 240 * 8, 3 * 240 * 8]
     for row in found[2:]:
@@ -331,7 +338,7 @@ def test_presets_are_those_in_configs():
     found = {row["preset"]: row for row in rows("presets")}
     assert set(found) == {
         "bert", "densenet121", "googlenet", "images", "inception-v3", "large-images", "mobilenet-v2", "quick",
-        "resnet50", "resnet50-nhwc", "seed", "tiny",
+        "resnet50", "resnet50-nhwc", "roofline", "seed", "tiny",
     }  # fmt: skip
     assert found["resnet50"]["problems"] == 9
     assert all(row["summary"] for row in found.values())

@@ -1,13 +1,15 @@
 """Timing and its statistics, on a clock that only the calls move."""
 
 import gc
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bncli.benchmarking import statistics
-from bncli.benchmarking.passes import MOVED, passes
+from bncli.benchmarking.passes import FRESH, GIVEN, MOVED, outputs_for, passes, writing_into
 from bncli.benchmarking.timing import FEWEST_ROUNDS, SHORTEST_SAMPLE, first_call, interleave
 from bncli.core.loading import load_kernel
 
@@ -123,12 +125,68 @@ def test_statistics_do_not_depend_on_the_unit(samples, unit):
     assert statistics.speedup(samples, samples) == 1
 
 
-def test_passes_are_the_two_directions_of_the_kernel(make_case):
+def training(kernel, case):
+    y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
+    return y, kernel.backward(case.dy, saved)
+
+
+def test_passes_are_those_of_the_kernel(make_case):
     case = make_case("5x4x4x3")
     kernel = load_kernel("numpy")
-    forward, backward = passes(kernel, case)
-    assert (forward.direction, backward.direction) == tuple(MOVED)
-    dx = kernel.backward(case.dy, kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)[1])[0]
-    assert (backward.call()[0] == dx).all()
-    assert forward.first > 0
-    assert backward.first > 0
+    forward, backward, infer = passes(kernel, case, tuple(MOVED))
+    assert (forward.direction, backward.direction, infer.direction) == tuple(MOVED)
+    assert {each.outputs for each in (forward, backward, infer)} == {FRESH}
+    y, gradients = training(kernel, case)
+    assert (forward.call()[0] == y).all()
+    for found, expected in zip(backward.call(), gradients, strict=True):
+        assert (found == expected).all()
+    expected = case.gamma[:, None] * case.x / np.sqrt(1 + case.problem.epsilon) + case.beta[:, None]
+    np.testing.assert_allclose(infer.call(), expected, rtol=1e-12)
+    for each in (forward, backward, infer):
+        assert each.first > 0
+        assert not np.shares_memory(
+            *(call[0] if isinstance(call, tuple) else call for call in (each.call(), each.call()))
+        )
+
+
+def test_given_outputs_are_written_to_every_time(make_case):
+    case = make_case("5x4x4x3")
+    kernel = load_kernel("numpy")
+    outputs = outputs_for(case)
+    forward, backward, infer = passes(kernel, case, tuple(MOVED), outputs)
+    assert {each.outputs for each in (forward, backward, infer)} == {GIVEN}
+    y, gradients = training(kernel, case)
+    for array in (outputs.y, *outputs.gradients):
+        array.fill(np.nan)
+    assert forward.call()[0] is outputs.y
+    assert (outputs.y == y).all()
+    assert infer.call() is outputs.y
+    # Neither forward nor inference, writing where they all write, changed what backward starts from.
+    assert all(found is given for found, given in zip(backward.call(), outputs.gradients, strict=True))
+    for found, expected in zip(outputs.gradients, gradients, strict=True):
+        assert (found == expected).all()
+
+
+def test_a_kernel_that_saves_its_output_is_not_confused_by_what_others_write_there(make_case):
+    case = make_case("5x4x4x3")
+    numpy = load_kernel("numpy")
+
+    def forward(x, gamma, beta, epsilon, *, out=None):
+        y, saved = numpy.forward(x, gamma, beta, epsilon, out=out)
+        return y, (y, saved)
+
+    def backward(dy, saved, *, out=None):
+        y, rest = saved
+        assert np.isfinite(y).all()
+        return numpy.backward(dy, rest, out=out)
+
+    outputs = outputs_for(case)
+    found = passes(replace(numpy, forward=forward, backward=backward), case, outputs=outputs)
+    writing_into(outputs, numpy)  # which poisons them
+    assert np.isnan(outputs.y).all()
+    found[1].call()
+
+
+def test_a_kernel_without_inference_has_no_such_pass(make_case):
+    kernel = replace(load_kernel("numpy"), infer=None)
+    assert [each.direction for each in passes(kernel, make_case("5x4x4x3"), ("infer", "forward"))] == ["forward"]

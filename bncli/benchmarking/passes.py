@@ -24,7 +24,7 @@ FRESH, GIVEN = "fresh", "given"
 
 @dataclass(frozen=True)
 class Pass:
-    """One direction of a kernel on a case, its outputs fresh or given: the call to time, and the first one's seconds."""
+    """One direction of a kernel on a case, on fresh or given outputs: the call to time, and the first one's seconds."""
 
     kernel: str
     direction: str
