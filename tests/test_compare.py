@@ -383,5 +383,15 @@ def test_a_bench_file_compares_with_itself(tmp_path):
     words = ["bench", "--shape", "5x4x4x3", "--kernel", "numpy", "--max-time", "0", "--export", path]
     assert CliRunner().invoke(main, words).exit_code == 0
     found = bncli.compare(path, path, fail_slower=1.0)
-    assert [r["ratio"] for r in found.rows] == [1.0, 1.0]
+    assert [r["ratio"] for r in found.rows] == [1.0] * 4  # two passes, and the two limits of the memory
+    assert found.failures == []
+
+
+def test_memory_that_has_become_slower_is_shown_and_fails_nothing():
+    def bench(factor):
+        row = {"problem": PROBLEM, "kernel": "copy", "direction": "limit", "samples": measured(1, factor)}
+        return Report("bench", (), [row], environment=HERE)
+
+    found = compare(bench(1.0), bench(2.0), fail_slower=1.1)
+    assert [row["verdict"] for row in found.rows] == ["SLOWER"]
     assert found.failures == []

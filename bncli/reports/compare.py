@@ -13,6 +13,7 @@ from bncli.core.report import Column, Report, Row
 from bncli.core.units import text
 from bncli.errors import InputError
 from bncli.reports import _setting
+from bncli.reports.bench import LIMIT
 
 NEEDED = ("problem", "kernel", "direction")
 TIMES = (1e-12, 1e9)  # seconds that a sample may last: beyond, it is no measurement
@@ -59,7 +60,9 @@ def compare(
     for pair in pairs:
         row = _row(pair)
         rows.append(row)
-        if fail_slower is not None and row["verdict"] == Verdict.SLOWER and row["low"] > fail_slower:
+        # Memory that has become slower is the machine's, and no kernel's, failure.
+        gated = fail_slower is not None and row["direction"] != LIMIT
+        if gated and row["verdict"] == Verdict.SLOWER and row["low"] > fail_slower:
             failures.append(_failure(row))
     if rows:
         rows[-1]["count"] = _count(rows)

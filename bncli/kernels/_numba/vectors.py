@@ -13,7 +13,7 @@ import operator
 import os
 from typing import Any
 
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import ir
 from numba import extending, types
 from numba.core.typing import templates
 
