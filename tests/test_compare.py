@@ -388,10 +388,7 @@ def test_a_bench_file_compares_with_itself(tmp_path):
 
 
 def test_memory_that_has_become_slower_is_shown_and_fails_nothing():
-    def bench(factor):
-        row = {"problem": PROBLEM, "kernel": "copy", "direction": "limit", "samples": measured(1, factor)}
-        return Report("bench", (), [row], environment=HERE)
-
-    found = compare(bench(1.0), bench(2.0), fail_slower=1.1)
-    assert [row["verdict"] for row in found.rows] == ["SLOWER"]
+    old, new = (bench(row("copy", "limit", samples=measured(1, factor))) for factor in (1.0, 2.0))
+    found = compare(old, new, fail_slower=1.1)
+    assert [r["verdict"] for r in found.rows] == ["SLOWER"]
     assert found.failures == []
