@@ -30,37 +30,49 @@ PIVOT_ROWS = 4  # the pivot is the mean of so many: it need only be a few deviat
 
 def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
     y = np.empty_like(x) if out is None else out
-    wide = _scratch(x, _accumulator(x))
-    mean, var, inv_std = np.empty((3, gamma.size), wide.dtype)
+    mean, var, inv_std = np.empty((3, gamma.size), _accumulator(x))
+    scratch = _scratch(x, x.dtype), _scratch(x, _accumulator(x))
     for f, rows in _blocks(x.shape):
-        mean[f], var[f], inv_std[f] = _forward(x[:, f], gamma[f], beta[f], epsilon, rows, y[:, f], wide)
+        mean[f], var[f] = _moments(x[:, f], rows, scratch)
+        inv_std[f] = 1 / np.sqrt(var[f] + epsilon)
+        _normalize(x[:, f], mean[f], gamma[f] * inv_std[f], beta[f], rows, y[:, f])
     return y, Saved(x, gamma, mean, var, inv_std)
 
 
-def _forward(
-    x: Array, gamma: Array, beta: Array, epsilon: float, rows: Sequence[slice], y: Array, wide: Array
-) -> tuple[Array, Array, Array]:
-    """A block of features: y into ``y``; returns mean, var and inv_std."""
+def infer(
+    x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
+) -> Array:
+    y = np.empty_like(x) if out is None else out
+    scale = gamma / np.sqrt(var + epsilon)
+    for f, rows in _blocks(x.shape):
+        _normalize(x[:, f], mean[f], scale[f], beta[f], rows, y[:, f])
+    return y
+
+
+def _moments(x: Array, rows: Sequence[slice], scratch: Sequence[Array]) -> tuple[Array, Array]:
+    """Mean and biased variance of a block of features."""
     count = x.shape[0] * x.shape[2]
-    # Its imaginary part would only cancel, at the cost of digits.
-    few = x[:PIVOT_ROWS].real
+    few = x[:PIVOT_ROWS].real  # an imaginary part would only cancel, at the cost of digits
     pivot = np.add.reduce(few, SAMPLES) / (few.shape[0] * few.shape[2])
+    narrow, wide = scratch
 
     def shifted() -> Iterator[tuple[Array, Array]]:
         for r in rows:
-            tile = _widen(np.subtract(x[r], pivot[:, None], out=y[r]), wide)
+            tile = _widen(np.subtract(x[r], pivot[:, None], out=_shaped(narrow, x[r])), wide)
             yield tile, tile
 
     rest, square = (total / count for total in _sums(shifted()))
-    var = np.maximum(square - rest * rest, 0)
-    inv_std = 1 / np.sqrt(var + epsilon)
-    scale = gamma * inv_std
-    factor, offset = _spread(scale, x), _spread(beta - scale * rest, x)
+    return pivot + rest, np.maximum(square - rest * rest, 0)
+
+
+def _normalize(x: Array, mean: Array, scale: Array, beta: Array, rows: Sequence[slice], y: Array) -> None:
+    """A block of features: (x - mean) * scale + beta into ``y``."""
+    pivot = mean.astype(x.dtype)
+    factor, offset = _spread(scale, x), _spread(beta - scale * (mean - pivot), x)
     for r in reversed(rows):
-        tile = y[r]
+        tile = np.subtract(x[r], pivot[:, None], out=y[r])
         tile *= factor
         tile += offset
-    return pivot + rest, var, inv_std
 
 
 def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
@@ -105,21 +117,6 @@ def _backward(
         tile = np.multiply(dy[r], of_dy, out=dx[r])
         tile += of_x
     return dgamma, sum_dy
-
-
-def infer(
-    x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
-) -> Array:
-    y = np.empty_like(x) if out is None else out
-    scale = gamma / np.sqrt(var + epsilon)
-    pivot = mean.astype(x.dtype)
-    factor, offset = _spread(scale, x), _spread(beta - scale * (mean - pivot), x)
-    for f, rows in _blocks(x.shape):
-        for r in rows:
-            tile = np.subtract(x[r, f], pivot[f, None], out=y[r, f])
-            tile *= factor[f]
-            tile += offset[f]
-    return y
 
 
 @lru_cache
