@@ -619,7 +619,7 @@ def test_a_kernel_without_a_file_names_that_of_its_function(make_case):
 def test_a_registered_kernels_fault_names_its_own_line(make_case):
     case = make_case("5x3")
     line = fault(guarded(load_kernel("numpy")).forward, case.x, case.gamma[1:], case.beta, 1e-5)
-    assert line.startswith("kernel 'numpy': forward raised ValueError: operands could not be broadcast together")
+    assert line.startswith("kernel 'numpy': forward raised ValueError: ")
     assert "(numpy.py, line " in line
 
 
