@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from bncli.kernels._numba import vectors
-from bncli.kernels._numba.vectors import ALL, LANES, load, store
+from bncli.kernels._numba.llvm import LANES
+from bncli.kernels._numba.vectors import ALL, load, store
 
 
 @numba.njit
@@ -119,7 +120,7 @@ PLAIN = """
 import numpy as np
 from bncli.core.loading import load_kernel
 from bncli.kernels._numba import vectors
-assert vectors.LANES == 1
+assert vectors.llvm.LANES == 1
 kernel = load_kernel("numba")
 rng = np.random.default_rng(0)
 for shape in ((6, 37, 1), (40_001, 3, 1)):

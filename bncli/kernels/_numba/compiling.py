@@ -12,7 +12,7 @@ from typing import Any
 
 import numba
 
-from bncli.kernels._numba.vectors import SIMD
+from bncli.kernels._numba.llvm import SIMD
 
 # Without vectors nothing is cached: the code on disk, found by its source and its types alone, has them.
 OPTIONS: dict[str, Any] = {

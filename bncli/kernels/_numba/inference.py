@@ -9,9 +9,9 @@ import numba
 
 from bncli.kernels._numba import features, passes, steps
 from bncli.kernels._numba.compiling import inner, parallel, serial
+from bncli.kernels._numba.llvm import LANES
 from bncli.kernels._numba.scratch import scratch
 from bncli.kernels._numba.tiles import TILE
-from bncli.kernels._numba.vectors import LANES
 
 
 @inner

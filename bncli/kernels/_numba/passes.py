@@ -16,7 +16,8 @@ cache; what is written 12 and 14 from memory, 41 and 50 from the second cache.
 from typing import Any
 
 from bncli.kernels._numba.compiling import inlined, inner
-from bncli.kernels._numba.vectors import ALL, LANES, load, prefetch_to_write, store, wide
+from bncli.kernels._numba.llvm import LANES
+from bncli.kernels._numba.vectors import ALL, load, prefetch_to_write, store, wide
 
 SUMMED = 8  # rows at once
 WRITTEN = 2

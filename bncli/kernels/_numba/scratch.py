@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from bncli.kernels._numba.compiling import inner
-from bncli.kernels._numba.vectors import CACHE_LINE, LANES
+from bncli.kernels._numba.llvm import CACHE_LINE, LANES
 
 
 @inner

@@ -12,6 +12,7 @@ import numpy as np
 
 from bncli.kernels._numba import features, steps
 from bncli.kernels._numba.compiling import inner, parallel
+from bncli.kernels._numba.lanes import first_samples
 
 
 @inner
@@ -76,7 +77,7 @@ def forward(
     blocks, parts = tiles.shape
     partial = np.empty((parts, 2, mean.size))
     rows = np.empty((3, mean.size), x.dtype)
-    features.first_samples(x, 0, rows[0])
+    first_samples(x, 0, rows[0])
     for task in numba.prange(tiles.size):
         _measure(tiles[task % blocks, task // blocks], x, rows[0], partial[task // blocks])
     _describe(x, gamma, beta, epsilon, mean, var, inv_std, partial, rows)

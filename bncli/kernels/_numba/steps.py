@@ -8,9 +8,9 @@ from typing import Any
 
 from bncli.kernels._numba import passes
 from bncli.kernels._numba.compiling import inner
-from bncli.kernels._numba.features import fold, spread
+from bncli.kernels._numba.lanes import fold, spread
+from bncli.kernels._numba.llvm import LANES
 from bncli.kernels._numba.scratch import scratch
-from bncli.kernels._numba.vectors import LANES
 
 SHARED = 4 * LANES  # a power of 2; so that a sum need not wait for the one before
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 TILE = 32 * 1024  # elements: what is read twice has to stay in a core's second cache
 LANES = 256, 1024  # runs of memory that are long enough to stream, and few enough for a core's first cache
 SEGMENT = 16 * 1024  # of one feature, whose lanes have no numbers of their own to keep
+SHORT = 64  # elements: a sample so short that several make a row
 TASKS = 16  # enough for the threads to share
 PARTS = 128  # of samples, with sums of their own; and each at least as many rows, so that adding them up is little
 AHEAD = 512  # elements ahead of what is written in a long run; elsewhere it is two rows
@@ -32,7 +33,7 @@ class Plan(NamedTuple):
 
 def plan(samples: int, features: int, inner: int) -> Plan:
     """Cut (N, F, S) into tiles of about ``TILE`` elements; short samples stand several to a row."""
-    repeats = min(samples, max(1, LANES[0] // (features * inner)))
+    repeats = min(samples, LANES[0] // (features * inner)) if features * inner < SHORT else 1
     rows, rest = divmod(samples, repeats)
     if is_long(inner):
         inner_blocks, feature_blocks = _cut(inner, SEGMENT), _cut(features, 1)

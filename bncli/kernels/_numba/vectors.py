@@ -10,19 +10,16 @@ With ``BNCLI_NUMBA_SIMD=0`` a vector has one lane and nothing is prefetched: pla
 """
 
 import operator
-import os
 from typing import Any
 
 from llvmlite import ir
 from numba import extending, types
 from numba.core.typing import templates
 
-SIMD = os.environ.get("BNCLI_NUMBA_SIMD", "1") != "0"
-LANES = 16 if SIMD else 1
-ALL = None
-CACHE_LINE = 64  # bytes
+from bncli.kernels._numba import llvm
+from bncli.kernels._numba.llvm import CACHE_LINE, INT, LANES, SIMD
 
-INT = ir.IntType(32)
+ALL = None
 
 # Numba publishes no types.
 intrinsic: Any = extending.intrinsic
@@ -43,11 +40,7 @@ class Vector(numba_type):  # type: ignore[misc]
 @extend.register_model(Vector)
 class _VectorModel(data_model):  # type: ignore[misc]
     def __init__(self, manager: Any, of: Vector) -> None:
-        super().__init__(manager, of, _llvm(of.dtype))
-
-
-def _llvm(dtype: Any) -> Any:
-    return ir.VectorType(ir.FloatType() if dtype == types.float32 else ir.DoubleType(), LANES)
+        super().__init__(manager, of, llvm.vector(of.dtype))
 
 
 def _arithmetic(operation: Any, instruction: str) -> None:
@@ -74,12 +67,12 @@ def load(typing: Any, array: Any, index: Any, some: Any) -> Any:
     of = Vector(array.dtype)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer, vector = _pointer(context, builder, sig, args), _llvm(array.dtype)
+        pointer, vector = llvm.pointer(context, builder, sig, args), llvm.vector(array.dtype)
         if some is types.none:
-            return _aligned(builder.load(pointer), array)
+            return llvm.aligned(builder.load(pointer), array)
         name = f"llvm.masked.load.v{LANES}f{array.dtype.bitwidth}.p0"
-        mask, nothing = _mask(builder, args[2]), ir.Constant(vector, [0.0] * LANES)
-        return _call(builder, name, vector, [pointer, _alignment(array), mask, nothing])
+        mask, nothing = llvm.mask(builder, args[2]), ir.Constant(vector, [0.0] * LANES)
+        return llvm.call(builder, name, vector, [pointer, llvm.alignment(array), mask, nothing])
 
     return of(array, types.intp, some), generate
 
@@ -89,12 +82,14 @@ def store(typing: Any, array: Any, index: Any, value: Any, some: Any) -> Any:
     """Put ``value`` where it starts at ``index``."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer = _pointer(context, builder, sig, args)
+        pointer = llvm.pointer(context, builder, sig, args)
         if some is types.none:
-            _aligned(builder.store(args[2], pointer), array)
+            llvm.aligned(builder.store(args[2], pointer), array)
         else:
             name = f"llvm.masked.store.v{LANES}f{array.dtype.bitwidth}.p0"
-            _call(builder, name, ir.VoidType(), [args[2], pointer, _alignment(array), _mask(builder, args[3])])
+            llvm.call(
+                builder, name, ir.VoidType(), [args[2], pointer, llvm.alignment(array), llvm.mask(builder, args[3])]
+            )
         return context.get_dummy_value()
 
     return types.void(array, types.intp, Vector(array.dtype), some), generate
@@ -105,7 +100,7 @@ def wide(typing: Any, value: Any) -> Any:
     """The same numbers in float64."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return args[0] if value.dtype == types.float64 else builder.fpext(args[0], _llvm(types.float64))
+        return args[0] if value.dtype == types.float64 else builder.fpext(args[0], llvm.vector(types.float64))
 
     return Vector(types.float64)(value), generate
 
@@ -115,7 +110,7 @@ def narrow(typing: Any, value: Any, array: Any) -> Any:
     """The same numbers rounded to the dtype of ``array``."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return args[0] if value.dtype == array.dtype else builder.fptrunc(args[0], _llvm(array.dtype))
+        return args[0] if value.dtype == array.dtype else builder.fptrunc(args[0], llvm.vector(array.dtype))
 
     return Vector(array.dtype)(value, array), generate
 
@@ -125,7 +120,7 @@ def every(typing: Any, value: Any) -> Any:
     """The float64 number ``value`` in every lane."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _broadcast(builder, args[0])
+        return llvm.broadcast(builder, args[0])
 
     return Vector(types.float64)(types.float64), generate
 
@@ -137,7 +132,7 @@ def inverse_root(typing: Any, value: Any) -> Any:
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         vector = args[0].type
         one = ir.Constant(vector, [1.0] * LANES)
-        root = _call(builder, f"llvm.sqrt.v{LANES}f{value.dtype.bitwidth}", vector, [args[0]])
+        root = llvm.call(builder, f"llvm.sqrt.v{LANES}f{value.dtype.bitwidth}", vector, [args[0]])
         return builder.fdiv(one, root)
 
     return value(value), generate
@@ -180,43 +175,11 @@ def prefetch_to_write(typing: Any, array: Any, index: Any) -> Any:
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         if SIMD:
-            start = builder.bitcast(_pointer(context, builder, sig, args), ir.IntType(8).as_pointer())
+            start = builder.bitcast(llvm.pointer(context, builder, sig, args), ir.IntType(8).as_pointer())
             for line in range(0, LANES * array.dtype.bitwidth // 8, CACHE_LINE):
                 at = builder.gep(start, [ir.Constant(INT, line)])
                 to_write, keep, data = (ir.Constant(INT, value) for value in (1, 3, 1))
-                _call(builder, "llvm.prefetch.p0", ir.VoidType(), [at, to_write, keep, data])
+                llvm.call(builder, "llvm.prefetch.p0", ir.VoidType(), [at, to_write, keep, data])
         return context.get_dummy_value()
 
     return types.void(array, types.intp), generate
-
-
-def _pointer(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    data = context.make_array(sig.args[0])(context, builder, args[0]).data
-    return builder.bitcast(builder.gep(data, [args[1]]), _llvm(sig.args[0].dtype).as_pointer())
-
-
-def _alignment(array: Any) -> Any:
-    return ir.Constant(INT, array.dtype.bitwidth // 8)
-
-
-def _aligned(instruction: Any, array: Any) -> Any:
-    instruction.align = array.dtype.bitwidth // 8
-    return instruction
-
-
-def _mask(builder: Any, some: Any) -> Any:
-    counted = ir.Constant(ir.VectorType(some.type, LANES), list(range(LANES)))
-    return builder.icmp_signed("<", counted, _broadcast(builder, some))
-
-
-def _broadcast(builder: Any, value: Any) -> Any:
-    undefined = ir.Constant(ir.VectorType(value.type, LANES), ir.Undefined)
-    first = builder.insert_element(undefined, value, ir.Constant(INT, 0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(INT, LANES), [0] * LANES))
-
-
-def _call(builder: Any, name: str, result: Any, args: list[Any]) -> Any:
-    function = builder.module.globals.get(name)
-    if function is None:
-        function = ir.Function(builder.module, ir.FunctionType(result, [arg.type for arg in args]), name)
-    return builder.call(function, args)

@@ -11,6 +11,7 @@ import numba
 
 from bncli.kernels._numba import features, steps
 from bncli.kernels._numba.compiling import inner, parallel, serial
+from bncli.kernels._numba.lanes import first_samples
 from bncli.kernels._numba.scratch import scratch
 
 
@@ -28,7 +29,7 @@ def _forward(
         sums[0, :size],
         sums[1, :size],
     )
-    features.first_samples(x, own.start, centre)
+    first_samples(x, own.start, centre)
     sums[:] = 0
     for tile in tiles:
         steps.measure(tile, x, centre, total, squares)

@@ -1,0 +1,49 @@
+"""What the operations on vectors are built of, in LLVM's terms; a builder and an array's numba type in hand."""
+
+import os
+from typing import Any
+
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+
+SIMD = os.environ.get("BNCLI_NUMBA_SIMD", "1") != "0"
+LANES = 16 if SIMD else 1
+CACHE_LINE = 64  # bytes
+
+INT = ir.IntType(32)
+
+
+def vector(dtype: Any) -> Any:
+    return ir.VectorType(ir.FloatType() if dtype == types.float32 else ir.DoubleType(), LANES)
+
+
+def pointer(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    data = context.make_array(sig.args[0])(context, builder, args[0]).data
+    return builder.bitcast(builder.gep(data, [args[1]]), vector(sig.args[0].dtype).as_pointer())
+
+
+def alignment(array: Any) -> Any:
+    return ir.Constant(INT, array.dtype.bitwidth // 8)
+
+
+def aligned(instruction: Any, array: Any) -> Any:
+    instruction.align = array.dtype.bitwidth // 8
+    return instruction
+
+
+def mask(builder: Any, some: Any) -> Any:
+    counted = ir.Constant(ir.VectorType(some.type, LANES), list(range(LANES)))
+    return builder.icmp_signed("<", counted, broadcast(builder, some))
+
+
+def broadcast(builder: Any, value: Any) -> Any:
+    undefined = ir.Constant(ir.VectorType(value.type, LANES), ir.Undefined)
+    first = builder.insert_element(undefined, value, ir.Constant(INT, 0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(INT, LANES), [0] * LANES))
+
+
+def call(builder: Any, name: str, result: Any, args: list[Any]) -> Any:
+    function = builder.module.globals.get(name)
+    if function is None:
+        function = ir.Function(builder.module, ir.FunctionType(result, [arg.type for arg in args]), name)
+    return builder.call(function, args)
