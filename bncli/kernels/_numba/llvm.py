@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import ir
 from numba import types
 
 SIMD = os.environ.get("BNCLI_NUMBA_SIMD", "1") != "0"
