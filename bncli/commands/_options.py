@@ -77,7 +77,8 @@ def problem(
         click.option(
             "--shape",
             multiple=True,
-            help=f"Axes, batch first, or a whole problem as tables print it. Repeatable.  [default: {shape}]",
+            help="Axes, batch first, or a whole problem as tables print it; {1000..1000000:x10} or {100..400:+100} for an "
+            f"axis is a sweep over it. Repeatable.  [default: {shape}]",
         ),
         click.option(
             "--layout",
