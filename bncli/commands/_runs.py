@@ -112,10 +112,10 @@ def _requests(source: str, values: tuple[str, ...], options: dict[str, Any]) -> 
     if not load_source(source).shaped:
         return {Request(values, None, Layout(layout), dtype, epsilon, **common): ""}
     found: dict[Request, str] = {}
-    for text in options["shape"] or (SHAPE,):
-        for problem in ranges.problems(text, default):
+    for shape in options["shape"] or (SHAPE,):
+        for problem in ranges.problems(shape, default):
             request = Request(values, problem.shape, problem.layout, problem.dtype, problem.epsilon, **common)
-            found[request] = found.get(request) or ranges.sweep(text, problem)
+            found[request] = found.get(request) or ranges.sweep(shape, problem)
     return found
 
 

@@ -36,7 +36,9 @@ def sweep(text: str, problem: Problem) -> str:
 
 def expand(text: str) -> list[str]:
     """``text`` with each range replaced by each of its values."""
-    parts: list[Sequence[int | str]] = [_range(part) if part.startswith("{") else [part] for part in _BRACES.split(text)]
+    parts: list[Sequence[int | str]] = [
+        _range(part) if part.startswith("{") else [part] for part in _BRACES.split(text)
+    ]
     count = prod(map(len, parts))
     if count > MOST:
         raise InputError(f"{text!r} stands for {count:,} problems, and {MOST} are the most: take a larger step")

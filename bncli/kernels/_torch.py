@@ -18,7 +18,7 @@ def available() -> str | None:
 
 
 def ships(header: str) -> bool:
-    """Whether PyTorch brings this C header, as it does those of the libraries that it is built with; imports nothing."""
+    """Whether PyTorch brings this C header, as of each library that it is built with; imports nothing."""
     spec = find_spec("torch")
     folders = (spec and spec.submodule_search_locations) or ()
     return any(Path(folder, "include", header).is_file() for folder in folders)
