@@ -10,6 +10,7 @@ import click
 from bncli.benchmarking.passes import FRESH, GIVEN, MOVED, TRAINING
 from bncli.commands import _options
 from bncli.commands._ending import termination_as_interrupt
+from bncli.commands._live import Live, compilations
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
 from bncli.core.report import Report, Row
@@ -100,7 +101,8 @@ def bench(
         with termination_as_interrupt():
             found = _measure(runs, settings, output, table)
     except Interrupted as interrupted:
-        output.emit(replace(interrupted.report, failures=()))
+        if interrupted.report.rows:
+            output.emit(replace(interrupted.report, failures=()))
         raise
     output.show(reports.summary(found.rows, settings))
     output.show(_scaling.table(found.rows))
@@ -119,19 +121,15 @@ def _measure(
 ) -> Report:
     """Measure problem after problem; print and save each when it is done."""
     with console.progress(quietly=True) as update:
+        live = Live(runs, update)
 
         def finished(rows: Sequence[Row], so_far: Report) -> None:
             with update.hidden():
                 output.show(table(rows))
             output.save(replace(so_far, failures=()))
 
-        return report(
-            zip(runs, runs.requests.values(), strict=True),
-            runs.kernels,
-            settings,
-            lambda done, doing: update(done / len(runs), doing),
-            finished,
-        )
+        with compilations(live.compiling):
+            return report(live.cases(), runs.kernels, settings, live, finished)
 
 
 COMMAND = bench
