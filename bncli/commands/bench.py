@@ -4,6 +4,7 @@ from functools import partial
 
 import click
 
+from bncli.benchmarking.buffers import COLD, WARM
 from bncli.benchmarking.passes import FRESH, GIVEN, MOVED, TRAINING
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
@@ -38,9 +39,33 @@ BOTH = "both"
     show_default=True,
     help="Seconds to sample a problem, all kernels together.",
 )
+@click.option(
+    "--precision",
+    type=click.FloatRange(0, 100),
+    default=1.0,
+    show_default=True,
+    metavar="PERCENT",
+    help="Stop before, once the 95 % interval of every median is narrower; 0 never stops before.",
+)
+@click.option(
+    "--cache",
+    type=click.Choice((WARM, COLD, BOTH)),
+    default=WARM,
+    show_default=True,
+    help="Whether calls find their arrays in the processor's caches, or in memory.",
+)
+@click.option("--cold", "cache", flag_value=COLD, help="The same as --cache cold.")
 @runs("numpy", "numba")
 @output
-def bench(runs: Runs, output: Output, directions: tuple[str, ...], outputs: str, max_time: float) -> None:
+def bench(
+    runs: Runs,
+    output: Output,
+    directions: tuple[str, ...],
+    outputs: str,
+    max_time: float,
+    precision: float,
+    cache: str,
+) -> None:
     """Time forward and backward of each kernel, once it is verified on the very same arrays.
 
     A kernel that is wrong gets no time, and the row says why. Kernels are timed in turns, in an
@@ -59,6 +84,8 @@ def bench(runs: Runs, output: Output, directions: tuple[str, ...], outputs: str,
         directions=tuple(dict.fromkeys(directions)),
         outputs=(FRESH, GIVEN) if outputs == BOTH else (outputs,),
         max_time=max_time,
+        precision=precision / 100,
+        caches=(WARM, COLD) if cache == BOTH else (cache,),
     )
     columns = reports.columns(runs.kernels[0], settings)
     rows, warnings = [], []
@@ -68,6 +95,7 @@ def bench(runs: Runs, output: Output, directions: tuple[str, ...], outputs: str,
         rows += found
         warnings += case.warnings()
         output.show(Report("bench", columns, found, ("problem", "input")))
+    warnings += reports.warnings(rows)
     output.show(reports.summary(rows, settings))
     output.emit(Report("bench", columns, rows, ("problem", "input"), warnings=warnings))
 
