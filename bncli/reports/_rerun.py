@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel
 from bncli.reports import _data
+from bncli.reports._figures import LIMIT
 from bncli.reports._rows import Row
-from bncli.reports._table import LIMIT
 from bncli.verification.finding import Verdict
 
 INFER = "infer"
