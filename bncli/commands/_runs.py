@@ -80,14 +80,8 @@ def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Call
             with np.errstate(all="ignore"):
                 command(runs=chosen, **options)
 
-        for option in reversed(
-            (
-                *_options.problem(),
-                *_options.source(),
-                *_options.kernel(default_kernels, several_threads),
-                _options.PRESET,
-            )
-        ):
+        kernels = _options.kernel(default_kernels, several_threads)
+        for option in reversed((*_options.problem(), *_options.source(), *kernels, _options.PRESET)):
             wrapper = option(wrapper)
         return wrapper
 

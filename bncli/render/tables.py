@@ -52,7 +52,7 @@ def _best(columns: Sequence[Column], rows: Sequence[Row], console: Console) -> l
 
 
 def _in_turn(columns: Sequence[Column], rows: Sequence[Row], console: Console) -> list[Table]:
-    """Tables of as many columns as fit, each with the leading texts, which say what a row is of; none if one is too wide.
+    """Tables of as many columns as fit, each with the leading texts, which say what a row is of; or none at all.
 
     Prose makes a row several lines high, of which no eye finds the continuation: it is for a list.
     """

@@ -20,7 +20,7 @@ INTERVAL = ("speedup", "speedup_low", "speedup_high")
 NOTES = (Column("note", "note", "note"), Column("reproduce", "reproduce", "command"))
 ENOUGH = {
     Stop.PRECISE: "until every median was precise",
-    Stop.STABLE: "until more would not have changed the noise",
+    Stop.STABLE: "until the noise was stable",
     Stop.TIME: "until --max-time was up",
     Stop.INTERRUPTED: "until it was interrupted",
 }
@@ -94,7 +94,7 @@ def _sampling(rows: Sequence[AnyRow]) -> str:
     if timed is None:
         return ""
     floors = [row["noise_floor"] for row in rows if row.get("noise_floor") is not None]
-    noise = f"; the same code twice is up to {text(1 + max(floors), 'times')} apart" if floors else ""
+    noise = f"; the same code twice: {text(1 + max(floors), 'times')} apart" if floors else ""
     return f"{timed['rounds']:,} samples each, {ENOUGH[Stop(timed['stopped'])]}{noise}"
 
 
