@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from bncli.benchmarking import statistics
 from bncli.core.report import Column
+from bncli.core.report import Row as AnyRow
 from bncli.reports._measuring import Settings
 from bncli.reports._rows import Row
 
@@ -23,10 +24,15 @@ class Comparison(NamedTuple):
 
 def of_a_pass(settings: Settings) -> tuple[Column, ...]:
     """The columns that tell passes apart."""
+    return Column("kernel", "kernel"), Column("direction", "pass"), *variants(settings)
+
+
+def variants(settings: Settings) -> tuple[Column, ...]:
+    """A column for each way of timing that is done in more than one."""
     outputs = (Column("outputs", "outputs"),) if len(settings.outputs) > 1 else ()
     cache = (Column("cache", "cache"),) if len(settings.caches) > 1 else ()
     threads = (Column("threads", "threads", "count"),) if len(settings.threads) > 1 else ()
-    return Column("kernel", "kernel"), Column("direction", "pass"), *outputs, *cache, *threads
+    return *outputs, *cache, *threads
 
 
 def columns(settings: Settings) -> tuple[Column, ...]:
@@ -40,7 +46,7 @@ def columns(settings: Settings) -> tuple[Column, ...]:
     )
 
 
-def rows(timed: Sequence[Row]) -> list[Row]:
+def rows(timed: Sequence[AnyRow]) -> list[Row]:
     """Geometric means over the problems where another kernel was timed; none for a single problem."""
     compared: dict[tuple[Any, ...], list[Comparison]] = {}
     for row, fastest in _with_fastest_other(timed):
@@ -61,8 +67,8 @@ def rows(timed: Sequence[Row]) -> list[Row]:
     ]
 
 
-def _with_fastest_other(timed: Sequence[Row]) -> Iterator[tuple[Row, Row]]:
-    races: dict[tuple[Any, ...], list[Row]] = {}
+def _with_fastest_other(timed: Sequence[AnyRow]) -> Iterator[tuple[AnyRow, AnyRow]]:
+    races: dict[tuple[Any, ...], list[AnyRow]] = {}
     for row in timed:
         if "of_limit" in row:
             races.setdefault(tuple(row.get(key) for key in PLACE), []).append(row)
@@ -73,7 +79,7 @@ def _with_fastest_other(timed: Sequence[Row]) -> Iterator[tuple[Row, Row]]:
                 yield row, min(others, key=lambda other: float(other["median"]))
 
 
-def _on_as_many_threads(first: Row, second: Row) -> bool:
+def _on_as_many_threads(first: AnyRow, second: AnyRow) -> bool:
     """Whether both have the same number of threads, or one of them its own choice."""
     counts = {first.get("threads"), second.get("threads")}
     return len(counts) == 1 or None in counts

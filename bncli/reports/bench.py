@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 from bncli.core.kernel import Kernel
-from bncli.core.report import Column, Report
+from bncli.core.report import Column, Report, Row
 from bncli.reports import _summary
 from bncli.reports._figures import LIMIT
 from bncli.reports._measuring import Settings, measure
-from bncli.reports._rows import Row
 from bncli.reports._warnings import warnings
 
 __all__ = ["LIMIT", "Settings", "columns", "measure", "summary", "warnings"]
@@ -38,6 +37,7 @@ def columns(baseline: Kernel, settings: Settings) -> tuple[Column, ...]:
         Column("calls", "calls each", "count", wide=True),
         Column("way", "way", wide=True),
         Column("note", "note", "note"),
+        Column("reproduce", "reproduce", "command"),
     )
 
 
