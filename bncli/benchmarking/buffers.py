@@ -6,7 +6,8 @@ promises 16 only. A case's own arrays are read-only, which some libraries pay mi
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from math import prod
 from typing import Any, NamedTuple
@@ -49,20 +50,34 @@ class Inputs:
 
     def __init__(self, case: Case, count: int) -> None:
         self.copies: Sequence[Case] = [_ordinary(case, turned) for turned in range(count)]
-        self._feature = 0
+        self.feature = 0
         self._changed = False
         self._digests = self._digest()
 
     def change(self) -> None:
         """Exchange the first and the last sample of one feature of the first copy, and undo the exchange before."""
         self.restore()
-        self._feature = (self._feature + 1) % self.copies[0].gamma.size
-        self._exchange()
+        self.feature = (self.feature + 1) % self.copies[0].gamma.size
+        self._exchange("x", "dy")
 
     def restore(self) -> None:
         """Give the first copy the case's own contents again."""
         if self._changed:
-            self._exchange()
+            self._exchange("x", "dy")
+
+    @contextmanager
+    def changed(self, name: str) -> Iterator[bool]:
+        """Exchange two samples of x or dy for a while; yields whether that makes a difference. For restored ones."""
+        ends = self.ends(getattr(self.copies[0], name))
+        self._exchange(name)
+        try:
+            yield bool(ends[0] != ends[1])
+        finally:
+            self._exchange(name)
+
+    def ends(self, array: Array) -> tuple[Any, Any]:
+        """Copies of the samples of ``array`` that change places."""
+        return array[0, self.feature, 0].copy(), array[-1, self.feature, -1].copy()
 
     def are_spoilt(self) -> bool:
         """Whether anybody else has written into any copy; for restored ones."""
@@ -74,11 +89,10 @@ class Inputs:
             for array, own in zip(_arrays(copy), _arrays(_ordinary(case, turned)), strict=True):
                 array[...] = own
 
-    def _exchange(self) -> None:
-        for array in (self.copies[0].x, self.copies[0].dy):
-            ends = array[:: max(1, array.shape[0] - 1), self._feature, :: max(1, array.shape[2] - 1)]
-            first, last = ends[0, 0].copy(), ends[-1, -1].copy()
-            ends[0, 0], ends[-1, -1] = last, first
+    def _exchange(self, *names: str) -> None:
+        for name in names:
+            array = getattr(self.copies[0], name)
+            array[-1, self.feature, -1], array[0, self.feature, 0] = self.ends(array)
         self._changed = not self._changed
 
     def _digest(self) -> list[int]:

@@ -8,6 +8,7 @@ import psutil
 
 CPUS = Path("/sys/devices/system/cpu")
 CGROUPS = Path("/sys/fs/cgroup")
+OWN_CGROUP = Path("/proc/self/cgroup")
 
 
 class Readings(NamedTuple):
@@ -73,7 +74,7 @@ def _difference(before: int | None, after: int | None) -> int | None:
 def _throttled() -> int | None:
     """How often the quota of this process's control group, of version 2 or 1, has stopped it."""
     try:
-        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+        lines = OWN_CGROUP.read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     for line in lines:

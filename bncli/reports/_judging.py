@@ -81,24 +81,46 @@ def before(
 def after(judged: Judged, kernel: Kernel, space: Space, repeats: int) -> Finding | None:
     """What is wrong with a result after ``repeats`` calls, as in a sample; None where nothing is.
 
-    Given outputs are poisoned before. Bits that were judged before are right; others are judged now.
+    Given outputs are poisoned before. Bits that were judged before are right; others are judged now. And
+    they must be others for other contents of the same arrays, or they were kept from an earlier call.
     """
-    timed, case = judged.timed, space.inputs.copies[0]
+    timed = judged.timed
     try:
         with quiet():
             for call in islice(cycle(timed.calls), repeats):
                 call()
-        if timed.key.outputs == GIVEN:
-            space.outputs[0].poison()
-        found = timed.results()
-        other = {name: array for name, array in found.items() if digest(array) != judged.digests.get(name)}
-        if "infer" in other:  # judged on other statistics than are timed
-            findings = accuracy.check_inference(guarded(kernel), case)
-        else:
-            findings = accuracy.judge(kernel, case, other)
+        return _wrong_bits(judged, kernel, space) or _kept(timed, kernel, space)
     except Exception as error:  # noqa: BLE001, a kernel may raise whatever it likes
         return raised(kernel, error)
+
+
+def _wrong_bits(judged: Judged, kernel: Kernel, space: Space) -> Finding | None:
+    case, found = space.inputs.copies[0], _results(judged.timed, space)
+    other = {name: array for name, array in found.items() if digest(array) != judged.digests.get(name)}
+    if "infer" in other:  # judged on other statistics than are timed
+        findings = accuracy.check_inference(guarded(kernel), case)
+    else:
+        findings = accuracy.judge(kernel, case, other)
     return next((each for each in findings if each.verdict is not Verdict.PASS), None)
+
+
+def _kept(timed: Pass, kernel: Kernel, space: Space) -> Finding | None:
+    """That the results are the same bits after two samples have changed places, whose results differ."""
+    found = _results(timed, space)
+    name, large = next(iter(found.items()))
+    first, last = space.inputs.ends(large)
+    digests = list(map(digest, found.values()))
+    with space.inputs.changed("dy" if timed.key.direction == "backward" else "x") as differs:
+        same = list(map(digest, _results(timed, space).values())) == digests
+    if not (same and differs and first != last):
+        return None
+    return _fault(kernel.name, name, "it is the same for other contents of the same arrays, so it was kept")
+
+
+def _results(timed: Pass, space: Space) -> Mapping[str, Array]:
+    if timed.key.outputs == GIVEN:
+        space.outputs[0].poison()
+    return timed.results()
 
 
 def raised(kernel: Kernel, error: Exception) -> Finding:

@@ -13,6 +13,7 @@ from bncli.benchmarking.conditions import Surroundings
 from bncli.benchmarking.entries import AGAIN, MEMORY, PASS, Name
 from bncli.benchmarking.passes import FRESH, GIVEN, TRAINING, Key
 from bncli.benchmarking.sampling import Rule
+from bncli.benchmarking.threads import SetThreads
 from bncli.benchmarking.timing import Sampling, Timed
 from bncli.core.case import Case
 from bncli.core.guard import quiet
@@ -123,8 +124,18 @@ def _timed_rows(
 
 def _entry(work: Work, judged: Judged) -> Timed:
     key, calls = judged.timed.key, judged.timed.calls
-    prepare = threads.binding(work.kernels[key.kernel].set_threads, key.threads)
-    return Timed(calls, prepare, keep=len(calls) if key.cache == COLD else 0)
+    return Timed(
+        calls,
+        prepare=_prepare(work, key, work.kernels[key.kernel].set_threads),
+        keep=len(calls) if key.cache == COLD else 0,
+    )
+
+
+def _prepare(work: Work, key: Key, set_threads: SetThreads | None) -> Callable[[], bool]:
+    bind = threads.binding(set_threads, key.threads)
+    # What was timed before may have been cold, and left nothing in the caches.
+    warms = key.cache == WARM and COLD in work.spaces
+    return lambda: bind() or warms
 
 
 def _memory(work: Work, operations: Collection[str]) -> dict[Name, Timed]:
@@ -137,7 +148,7 @@ def _memory(work: Work, operations: Collection[str]) -> dict[Name, Timed]:
         for (operation, way), calls in moves.items():
             for count in work.settings.threads if operation in operations else ():
                 key = Key(operation, way, GIVEN, space.cache, count)
-                found[Name(MEMORY, key)] = Timed(calls, threads.binding(roofline.set_threads, count))
+                found[Name(MEMORY, key)] = Timed(calls, _prepare(work, key, roofline.set_threads))
     return found
 
 
