@@ -94,7 +94,7 @@ def _sampling(rows: Sequence[AnyRow]) -> str:
     if timed is None:
         return ""
     floors = [row["noise_floor"] for row in rows if row.get("noise_floor") is not None]
-    noise = f"; the same code twice: {text(1 + max(floors), 'times')} apart" if floors else ""
+    noise = f"; noise {text(max(floors), 'percent')}" if floors else ""
     return f"{timed['rounds']:,} samples each, {ENOUGH[Stop(timed['stopped'])]}{noise}"
 
 
