@@ -58,7 +58,7 @@ def test_values_are_what_counting_or_multiplying_gives_until_the_end(first, more
         ("64x{}", "cannot read the range"),
         ("64x{-1..5:+1}", "cannot read the range"),
         ("64x{1..9999999999999:x2}", "cannot read the range"),
-        ("64x{1..٥:x2}", "cannot read the range"),
+        ("64x{1..\u0665:x2}", "cannot read the range"),
         ("64x{1..5:x2", "cannot read the shape"),
         ("64x{{1..5:x2}}", "cannot read the shape"),
     ],
