@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bncli.benchmarking.passes import LIMIT
 from bncli.core.report import Column, Report
 from bncli.core.report import Row as AnyRow
-from bncli.reports._figures import LIMIT
 from bncli.reports._measuring import Settings
 from bncli.reports._rows import Row
 from bncli.reports._summary import variants
