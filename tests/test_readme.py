@@ -21,6 +21,7 @@ README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 INDEX = re.compile(r"\(\d+(?:, \d+)*\)")
 ARRAY = re.compile(r"\b(?:y|dx|dgamma|dbeta|mean|inv_std|infer)\b")
+ENDED = re.compile(r"(?<=samples each, until ).*(?=; noise)")
 NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?: [mµn]?s\b)?")
 
 
@@ -46,7 +47,7 @@ def run(command):
 
 def shape_of(output):
     """The output without what differs from run to run and machine to machine: digits, widths, where it is worst."""
-    plain = ARRAY.sub("@", NUMBER.sub("#", INDEX.sub("(#)", output))).replace("─", "")
+    plain = ARRAY.sub("@", NUMBER.sub("#", INDEX.sub("(#)", ENDED.sub("", output)))).replace("─", "")
     return [line.split() for line in plain.splitlines() if line.strip()]
 
 
