@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from bncli.core.kernel import Gradients, Kernel, Saved
 from bncli.errors import InputError
-from bncli.kernels._numba import inference, split, whole
+from bncli.kernels._numba import columns, inference, split, whole
+from bncli.kernels._numba.llvm import LANES
 from bncli.kernels._numba.tiles import is_long, plan
 
 Array = NDArray[Any]
 
+FEW = 8  # samples
 SMALL = 16 * 1024  # elements: sooner done than a second thread has woken
 
 
@@ -106,6 +108,10 @@ def _delivered(result: Array, out: Array | None) -> Array:
 def _engine(shape: tuple[int, int, int]) -> Engine:
     tiles, whole_blocks, ahead = plan(*shape)
     infer = inference.segments if is_long(shape[2]) else inference.tiles
+    if shape[2] == 1 and shape[1] >= LANES and prod(shape) <= SMALL:
+        return Engine(columns.forward_alone, columns.backward_alone, inference.alone, tiles, ahead)
+    if shape[2] == 1 and shape[1] >= LANES and shape[0] <= FEW:
+        return Engine(columns.forward, columns.backward, infer, tiles, ahead)
     if whole_blocks and prod(shape) <= SMALL:
         return Engine(whole.forward_alone, whole.backward_alone, inference.alone, tiles, ahead)
     if whole_blocks:
