@@ -21,7 +21,7 @@ from bncli.kernels._numba.tiles import is_long, plan
 
 Array = NDArray[Any]
 
-FEW = 8  # samples
+FEW = 8  # samples, whose cache lines a core's first cache holds even where they fall into the same places
 SMALL = 16 * 1024  # elements: sooner done than a second thread has woken
 
 
@@ -38,7 +38,8 @@ class Engine(NamedTuple):
 def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
     engine = _engine(x.shape)
     y = _target(out, x)
-    mean, var, inv_std = np.empty((3, gamma.size))  # in one piece, which the C library keeps for the next call
+    statistics = np.empty((3, gamma.size))  # in one piece, which the C library keeps for the next call
+    mean, var, inv_std = statistics[0], statistics[1], statistics[2]  # half the time of unpacking
     engine.forward(engine.tiles, engine.ahead, _plain(x), _plain(gamma), _plain(beta), epsilon, mean, var, inv_std, y)
     return _delivered(y, out), Saved(x, gamma, mean, var, inv_std)
 
