@@ -14,29 +14,28 @@ from bncli.kernels._numba.vectors import ALL, every, inverse_root, load, narrow,
 @inner
 def describe(
     total: Any, squares: Any, count: int, epsilon: float, gamma: Any, beta: Any,
-    mean: Any, var: Any, inv_std: Any, centre: Any, scale: Any, shift: Any,
+    mean: Any, var: Any, centre: Any, scale: Any, shift: Any,
 ) -> None:  # fmt: skip
     """The statistics of features from their sums about ``centre``, and the lanes' centre, scale and shift for y."""
     per_sample, plus = every(1 / count), every(epsilon)
     for f in range(0, mean.size, LANES):
         if f + LANES <= mean.size:
-            _describe(f, ALL, total, squares, per_sample, plus, gamma, beta, mean, var, inv_std, centre, scale, shift)
+            _describe(f, ALL, total, squares, per_sample, plus, gamma, beta, mean, var, centre, scale, shift)
         else:
             some = mean.size - f
-            _describe(f, some, total, squares, per_sample, plus, gamma, beta, mean, var, inv_std, centre, scale, shift)
+            _describe(f, some, total, squares, per_sample, plus, gamma, beta, mean, var, centre, scale, shift)
 
 
 @inner
 def _describe(
     f: int, some: Any, total: Any, squares: Any, per_sample: Any, plus: Any, gamma: Any, beta: Any,
-    mean: Any, var: Any, inv_std: Any, centre: Any, scale: Any, shift: Any,
+    mean: Any, var: Any, centre: Any, scale: Any, shift: Any,
 ) -> None:  # fmt: skip
     about, variance, inverse = statistics(
         load(total, f, some), load(squares, f, some), wide(load(centre, f, some)), per_sample, plus
     )
     store(mean, f, about, some)
     store(var, f, variance, some)
-    store(inv_std, f, inverse, some)
     _store_line(f, some, about, inverse, gamma, beta, centre, scale, shift)
 
 
@@ -71,7 +70,7 @@ def _store_line(
 
 @inner
 def attribute(
-    total: Any, products: Any, count: int, gamma: Any, mean: Any, inv_std: Any,
+    total: Any, products: Any, count: int, epsilon: float, gamma: Any, mean: Any, var: Any,
     dgamma: Any, dbeta: Any, centre: Any, slope: Any, shift: Any, scale: Any,
 ) -> None:  # fmt: skip
     """dgamma and dbeta of features from their sums of dy * (x - mean) and dy, and what dx takes.
@@ -79,25 +78,26 @@ def attribute(
     dx = scale * (dy - mean(dy) - (x - mean) * slope), where scale = gamma * inv_std and
     slope = inv_std * mean(dy * x_hat).
     """
-    per_sample = every(1 / count)
+    per_sample, plus = every(1 / count), every(epsilon)
     for f in range(0, mean.size, LANES):
         if f + LANES <= mean.size:
             _attribute(
-                f, ALL, total, products, per_sample, gamma, mean, inv_std, dgamma, dbeta, centre, slope, shift, scale
+                f, ALL, total, products, per_sample, plus, gamma, mean, var, dgamma, dbeta, centre, slope, shift, scale
             )
         else:
             some = mean.size - f
             _attribute(
-                f, some, total, products, per_sample, gamma, mean, inv_std, dgamma, dbeta, centre, slope, shift, scale
+                f, some, total, products, per_sample, plus, gamma, mean, var, dgamma, dbeta, centre, slope, shift, scale
             )
 
 
 @inner
 def _attribute(
-    f: int, some: Any, total: Any, products: Any, per_sample: Any, gamma: Any, mean: Any, inv_std: Any,
+    f: int, some: Any, total: Any, products: Any, per_sample: Any, plus: Any, gamma: Any, mean: Any, var: Any,
     dgamma: Any, dbeta: Any, centre: Any, slope: Any, shift: Any, scale: Any,
 ) -> None:  # fmt: skip
-    about, inverse, above = load(mean, f, some), load(inv_std, f, some), load(total, f, some)
+    about, above = load(mean, f, some), load(total, f, some)
+    inverse = inverse_root(load(var, f, some) + plus)
     along = load(products, f, some) * inverse
     store(dbeta, f, narrow(above, dbeta), some)
     store(dgamma, f, narrow(along, dgamma), some)
@@ -110,7 +110,7 @@ def _attribute(
 
 @inlined
 def plane(about: Any, inverse: Any, dbeta: Any, dgamma: Any, gamma: Any, per_sample: Any, like: Any) -> Any:
-    """The centre, slope, shift and scale of dx = (dy - (x - centre) * slope + shift) * scale, in the dtype of ``like``."""
+    """The centre, slope, shift and scale of dx = (dy - (x - centre) * slope + shift) * scale; dtype of ``like``."""
     nearest = narrow(about, like)
     times = dgamma * per_sample * inverse
     shift = (about - wide(nearest)) * times - dbeta * per_sample
