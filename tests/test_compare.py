@@ -348,6 +348,11 @@ def test_a_wide_title_and_long_names_still_fit(files):
             ({"rows": [row(samples=[1.0] * 9) | {"noise_floor": floor}]}, "the noise_floor of row 1 is no share")
             for floor in ("nan", "inf", -1, "much", True, 10**400)
         ),
+        *(
+            ({"rows": [row(samples=[1.0] * 9) | {key: value}]}, f"the {key} of row 1 is no")
+            for key in ("clock", "others")
+            for value in ("nan", "inf", -1, "much", True, [1.0], 10**400)
+        ),
     ],
 )
 def test_a_file_that_cannot_be_compared_is_one_line(files, broken, message):

@@ -249,7 +249,7 @@ def test_every_row_says_how_it_was_measured(make_case):
 
 # The figures, of planted samples.
 
-QUIET = Surroundings(0.0, None, None, None, None)
+QUIET = Surroundings(0.0, None, None, None)
 
 
 def figures(case, **samples):

@@ -12,7 +12,7 @@ OWN_CGROUP = Path("/proc/self/cgroup")
 
 
 class Readings(NamedTuple):
-    """Counters that only grow, in seconds of a core or in events, and the clock's frequency now; None: not known."""
+    """Counters that only grow, in seconds of a core or in events; None: not known."""
 
     time: float
     busy: float
@@ -20,22 +20,20 @@ class Readings(NamedTuple):
     stolen: float | None
     throttled: int | None
     hot: int | None
-    frequency: float | None
 
 
 class Surroundings(NamedTuple):
     """What happened between two readings.
 
     ``others`` are cores that other processes used on average, ``stolen`` cores that the hypervisor took;
-    ``throttled`` how often a quota stopped this process, ``hot`` how often a core was slowed for its heat;
-    ``frequency_change`` is relative. None where the system does not tell.
+    ``throttled`` how often a quota stopped this process, ``hot`` how often a core was slowed for its heat.
+    None where the system does not tell.
     """
 
     others: float
     stolen: float | None
     throttled: int | None
     hot: int | None
-    frequency_change: float | None
 
 
 def read() -> Readings:
@@ -50,7 +48,6 @@ def read() -> Readings:
         stolen=getattr(times, "steal", None),
         throttled=_throttled(),
         hot=_hot(),
-        frequency=_frequency(),
     )
 
 
@@ -63,7 +60,6 @@ def between(before: Readings, after: Readings) -> Surroundings:
         stolen=None if before.stolen is None or after.stolen is None else (after.stolen - before.stolen) / seconds,
         throttled=_difference(before.throttled, after.throttled),
         hot=_difference(before.hot, after.hot),
-        frequency_change=after.frequency / before.frequency - 1 if before.frequency and after.frequency else None,
     )
 
 
@@ -103,12 +99,3 @@ def _hot() -> int | None:
         except (OSError, ValueError):
             continue
     return sum(counts) if counts else None
-
-
-def _frequency() -> float | None:
-    """The mean of the cores' frequencies, in Hz."""
-    try:
-        found = psutil.cpu_freq()
-    except (OSError, NotImplementedError, AttributeError):
-        return None
-    return found.current * 1e6 if found else None

@@ -21,6 +21,7 @@ MOVED = {"forward": 2, "backward": 3, "infer": 2}
 RESULTS = {"forward": ("y",), "backward": ("dx", "dgamma", "dbeta"), "infer": ("infer",)}
 TRAINING = ("forward", "backward")
 FRESH, GIVEN = "fresh", "given"
+LIMIT = "limit"  # what stands for a direction where it is the memory that was timed
 
 
 class Key(NamedTuple):

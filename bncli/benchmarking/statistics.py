@@ -134,6 +134,12 @@ def wandering(*runs: Sequence[float]) -> float:
     return math.sqrt(squares / freedom)
 
 
+def travel(samples: Sequence[float]) -> float:
+    """How far the medians of blocks, as those of ``wandering``, are apart: the greatest over the least, minus 1."""
+    blocks = _blocks(samples)
+    return math.expm1(float(blocks.max() - blocks.min()))
+
+
 def _blocks(run: Sequence[float]) -> NDArray[np.float64]:
     """The logarithms of the medians of the blocks of ``run``."""
     count = len(run)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from bncli.benchmarking import outlying, statistics
 from bncli.benchmarking.conditions import Surroundings
-from bncli.benchmarking.entries import AGAIN, MEMORY, PASS, Name
-from bncli.benchmarking.passes import MOVED, Key, Pass
+from bncli.benchmarking.entries import AGAIN, MEMORY, PASS, THE_CLOCK, Name
+from bncli.benchmarking.passes import LIMIT, MOVED, Key, Pass
 from bncli.benchmarking.timing import Sampled, Sampling
 from bncli.core.case import Case
 from bncli.core.units import text
@@ -13,7 +13,7 @@ from bncli.reports._rows import Row
 from bncli.verification import tolerance
 from bncli.verification.finding import Finding, Verdict
 
-LIMIT = "limit"
+FEWEST = 50  # samples of the clock, before their blocks are long enough to say whether it has changed
 
 
 class Figures:
@@ -22,7 +22,13 @@ class Figures:
     def __init__(self, case: Case, sampling: Sampling[Name], surroundings: Surroundings, baseline: str) -> None:
         self.case, self.sampled, self.baseline = case, sampling.sampled, baseline
         self.again = next((key.kernel for role, key in self.sampled if role == AGAIN), baseline)
-        self.of_all = {"stopped": str(sampling.stopped), **surroundings._asdict()}
+        clock = self.sampled.get(THE_CLOCK, Sampled(0, ())).samples
+        self.of_all = {
+            "stopped": str(sampling.stopped),
+            "clock": statistics.median(clock) if clock else None,
+            "clock_change": statistics.travel(clock) if len(clock) >= FEWEST else None,
+            **surroundings._asdict(),
+        }
         self.floors = {
             name: statistics.noise_floor(self.sampled[Name(PASS, name.key)].samples, again.samples)
             for name, again in self.sampled.items()

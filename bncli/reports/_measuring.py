@@ -10,13 +10,13 @@ from typing import NamedTuple, Protocol
 from bncli.benchmarking import buffers, conditions, threads, timing
 from bncli.benchmarking.buffers import COLD, WARM
 from bncli.benchmarking.conditions import Surroundings
-from bncli.benchmarking.entries import AGAIN, MEMORY, PASS, Name
+from bncli.benchmarking.entries import AGAIN, MEMORY, PASS, THE_CLOCK, Name
 from bncli.benchmarking.passes import FRESH, GIVEN, TRAINING, Key
 from bncli.benchmarking.sampling import Rule
 from bncli.benchmarking.threads import SetThreads
 from bncli.benchmarking.timing import Sampling, Timed
 from bncli.core.case import Case
-from bncli.core.guard import quiet
+from bncli.core.guard import guarded, quiet
 from bncli.core.kernel import Kernel
 from bncli.reports import _figures, _judging
 from bncli.reports._judging import Judged, Space
@@ -67,7 +67,7 @@ def measure(case: Case, kernels: Sequence[Kernel], settings: Settings, progress:
     """
     work = Work(case, {each.name: each for each in kernels}, settings, {c: _space(case, c) for c in settings.caches})
     with ExitStack() as stack:
-        setters = [kernel.set_threads for kernel in kernels if kernel.set_threads]
+        setters = [setter for kernel in kernels if (setter := guarded(kernel).set_threads)]
         stack.enter_context(threads.restored(setters, settings.threads[0]))
         judged = list(_judge(work, progress))
         wrong = {each.timed.key.kernel for each in judged if each.finding and not each.passed}
@@ -86,9 +86,9 @@ def _space(case: Case, cache: str) -> Space:
 def _judge(work: Work, progress: Progress) -> Iterator[Judged]:
     for kernel in work.kernels.values():
         progress(0, f"{work.case.problem}: verifying {kernel.name}")
-        for count in work.settings.threads if kernel.set_threads else (None,):
-            if kernel.set_threads and count:
-                kernel.set_threads(count)
+        set_threads = guarded(kernel).set_threads
+        for count in work.settings.threads if set_threads else (None,):
+            threads.binding(set_threads, count)()
             for outputs in work.settings.outputs:
                 yield from _judging.before(
                     kernel, work.case, list(work.spaces.values()), work.settings.directions, outputs, count
@@ -99,13 +99,14 @@ def _timed_rows(
     work: Work, judged: Sequence[Judged], right: Mapping[Key, Judged], stack: ExitStack, progress: Progress
 ) -> list[Row]:
     # Not before it is needed: Numba takes long to import.
-    from bncli.benchmarking import roofline
+    from bncli.benchmarking import clock, roofline
 
     stack.enter_context(threads.restored([roofline.set_threads], work.settings.threads[0]))
     baseline = next(iter(right)).kernel
     timed = {Name(PASS, key): _entry(work, each) for key, each in right.items()}
     timed |= {Name(AGAIN, name.key): entry for name, entry in timed.items() if name.key.kernel == baseline}
     timed |= _memory(work, {roofline.OPERATION[key.direction] for key in right})
+    timed[THE_CLOCK] = Timed([partial(clock.chain, clock.chain(1))])
 
     sampling, surroundings = _sample(work, timed, progress)
     spoilt = {cache for cache, space in work.spaces.items() if space.inputs.are_spoilt()}

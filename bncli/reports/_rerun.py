@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from bncli.benchmarking.compare import IDENTITY
+from bncli.benchmarking.passes import LIMIT
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel
 from bncli.reports import _data
-from bncli.reports._figures import LIMIT
 from bncli.reports._rows import Row
 from bncli.verification.finding import Verdict
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bncli.benchmarking.passes import LIMIT
 from bncli.benchmarking.sampling import Stop
 from bncli.core.report import Column, Report
 from bncli.core.report import Row as AnyRow
 from bncli.core.units import text
-from bncli.reports._figures import LIMIT
 from bncli.reports._measuring import Settings
 from bncli.reports._rows import Row
 from bncli.reports._summary import of_a_pass, variants

@@ -8,12 +8,12 @@ from bncli.core.report import Row
 from bncli.core.units import text
 
 NOISY = 0.05  # half the width of an interval relative to the median, which is then not known to a tenth
-OUTLYING = 0.05  # of the samples
+OUTLYING = 0.25  # of the samples: as many begin to move a median
 FEWEST = 20  # samples, before a share of them says anything
 BUSY = 0.2  # cores that others use: what a quiet system does for itself is less
 BUSY_SHARE = 0.02  # of all cores
 STOLEN = 0.05  # cores
-CLOCK = 0.05  # relative change of the frequency
+CLOCK = 0.05  # relative change of its speed
 TOO_SHORT = 0.5  # of what a sample should last
 
 
@@ -80,11 +80,11 @@ def _hot(rows: Sequence[Row]) -> str:
 
 
 def _clock(rows: Sequence[Row]) -> str:
-    worst = _worst(rows, lambda row: abs(row.get("frequency_change") or 0.0))
-    if worst is None or abs(worst.get("frequency_change") or 0.0) <= CLOCK:
+    worst = _worst(rows, lambda row: row.get("clock_change"))
+    if worst is None or worst["clock_change"] <= CLOCK:
         return ""
     return (
-        f"the clock's frequency changed by {text(worst['frequency_change'], 'percent')} while {worst['problem']} was "
+        f"the processor's clock changed by {text(worst['clock_change'], 'percent')} while {worst['problem']} was "
         "timed: fix it with the governor 'performance' and without turbo, or give --max-time more"
     )
 

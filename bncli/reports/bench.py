@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from bncli.benchmarking.passes import LIMIT
 from bncli.core.kernel import Kernel
 from bncli.core.report import Column, Report, Row
 from bncli.reports import _summary
-from bncli.reports._figures import LIMIT
 from bncli.reports._measuring import Settings, measure
 from bncli.reports._warnings import warnings
 
