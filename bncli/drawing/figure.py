@@ -16,7 +16,8 @@ from bncli.errors import InputError
 SUFFIXES = (".svg", ".png", ".pdf")
 DPI = 150
 WIDTH = 6.4  # inches of a chart
-LINE = 0.17  # inches of a series in a row
+LINE, SPACE = 0.17, 0.12  # inches of a series in a row, and of what is above and below
+POINTS = 72  # of an inch
 HEAD = 1.35  # inches of a chart's title, axis and legend
 HEIGHT = 4.4  # inches of a chart without rows
 BELOW = 0.55  # inches from an axis to the legend
@@ -68,7 +69,11 @@ def _write(figure: Any, file: BinaryIO, suffix: str) -> None:
 
 
 def _height(chart: Chart) -> float:
-    return HEAD + len(chart.rows) * (LINE * lanes.count(chart) + 0.12) if chart.rows else HEIGHT
+    return HEAD + len(chart.rows) * _row(chart) if chart.rows else HEIGHT
+
+
+def _row(chart: Chart) -> float:
+    return LINE * lanes.count(chart) + SPACE
 
 
 def _draw(chart: Chart, axes: Any) -> None:
@@ -110,11 +115,15 @@ def _put(series: Series, chart: Chart, axes: Any, value: Scale) -> Any:
     if series.role == "band":
         widths = [end - start for start, end in zip(low, high, strict=True)]
         return axes.barh(at, widths, SHIFT, low, color="#d3d3d3", label=name, zorder=1)
-    look = _look(series) | ({"markersize": 20, "markeredgewidth": 2.5} if series.role == "limit" and chart.rows else {})
+    look = _look(series)
+    handle = axes.plot([], [], label=name, **look)[0]
     arms = axes.hlines if chart.rows else axes.vlines
     arms(at, low, high, color=look["color"], linewidth=1.4, zorder=2)
     across, up = (middle, at) if chart.rows else (at, middle)
-    return axes.plot(across, up, label=name, clip_on=False, **look)[0]
+    if series.role == "limit" and chart.rows:
+        look |= {"markersize": POINTS * SHIFT * _row(chart), "markeredgewidth": 2.5}
+    axes.plot(across, up, clip_on=False, **look)
+    return handle
 
 
 def _look(series: Series) -> dict[str, Any]:
@@ -122,7 +131,7 @@ def _look(series: Series) -> dict[str, Any]:
     return {
         "color": own.light,
         "marker": "none" if series.role == "limit" and series.joined else own.letter,
-        "markersize": 5.5,
+        "markersize": 6.0,
         "linestyle": (0, own.dashes) if series.joined and own.dashes else "-" if series.joined else "none",
         "linewidth": 1.4,
         "zorder": 2 if series.role == "limit" else 3,

@@ -32,7 +32,7 @@ class Scale:
             low, high = _widened(math.log10(least), math.log10(most), math.log10(1 + LEAST_SPAN))
             low, high = 10**low, 10**high
             return cls(axis, low, high, _powers_of_two(low, high) if axis.kind == "bytes" else _decades(low, high))
-        low, high = _widened(min(least, 0.0), most, LEAST_SPAN)
+        low, high = _widened(min(least, 0.0), max(most, 1.0), LEAST_SPAN)
         return cls(axis, low, high, _multiples(low, high))
 
     def clamped(self, value: float) -> float:
