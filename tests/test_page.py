@@ -1,8 +1,8 @@
 """bncli report: one page, valid, whole in itself, and nothing in it that a result could have put there but text."""
 
 import base64
-import itertools
 import hashlib
+import itertools
 import json
 import re
 import sys
