@@ -62,9 +62,10 @@ class Browser:
         return self.driver.find_element(By.CSS_SELECTOR, selector)
 
     def asked_for(self):
-        """The addresses of all that was asked of the network since the page was opened."""
+        """The addresses of all that was asked for since the page was opened, but for the browser's own first page."""
         messages = (json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance"))
-        return [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+        asked = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+        return [address for address in asked if not address.startswith("chrome:")]
 
     def screenshot(self, name):
         self.ask("document.activeElement.blur()")

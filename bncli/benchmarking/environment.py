@@ -34,8 +34,8 @@ def collect() -> dict[str, Any]:
 
 
 def machine(facts: Mapping[str, Any]) -> str:
-    """What ``collect`` found, in a few words."""
-    return f"{facts['cpu']}, {facts['cores']} cores"
+    """What ``collect`` found, in a few words; of facts from a file some may be missing."""
+    return f"{facts.get('cpu', 'an unknown processor')}, {facts.get('cores', '?')} cores"
 
 
 def usable_cores() -> int:

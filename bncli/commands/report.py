@@ -38,11 +38,18 @@ def report(results: tuple[Path, ...], output: Path) -> None:
     files.check_writable(output)
     html.require()
     reports = [saved.load(path) for path in results]
-    benches = [each for each in reports if each.command == "bench"]
-    comparison = compare(*benches) if len(benches) == 2 else None
-    page = html.page(list(zip(_names(results), reports, strict=True)), comparison)
-    files.replace_text(output, page)
+    named = list(zip(_names(results), reports, strict=True))
+    files.replace_text(output, html.page(named, _comparison(named)))
     click.echo(f"wrote {str(output)!r}", err=True)
+
+
+def _comparison(results: Sequence[html.Named]) -> html.Named | None:
+    """The second result of bench against the first, where there are two."""
+    benches = [(name, report) for name, report in results if report.command == "bench"]
+    if len(benches) != 2:
+        return None
+    (old, before), (new, after) = benches
+    return f"{old} → {new}", compare(before, after)
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -15,6 +15,7 @@ from bncli.drawing.style import STYLES
 from bncli.errors import InputError
 from bncli.page import parts
 
+Named = tuple[str, Report]
 ROOM, TEMPLATES = "bncli.page", "templates"
 
 
@@ -24,7 +25,7 @@ def require() -> None:
         raise InputError("a page needs the package Jinja2: pip install 'bncli[report]'")
 
 
-def page(results: Sequence[tuple[str, Report]], comparison: Report | None = None) -> str:
+def page(results: Sequence[Named], comparison: Named | None = None) -> str:
     """One page of ``results``, each with its name, and of the comparison of two of them.
 
     Names, and whatever is in a report, are text, and can be neither markup nor script.
@@ -47,7 +48,7 @@ def page(results: Sequence[tuple[str, Report]], comparison: Report | None = None
     return environment.get_template("page.html").render(
         version=bncli.__version__,
         sections=[parts.section(f"result-{n}", name, report) for n, (name, report) in enumerate(results, 1)],
-        comparison=parts.section("comparison", "", comparison) if comparison else None,
+        comparison=parts.section("comparison", *comparison) if comparison else None,
         environment=parts.environment(report for _, report in results),
         style=style,
         script=script,

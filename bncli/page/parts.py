@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from bncli.benchmarking.environment import machine
 from bncli.charts import charts
 from bncli.core.chart import Chart
 from bncli.core.descriptors import parted
@@ -48,6 +49,7 @@ class Section(NamedTuple):
     table: Table
     notes: Sequence[str]
     commands: Sequence[str]
+    machine: str
 
 
 def section(anchor: str, name: str, report: Report) -> Section:
@@ -62,6 +64,7 @@ def section(anchor: str, name: str, report: Report) -> Section:
         table(report),
         _said(report.rows, below["note"]),
         [command.removeprefix(PREFIX) for command in _said(report.rows, below["command"])],
+        machine(report.environment) if report.environment else "",
     )
 
 
@@ -70,8 +73,9 @@ def table(report: Report) -> Table:
     known = {column.key for column in report.columns}
     titles = [key for key in TITLES if key not in known and any(row.get(key) for row in report.rows)]
     values = {key: [_shown(row.get(key)) for row in report.rows] for key in titles}
-    common = [values[key][0] for key in titles if len(set(values[key])) == 1]
-    varied = {key: values[key] for key in titles if len(set(values[key])) > 1}
+    different = {key: {value for value in values[key] if value} for key in titles}
+    common = [word for words in different.values() if len(words) == 1 for word in words]
+    varied = {key: values[key] for key in titles if len(different[key]) > 1}
     if "problem" in varied:
         each = list(dict.fromkeys(varied["problem"]))
         short, shared = parted(each)
