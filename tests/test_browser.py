@@ -64,8 +64,8 @@ class Browser:
     def asked_for(self):
         """The addresses of all that was asked for since the page was opened, but for the browser's own first page."""
         messages = (json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance"))
-        asked = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-        return [address for address in asked if not address.startswith("chrome:")]
+        asked = [m["params"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+        return [each["request"]["url"] for each in asked if not each["documentURL"].startswith("chrome:")]
 
     def screenshot(self, name):
         self.ask("document.activeElement.blur()")
