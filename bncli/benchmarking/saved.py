@@ -10,6 +10,7 @@ from bncli.errors import InputError
 
 # JSON has no number for these: the words stand for them, but not in text.
 NOT_FINITE = {"nan", "inf", "-inf"}
+MOST = 10**300  # what a float can hold, and a whole number of a report is
 TEXTS = {"text", "verdict", "prose", "note", "command"}
 
 
@@ -25,7 +26,7 @@ def load(path: Path) -> Report:
     """
     name = repr(str(path))
     try:
-        return _report(name, json.loads(path.read_text(encoding="utf-8")))
+        return _report(name, json.loads(path.read_text(encoding="utf-8"), parse_int=_whole))
     except OSError as error:
         raise InputError(f"cannot read {name}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
@@ -53,6 +54,13 @@ def _report(name: str, document: Any) -> Report:
         failures=_all(document, "failures", str),
         schema=schema,
     )
+
+
+def _whole(digits: str) -> int:
+    value = int(digits)
+    if abs(value) > MOST:
+        raise _Damaged(f"{digits:.20}… is beyond all that bncli writes")
+    return value
 
 
 def _column(content: Mapping[str, Any]) -> Column:
