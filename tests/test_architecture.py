@@ -28,7 +28,7 @@ CORE_ONLY = {"kernels", "inputs", "layer", "verification", "benchmarking", "rend
 KNOWN_TO = {
     "rich": {"render"},
     "click": {"cli", "commands"},
-    "PIL": {"inputs"},
+    "PIL": {"inputs", "drawing"},
     # benchmarking measures what the memory can do, which NumPy's copies on one core do not show.
     "numba": {"kernels", "benchmarking", "commands"},
     "llvmlite": {"kernels", "benchmarking"},

@@ -1,10 +1,12 @@
 """What forward and backward show of their arrays, and what they save."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import click
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +23,20 @@ Array = NDArray[Any]
 GROUP = ("problem", "input", "mode")
 INPUT = "input"
 STATISTICS = ("mean", "var", "inv_std")
+BINS = 12
+
+
+AFFINE = click.option(
+    "--affine",
+    type=click.Choice(["drawn", "identity"]),
+    show_default="identity for images, else drawn",
+    help="gamma and beta: drawn at random, or 1 and 0 as in a new layer.",
+)
+
+
+def begun(runs: Runs, affine: str | None) -> Runs:
+    """``runs`` with the gamma and beta that --affine asks for."""
+    return replace(runs, identity=affine == "identity" or (affine is None and runs.source == "image"))
 
 
 def columns(kernels: Sequence[Kernel]) -> tuple[Column, ...]:
@@ -29,8 +45,9 @@ def columns(kernels: Sequence[Kernel]) -> tuple[Column, ...]:
         Column("array", "array"),
         Column("shape", "shape", wide=True),
         Column("dtype", "dtype", wide=True),
-        Column("min", "min", "number"),
-        Column("max", "max", "number"),
+        Column("min", "min", "number", wide=True),
+        Column("histogram", "min to max", "histogram"),
+        Column("max", "max", "number", wide=True),
         Column("mean", "mean", "number"),
         Column("std", "std", "number"),
         Column("largest_feature_mean", "|mean|≤", "error"),
@@ -61,6 +78,7 @@ def _row(case: Case, mode: str, kernel: str, name: str, array: Array, first: Arr
         "shape": "x".join(map(str, case.problem.own(array).shape)),
         "dtype": str(array.dtype),
         "min": float(array.min()),
+        "histogram": _histogram(array),
         "max": float(array.max()),
         "mean": float(array.mean(dtype=np.float64)),
         "std": float(array.std(dtype=np.float64)),
@@ -72,6 +90,12 @@ def _row(case: Case, mode: str, kernel: str, name: str, array: Array, first: Arr
         found["largest_feature_mean"] = float(np.abs(array.mean((0, 2), dtype=np.float64)).max())
         found["largest_feature_std_error"] = float(np.abs(array.std((0, 2), dtype=np.float64) - 1).max())
     return found
+
+
+def _histogram(array: Array) -> list[int]:
+    """How many values lie in each ``BINS``-th of the way from the least to the largest that is finite."""
+    finite = array[np.isfinite(array)].astype(np.float64)
+    return [int(count) for count in np.histogram(finite, BINS)[0]] if finite.size else []
 
 
 def _difference(array: Array, first: Array) -> float:

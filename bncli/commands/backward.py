@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from bncli.commands import _arrays
 from bncli.commands._output import Output, output
+from bncli.commands._pictures import Pictures, pictures
 from bncli.commands._runs import Runs, runs
 from bncli.core.case import Case
 from bncli.core.guard import guarded
@@ -32,15 +33,28 @@ SHOWN = ("x_hat", "y", *Gradients._fields, *UPDATED)
 @click.option("--update", is_flag=True, help="Also take one step of gradient descent with gamma and beta.")
 @click.option("--lr", type=float, default=1e-2, show_default=True, help="The learning rate of --update.")
 @click.option("--decay", type=float, default=0.0, show_default=True, help="The L2 decay of --update.")
+@_arrays.AFFINE
+@pictures
 @runs("numpy", "numba")
 @output
-def backward(runs: Runs, output: Output, save: Path | None, update: bool, lr: float, decay: float) -> None:
+def backward(
+    runs: Runs,
+    output: Output,
+    pictures: Pictures,
+    save: Path | None,
+    update: bool,
+    lr: float,
+    decay: float,
+    affine: str | None,
+) -> None:
     """Propagate dy, the gradient of a loss, back to x, gamma and beta.
 
     What the data does not hold is drawn: dy is standard normal plus, in every feature, a signed
     multiple of 1 and of x_hat, so that each of the three terms of dx counts. The last column is how
     far a kernel is from the first one, relative to the largest value.
     """
+    runs = _arrays.begun(runs, affine)
+    pictures.require(runs)
     if save:
         _arrays.require_savable(save, runs)
     rows, warnings = [], []
@@ -58,6 +72,7 @@ def backward(runs: Runs, output: Output, save: Path | None, update: bool, lr: fl
             _arrays.save(save, case.problem, {**given, **first})
         warnings += case.warnings()
     output.emit(Report("backward", _arrays.columns(runs.kernels), rows, _arrays.GROUP, warnings=warnings))
+    pictures.show(case, runs.kernels[0].name, {**given, **first})
 
 
 def _propagate(kernel: Kernel, case: Case) -> dict[str, Array]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bncli.commands import _arrays
 from bncli.commands._output import Output, output
+from bncli.commands._pictures import Pictures, pictures
 from bncli.commands._runs import Runs, runs
 from bncli.core.case import Case
 from bncli.core.guard import guarded
@@ -33,14 +34,18 @@ Array = NDArray[Any]
     metavar="FILE.npz",
     help="Write the arrays of the first kernel to this file; --array reads it again.",
 )
+@_arrays.AFFINE
+@pictures
 @runs("numpy", "numba")
 @output
-def forward(runs: Runs, output: Output, mode: str, save: Path | None) -> None:
+def forward(runs: Runs, output: Output, pictures: Pictures, mode: str, save: Path | None, affine: str | None) -> None:
     """Normalize a batch: its statistics before (x) and after (x_hat, and y = gamma x_hat + beta).
 
     |mean|≤ and |std-1|≤ are the largest over all features of x_hat. The last column is how far a
     kernel is from the first one, relative to the largest value.
     """
+    runs = _arrays.begun(runs, affine)
+    pictures.require(runs)
     if save:
         _arrays.require_savable(save, runs)
     rows, warnings = [], []
@@ -55,6 +60,7 @@ def forward(runs: Runs, output: Output, mode: str, save: Path | None) -> None:
             _arrays.save(save, case.problem, {"x": case.x, "gamma": case.gamma, "beta": case.beta, **first})
         warnings += case.warnings()
     output.emit(Report("forward", _arrays.columns(runs.kernels), rows, _arrays.GROUP, warnings=warnings))
+    pictures.show(case, runs.kernels[0].name, {"x": case.x, **first})
 
 
 def _infer(kernel: Kernel, case: Case) -> dict[str, Array]:

@@ -21,6 +21,7 @@ Kind = Literal[
     "times",
     "percent",
     "digits",
+    "histogram",
     "verdict",
     "prose",
     "note",
@@ -33,9 +34,9 @@ BELOW = ("note", "command")  # the kinds that are printed below a table, not in 
 class Column:
     """One value of a row: where it stands, what to call it and what it measures.
 
-    ``kind`` says the unit of the stored value. ``prose`` is text that may wrap, a ``note`` prose
-    that is printed below the table, a ``command`` a line there that stays whole, to be copied. A
-    ``wide`` column is shown only where there is room for it.
+    ``kind`` says the unit of the stored value; a ``histogram`` is the counts of equal bins. ``prose`` is
+    text that may wrap, a ``note`` prose that is printed below the table, a ``command`` a line there that
+    stays whole, to be copied. A ``wide`` column is shown only where there is room for it.
     """
 
     key: str

@@ -59,10 +59,11 @@ def save(path: Path, charts: Sequence[Chart], title: str) -> None:
         for chart, each in zip(charts, axes.flat, strict=False):
             _draw(chart, each)
         figure.suptitle(printable(title), fontsize=11, wrap=True)
-        files.replace(path, lambda file: _write(figure, file, path.suffix.lower()))
+        files.replace(path, lambda file: write(figure, file, path.suffix.lower()))
 
 
-def _write(figure: Any, file: BinaryIO, suffix: str) -> None:
+def write(figure: Any, file: BinaryIO, suffix: str) -> None:
+    """Write a matplotlib figure in the format of ``suffix``."""
     # Without the date of today the same figures are the same bytes.
     metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(suffix)
     figure.savefig(file, format=suffix.removeprefix("."), metadata=metadata)
