@@ -1,6 +1,6 @@
 """Times against the memory's limit, what of its bandwidth a kernel uses, and how time grows over a range of shapes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from bncli.charts import _growth
 from bncli.charts._rows import number, word, words
@@ -22,16 +22,15 @@ def charts(report: Report) -> list[Chart]:
     passes: dict[str, list[Timed]] = {}
     for each in timed(report.rows):
         passes.setdefault(word(each.row, "direction"), []).append(each)
-    makers = (_times, _growth.chart, _roofline)
-    found = (make(name, rows) for make in makers for name, rows in passes.items())
-    return [chart for chart in found if chart]
+    makers = (_times, _growth.charts, _rooflines)
+    return [chart for make in makers for name, rows in passes.items() for chart in make(name, rows)]
 
 
 def _kernels(rows: Sequence[Timed]) -> list[str]:
     return words([each.row for each in rows], "kernel")
 
 
-def _times(name: str, rows: Sequence[Timed]) -> Chart:
+def _times(name: str, rows: Sequence[Timed]) -> Iterator[Chart]:
     problems = words([each.row for each in rows], "problem")
     short, shared = parted(problems)
     labels = _labels(rows, dict(zip(problems, short, strict=True)))
@@ -46,7 +45,7 @@ def _times(name: str, rows: Sequence[Timed]) -> Chart:
     limits = {place: each.limit_point(place) for each, place in zip(rows, at, strict=True) if each.limit}
     if limits:
         series.append(Series("memory's limit", list(limits.values()), role="limit"))
-    return Chart(f"{name}: time", TIME, series, places, setting=shared, about=TIMES)
+    yield Chart(f"{name}: time", TIME, series, places, setting=shared, about=TIMES)
 
 
 def _labels(rows: Sequence[Timed], short: dict[str, str]) -> list[str]:
@@ -58,10 +57,10 @@ def _labels(rows: Sequence[Timed], short: dict[str, str]) -> list[str]:
     ]
 
 
-def _roofline(name: str, rows: Sequence[Timed]) -> Chart | None:
+def _rooflines(name: str, rows: Sequence[Timed]) -> Iterator[Chart]:
     sizes = {number(each.row, "bytes") for each in rows} - {None}
     if len(sizes) < FEWEST_SIZES:
-        return None
+        return
     sized = [each for each in rows if each.bytes]
     series = [
         Series(kernel, [e.bandwidth_point() for e in sized if word(e.row, "kernel") == kernel], n)
@@ -74,7 +73,7 @@ def _roofline(name: str, rows: Sequence[Timed]) -> Chart | None:
             best[each.bytes] = Point(each.bytes, each.limit_bandwidth, each.limit_says())
     if best:
         series.append(Series("memory's limit", [best[size] for size in sorted(best)], role="limit", joined=True))
-    return Chart(f"{name}: roofline", BANDWIDTH, series, (), BYTES, about=ROOFLINE)
+    yield Chart(f"{name}: roofline", BANDWIDTH, series, (), BYTES, about=ROOFLINE)
 
 
 CHARTS = charts
