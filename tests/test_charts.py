@@ -258,3 +258,18 @@ def test_each_sweep_has_a_growth_of_its_own_with_the_slope_of_its_times():
     names = [(chart.setting, chart.series[0].name.partition(" ±")[0]) for chart in found]
     assert names == [("first", "numpy, k = 1.5"), ("second", "numpy, k = 0.50"), ("second", "numpy, k = 1.0")]
     assert [p.at for p in found[0].series[0].points] == [100, 400, 1600, 6400]
+
+
+def test_the_limit_of_a_row_is_that_of_its_cache_and_its_threads():
+    limit = {"direction": "limit"}
+    rows = [
+        timed("numba", "4x3", 1e-3, cache="warm", threads=1),
+        timed("numba", "4x3", 2e-3, cache="cold", threads=1),
+        timed("numpy", "4x3", 3e-3, cache="warm", threads=None),
+        timed("copy", "4x3", 1e-5, cache="warm", threads=2, **limit),
+        timed("copy", "4x3", 2e-5, cache="warm", threads=1, **limit),
+        timed("copy", "4x3", 9e-5, cache="cold", threads=1, **limit),
+    ]
+    [chart] = bench(*rows)
+    assert chart.rows == ["4x3  threads 1  cache warm", "4x3  threads 1  cache cold", "4x3  threads any  cache warm"]
+    assert [p.value for p in series(chart, "memory's limit").points] == [2e-5, 9e-5, 1e-5]

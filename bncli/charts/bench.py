@@ -12,6 +12,7 @@ from bncli.core.report import Report
 TIME = Axis("time of a call", "seconds")
 BANDWIDTH = Axis("bandwidth", "bytes/s")
 BYTES = Axis("moved by a call", "bytes")
+ANY = "any"  # number of threads, where a kernel chooses it
 FEWEST_SIZES = 3  # of which a roofline is more than the figures of a table
 TIMES = "Times are medians with 95 % intervals; the grey bar is what the memory needs to move the same bytes."
 ROOFLINE = "The dashed line is the memory's own bandwidth at each size, measured in the same rounds."
@@ -52,7 +53,7 @@ def _labels(rows: Sequence[Timed], short: dict[str, str]) -> list[str]:
     """The problem, and of how it was timed what differs between the rows."""
     differing = [key for key in Timed.VARIANT if len(words([each.row for each in rows], key)) > 1]
     return [
-        "  ".join([short[word(each.row, "problem")], *(f"{key} {word(each.row, key)}" for key in differing)])
+        "  ".join([short[word(each.row, "problem")], *(f"{key} {word(each.row, key) or ANY}" for key in differing)])
         for each in rows
     ]
 
