@@ -78,15 +78,16 @@ def test_what_differs_in_how_it_was_timed_is_in_the_name_of_the_row():
 
 
 def test_a_range_of_shapes_has_a_chart_of_its_growth_and_a_roofline():
-    rows = [timed("numpy", f"{n}x3/float32", n * 1e-6, bytes=n * 24, exponent=1.0) for n in (400, 100, 200)]
+    rows = [timed("numpy", f"{n}x3/float32", n * 1e-6, bytes=n * 24) for n in (400, 100, 200)]
     limits = [timed("copy", f"{n}x3/float32", n * 1e-8, bytes=n * 24, direction="limit") for n in (100, 200, 400)]
     times, growth, roofline = bench(*rows, *limits)
     assert times.rows == ["400x3", "100x3", "200x3"]
-    assert growth.along.title == "length n of axis 0 of the shape"
-    assert [(p.at, p.value) for p in series(growth, "numpy, t ~ n^1.0").points] == [
-        (100, pytest.approx(1e-4)), (200, pytest.approx(2e-4)), (400, pytest.approx(4e-4)),
+    assert growth.setting == "float32"
+    assert [each.name.partition(" ±")[0] for each in growth.series] == ["numpy, k = 1.0", "memory's limit, k = 1.0"]
+    assert [(p.at, p.value) for p in growth.series[0].points] == [
+        (300, pytest.approx(1e-4)), (600, pytest.approx(2e-4)), (1200, pytest.approx(4e-4)),
     ]  # fmt: skip
-    assert [p.at for p in series(growth, "memory's limit").points] == [100, 200, 400]
+    assert [p.at for p in growth.series[1].points] == [300, 600, 1200]
     assert [p.value for p in series(roofline, "memory's limit").points] == pytest.approx([2.4e9] * 3)
     assert sorted(p.at for p in series(roofline, "numpy").points) == [2400, 4800, 9600]
 
@@ -243,3 +244,32 @@ def test_descriptors_are_parted_from_what_they_share():
     assert parted(["4x3/a/float32", "4x3/b/float32"]) == (["4x3/a", "4x3/b"], "float32")
     assert parted(["4x3/a"]) == (["4x3"], "a")
     assert parted([]) == ([], "")
+
+
+def test_each_sweep_has_a_growth_of_its_own_with_the_slope_of_its_times():
+    def swept(sweep, exponent, **more):
+        return [
+            timed("numpy", f"{n}x{n}/float32", 1e-9 * (n * n) ** exponent, sweep=sweep, **more)
+            for n in (10, 20, 40, 80)
+        ]
+
+    rows = [*swept("first", 1.5), *swept("second", 0.5), *swept("second", 1.0, cache="cold")]
+    found = [chart for chart in bench(*rows) if chart.title == "forward: growth"]
+    names = [(chart.setting, chart.series[0].name.partition(" ±")[0]) for chart in found]
+    assert names == [("first", "numpy, k = 1.5"), ("second", "numpy, k = 0.50"), ("second", "numpy, k = 1.0")]
+    assert [p.at for p in found[0].series[0].points] == [100, 400, 1600, 6400]
+
+
+def test_the_limit_of_a_row_is_that_of_its_cache_and_its_threads():
+    limit = {"direction": "limit"}
+    rows = [
+        timed("numba", "4x3", 1e-3, cache="warm", threads=1),
+        timed("numba", "4x3", 2e-3, cache="cold", threads=1),
+        timed("numpy", "4x3", 3e-3, cache="warm", threads=None),
+        timed("copy", "4x3", 1e-5, cache="warm", threads=2, **limit),
+        timed("copy", "4x3", 2e-5, cache="warm", threads=1, **limit),
+        timed("copy", "4x3", 9e-5, cache="cold", threads=1, **limit),
+    ]
+    [chart] = bench(*rows)
+    assert chart.rows == ["4x3  threads 1  cache warm", "4x3  threads 1  cache cold", "4x3  threads any  cache warm"]
+    assert [p.value for p in series(chart, "memory's limit").points] == [2e-5, 9e-5, 1e-5]

@@ -44,9 +44,14 @@ def test_a_benchmark_is_drawn_beside_its_table(tmp_path):
     assert "numpy" in result.stdout
     found = words(tmp_path / "out.svg")
     assert any(word.startswith("bncli bench, ") and word.endswith("cores") for word in found)
-    assert {"forward: time  per-activation/float64/eps=1e-08", "8x6", "numpy", "memory's limit", "time of a call"} <= {
-        *found
-    }
+    assert {
+        "forward: time",
+        "per-activation/float64/eps=1e-08",
+        "8x6",
+        "numpy",
+        "memory's limit",
+        "time of a call",
+    } <= {*found}
     assert any(word.endswith((" µs", " ns", " ms")) for word in found)
 
 
@@ -54,7 +59,7 @@ def test_a_benchmark_is_drawn_beside_its_table(tmp_path):
 def test_a_curve_is_drawn_over_the_ratio(tmp_path):
     run("verify", "--curve", *NUMPY, "--dtype", "float32", "--plot", "out.svg")
     found = words(tmp_path / "out.svg")
-    assert {"error of y  8x6/per-activation/float32/eps=1e-05", "|mean| / std of x", "two digits", "1e8"} <= {*found}
+    assert {"error of y", "8x6/per-activation/float32/eps=1e-05", "|mean| / std of x", "two digits", "1e8"} <= {*found}
 
 
 @pytest.mark.usefixtures("_matplotlib")

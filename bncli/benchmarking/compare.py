@@ -98,6 +98,11 @@ def pairs(old: Iterable[Row], new: Iterable[Row]) -> list[Pair]:
     return [Pair(before.get(key), after.get(key)) for key in dict.fromkeys([*before, *after])]
 
 
+def identity(row: Row) -> tuple[str, ...]:
+    """What tells ``row`` apart from the others of its run."""
+    return tuple(str(row.get(name, default)) for name, default in IDENTITY.items())
+
+
 def _verdict(ratio: Estimate, floor: float) -> Verdict:
     if ratio.low > 1 + floor:
         return Verdict.SLOWER
@@ -110,7 +115,7 @@ def _verdict(ratio: Estimate, floor: float) -> Verdict:
 def _by_identity(rows: Iterable[Row]) -> dict[tuple[str, ...], Row]:
     found: dict[tuple[str, ...], Row] = {}
     for row in rows:
-        key = tuple(str(row.get(name, default)) for name, default in IDENTITY.items())
+        key = identity(row)
         if key in found:
             raise InputError(f"two rows are of the same thing, {' '.join(key)}: such a report cannot be compared")
         found[key] = row

@@ -1,61 +1,65 @@
-"""How time grows where problems differ in one axis of the shape: both axes logarithmic, and the limit below."""
+"""How times grow over a sweep: both axes logarithmic, and the limit below."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from bncli.charts._rows import number, word, words
+from bncli.charts._rows import word, words
 from bncli.charts._timed import Timed
 from bncli.core.chart import Axis, Chart, Series
 from bncli.core.descriptors import parted
 from bncli.core.problem import Problem
 from bncli.core.units import text
 from bncli.errors import InputError
+from bncli.reports import _scaling
 
-FEWEST = 3  # lengths that make a range
 TIME = Axis("time of a call", "seconds")
-ABOUT = "On these axes t ~ n^a is a straight line of slope a. The dashed line is what the memory needs."
+SIZE = Axis("values of x", "count")
+ABOUT = "Here time ~ size^k is a straight line of slope k, fitted to all sizes. The dashed line is the memory's limit."
 
 
-def chart(name: str, rows: Sequence[Timed]) -> Chart | None:
-    """Time over the length of the one axis in which the problems differ; None where they are no such range."""
-    problems = words([each.row for each in rows], "problem")
-    if (axis := _varied(problems)) is None or any(len(words([e.row for e in rows], key)) > 1 for key in Timed.VARIANT):
-        return None
-    lengths = {problem: float(Problem.parse(problem).shape[axis]) for problem in problems}
-    at = [lengths[word(each.row, "problem")] for each in rows]
-    ordered = sorted(zip(at, rows, strict=True), key=lambda pair: pair[0])
-    series = [
-        Series(
-            _named(kernel, rows),
-            [each.point(length) for length, each in ordered if word(each.row, "kernel") == kernel],
-            style,
-            joined=True,
-        )
-        for style, kernel in enumerate(words([each.row for each in rows], "kernel"))
-    ]
-    limits = {length: each.limit_point(length) for length, each in ordered if each.limit}
+def charts(name: str, rows: Sequence[Timed]) -> Iterator[Chart]:
+    """One for each sweep, and each way in which it was timed."""
+    groups: dict[tuple[str, ...], list[Timed]] = {}
+    for each in rows:
+        groups.setdefault(tuple(word(each.row, key) for key in ("sweep", *Timed.VARIANT)), []).append(each)
+    for (sweep, *_), group in groups.items():
+        sizes = _sizes(words([each.row for each in group], "problem"), bool(sweep))
+        if len(set(sizes.values())) >= _scaling.FEWEST:
+            yield _chart(name, sweep, sorted(group, key=lambda each: sizes[word(each.row, "problem")]), sizes)
+
+
+def _chart(name: str, sweep: str, rows: Sequence[Timed], sizes: dict[str, int]) -> Chart:
+    at = [float(sizes[word(each.row, "problem")]) for each in rows]
+    series = []
+    for style, kernel in enumerate(words([each.row for each in rows], "kernel")):
+        points = [e.point(size) for size, e in zip(at, rows, strict=True) if word(e.row, "kernel") == kernel]
+        title = f"{kernel}{_exponent({point.at: point.value for point in points})}"
+        series.append(Series(title, points, style, joined=True))
+    limits = {size: each.limit_point(size) for size, each in zip(at, rows, strict=True) if each.limit}
     if limits:
-        series.append(Series("memory's limit", list(limits.values()), role="limit", joined=True))
-    _, shared = parted(problems)
-    along = Axis(f"length n of axis {axis} of the shape", "count")
-    return Chart(f"{name}: growth", TIME, series, (), along, setting=shared, about=ABOUT)
+        title = f"memory's limit{_exponent({size: point.value for size, point in limits.items()})}"
+        series.append(Series(title, list(limits.values()), role="limit", joined=True))
+    return Chart(f"{name}: growth", TIME, series, (), SIZE, setting=sweep or parted(list(sizes))[1], about=ABOUT)
 
 
-def _named(kernel: str, rows: Sequence[Timed]) -> str:
-    """With the exponent that was fitted to its times, where the rows say it."""
-    exponents = (number(each.row, "exponent") for each in rows if word(each.row, "kernel") == kernel)
-    fitted = next((each for each in exponents if each is not None), None)
-    return kernel if fitted is None else f"{kernel}, t ~ n^{text(fitted, 'error')}"
+def _exponent(times: dict[float, float]) -> str:
+    """That of the power law through ``times`` by their sizes, where these are enough for one."""
+    if len(times) < _scaling.FEWEST:
+        return ""
+    fit = _scaling.fit([*times], [*times.values()])
+    return f", k = {text(fit.exponent, 'error')} ± {text(fit.error, 'error')}"
 
 
-def _varied(descriptors: Sequence[str]) -> int | None:
-    """The one axis of the shape in which ``descriptors`` differ, and in nothing else."""
+def _sizes(descriptors: Sequence[str], swept: bool) -> dict[str, int]:
+    """How many values x has in each of the problems, if these are a sweep; else, none.
+
+    Problems that nothing calls a sweep are one if they differ in a single axis of the shape.
+    """
     try:
-        problems = [Problem.parse(descriptor) for descriptor in descriptors]
+        problems = {descriptor: Problem.parse(descriptor) for descriptor in descriptors}
     except InputError:
-        return None
-    if len({(len(p.shape), p.layout, p.dtype, p.epsilon) for p in problems}) != 1:
-        return None
-    varied = [
-        axis for axis, lengths in enumerate(zip(*(p.shape for p in problems), strict=True)) if len({*lengths}) > 1
-    ]
-    return varied[0] if len(varied) == 1 and len(descriptors) >= FEWEST else None
+        return {}
+    apart = {(len(p.shape), p.layout, p.dtype, p.epsilon) for p in problems.values()}
+    axes = zip(*(p.shape for p in problems.values()), strict=True) if len(apart) == 1 else ()
+    if not swept and sum(len({*lengths}) > 1 for lengths in axes) != 1:
+        return {}
+    return {descriptor: problem.size for descriptor, problem in problems.items()}

@@ -11,6 +11,7 @@ from bncli.core.report import Row
 from bncli.core.units import text
 
 LIMIT = "limit"
+PLACE = ("problem", "input", "cache", "bytes")  # what a kernel's row and that of its limit agree in
 Interval = tuple[float | None, float | None]
 
 
@@ -56,19 +57,20 @@ class Timed:
 
 def timed(rows: Sequence[Row]) -> list[Timed]:
     """The kernels' rows, where there is a time."""
-    limits = {
-        _place(row): median for row in rows if word(row, "direction") == LIMIT and (median := _positive(row, "median"))
-    }
+    with_time = [row for row in rows if _positive(row, "median")]
+    limits = [row for row in with_time if word(row, "direction") == LIMIT]
     return [
-        Timed(row, median, _interval(row), _positive(row, "bytes"), limits.get(_place(row), 0.0))
-        for row in rows
-        if word(row, "direction") != LIMIT and (median := _positive(row, "median"))
+        Timed(row, _positive(row, "median"), _interval(row), _positive(row, "bytes"), _limit(row, limits))
+        for row in with_time
+        if word(row, "direction") != LIMIT
     ]
 
 
-def _place(row: Row) -> tuple[str, ...]:
-    """What a kernel's row and that of its limit agree in."""
-    return tuple(word(row, key) for key in ("problem", "input", "cache", "bytes"))
+def _limit(row: Row, limits: Sequence[Row]) -> float:
+    """What the memory takes where the kernel was timed: with its threads if that is known, else at its best; or 0."""
+    like = [limit for limit in limits if all(word(limit, key) == word(row, key) for key in PLACE)]
+    same = [limit for limit in like if word(limit, "threads") == word(row, "threads")]
+    return min((_positive(limit, "median") for limit in same or like), default=0.0)
 
 
 def _positive(row: Row, key: str) -> float:

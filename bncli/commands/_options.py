@@ -66,6 +66,17 @@ PRESET = click.option(
 )
 
 
+FAIL_SLOWER = click.option(
+    "--fail-slower",
+    type=float,
+    metavar="FACTOR",
+    help="Exit 1 where a row is SLOWER and its whole interval is above this factor, as 1.10.",
+)
+ALLOW_DIFFERENT_MACHINE = click.option(
+    "--allow-different-machine", is_flag=True, help="Let --fail-slower judge times of different machines."
+)
+
+
 def problem(
     shape: str = SHAPE,
     layout: str | None = Layout.PER_ACTIVATION.value,
@@ -77,7 +88,8 @@ def problem(
         click.option(
             "--shape",
             multiple=True,
-            help=f"Axes, batch first, or a whole problem as tables print it. Repeatable.  [default: {shape}]",
+            help="Axes, batch first, or a whole problem as tables print it; {1000..1000000:x10} or {100..400:+100} "
+            f"for an axis is a sweep over it. Repeatable.  [default: {shape}]",
         ),
         click.option(
             "--layout",

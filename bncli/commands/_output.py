@@ -45,18 +45,22 @@ class Output:
 
     def emit(self, report: Report) -> None:
         """Print ``report``, write it to the files that were asked for, and raise CheckFailed where it failed."""
-        report = replace(report, environment=environment.collect())
+        report = replace(report, environment=report.environment or environment.collect())
         for warning in report.warnings:
             console.warn(warning)
         if self.format_name != TABLE:
             click.echo(_exporter(self.format_name).render(report), nl=False)
         elif not self.shown:
             tables.show(report, console.stdout())
-        for path, exporter in self.files.items():
-            files.replace_text(path, exporter.render(report))
+        self.save(report)
         if self.plot:
             _draw(report, self.plot)
         report.raise_if_failed()
+
+    def save(self, report: Report) -> None:
+        """Write ``report`` to the files that were asked for, each of which appears whole or stays as it was."""
+        for path, exporter in self.files.items():
+            files.replace_text(path, exporter.render(report))
 
 
 def output(command: Callable[..., None]) -> Callable[..., None]:

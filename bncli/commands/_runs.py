@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from bncli import plugins
 from bncli.commands import _options
 from bncli.commands._options import EVERY_KERNEL, SHAPE, SHARED, SOURCES, load_source
+from bncli.core import ranges
 from bncli.core.case import Case, complete
 from bncli.core.guard import guarded
 from bncli.core.kernel import Kernel
@@ -34,13 +35,14 @@ LIVE_ARRAYS = 8  # of x's size that a command may hold at once
 class Runs:
     """Each problem with its arrays, made when its turn comes, and the kernels to run on it.
 
-    ``options`` are what was typed beside problems, data and kernels, for a command that does the same again.
-    With ``identity``, gamma is 1 and beta 0 where the data do not say otherwise.
+    ``requests`` have the sweep that each is of, empty for a problem by itself. ``options`` are what was
+    typed beside problems, data and kernels, for a command that does the same again. With ``identity``,
+    gamma is 1 and beta 0 where the data do not say otherwise.
     """
 
     kernels: Sequence[Kernel]
     source: str
-    requests: Sequence[Request]
+    requests: Mapping[Request, str]
     options: Sequence[str] = ()
     identity: bool = False
 
@@ -69,7 +71,7 @@ def runs(*default_kernels: str) -> Callable[[Callable[..., None]], Callable[...,
             ctx = click.get_current_context()
             shared = {name: options.pop(name) for name in (*SHARED, *plugins.names(SOURCES))}
             source, values = _chosen_source(ctx, shared)
-            requests = list(_requests(source, values, shared))
+            requests = _requests(source, values, shared)
             # What an array brings is known only when it is read.
             dtypes = dict.fromkeys(request.dtype for request in requests if request.dtype)
             optional = ctx.get_parameter_source("kernel") is ParameterSource.DEFAULT_MAP
@@ -107,16 +109,18 @@ def _chosen_source(ctx: click.Context, options: dict[str, Any]) -> tuple[str, tu
     return name, (values,) if isinstance(values, str) else tuple(values)
 
 
-def _requests(source: str, values: tuple[str, ...], options: dict[str, Any]) -> Iterator[Request]:
+def _requests(source: str, values: tuple[str, ...], options: dict[str, Any]) -> dict[Request, str]:
     common = {name: options[name] for name in ("seed", "resize", "copies")}
     layout, dtype, epsilon = options["layout"], options["dtype"], options["epsilon"]
     default = Problem((1, 1), Layout(layout), dtype or "float64", epsilon)
     if not load_source(source).shaped:
-        yield Request(values, None, Layout(layout), dtype, epsilon, **common)
-        return
+        return {Request(values, None, Layout(layout), dtype, epsilon, **common): ""}
+    found: dict[Request, str] = {}
     for shape in options["shape"] or (SHAPE,):
-        problem = Problem.parse(shape, default)
-        yield Request(values, problem.shape, problem.layout, problem.dtype, problem.epsilon, **common)
+        for problem in ranges.problems(shape, default):
+            request = Request(values, problem.shape, problem.layout, problem.dtype, problem.epsilon, **common)
+            found[request] = found.get(request) or ranges.sweep(shape, problem)
+    return found
 
 
 def _typed(ctx: click.Context, name: str) -> bool:

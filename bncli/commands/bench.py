@@ -1,15 +1,23 @@
 """Verify each kernel on the very problem, then time it."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import click
 
 from bncli.benchmarking.passes import FRESH, GIVEN, MOVED, TRAINING
+from bncli.commands import _options
+from bncli.commands._ending import termination_as_interrupt
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
-from bncli.core.report import Report
+from bncli.core.report import Report, Row
+from bncli.errors import InputError
 from bncli.render import console
+from bncli.reports import _scaling, _table, compare
 from bncli.reports import bench as reports
+from bncli.reports.benchmark import Interrupted, report
 
 BOTH = "both"
 
@@ -38,42 +46,92 @@ BOTH = "both"
     show_default=True,
     help="Seconds to sample a problem, all kernels together.",
 )
+@click.option("--wide", is_flag=True, help="A line for each pass, with every detail.")
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    metavar="OLD.json",
+    help="Compare with what bench --export wrote before, as bncli compare does.",
+)
+@_options.FAIL_SLOWER
+@_options.ALLOW_DIFFERENT_MACHINE
 @runs("numpy", "numba")
 @output
-def bench(runs: Runs, output: Output, directions: tuple[str, ...], outputs: str, max_time: float) -> None:
+def bench(
+    runs: Runs,
+    output: Output,
+    directions: tuple[str, ...],
+    outputs: str,
+    max_time: float,
+    wide: bool,
+    baseline: Path | None,
+    fail_slower: float | None,
+    allow_different_machine: bool,
+) -> None:
     """Time forward and backward of each kernel, once it is verified on the very same arrays.
 
-    A kernel that is wrong gets no time, and the row says why. Kernels are timed in turns, in an
-    order drawn anew each round; the first call, with its compilation, stands apart. ± is the median
-    absolute deviation; the speed-up is the median ratio of samples of the same round; GB/s counts x,
-    y, dy and dx once each.
+    A kernel that is wrong gets no time, but the reason, and the command that shows it. Kernels are
+    timed in turns, in an order drawn anew each round; the first call, with its compilation, stands
+    apart. ± of a speed-up is its 95 % interval, from samples of the same round.
 
     The limit is what the memory can do, timed in the same rounds: the best of several copies of x, for
     forward and inference, and of additions of x and dy, for backward. Their outputs are given, and so
     are a kernel's with --outputs given; some can only copy into them. Over several problems a summary
-    compares each kernel with the fastest of the others on each.
+    compares each kernel with the fastest of the others on each, and over a sweep, such as --shape
+    '64x{1000..1000000:x10}', it says how times grow.
 
-    Exits 0 also where a kernel is wrong: gradcheck is the gate.
+    Files are written anew after each problem, so nothing is lost to Ctrl-C: it prints and saves what is
+    measured, and exits 130. Exits 0 also where a kernel is wrong: gradcheck is the gate of that.
     """
+    if fail_slower is not None and baseline is None:
+        raise InputError("--fail-slower needs something to compare with: add --baseline OLD.json")
     settings = reports.Settings(
         directions=tuple(dict.fromkeys(directions)),
         outputs=(FRESH, GIVEN) if outputs == BOTH else (outputs,),
         max_time=max_time,
     )
-    columns = reports.columns(runs.kernels[0], settings)
-    rows, warnings = [], []
-    for number, case in enumerate(runs):
-        with console.progress() as update:
-            found = reports.measure(case, runs.kernels, settings, partial(_part, update, number, len(runs)))
-        rows += found
-        warnings += case.warnings()
-        output.show(Report("bench", columns, found, ("problem", "input")))
-    output.show(reports.summary(rows, settings))
-    output.emit(Report("bench", columns, rows, ("problem", "input"), warnings=warnings))
+    before = compare.baseline(baseline, fail_slower, allow_different_machine) if baseline else None
+    table = (
+        partial(_table.detailed, columns=reports.columns(runs.kernels[0], settings))
+        if wide
+        else partial(_table.brief, baseline=runs.kernels[0].name)
+    )
+    try:
+        with termination_as_interrupt():
+            found = _measure(runs, settings, output, table)
+    except Interrupted as interrupted:
+        output.emit(replace(interrupted.report, failures=()))
+        raise
+    output.show(reports.summary(found.rows, settings))
+    output.show(_scaling.table(found.rows))
+    found = replace(found, failures=())
+    if before:
+        comparison = compare.compare(
+            before, found, fail_slower=fail_slower, allow_different_machine=allow_different_machine
+        )
+        output.show(comparison)
+        found = compare.told(found, comparison)
+    output.emit(found)
 
 
-def _part(update: console.Update, number: int, of: int, share: float, doing: str) -> None:
-    update((number + share) / of, doing)
+def _measure(
+    runs: Runs, settings: reports.Settings, output: Output, table: Callable[[Sequence[Row]], Report]
+) -> Report:
+    """Measure problem after problem; print and save each when it is done."""
+    with console.progress(quietly=True) as update:
+
+        def finished(rows: Sequence[Row], so_far: Report) -> None:
+            with update.hidden():
+                output.show(table(rows))
+            output.save(replace(so_far, failures=()))
+
+        return report(
+            zip(runs, runs.requests.values(), strict=True),
+            runs.kernels,
+            settings,
+            lambda done, doing: update(done / len(runs), doing),
+            finished,
+        )
 
 
 COMMAND = bench

@@ -19,6 +19,7 @@ Kind = Literal[
     "bytes",
     "bytes/s",
     "times",
+    "ratio",
     "percent",
     "digits",
     "histogram",
@@ -34,9 +35,10 @@ BELOW = ("note", "command")  # the kinds that are printed below a table, not in 
 class Column:
     """One value of a row: where it stands, what to call it and what it measures.
 
-    ``kind`` says the unit of the stored value; a ``histogram`` is the counts of equal bins. ``prose`` is
-    text that may wrap, a ``note`` prose that is printed below the table, a ``command`` a line there that
-    stays whole, to be copied. A ``wide`` column is shown only where there is room for it.
+    ``kind`` says the unit of the stored value; a ``ratio`` is three of them: times, and the ends of
+    its interval; a ``histogram`` is the counts of equal bins. ``prose`` is text that may wrap, a ``note``
+    prose that is printed below the table, a ``command`` a line there that stays whole, to be copied. A
+    ``wide`` column is shown only where there is room for it.
     """
 
     key: str

@@ -23,6 +23,8 @@ def text(value: Any, kind: Kind = "text") -> str:
         return "yes" if value else "no"
     if kind == "histogram":
         return _bars(value)
+    if kind == "ratio":
+        return _with_interval(*value)
     if isinstance(value, Sequence):
         return "(" + ", ".join(map(str, value)) + ")"
     if not math.isfinite(value):
@@ -57,6 +59,15 @@ def _bars(counts: Sequence[int]) -> str:
 def printable(value: str) -> str:
     """``value`` with what could steer a terminal made visible."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+
+
+def _with_interval(value: float, low: float, high: float) -> str:
+    """The interval as ±, at its longer side and to the digits of the value; none where it has no width."""
+    if value < 0.01:
+        return f"{_short(value, 2)}×"
+    shown = _plain(value, 3 if value >= 1 else 2)
+    decimals = len(shown.partition(".")[2])
+    return f"{shown}× ±{max(high - value, value - low):.{decimals}f}" if low < high else f"{shown}×"
 
 
 def _scaled(value: float, units: Sequence[tuple[float, str]]) -> str:

@@ -17,8 +17,9 @@ SUFFIXES = (".svg", ".png", ".pdf")
 DPI = 150
 WIDTH = 6.4  # inches of a chart
 LINE, SPACE = 0.17, 0.12  # inches of a series in a row, and of what is above and below
+LETTERS, KEY = 80, 7  # across a chart, and those that a legend's point takes the place of
 POINTS = 72  # of an inch
-HEAD = 1.35  # inches of a chart's title, axis and legend
+HEAD = 1.5  # inches of a chart's title, axis and legend
 HEIGHT = 4.4  # inches of a chart without rows
 BELOW = 0.55  # inches from an axis to the legend
 SHIFT = 0.72  # of a row's height, over which its series are spread
@@ -79,7 +80,8 @@ def _row(chart: Chart) -> float:
 
 def _draw(chart: Chart, axes: Any) -> None:
     value = Scale.over(chart.value, chart.values())
-    axes.set_title(printable(f"{chart.title}  {chart.setting}".strip()), fontsize=10, loc="left")
+    axes.set_title(printable(chart.title), loc="left", fontsize=10, weight="bold", pad=18 if chart.setting else 6)
+    axes.annotate(printable(chart.setting), (0, 1), (0, 5), "axes fraction", textcoords="offset points")
     _set(axes.xaxis if chart.rows else axes.yaxis, value)
     if chart.along:
         _set(axes.xaxis, Scale.over(chart.along, chart.places()))
@@ -97,7 +99,9 @@ def _draw(chart: Chart, axes: Any) -> None:
 
 
 def _add_legend(axes: Any, handles: list[Any], height: float) -> None:
-    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -BELOW / height), ncols=4, frameon=False)
+    longest = max(len(handle.get_label()) for handle in handles)
+    across = max(1, min(4, LETTERS // (longest + KEY)))
+    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -BELOW / height), ncols=across, frameon=False)
 
 
 def _set(axis: Any, scale: Scale) -> None:
@@ -132,7 +136,8 @@ def _look(series: Series) -> dict[str, Any]:
     return {
         "color": own.light,
         "marker": "none" if series.role == "limit" and series.joined else own.letter,
-        "markersize": 6.0,
+        "markersize": 6.0 if series.role == "kernel" else 9.0,
+        "markeredgewidth": 1.0 if series.role == "kernel" else 2.0,
         "linestyle": (0, own.dashes) if series.joined and own.dashes else "-" if series.joined else "none",
         "linewidth": 1.4,
         "zorder": 2 if series.role == "limit" else 3,

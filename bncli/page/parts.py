@@ -39,7 +39,10 @@ class Table(NamedTuple):
 
 
 class Section(NamedTuple):
-    """One result. ``commands`` show a failure again; ``counts`` are verdicts, how many, and their marks."""
+    """One result.
+
+    ``counts`` are verdicts, how many, and their marks; ``commands`` show a failure again, ``reruns`` a row.
+    """
 
     anchor: str
     report: Report
@@ -49,6 +52,7 @@ class Section(NamedTuple):
     table: Table
     notes: Sequence[str]
     commands: Sequence[str]
+    reruns: Sequence[str]
     machine: str
 
 
@@ -64,6 +68,7 @@ def section(anchor: str, name: str, report: Report) -> Section:
         table(report),
         _said(report.rows, below["note"]),
         [command.removeprefix(PREFIX) for command in _said(report.rows, below["command"])],
+        _said(report.rows, ["rerun"]),
         machine(report.environment) if report.environment else "",
     )
 
@@ -108,7 +113,9 @@ def environment(reports: Iterable[Report]) -> list[tuple[str, list[str], bool]]:
 
 def _cell(row: Row, column: Column) -> Cell:
     value = row.get(column.key)
-    number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    # A ratio has its interval beside it.
+    first = value[0] if column.kind == "ratio" and isinstance(value, list) and value else value
+    number = first if isinstance(first, (int, float)) and not isinstance(first, bool) else None
     shown = text(value, column.kind)
     return Cell(shown, number, column.kind in LEFT, MARKS.get(shown, ""))
 

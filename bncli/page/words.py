@@ -9,6 +9,12 @@ WORDS = {
     "speedup": "The median ratio of samples of the same round: how many times faster than the first kernel.",
     "of_limit": "How many times longer than the memory needs to move the same bytes; 1× cannot be beaten.",
     "bandwidth": "Bytes of x, y, dy and dx, each counted once, by the time of a call.",
+    "memory_passes": "How many arrays of x's size the memory could have moved in that time: "
+    "at the limit 2 for forward, 3 for backward.",
+    "outliers": "Samples far from the median; none is dropped.",
+    "rounds": "Samples, taken in turns with those of all others.",
+    "calls": "Calls that a sample times together.",
+    "stopped": "Why no more samples were taken.",
     "first": "The first call, with its compilation.",
     "noise_floor": "How far from 1 the ratio of a kernel to itself was, timed in the same way.",
     "array": "What is judged: y, dx, dgamma, dbeta, a saved statistic, inference, or the contract.",

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from bncli.benchmarking import statistics
 from bncli.core.report import Column
+from bncli.core.report import Row as AnyRow
 from bncli.reports._rows import Row
 
 PLACE = ("problem", "input", "direction", "outputs")
@@ -36,7 +37,7 @@ def columns(outputs: Sequence[str]) -> tuple[Column, ...]:
     )
 
 
-def rows(timed: Sequence[Row]) -> list[Row]:
+def rows(timed: Sequence[AnyRow]) -> list[Row]:
     """Geometric means over the problems where another kernel was timed; none for a single problem."""
     compared: dict[tuple[str, str, str], list[Comparison]] = {}
     for row, fastest in _with_fastest_other(timed):
@@ -59,8 +60,8 @@ def rows(timed: Sequence[Row]) -> list[Row]:
     ]
 
 
-def _with_fastest_other(timed: Sequence[Row]) -> Iterator[tuple[Row, Row]]:
-    races: dict[tuple[str, ...], list[Row]] = {}
+def _with_fastest_other(timed: Sequence[AnyRow]) -> Iterator[tuple[AnyRow, AnyRow]]:
+    races: dict[tuple[str, ...], list[AnyRow]] = {}
     for row in timed:
         if "of_limit" in row:
             races.setdefault(tuple(row[key] for key in PLACE), []).append(row)

@@ -1,9 +1,10 @@
 """How fast is a kernel, and how far from the memory's limit? The rows of ``bncli bench``."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import Any
 
 from bncli.benchmarking import passes, statistics, timing
 from bncli.benchmarking.passes import FRESH, GIVEN, MOVED, RESULTS, TRAINING, Outputs, Pass
@@ -47,10 +48,11 @@ def columns(baseline: Kernel, settings: Settings) -> tuple[Column, ...]:
         Column("calls", "calls each", "count", wide=True),
         Column("way", "way", wide=True),
         Column("note", "note", "note"),
+        Column("reproduce", "reproduce", "command"),
     )
 
 
-def summary(rows: Sequence[Row], settings: Settings) -> Report:
+def summary(rows: Sequence[Mapping[str, Any]], settings: Settings) -> Report:
     """Each kernel against the fastest of the others, over all the problems of ``rows``."""
     return Report("bench", _summary.columns(settings.outputs), _summary.rows(rows), ("problem",))
 

@@ -3,11 +3,12 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bncli.benchmarking import compare as judging
-from bncli.benchmarking import saved, statistics
+from bncli.benchmarking import environment, saved, statistics
 from bncli.benchmarking.compare import Pair, Verdict
 from bncli.core.report import Column, Report, Row
 from bncli.core.units import text
@@ -18,6 +19,8 @@ from bncli.reports.bench import LIMIT
 NEEDED = ("problem", "kernel", "direction")
 TIMES = (1e-12, 1e9)  # seconds that a sample may last: beyond, it is no measurement
 MOST_FLOOR = 1e9
+# What a row of bench is told of its comparison, and by which name.
+TOLD = {"old": "baseline", "ratio": "ratio", "low": "ratio_low", "high": "ratio_high", "verdict": "compared"}
 
 COLUMNS = (
     Column("kernel", "kernel"),
@@ -55,7 +58,8 @@ def compare(
     before, after = _bench(old, "old"), _bench(new, "new")
     pairs = judging.pairs(before.rows, after.rows)
     if fail_slower is not None:
-        _require_gate(before, after, pairs, fail_slower, allow_different_machine)
+        _require_gate(before, after, fail_slower, allow_different_machine)
+        _require_times(pairs)
     rows, failures = [], []
     for pair in pairs:
         row = _row(pair)
@@ -68,6 +72,27 @@ def compare(
         rows[-1]["count"] = _count(rows)
     groups = ("problem", "input", "variant")
     return Report("compare", COLUMNS, rows, groups, warnings=_setting.differences(before, after), failures=failures)
+
+
+def baseline(old: str | Path, fail_slower: float | None = None, allow_different_machine: bool = False) -> Report:
+    """The report in the file ``old``, fit to judge a run on this machine; raises InputError as ``compare`` would.
+
+    So what is wrong is said before any time goes into measuring.
+    """
+    before, here = _bench(old, "old"), Report("bench", (), (), environment=environment.collect())
+    if fail_slower is not None:
+        _require_gate(before, here, fail_slower, allow_different_machine)
+    return before
+
+
+def told(found: Report, comparison: Report) -> Report:
+    """``found``, each row with what ``comparison`` says of it: the old median, the ratio, its interval, the verdict."""
+    said = {judging.identity(row): row for row in comparison.rows}
+    rows = [
+        row | {name: said[judging.identity(row)].get(key) for key, name in TOLD.items()}
+        for row in map(dict, found.rows)
+    ]
+    return replace(found, rows=rows, warnings=[*found.warnings, *comparison.warnings], failures=comparison.failures)
 
 
 def _bench(given: str | Path | Report, which: str) -> Report:
@@ -94,9 +119,7 @@ def _is_within(value: Any, least: float, most: float) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
 
 
-def _require_gate(
-    before: Report, after: Report, pairs: Sequence[Pair], factor: float, allow_different_machine: bool
-) -> None:
+def _require_gate(before: Report, after: Report, factor: float, allow_different_machine: bool) -> None:
     if not 1 <= factor < math.inf:
         raise InputError(f"the factor to fail at is {factor!r}: give a number of at least 1, as 1.10")
     if not allow_different_machine and not _setting.same_machine(before, after):
@@ -104,6 +127,9 @@ def _require_gate(
             f"{_setting.machines(before, after)}; a gate would judge the machine: "
             "measure both on one, or add --allow-different-machine"
         )
+
+
+def _require_times(pairs: Sequence[Pair]) -> None:
     if not any(_timed(pair.old) and _timed(pair.new) for pair in pairs):
         raise InputError("nothing is timed in both files, so nothing could fail: compare the same problems and kernels")
 
