@@ -1,5 +1,7 @@
 """What forward and backward show of images: the figure, the files, the glance in the terminal."""
 
+import json
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -181,6 +183,19 @@ def test_gamma_and_beta_are_those_of_a_new_layer_for_images_and_drawn_otherwise(
     assert ",1.0," in arrays("--image", photos)["gamma"]
     assert ",1.0," not in arrays("--image", photos, "--affine", "drawn")["gamma"]
     assert ",0.0," in arrays("--shape", "5x4", "--affine", "identity")["beta"]
+
+
+def test_features_are_shown_by_themselves(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    arguments = ["forward", "--shape", "6x5x3/channels-last", "--kernel", "numpy", "--features", "2"]
+    document = json.loads(run(*arguments, "--format", "json").stdout)
+    rows = {row["array"]: row for row in document["rows"]}
+    assert list(rows) == [name + part for name in ("x", "x_hat", "y") for part in ("", "[0]", "[1]")]
+    assert rows["x_hat[1]"]["mean"] == pytest.approx(0, abs=1e-12)
+    assert rows["x_hat[1]"]["std"] == pytest.approx(1, abs=1e-6)
+    assert sum(rows["x[0]"]["histogram"]) == 30
+    assert sum(rows["x"]["histogram"]) == 90
+    assert "x_hat[1]" in run(*arguments).stdout
 
 
 def test_a_histogram_has_a_bar_a_bin():

@@ -33,6 +33,14 @@ AFFINE = click.option(
     help="gamma and beta: drawn at random, or 1 and 0 as in a new layer.",
 )
 
+FEATURES = click.option(
+    "--features",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="Also show the first N features of each batch by themselves.",
+)
+
 
 def begun(runs: Runs, affine: str | None) -> Runs:
     """``runs`` with the gamma and beta that --affine asks for."""
@@ -63,19 +71,28 @@ def rows(
     arrays: Mapping[str, Array],
     names: Sequence[str],
     first: Mapping[str, Array] = MappingProxyType({}),
+    features: int = 0,
 ) -> list[dict[str, Any]]:
-    """The statistics of those of ``names`` that a kernel gave; ``first`` is what the first one gave."""
-    return [_row(case, mode, kernel, name, arrays[name], first.get(name)) for name in names if name in arrays]
+    """The statistics of those of ``names`` that a kernel gave; ``first`` is what the first one gave.
+
+    Below each batch, (N, F, S), stand the first ``features`` of it by themselves.
+    """
+    common = {"problem": str(case.problem), "input": case.recipe, "mode": mode, "kernel": kernel}
+    found = []
+    for name in (name for name in names if name in arrays):
+        array, other = arrays[name], first.get(name)
+        shape = case.problem.own(array).shape
+        found.append(common | _row(name, shape, array, other, normalized=name == "x_hat"))
+        for f in range(min(features, array.shape[1]) if array.ndim == 3 else 0):
+            one, its = array[:, f], None if other is None else other[:, f]
+            found.append(common | _row(f"{name}[{f}]", one.shape, one[:, None], its, normalized=name == "x_hat"))
+    return found
 
 
-def _row(case: Case, mode: str, kernel: str, name: str, array: Array, first: Array | None) -> dict[str, Any]:
+def _row(name: str, shape: Sequence[int], array: Array, first: Array | None, normalized: bool) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "problem": str(case.problem),
-        "input": case.recipe,
-        "mode": mode,
-        "kernel": kernel,
         "array": name,
-        "shape": "x".join(map(str, case.problem.own(array).shape)),
+        "shape": "x".join(map(str, shape)),
         "dtype": str(array.dtype),
         "min": float(array.min()),
         "histogram": _histogram(array),
@@ -84,9 +101,9 @@ def _row(case: Case, mode: str, kernel: str, name: str, array: Array, first: Arr
         "std": float(array.std(dtype=np.float64)),
         "largest_feature_mean": None,
         "largest_feature_std_error": None,
-        "difference": None if first is None else _difference(array, first),
+        "difference": None if first is None else _difference(array.reshape(first.shape), first),
     }
-    if name == "x_hat":
+    if normalized:
         found["largest_feature_mean"] = float(np.abs(array.mean((0, 2), dtype=np.float64)).max())
         found["largest_feature_std_error"] = float(np.abs(array.std((0, 2), dtype=np.float64) - 1).max())
     return found

@@ -15,7 +15,7 @@ from bncli import files
 from bncli.commands._runs import Runs
 from bncli.core.case import Case
 from bncli.core.images import feature_image, images
-from bncli.drawing import album, figure, png
+from bncli.drawing import album, figure
 from bncli.drawing.album import Strip
 from bncli.drawing.shades import about_zero, from_zero, natural
 from bncli.errors import InputError
@@ -131,6 +131,9 @@ def _require_folder(folder: Path) -> None:
 
 
 def _save_all(folder: Path, names: tuple[str, ...], batch: Array) -> None:
+    # Imported here, so that a run without pictures does not pay for Pillow.
+    from bncli.drawing import png
+
     shades = about_zero(batch)
     folder.mkdir(exist_ok=True)
     for name, image in zip(png.names(names), batch, strict=True):

@@ -34,6 +34,7 @@ SHOWN = ("x_hat", "y", *Gradients._fields, *UPDATED)
 @click.option("--lr", type=float, default=1e-2, show_default=True, help="The learning rate of --update.")
 @click.option("--decay", type=float, default=0.0, show_default=True, help="The L2 decay of --update.")
 @_arrays.AFFINE
+@_arrays.FEATURES
 @pictures
 @runs("numpy", "numba")
 @output
@@ -46,6 +47,7 @@ def backward(
     lr: float,
     decay: float,
     affine: str | None,
+    features: int,
 ) -> None:
     """Propagate dy, the gradient of a loss, back to x, gamma and beta.
 
@@ -60,13 +62,13 @@ def backward(
     rows, warnings = [], []
     for case in runs:
         given = {name: getattr(case, name) for name in GIVEN}
-        rows += _arrays.rows(case, "train", _arrays.INPUT, given, GIVEN)
+        rows += _arrays.rows(case, "train", _arrays.INPUT, given, GIVEN, features=features)
         first: dict[str, Array] = {}
         for kernel in map(guarded, runs.kernels):
             arrays = _propagate(kernel, case)
             if update:
                 arrays |= _step(kernel, case, lr, decay)
-            rows += _arrays.rows(case, "train", kernel.name, arrays, SHOWN, first)
+            rows += _arrays.rows(case, "train", kernel.name, arrays, SHOWN, first, features)
             first = first or arrays
         if save:
             _arrays.save(save, case.problem, {**given, **first})

@@ -35,10 +35,13 @@ Array = NDArray[Any]
     help="Write the arrays of the first kernel to this file; --array reads it again.",
 )
 @_arrays.AFFINE
+@_arrays.FEATURES
 @pictures
 @runs("numpy", "numba")
 @output
-def forward(runs: Runs, output: Output, pictures: Pictures, mode: str, save: Path | None, affine: str | None) -> None:
+def forward(
+    runs: Runs, output: Output, pictures: Pictures, mode: str, save: Path | None, affine: str | None, features: int
+) -> None:
     """Normalize a batch: its statistics before (x) and after (x_hat, and y = gamma x_hat + beta).
 
     |mean|≤ and |std-1|≤ are the largest over all features of x_hat. The last column is how far a
@@ -50,11 +53,11 @@ def forward(runs: Runs, output: Output, pictures: Pictures, mode: str, save: Pat
         _arrays.require_savable(save, runs)
     rows, warnings = [], []
     for case in runs:
-        rows += _arrays.rows(case, mode, _arrays.INPUT, {"x": case.x}, ("x",))
+        rows += _arrays.rows(case, mode, _arrays.INPUT, {"x": case.x}, ("x",), features=features)
         first: dict[str, Array] = {}
         for kernel in map(guarded, runs.kernels):
             arrays = _arrays.train(kernel, case)[0] if mode == "train" else _infer(kernel, case)
-            rows += _arrays.rows(case, mode, kernel.name, arrays, ("x_hat", "y"), first)
+            rows += _arrays.rows(case, mode, kernel.name, arrays, ("x_hat", "y"), first, features)
             first = first or arrays
         if save:
             _arrays.save(save, case.problem, {"x": case.x, "gamma": case.gamma, "beta": case.beta, **first})
