@@ -7,13 +7,16 @@ import json
 import math
 import re
 import sys
+from typing import get_args
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bncli.benchmarking import saved
 from bncli.cli import main
-from bncli.core.report import Column, Report
+from bncli.core.report import Column, Kind, Report
 from bncli.page import html, parts
 
 html5lib = pytest.importorskip("html5lib", reason="pages are checked by html5lib")
@@ -251,3 +254,21 @@ def test_a_ratio_is_sorted_by_its_value_and_what_is_none_is_text():
 
 def test_a_result_without_rows_is_a_page(tmp_path):
     parsed(html.page([("empty.json", Report("bench", (), []))]))
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.text(max_size=4) | st.floats() | st.integers(-(10**300), 10**300),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=4,
+)
+KEYS = ("kernel", "problem", "verdict", "note", "reproduce", "rerun", "median", "speedup", "group", "")
+
+
+@given(
+    st.sampled_from(["bench", "gradcheck", "verify", "selftest", "compare", "what"]),
+    st.lists(st.builds(Column, st.sampled_from(KEYS), st.text(max_size=4), st.sampled_from(get_args(Kind)))),
+    st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES), max_size=3),
+    st.dictionaries(st.sampled_from(["cpu", "memory", "x"]), VALUES | st.dictionaries(st.text(max_size=2), VALUES)),
+)
+def test_whatever_a_file_says_there_is_a_valid_page(command, columns, rows, environment):
+    parsed(html.page([("a", Report(command, columns, rows, environment=environment))]))
