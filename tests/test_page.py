@@ -4,15 +4,19 @@ import base64
 import hashlib
 import itertools
 import json
+import math
 import re
 import sys
+from typing import get_args
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bncli.benchmarking import saved
 from bncli.cli import main
-from bncli.core.report import Column, Report
+from bncli.core.report import Column, Kind, Report
 from bncli.page import html, parts
 
 html5lib = pytest.importorskip("html5lib", reason="pages are checked by html5lib")
@@ -229,4 +233,42 @@ def test_a_table_says_once_what_all_rows_share():
         ["4x3", "numpy", "1.00 ms"],
         ["8x3", "numpy", "1.00 ms"],
     ]
-    assert table.rows[0][2].value == 1e-3
+    assert table.rows[0][2].value == "0.001"
+
+
+def test_a_script_can_sort_what_is_no_ordinary_number():
+    values = [math.inf, -math.inf, math.nan, None, True, 10**20]
+    report = Report("bench", [Column("a", "a", "number")], [{"a": value} for value in values])
+    found = [row[0].value for row in parts.table(report).rows]
+    assert found == ["Infinity", "-Infinity", None, None, None, "100000000000000000000"]
+
+
+def test_a_ratio_is_sorted_by_its_value_and_what_is_none_is_text():
+    values = [[2.0, 1.0, 3.0], [2.0], 2.0, ["a", "b", "c"], None]
+    report = Report("bench", [Column("a", "a", "ratio")], [{"a": value} for value in values])
+    found = [row[0] for row in parts.table(report).rows]
+    assert [cell.value for cell in found] == ["2.0", None, "2.0", None, None]
+    assert found[0].text.startswith("2.00× ")
+    assert found[3].text == "(a, b, c)"
+
+
+def test_a_result_without_rows_is_a_page(tmp_path):
+    parsed(html.page([("empty.json", Report("bench", (), []))]))
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.text(max_size=4) | st.floats() | st.integers(-(10**300), 10**300),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=4,
+)
+KEYS = ("kernel", "problem", "verdict", "note", "reproduce", "rerun", "median", "speedup", "group", "")
+
+
+@given(
+    st.sampled_from(["bench", "gradcheck", "verify", "selftest", "compare", "what"]),
+    st.lists(st.builds(Column, st.sampled_from(KEYS), st.text(max_size=4), st.sampled_from(get_args(Kind)))),
+    st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES), max_size=3),
+    st.dictionaries(st.sampled_from(["cpu", "memory", "x"]), VALUES | st.dictionaries(st.text(max_size=2), VALUES)),
+)
+def test_whatever_a_file_says_there_is_a_valid_page(command, columns, rows, environment):
+    parsed(html.page([("a", Report(command, columns, rows, environment=environment))]))

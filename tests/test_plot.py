@@ -87,9 +87,11 @@ def test_the_same_figures_are_the_same_bytes(saved_results, tmp_path):
 @pytest.mark.usefixtures("_matplotlib")
 def test_a_kernel_named_in_mathematics_or_markup_is_drawn_as_it_is(saved_results, tmp_path):
     report = saved.load(saved_results["gradcheck"])
-    rows = [{**row, "kernel": "$\\frac{$ <b>_\x07"} for row in report.rows]
-    figure.save(tmp_path / "out.svg", charts(type(report)("gradcheck", (), rows)), "$x^{")
-    assert "$\\frac{$ <b>_\\x07" in words(tmp_path / "out.svg")
+    names = ["_$\\frac{$ <b>\x07", "核"]
+    rows = [{**row, "kernel": name} for row in report.rows for name in names]
+    for suffix in figure.SUFFIXES:
+        figure.save(tmp_path / f"out{suffix}", charts(type(report)("gradcheck", (), rows)), "$x^{")
+    assert {"_$\\frac{$ <b>\\x07", "核", "$x^{"} <= {*words(tmp_path / "out.svg")}
 
 
 @pytest.mark.usefixtures("_matplotlib")

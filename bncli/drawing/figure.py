@@ -1,5 +1,6 @@
 """Charts as a file, by matplotlib, which takes long to import: only when a picture is asked for."""
 
+import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,7 +50,9 @@ def save(path: Path, charts: Sequence[Chart], title: str) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(SETTINGS):
+    with matplotlib.rc_context(SETTINGS), warnings.catch_warnings():
+        # Of a letter that the font lacks, a box is drawn, and SVG has the letter itself.
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)
         across = min(len(charts), 2)
         rows = [charts[i : i + across] for i in range(0, len(charts), across)]
         heights = [max(map(_height, row)) for row in rows]

@@ -1,5 +1,6 @@
 """What of a report goes where on the page: plain values for the template, which escapes them."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -20,10 +21,10 @@ PREFIX = "reproduce: "
 
 
 class Cell(NamedTuple):
-    """``value`` is what it is sorted by: a number, or None for its text. ``mark`` is good, bad, open or nothing."""
+    """``value`` is a number to sort by, as a script reads it, or None for the text; ``mark`` is good, bad or open."""
 
     text: str
-    value: float | None
+    value: str | None
     left: bool
     mark: str
 
@@ -113,11 +114,17 @@ def environment(reports: Iterable[Report]) -> list[tuple[str, list[str], bool]]:
 
 def _cell(row: Row, column: Column) -> Cell:
     value = row.get(column.key)
-    # A ratio has its interval beside it.
-    first = value[0] if column.kind == "ratio" and isinstance(value, list) and value else value
-    number = first if isinstance(first, (int, float)) and not isinstance(first, bool) else None
-    shown = text(value, column.kind)
-    return Cell(shown, number, column.kind in LEFT, MARKS.get(shown, ""))
+    # A ratio has its interval beside it; a file may claim one of anything.
+    is_ratio = column.kind == "ratio" and isinstance(value, list) and len(value) == 3 and all(map(_is_number, value))
+    kind = "text" if column.kind == "ratio" and not is_ratio else column.kind
+    first = value[0] if is_ratio and value else value
+    sortable = str(first).replace("inf", "Infinity") if _is_number(first) else None
+    shown = text(value, kind)
+    return Cell(shown, sortable, column.kind in LEFT, MARKS.get(shown, ""))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
 
 
 def _said(rows: Sequence[Row], keys: Sequence[str]) -> list[str]:
