@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
+from bncli.benchmarking.passes import LIMIT
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel
 from bncli.reports import _data
 from bncli.reports._rows import Row
-from bncli.reports._table import LIMIT
 from bncli.verification.finding import Verdict
 
 INFER = "infer"

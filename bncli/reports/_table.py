@@ -1,48 +1,46 @@
 """The tables of a benchmark: a line a kernel for people, or a line a pass with every detail."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
+from bncli.benchmarking.passes import LIMIT
 from bncli.core.report import Column, Report
 from bncli.core.report import Row as AnyRow
+from bncli.reports._measuring import Settings
 from bncli.reports._rows import Row
+from bncli.reports._summary import variants
 from bncli.verification.finding import Verdict
 
-LIMIT = "limit"
 GROUP = ("problem", "input")
-# What tells the rows of a kernel's pass apart, beside the pass; shown where there are several.
+# What tells the rows of a kernel's pass apart, beside the pass.
 VARIANTS = ("outputs", "cache", "threads")
 INTERVAL = ("speedup", "speedup_low", "speedup_high")
 
 
-def variants(rows: Iterable[AnyRow]) -> tuple[Column, ...]:
-    """A column for each way of timing of which ``rows`` have more than one."""
-    timed = [row for row in rows if row["direction"] != LIMIT]
-    several = [key for key in VARIANTS if len({row.get(key) for row in timed}) > 1]
-    return tuple(Column(key, key) for key in several)
-
-
-def brief(rows: Sequence[AnyRow], baseline: str) -> Report:
+def brief(rows: Sequence[AnyRow], baseline: str, settings: Settings) -> Report:
     """A line a kernel: each pass with its median, the speed-up with its interval, and times the limit.
 
     ``rows`` have one for each pass. The digits are the fewest of its passes; where one is not verified, the verdict
     stands for them. The last line is the memory's limit itself.
     """
-    directions = list(dict.fromkeys(row["direction"] for row in rows if row["direction"] != LIMIT))
     lines: dict[tuple[object, ...], Row] = {}
     for row in rows:
         limit = row["direction"] == LIMIT
         key = (*(row.get(name) for name in GROUP), LIMIT if limit else row["kernel"], *map(row.get, VARIANTS))
         line = lines.setdefault(key, dict(zip((*GROUP, "kernel", *VARIANTS), key, strict=True)))
         if limit:
-            line |= {name: row["median"] for name in directions if row["kernel"] == _operation(name)}
+            line |= {name: row["median"] for name in settings.directions if row["kernel"] == _operation(name)}
         else:
             line |= _of_pass(row, line)
     columns = (
         Column("kernel", "kernel"),
-        *variants(rows),
+        *variants(settings),
         Column("digits", "digits", "digits"),
-        *(column for name in directions for column in _columns(name, baseline, crowded=len(directions) > 2)),
+        *(
+            column
+            for name in settings.directions
+            for column in _columns(name, baseline, crowded=len(settings.directions) > 2)
+        ),
         Column("reproduce", "reproduce", "command"),
     )
     return Report("bench", columns, [_filled(line, columns) for line in lines.values()], GROUP)

@@ -105,7 +105,7 @@ def _report(rows: Sequence[Row], kernels: Sequence[Kernel], settings: Settings, 
         list(rows),
         ("problem", "input"),
         environment=environment.collect(),
-        warnings=list(warnings),
+        warnings=[*warnings, *one.warnings(rows)],
         failures=[f"{row['kernel']}: {row['direction']} is {row['verdict']}" for row in rows if _failed(row)],
     )
 
