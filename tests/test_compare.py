@@ -197,7 +197,7 @@ def test_rows_of_before_there_were_outputs_and_threads_are_matched():
         bench(row(samples=measured(0))), bench(row(samples=measured(1), outputs="fresh", threads=None, cache="warm"))
     )
     assert [r["verdict"] for r in found.rows] == ["SAME"]
-    assert found.groups()[0][0] == f"{PROBLEM}  --random normal --seed 0  --outputs fresh --cache warm"
+    assert found.groups()[0][0] == f"{PROBLEM}  --random normal --seed 0"
 
 
 def test_what_was_wrong_says_why_it_has_no_time():

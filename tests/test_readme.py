@@ -24,6 +24,7 @@ BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 INDEX = re.compile(r"\(\d+(?:, \d+)*\)")
 ARRAY = re.compile(r"\b(?:y|dx|dgamma|dbeta|mean|inv_std|infer)\b")
 BARS = re.compile(r"[▁-█][ ▁-█]*")
+ENDED = re.compile(r"(?<=samples each, until ).*(?=; noise)")
 NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?: [mµn]?s\b)?")
 
 
@@ -49,7 +50,8 @@ def run(command):
 
 def shape_of(output):
     """The output without what differs from run to run and machine to machine: digits, widths, where it is worst."""
-    plain = ARRAY.sub("@", NUMBER.sub("#", INDEX.sub("(#)", BARS.sub("# ", output)))).replace("─", "")
+    plain = INDEX.sub("(#)", BARS.sub("# ", ENDED.sub("", output)))
+    plain = ARRAY.sub("@", NUMBER.sub("#", plain)).replace("─", "")
     return [line.split() for line in plain.splitlines() if line.strip()]
 
 

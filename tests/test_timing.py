@@ -167,7 +167,7 @@ def test_slow_calls_still_get_the_fewest_rounds():
     machine = Machine()
     shares = []
     timed = alone({"slow": machine.call("slow", 60.0)})
-    found = interleave(timed, Rule(0.5), on_progress=shares.append, clock=machine.clock)
+    found = interleave(timed, Rule(0.5), on_progress=lambda share, so_far: shares.append(share), clock=machine.clock)
     assert len(found.sampled["slow"].samples) == FEWEST_ROUNDS
     assert found.stopped is Stop.TIME
     assert shares == sorted(shares)

@@ -14,11 +14,15 @@ LEAST_SHARE = 0.25  # of the time allowed: what lasts less has not seen the mach
 
 
 class Stop(StrEnum):
-    """Every median is precise; or what is not has noise that more samples would not change; or time was up."""
+    """Every median is precise; or what is not has noise that more samples would not change; or time was up.
+
+    Or Ctrl-C came, when there were rounds enough for figures.
+    """
 
     PRECISE = "precise"
     STABLE = "stable"
     TIME = "time"
+    INTERRUPTED = "interrupted"
 
 
 class Rule(NamedTuple):

@@ -5,13 +5,14 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from time import perf_counter
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from bncli.benchmarking.sampling import Rule, Stop, Watch
 
 Call = Callable[[], object]
 Clock = Callable[[], float]
 Name = TypeVar("Name")
+Samples = Mapping[Name, Sequence[float]]
 
 SHORTEST_SAMPLE = 200e-6  # seconds: far above a call's own jitter, and short enough to fall between interruptions
 STEPS = 1000  # of the clock that a sample lasts at least
@@ -61,13 +62,14 @@ def interleave(
     rule: Rule,
     seed: int = 0,
     between: Callable[[], object] = lambda: None,
-    on_progress: Callable[[float], None] = lambda share: None,
+    on_progress: Callable[[float, Samples[Name]], None] = lambda share, so_far: None,
     clock: Clock = perf_counter,
 ) -> Sampling[Name]:
     """Time each once a round, in an order drawn anew each round, until ``rule`` says stop.
 
     Every call has been made before. A round is not cut short, and there are at least ``FEWEST_ROUNDS``.
-    ``between`` runs after each round, untimed; ``on_progress`` receives the share of the time that has passed.
+    ``between`` runs after each round, untimed; ``on_progress`` receives the share of the time that has passed,
+    and the samples so far. Ctrl-C ends the sampling, and raises only where there are too few rounds.
     """
     collecting = gc.isenabled()
     gc.disable()
@@ -88,25 +90,42 @@ class _Rounds(Generic[Name]):
         self.turns = {len(each.calls): 0 for each in timed.values()}
         self.kept = {each.keep: deque[object](maxlen=each.keep) for each in timed.values()}
         self.repeats: dict[Name, int] = {}
+        self.rounds = 0
 
     def run(
-        self, watch: Watch, rng: Random, between: Callable[[], object], on_progress: Callable[[float], None]
+        self, watch: Watch, rng: Random, between: Callable[[], object], on_progress: Callable[[float, Any], None]
     ) -> Sampling[Name]:
         for name in self.timed:
             self._or_fail(name, self._calibrate)
+        try:
+            stopped = self._until_enough(watch, rng, between, on_progress)
+        except KeyboardInterrupt:
+            if self.rounds < FEWEST_ROUNDS:
+                raise
+            stopped = Stop.INTERRUPTED
+        # A round that was interrupted counts for nobody: ratios are of samples of the same round.
+        return Sampling(
+            {name: Sampled(self.repeats[name], tuple(each[: self.rounds])) for name, each in self.samples.items()},
+            stopped,
+            self.failed,
+        )
+
+    def _until_enough(
+        self, watch: Watch, rng: Random, between: Callable[[], object], on_progress: Callable[[float, Any], None]
+    ) -> Stop:
+        start = self.clock()
         stopped: Stop | None = None
-        start, rounds = self.clock(), 0
-        while self.samples and (stopped is None or rounds < FEWEST_ROUNDS):
+        while self.samples and (stopped is None or self.rounds < FEWEST_ROUNDS):
             for name in rng.sample(order := list(self.samples), len(order)):
                 self._or_fail(name, self._sample)
-            rounds += 1
+            self.rounds += 1
             between()
             elapsed = self.clock() - start
             stopped = watch.stop(self.samples.values(), elapsed)
             by_time = elapsed / watch.rule.max_time if watch.rule.max_time else 1.0
-            on_progress(1.0 if stopped and rounds >= FEWEST_ROUNDS else min(by_time, rounds / FEWEST_ROUNDS, 1.0))
-        sampled = {name: Sampled(self.repeats[name], tuple(each)) for name, each in self.samples.items()}
-        return Sampling(sampled, stopped or Stop.TIME, self.failed)
+            enough = stopped and self.rounds >= FEWEST_ROUNDS
+            on_progress(1.0 if enough else min(by_time, self.rounds / FEWEST_ROUNDS, 1.0), self.samples)
+        return stopped or Stop.TIME
 
     def _or_fail(self, name: Name, do: Callable[[Name], None]) -> None:
         try:

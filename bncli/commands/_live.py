@@ -24,9 +24,9 @@ class Live:
             self.kind = f"{case.problem.layout} {case.problem.dtype}"
             yield case, sweep
 
-    def __call__(self, done: float, doing: str) -> None:
+    def __call__(self, done: float, doing: str, detail: Callable[[], str] = str, /) -> None:
         self.share = done / len(self.runs)
-        self.update(self.share, doing)
+        self.update(self.share, doing, detail)
 
     def compiling(self, module: str) -> None:
         """That a function of ``module`` is compiled; ours are kept for the next time."""

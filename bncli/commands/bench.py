@@ -73,7 +73,7 @@ BOTH = "both"
 )
 @_options.FAIL_SLOWER
 @_options.ALLOW_DIFFERENT_MACHINE
-@runs("numpy", "numba")
+@runs("numpy", "numba", several_threads=True)
 @output
 def bench(
     runs: Runs,
@@ -111,6 +111,7 @@ def bench(
         max_time=max_time,
         precision=precision / 100,
         caches=(WARM, COLD) if cache == BOTH else (cache,),
+        threads=runs.threads or (None,),
     )
     before = compare.baseline(baseline, fail_slower, allow_different_machine) if baseline else None
     table = (

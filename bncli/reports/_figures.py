@@ -1,5 +1,7 @@
 """What the samples of a problem say, as values of rows."""
 
+from collections.abc import Mapping, Sequence
+
 from bncli.benchmarking import outlying, statistics
 from bncli.benchmarking.conditions import Surroundings
 from bncli.benchmarking.entries import AGAIN, MEMORY, PASS, THE_CLOCK, Name
@@ -98,6 +100,16 @@ class Figures:
             "calls": sampled.calls,
             "samples": list(sampled.samples),
         }
+
+
+def estimates(samples: Mapping[Name, Sequence[float]]) -> str:
+    """The medians so far of every kernel's first pass, and the first way of each."""
+    found: dict[str, str] = {}
+    passes = [name.key for name, each in samples.items() if name.role == PASS and each]
+    for key in passes:
+        if key.direction == passes[0].direction:
+            found.setdefault(key.kernel, text(statistics.median(samples[Name(PASS, key)]), "seconds"))
+    return f"{passes[0].direction} {', '.join(map(' '.join, found.items()))}" if found else ""
 
 
 def untimed(case: Case, timed: Pass, finding: Finding | None, loss: str = "is not timed") -> Row:

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from bncli.benchmarking import buffers, conditions, threads, timing
 from bncli.benchmarking.buffers import COLD, WARM
@@ -23,7 +23,15 @@ from bncli.reports._judging import Judged, Space
 from bncli.reports._rows import Row
 from bncli.verification.finding import Finding
 
-Progress = Callable[[float, str], None]
+
+class Progress(Protocol):
+    """Receives the share of a problem that is done, what is being done and, to be asked for it, how it stands."""
+
+    def __call__(self, share: float, doing: str, detail: Callable[[], str] = str, /) -> None: ...
+
+
+def unseen(share: float, doing: str, detail: Callable[[], str] = str, /) -> None:
+    """Progress that nobody looks at."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +60,7 @@ class Work(NamedTuple):
     spaces: Mapping[str, Space]
 
 
-def measure(
-    case: Case, kernels: Sequence[Kernel], settings: Settings, progress: Progress = lambda share, doing: None
-) -> list[Row]:
+def measure(case: Case, kernels: Sequence[Kernel], settings: Settings, progress: Progress = unseen) -> list[Row]:
     """Verify every kernel, time those that are right, and the memory beside them; the rows of one problem.
 
     The first kernel is the baseline. A kernel with anything wrong, before or after, has no time.
@@ -152,12 +158,15 @@ def _sample(work: Work, timed: Mapping[Name, Timed], progress: Progress) -> tupl
         for space in work.spaces.values():
             space.inputs.change()
 
-    doing = f"{work.case.problem}: timing"
+    def tell(share: float, so_far: timing.Samples[Name]) -> None:
+        progress(share, doing, partial(_figures.estimates, so_far))
+
+    doing = f"timing {str(work.case.problem).partition('/')[0]}"
     progress(0, doing)
     rule = Rule(work.settings.max_time, work.settings.precision)
     before = conditions.read()
     with quiet():
-        sampling = timing.interleave(timed, rule, between=change, on_progress=lambda share: progress(share, doing))
+        sampling = timing.interleave(timed, rule, between=change, on_progress=tell)
     surroundings = conditions.between(before, conditions.read())
     for space in work.spaces.values():
         space.inputs.restore()

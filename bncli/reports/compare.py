@@ -200,9 +200,9 @@ def _why_not(row: Row | None, which: str) -> str:
 
 
 def _variant(row: Row) -> str:
-    """What else a row says of how it was timed, in words."""
-    words = [f"--{key} {row[key]}" for key in ("outputs", "threads", "cache") if row.get(key) is not None]
-    return " ".join(words)
+    """How a row was timed, where that is not what is done unasked, as options of bench."""
+    chosen = {key: row.get(key) for key in ("outputs", "threads", "cache")}
+    return " ".join(f"--{key} {how}" for key, how in chosen.items() if how not in (None, judging.IDENTITY[key]))
 
 
 def _name(row: Mapping[str, Any]) -> str:
