@@ -182,6 +182,7 @@ def test_rows_are_matched_and_what_is_in_one_file_is_shown():
         ("direction", "backward"),
         ("outputs", "given"),
         ("threads", 2),
+        ("cache", "cold"),
     ],
 )
 def test_what_differs_in_one_key_is_not_compared(key, other):
@@ -192,9 +193,11 @@ def test_what_differs_in_one_key_is_not_compared(key, other):
 
 
 def test_rows_of_before_there_were_outputs_and_threads_are_matched():
-    found = compare(bench(row(samples=measured(0))), bench(row(samples=measured(1), outputs="fresh", threads=None)))
+    found = compare(
+        bench(row(samples=measured(0))), bench(row(samples=measured(1), outputs="fresh", threads=None, cache="warm"))
+    )
     assert [r["verdict"] for r in found.rows] == ["SAME"]
-    assert found.groups()[0][0] == f"{PROBLEM}  --random normal --seed 0  --outputs fresh"
+    assert found.groups()[0][0] == f"{PROBLEM}  --random normal --seed 0  --outputs fresh --cache warm"
 
 
 def test_what_was_wrong_says_why_it_has_no_time():

@@ -11,7 +11,7 @@ from bncli.core.report import Row
 from bncli.errors import InputError
 
 # What tells rows apart, and what is meant where a row does not say: before there was a choice,
-# outputs were fresh and the threads a kernel's own.
+# outputs were fresh, caches warm, and the threads a kernel's own.
 IDENTITY: Mapping[str, Any] = {
     "problem": None,
     "input": "",
@@ -19,6 +19,7 @@ IDENTITY: Mapping[str, Any] = {
     "direction": None,
     "outputs": "fresh",
     "threads": None,
+    "cache": "warm",
 }
 # A row may say how far an A/A pair of its run, timed in turns, was from 1.
 AA = "noise_floor"

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel
 from bncli.reports import _data
+from bncli.reports._figures import LIMIT
 from bncli.reports._rows import Row
-from bncli.reports._table import LIMIT
 from bncli.verification.finding import Verdict
 
 INFER = "infer"
@@ -26,5 +26,7 @@ def of(row: Row, case: Case, kernels: Sequence[Kernel]) -> Row:
 
 def _options(row: Mapping[str, object]) -> list[str]:
     """How the row was timed, as options of bench, where that is not how it would be."""
-    chosen = {} if row["direction"] == LIMIT else {"pass": row["direction"], "outputs": row["outputs"]}
-    return [word for name, value in chosen.items() for word in (f"--{name}", str(value))]
+    chosen = {"cache": row["cache"], "threads": row["threads"]}
+    if row["direction"] != LIMIT:
+        chosen |= {"pass": row["direction"], "outputs": row["outputs"]}
+    return [word for name, value in chosen.items() if value is not None for word in (f"--{name}", str(value))]

@@ -9,6 +9,7 @@ import numpy as np
 from bncli import plugins
 from bncli.benchmarking import environment
 from bncli.benchmarking.passes import FRESH, GIVEN, MOVED
+from bncli.benchmarking.sampling import Stop
 from bncli.core import ranges
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel
@@ -18,12 +19,12 @@ from bncli.core.report import Report
 from bncli.errors import InputError
 from bncli.reports import _data, _rerun
 from bncli.reports import bench as one
+from bncli.reports._measuring import Progress, unseen
 from bncli.reports._rows import Row
 from bncli.reports.bench import Settings
 from bncli.verification.finding import Verdict
 
 KernelSpec = str | Kernel | ModuleType
-Progress = Callable[[float, str], None]
 
 
 class Interrupted(KeyboardInterrupt):
@@ -69,7 +70,7 @@ def report(
     cases: Iterable[tuple[Case, str]],
     kernels: Sequence[Kernel],
     settings: Settings,
-    progress: Progress = lambda done, doing: None,
+    progress: Progress = unseen,
     on_problem: Callable[[Sequence[Row], Report], None] = lambda rows, so_far: None,
 ) -> Report:
     """Measure each case; the text beside it is the sweep that it is of, or empty.
@@ -88,14 +89,16 @@ def report(
             warnings += case.warnings()
             number += 1
             on_problem(found, _report(rows, kernels, settings, warnings))
+            if any(row.get("stopped") == Stop.INTERRUPTED for row in found):
+                raise KeyboardInterrupt
     except KeyboardInterrupt:
-        last = f"interrupted: the figures are those of {number} problems, which were measured until then"
+        last = f"interrupted: this is what was measured until then, of {number} problem{'s' * (number != 1)}"
         raise Interrupted(_report(rows, kernels, settings, [*warnings, last])) from None
     return _report(rows, kernels, settings, warnings)
 
 
 def _shifted(progress: Progress, done: int) -> Progress:
-    return lambda share, doing: progress(done + share, doing)
+    return lambda share, doing, detail=str: progress(done + share, doing, detail)
 
 
 def _report(rows: Sequence[Row], kernels: Sequence[Kernel], settings: Settings, warnings: Sequence[str]) -> Report:
@@ -105,7 +108,7 @@ def _report(rows: Sequence[Row], kernels: Sequence[Kernel], settings: Settings, 
         list(rows),
         ("problem", "input"),
         environment=environment.collect(),
-        warnings=list(warnings),
+        warnings=[*warnings, *one.warnings(rows)],
         failures=[f"{row['kernel']}: {row['direction']} is {row['verdict']}" for row in rows if _failed(row)],
     )
 

@@ -178,7 +178,7 @@ def _why_not(row: Row | None, which: str) -> str:
 
 def _variant(row: Row) -> str:
     """What else a row says of how it was timed, in words."""
-    words = [f"--{key} {row[key]}" for key in ("outputs", "threads") if row.get(key) is not None]
+    words = [f"--{key} {row[key]}" for key in ("outputs", "threads", "cache") if row.get(key) is not None]
     return " ".join(words)
 
 
