@@ -84,6 +84,7 @@ def test_a_wrong_kernel_fails_the_report_and_has_no_time():
         (("numpy", "5x{1..2:x1}"), {}, "gets nowhere"),
         (("numpy", "5x4"), {"directions": ["sideways"]}, "sideways"),
         (("numpy", "5x4"), {"outputs": ["stale"]}, "stale"),
+        (("numpy", "5x4"), {"caches": ["lukewarm"]}, "lukewarm"),
         (("numpy", "5x4/float16"), {}, "does not take float16"),
         (([Kernel(NUMPY.forward, NUMPY.backward)] * 2,), {}, "2 kernels are named 'kernel'"),
     ],

@@ -5,6 +5,7 @@ import pytest
 
 from bncli.benchmarking import buffers
 from bncli.benchmarking.buffers import COLD, WARM, Inputs
+from bncli.errors import InputError
 
 
 def arrays(case):
@@ -111,6 +112,13 @@ def test_cold_copies_fill_the_caches_beyond(make_case, monkeypatch, cache, count
 def test_there_are_never_too_many_cold_copies(make_case, monkeypatch):
     monkeypatch.setattr(buffers, "MOST_COLD", 50)
     assert len(buffers.inputs_for(make_case("2x3"), COLD).copies) == 50
+
+
+def test_cold_copies_that_do_not_fit_are_refused(make_case, monkeypatch):
+    monkeypatch.setattr(buffers, "last_level_cache", lambda: 1 << 50)
+    monkeypatch.setattr(buffers, "MOST_COLD", 1 << 40)
+    with pytest.raises(InputError, match=r"5x4/.* needs about .* TiB of memory for cold caches .* --cache warm"):
+        buffers.inputs_for(make_case("5x4"), COLD)
 
 
 def test_outputs_are_poisoned_everywhere(make_case):

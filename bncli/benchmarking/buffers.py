@@ -13,12 +13,15 @@ from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
+import psutil
 from numpy.typing import DTypeLike, NDArray
 
 from bncli.benchmarking.environment import last_level_cache
 from bncli.core.case import Case
 from bncli.core.kernel import Gradients
 from bncli.core.layout import Shape
+from bncli.core.units import text
+from bncli.errors import InputError
 
 Array = NDArray[Any]
 
@@ -28,6 +31,7 @@ WARM_BYTES = 256 * 1024  # of x and dy that take turns: what a core's own cache 
 MOST_WARM = 16
 CACHES_FULL = 2  # of each of x and dy in turns, so that a call finds nothing of them in a cache
 MOST_COLD = 1 << 14
+COLD_ARRAYS = 4  # for each copy: x, dy, an output that is given, and one that is kept
 
 
 class Outputs(NamedTuple):
@@ -112,12 +116,20 @@ def inputs_for(case: Case, cache: str = WARM) -> Inputs:
     """As many copies as leave them in a core's own cache, for the warm; or beyond all caches, for the cold.
 
     Warm: at most ``WARM_BYTES`` of them, so a large problem has one. Cold: those of x alone fill the
-    last-level cache ``CACHES_FULL`` times, but never more than ``MOST_COLD``, nor fewer than two.
+    last-level cache ``CACHES_FULL`` times, but never more than ``MOST_COLD``, nor fewer than two. Raises
+    InputError where there is no memory for the cold ones.
     """
     size = case.problem.nbytes
     if cache == WARM:
         return Inputs(case, min(MOST_WARM, max(1, WARM_BYTES // (2 * size))))
-    return Inputs(case, min(MOST_COLD, 1 + -(-CACHES_FULL * last_level_cache() // size)))
+    count = min(MOST_COLD, 1 + -(-CACHES_FULL * last_level_cache() // size))
+    needed, free = COLD_ARRAYS * count * size, psutil.virtual_memory().available
+    if needed > free:
+        raise InputError(
+            f"{case.problem} needs about {text(needed, 'bytes')} of memory for cold caches and {text(free, 'bytes')} "
+            "are free: use a smaller --shape, or --cache warm"
+        )
+    return Inputs(case, count)
 
 
 def outputs_for(case: Case) -> Outputs:

@@ -92,13 +92,14 @@ def bench(
 
     A kernel that is wrong gets no time, but the reason, and the command that shows it. Kernels are
     timed in turns, in an order drawn anew each round; the first call, with its compilation, stands
-    apart. ± of a speed-up is its 95 % interval, from samples of the same round.
+    apart. ± of a speed-up is its 95 % interval, from samples of the same round; the line below the table
+    says why there are no more samples, and the noise: how far apart the baseline timed twice was.
 
     The limit is what the memory can do, timed in the same rounds: the best of several copies of x, for
-    forward and inference, and of additions of x and dy, for backward. Their outputs are given, and so
-    are a kernel's with --outputs given; some can only copy into them. Over several problems a summary
-    compares each kernel with the fastest of the others on each, and over a sweep, such as --shape
-    '64x{1000..1000000:x10}', it says how times grow.
+    forward and inference, and of additions of x and dy, for backward. ×limit is how many times longer a
+    kernel takes. The outputs of these moves are given, and so are a kernel's with --outputs given; some
+    can only copy into them. Over several problems a summary compares each kernel with the fastest of the
+    others on each, and over a sweep, such as --shape '64x{1000..1000000:x10}', it says how times grow.
 
     Files are written anew after each problem, so nothing is lost to Ctrl-C: it prints and saves what is
     measured, and exits 130. Exits 0 also where a kernel is wrong: gradcheck is the gate of that.

@@ -41,7 +41,7 @@ def columns(settings: Settings) -> tuple[Column, ...]:
         Column("problems", "problems", "count"),
         Column("speedup", "vs best other", "times"),
         Column("least", "at least", "times"),
-        Column("of_limit", "of limit", "times"),
+        Column("of_limit", "×limit", "times"),
         Column("where", "least on", wide=True),
     )
 

@@ -20,7 +20,7 @@ def columns(baseline: Kernel, settings: Settings) -> tuple[Column, ...]:
         Column("median", "median", "seconds"),
         Column("spread", "±", "percent"),
         Column("speedup", f"vs {baseline.name}", "times"),
-        Column("of_limit", "of limit", "times"),
+        Column("of_limit", "×limit", "times"),
         Column("bandwidth", "GB/s", "bytes/s"),
         Column("bytes", "must move", "bytes", wide=True),
         Column("memory_passes", "passes", "times", wide=True),

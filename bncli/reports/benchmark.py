@@ -8,6 +8,7 @@ import numpy as np
 
 from bncli import plugins
 from bncli.benchmarking import environment
+from bncli.benchmarking.buffers import COLD, WARM
 from bncli.benchmarking.passes import FRESH, GIVEN, MOVED
 from bncli.benchmarking.sampling import Stop
 from bncli.core import ranges
@@ -41,15 +42,21 @@ def bench(
     *,
     directions: Sequence[str] = Settings.directions,
     outputs: Sequence[str] = Settings.outputs,
+    caches: Sequence[str] = Settings.caches,
+    threads: Sequence[int] = (),
     max_time: float = Settings.max_time,
+    precision: float = Settings.precision,
     random: str = "uniform",
     seed: int = 0,
 ) -> Report:
     """Verify each of ``kernels`` on each of ``problems``, then time them in turns: what ``bncli bench`` does.
 
     A kernel is what ``--kernel`` takes, a module with ``forward`` and ``backward``, or a Kernel;
-    speed-ups are over the first one. A problem is a Problem or its descriptor, which may hold ranges;
-    ``max_time`` is in seconds, for each. ``report.rows`` has a row for each pass of each kernel, its
+    speed-ups are over the first one. A problem is a Problem or its descriptor, which may hold ranges.
+    ``directions`` are of forward, backward and infer, ``outputs`` of fresh and given, ``caches`` of warm
+    and cold; ``threads`` are counts, none for a kernel's own choice. A problem is sampled for ``max_time``
+    seconds, or until the 95 % interval of every median is narrower than ``precision``, as 0.01 for 1 %.
+    ``report.rows`` has a row for each pass of each kernel, its
     times in seconds, and for the memory's limits. ``report.raise_if_failed()`` raises CheckFailed where a
     kernel is wrong, and so has no time.
 
@@ -59,8 +66,8 @@ def bench(
     asked = dict(
         pair for each in ([problems] if isinstance(problems, str | Problem) else problems) for pair in _swept(each)
     )
-    _require_usable(loaded, asked, directions, outputs)
-    settings = Settings(directions=directions, outputs=outputs, max_time=max_time)
+    settings = Settings(directions, outputs, max_time, precision, caches, threads or (None,))
+    _require_usable(loaded, asked, settings)
     cases = ((_data.draw(random, problem, seed), sweep) for problem, sweep in asked.items())
     with np.errstate(all="ignore"):
         return report(cases, loaded, settings)
@@ -117,9 +124,7 @@ def _failed(row: Row) -> bool:
     return bool(row.get("verdict", Verdict.PASS) != Verdict.PASS)
 
 
-def _require_usable(
-    kernels: Sequence[Kernel], problems: Iterable[Problem], directions: Sequence[str], outputs: Sequence[str]
-) -> None:
+def _require_usable(kernels: Sequence[Kernel], problems: Iterable[Problem], settings: Settings) -> None:
     if not kernels:
         raise InputError("there is no kernel to time: give at least one")
     name, count = Counter(kernel.name for kernel in kernels).most_common(1)[0]
@@ -127,7 +132,12 @@ def _require_usable(
         raise InputError(
             f"{count} kernels are named {name!r}: give each a name of its own, as Kernel(..., name='mine')"
         )
-    for what, given, known in (("pass", directions, MOVED), ("outputs", outputs, (FRESH, GIVEN))):
+    choices: dict[str, tuple[Sequence[str], Iterable[str]]] = {
+        "pass": (settings.directions, MOVED),
+        "kind of outputs": (settings.outputs, (FRESH, GIVEN)),
+        "state of caches": (settings.caches, (WARM, COLD)),
+    }
+    for what, (given, known) in choices.items():
         for each in given:
             if each not in known:
                 raise InputError(plugins.unknown(what, each, known))
