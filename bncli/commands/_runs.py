@@ -37,7 +37,8 @@ class Runs:
 
     ``requests`` have the sweep that each is of, empty for a problem by itself. ``options`` are what was
     typed beside problems, data and kernels, for a command that does the same again. ``threads`` are
-    several counts for a command that takes them; else the kernels are bound already.
+    several counts for a command that takes them; else the kernels are bound already. With ``identity``,
+    gamma is 1 and beta 0 where the data do not say otherwise.
     """
 
     kernels: Sequence[Kernel]
@@ -45,6 +46,7 @@ class Runs:
     requests: Mapping[Request, str]
     options: Sequence[str] = ()
     threads: Sequence[int] = ()
+    identity: bool = False
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -54,7 +56,9 @@ class Runs:
             if request.shape:
                 _require_memory(_problem(request))
             batch = load_source(self.source).load(request)
-            case = complete(batch.problem, batch.arrays, request.seed, _recipe(self.source, request))
+            arrays = {**_identity(batch.problem), **batch.arrays} if self.identity else batch.arrays
+            recipe = _recipe(self.source, request)
+            case = complete(batch.problem, arrays, request.seed, recipe, batch.names)
             for kernel in self.kernels:
                 require_dtype(kernel, case.problem.dtype)
             yield case
@@ -137,6 +141,10 @@ def _recipe(source: str, request: Request) -> str:
     if request.copies > 1:
         words += ["--copies", str(request.copies)]
     return shlex.join([*words, "--seed", str(request.seed)])
+
+
+def _identity(problem: Problem) -> dict[str, Any]:
+    return {"gamma": np.ones(problem.features), "beta": np.zeros(problem.features)}
 
 
 def _require_memory(problem: Problem) -> None:

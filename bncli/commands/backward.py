@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from bncli.commands import _arrays
 from bncli.commands._output import Output, output
+from bncli.commands._pictures import Pictures, pictures
 from bncli.commands._runs import Runs, runs
 from bncli.core.case import Case
 from bncli.core.guard import guarded
@@ -32,32 +33,48 @@ SHOWN = ("x_hat", "y", *Gradients._fields, *UPDATED)
 @click.option("--update", is_flag=True, help="Also take one step of gradient descent with gamma and beta.")
 @click.option("--lr", type=float, default=1e-2, show_default=True, help="The learning rate of --update.")
 @click.option("--decay", type=float, default=0.0, show_default=True, help="The L2 decay of --update.")
+@_arrays.AFFINE
+@_arrays.FEATURES
+@pictures
 @runs("numpy", "numba")
 @output
-def backward(runs: Runs, output: Output, save: Path | None, update: bool, lr: float, decay: float) -> None:
+def backward(
+    runs: Runs,
+    output: Output,
+    pictures: Pictures,
+    save: Path | None,
+    update: bool,
+    lr: float,
+    decay: float,
+    affine: str | None,
+    features: int,
+) -> None:
     """Propagate dy, the gradient of a loss, back to x, gamma and beta.
 
     What the data does not hold is drawn: dy is standard normal plus, in every feature, a signed
     multiple of 1 and of x_hat, so that each of the three terms of dx counts. The last column is how
     far a kernel is from the first one, relative to the largest value.
     """
+    runs = _arrays.begun(runs, affine)
+    pictures.require(runs)
     if save:
         _arrays.require_savable(save, runs)
     rows, warnings = [], []
     for case in runs:
         given = {name: getattr(case, name) for name in GIVEN}
-        rows += _arrays.rows(case, "train", _arrays.INPUT, given, GIVEN)
+        rows += _arrays.rows(case, "train", _arrays.INPUT, given, GIVEN, features=features)
         first: dict[str, Array] = {}
         for kernel in map(guarded, runs.kernels):
             arrays = _propagate(kernel, case)
             if update:
                 arrays |= _step(kernel, case, lr, decay)
-            rows += _arrays.rows(case, "train", kernel.name, arrays, SHOWN, first)
+            rows += _arrays.rows(case, "train", kernel.name, arrays, SHOWN, first, features)
             first = first or arrays
         if save:
             _arrays.save(save, case.problem, {**given, **first})
         warnings += case.warnings()
     output.emit(Report("backward", _arrays.columns(runs.kernels), rows, _arrays.GROUP, warnings=warnings))
+    pictures.show(case, runs.kernels[0].name, {**given, **first})
 
 
 def _propagate(kernel: Kernel, case: Case) -> dict[str, Array]:

@@ -7,6 +7,7 @@ from typing import Any
 from bncli.core.report import Kind
 
 NOTHING = "–"
+BARS = " ▁▂▃▄▅▆▇█"
 
 _TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _BYTES = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
@@ -20,6 +21,8 @@ def text(value: Any, kind: Kind = "text") -> str:
         return printable(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if kind == "histogram":
+        return _bars(value)
     if kind == "ratio":
         return _with_interval(*value)
     if isinstance(value, Sequence):
@@ -45,6 +48,12 @@ def text(value: Any, kind: Kind = "text") -> str:
             return _short(value, 4)
         case _:
             return f"{value:,}"
+
+
+def _bars(counts: Sequence[int]) -> str:
+    """A bar a count, the largest full; what is not empty has at least the lowest one."""
+    most = max(counts, default=0)
+    return "".join(BARS[-(-count * (len(BARS) - 1) // most)] for count in counts) if most else NOTHING
 
 
 def printable(value: str) -> str:

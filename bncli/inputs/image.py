@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,11 +44,21 @@ def load(request: Request) -> Batch:
         images = [_picture.resized(image, request.resize) for image in images]
     _check_sizes(paths, images)
     try:
-        return _batch([_picture.pixels(image) for image in images], request)
+        batch = _batch([_picture.pixels(image) for image in images], request)
     except (MemoryError, ValueError) as error:
         # NumPy says ValueError where the size is beyond any memory.
         count = len(images) * request.copies
         raise InputError(f"{count} images do not fit in memory: use fewer, or a smaller --resize") from error
+    return replace(batch, names=tuple(_names(paths, request.copies)))
+
+
+def _names(paths: list[Path], copies: int) -> Iterator[str]:
+    """The files' names, and of several copies which one it is."""
+    for path in paths:
+        if copies == 1:
+            yield path.name
+        else:
+            yield from (f"{path.stem}-{copy}{path.suffix}" for copy in range(1, copies + 1))
 
 
 def _check_sizes(paths: list[Path], images: list[Image]) -> None:
