@@ -20,9 +20,8 @@ Array = NDArray[Any]
 
 
 class Statistics(NamedTuple):
-    """``count`` samples a feature; mean, biased variance and 1 / sqrt(var + epsilon), (F,) in float64."""
+    """Mean, biased variance and 1 / sqrt(var + epsilon), (F,) in float64."""
 
-    count: int
     mean: Array
     var: Array
     inv_std: Array
@@ -34,7 +33,7 @@ def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array |
     y = np.empty_like(x) if out is None else out
     cuts = _cuts(x)
     placed = engine.placed([x[cut] for cut in cuts])
-    _, mean, var, inv_std = statistics(engine.compute(moments(placed), x.size), epsilon)
+    mean, var, inv_std = statistics(engine.compute(moments(placed), x.size), epsilon)
     engine.fill(y, cuts, blocks.normalize, placed, rest=(mean, gamma * inv_std, beta))
     return y, Saved(x, gamma, mean, var, inv_std)
 
@@ -74,8 +73,8 @@ def moments(blocks_of_x: Any) -> Any:
 
 def statistics(found: Moments, epsilon: float) -> Statistics:
     with np.errstate(all="ignore"):
-        var = found.squares / found.count
-        return Statistics(found.count, found.mean, var, 1 / np.sqrt(var + epsilon))
+        var = found.squares / found.samples
+        return Statistics(found.mean, var, 1 / np.sqrt(var + epsilon))
 
 
 def sums(blocks_of_dy: Any, blocks_of_x: Any, mean: Array) -> Any:

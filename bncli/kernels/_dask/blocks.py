@@ -11,40 +11,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.kernels._dask import passes
-from bncli.kernels._dask.merging import Moments, Sums, fold_moments, merge_moments, merge_sums
+from bncli.kernels._dask.merging import Moments, Sums
 
 Array = NDArray[Any]
 
 
 def moments(x: Array) -> Moments:
     """Count, mean and M2 of each feature of a block."""
-    found, x = [], np.asarray(x)
-    with np.errstate(all="ignore"):
-        for rows, repeats in _lanes(x):
-            mean, squares = np.empty((2, rows.shape[1]))
-            passes.moments(rows, mean, squares)
-            shape = (repeats, *x.shape[1:])
-            found.append(fold_moments(len(rows), mean.reshape(shape), squares.reshape(shape)))
-    return merge_moments(found)
+    x = np.asarray(x)
+    samples, features, inner = x.shape
+    count, (mean, squares) = np.zeros(features, np.int64), np.empty((2, features))
+    for rows in _lanes(x):
+        passes.moments(rows, features, inner, count, mean, squares)
+    return Moments(samples * inner, mean, squares)
 
 
 def sums(dy: Array, x: Array, mean: Array) -> Sums:
     """The two sums that backward needs, of a block; ``mean`` is that of the whole batch."""
-    found, x, centre = [], np.asarray(x), _per_feature(mean)
-    with np.errstate(all="ignore"):
-        for (rows, repeats), (gradients, _) in zip(_lanes(x), _lanes(dy), strict=True):
-            of_dy, of_product = np.empty((2, rows.shape[1]))
-            passes.sums(gradients, rows, *x.shape[1:], centre, of_dy, of_product)
-            shape = (repeats, *x.shape[1:])
-            found.append(Sums(of_dy.reshape(shape).sum((0, 2)), of_product.reshape(shape).sum((0, 2))))
-    return merge_sums(found)
+    x, centre = np.asarray(x), _per_feature(mean)
+    _, features, inner = x.shape
+    of_dy, of_product = np.zeros((2, features))
+    for rows, gradients in zip(_lanes(x), _lanes(np.asarray(dy)), strict=True):
+        passes.sums(gradients, rows, features, inner, centre, of_dy, of_product)
+    return Sums(of_dy, of_product)
 
 
 def normalize(x: Array, mean: Array, scale: Array, beta: Array, out: Array | None = None) -> Array:
     """(x - mean) * scale + beta, in the dtype of x; ``out`` is where to write it, and what is returned."""
     x = np.asarray(x)
     y, lines = _target(out, x), [_per_feature(each) for each in (mean, scale, beta)]
-    for (rows, _), (into, _) in zip(_lanes(x), _lanes(y, given=False), strict=True):
+    for rows, into in zip(_lanes(x), _lanes(y, given=False), strict=True):
         passes.normalize(rows, *x.shape[1:], *lines, into)
     return _delivered(y, out)
 
@@ -55,23 +51,23 @@ def propagate(
     """scale * (dy - mean_dy - (x - mean) * slope), in the dtype of x; it may be written over dy."""
     x, dy = np.asarray(x), np.asarray(dy)
     dx, lines = _target(out, x), [_per_feature(each) for each in (mean, slope, mean_dy, scale)]
-    for (gradients, _), (rows, _), (into, _) in zip(_lanes(dy), _lanes(x), _lanes(dx, given=False), strict=True):
+    for gradients, rows, into in zip(_lanes(dy), _lanes(x), _lanes(dx, given=False), strict=True):
         passes.propagate(gradients, rows, *x.shape[1:], *lines, into)
     return _delivered(dx, out)
 
 
-def _lanes(array: Array, given: bool = True) -> Iterator[tuple[Array, int]]:
-    """``array`` as (rows, lanes), and how many of its samples stand side by side in such a row.
+def _lanes(array: Array, given: bool = True) -> Iterator[Array]:
+    """``array`` as (rows, lanes): all whole rows, and what is left over.
 
-    Where features are few, so many samples make a row that its lanes fill a tile; what is left over comes last.
+    Where features are few, so many samples make a row that its lanes fill a tile.
     """
     array = _plain(array, array.dtype) if given else array
     samples, features, inner = array.shape
     repeats = min(samples, max(1, passes.LANES // (features * inner)))
     whole = samples // repeats * repeats
-    yield array[:whole].reshape(-1, repeats * features * inner), repeats
+    yield array[:whole].reshape(-1, repeats * features * inner)
     if whole < samples:
-        yield array[whole:].reshape(1, -1), samples - whole
+        yield array[whole:].reshape(1, -1)
 
 
 def _per_feature(array: Array) -> Array:

@@ -20,9 +20,9 @@ ARITY = 4  # blocks that a task merges: the tree's depth is the logarithm of the
 
 
 class Moments(NamedTuple):
-    """``count`` samples of each feature, their ``mean`` and ``squares`` (F,): M2, the sum of (x - mean)**2."""
+    """``samples`` of each feature, their ``mean`` and ``squares`` (F,): M2, the sum of (x - mean)**2."""
 
-    count: int
+    samples: int
     mean: Array
     squares: Array
 
@@ -41,25 +41,15 @@ def merge_moments(parts: Sequence[Moments]) -> Moments:
 
 
 def _merge(a: Moments, b: Moments) -> Moments:
-    count = a.count + b.count
+    samples = a.samples + b.samples
     apart = b.mean - a.mean
-    share = b.count / count
-    return Moments(count, a.mean + apart * share, a.squares + b.squares + apart * apart * (a.count * share))
+    share = b.samples / samples
+    return Moments(samples, a.mean + apart * share, a.squares + b.squares + apart * apart * (a.samples * share))
 
 
 def merge_sums(parts: Sequence[Sums]) -> Sums:
     with np.errstate(all="ignore"):
         return reduce(lambda a, b: Sums(a.of_dy + b.of_dy, a.of_product + b.of_product), parts)
-
-
-def fold_moments(count: int, mean: Array, squares: Array) -> Moments:
-    """The moments of features from those of their lanes: (repeats, F, inner), each lane of ``count`` samples."""
-    pivot = mean[:1, :, :1]
-    apart = mean - pivot
-    above = apart.mean((0, 2), keepdims=True)
-    around = (apart - above) ** 2
-    total = squares.sum((0, 2)) + count * around.sum((0, 2))
-    return Moments(count * mean.shape[0] * mean.shape[2], (pivot + above)[0, :, 0], total)
 
 
 def tree(parts: Sequence[T], merge: Callable[[Sequence[T]], T]) -> T:

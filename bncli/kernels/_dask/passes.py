@@ -18,14 +18,14 @@ import numpy as np
 LANES = 1024  # of a tile: the sums of its lanes stay in a core's first cache
 ROWS = 64  # of a tile: with so many lanes it stays in the second
 
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 @compiled
-def moments(x: Any, mean: Any, squares: Any) -> None:
-    """Per lane, the mean of x into ``mean`` and the sum of squared deviations from it into ``squares``."""
+def moments(x: Any, features: int, inner: int, count: Any, mean: Any, squares: Any) -> None:
+    """Merge the samples of x into the moments that are known: per feature, how many, their mean and M2."""
     rows, lanes = x.shape
-    pivot, above, around = np.empty(LANES), np.empty(LANES), np.empty(LANES)
+    pivot, above, around, own_mean, own_squares = np.empty((5, LANES))
     for start in range(0, lanes, LANES):
         size = min(LANES, lanes - start)
         for first in range(0, rows, ROWS):
@@ -42,47 +42,78 @@ def moments(x: Any, mean: Any, squares: Any) -> None:
                 for k in range(size):
                     deviation = (x[r, start + k] - pivot[k]) - above[k]
                     around[k] += deviation * deviation
-            _merge(first, last, start, size, pivot, above, around, mean, squares)
+            _merge_rows(first, last, size, pivot, above, around, own_mean, own_squares)
+        _merge_lanes(rows, start, size, features, inner, own_mean, own_squares, count, mean, squares)
 
 
 @compiled
-def _merge(
-    first: int, last: int, start: int, size: int, pivot: Any, above: Any, around: Any, mean: Any, squares: Any
-) -> None:
-    """Chan's formula: rows up to ``first``, in ``mean`` and ``squares``, and those from there to ``last``."""
+def _merge_rows(first: int, last: int, size: int, pivot: Any, above: Any, around: Any, mean: Any, squares: Any) -> None:
+    """Chan's formula per lane: rows up to ``first``, in ``mean`` and ``squares``, and those from there to ``last``."""
     share = (last - first) / last
     for k in range(size):
-        lane = start + k
         if first == 0:
-            mean[lane], squares[lane] = pivot[k] + above[k], around[k]
+            mean[k], squares[k] = pivot[k] + above[k], around[k]
         else:
-            apart = (pivot[k] - mean[lane]) + above[k]
-            mean[lane] += apart * share
-            squares[lane] += around[k] + apart * apart * (first * share)
+            apart = (pivot[k] - mean[k]) + above[k]
+            mean[k] += apart * share
+            squares[k] += around[k] + apart * apart * (first * share)
+
+
+@compiled
+def _merge_lanes(
+    rows: int, start: int, size: int, features: int, inner: int, lane_mean: Any, lane_squares: Any,
+    count: Any, mean: Any, squares: Any,
+) -> None:  # fmt: skip
+    """Chan's formula per feature: first its lanes here, which are of ``rows`` samples each, then what is known."""
+    k, feature, place = 0, start // inner % features, start % inner
+    while k < size:
+        run = min(inner - place, size - k)
+        pivot, above, around = lane_mean[k], 0.0, 0.0
+        for lane in range(k + 1, k + run):
+            above += lane_mean[lane] - pivot
+        above /= run
+        for lane in range(k, k + run):
+            apart = (lane_mean[lane] - pivot) - above
+            around += lane_squares[lane] + rows * apart * apart
+        before, own = count[feature], rows * run
+        if before == 0:
+            mean[feature], squares[feature] = pivot + above, around
+        else:
+            apart, share = (pivot - mean[feature]) + above, own / (before + own)
+            mean[feature] += apart * share
+            squares[feature] += around + apart * apart * (before * share)
+        count[feature] = before + own
+        k, feature, place = k + run, feature + 1 if feature + 1 < features else 0, 0
 
 
 @compiled
 def sums(dy: Any, x: Any, features: int, inner: int, mean: Any, of_dy: Any, of_product: Any) -> None:
-    """Per lane, the sum of dy into ``of_dy`` and that of dy * (x - mean) into ``of_product``."""
+    """Add, per feature, the sum of dy to ``of_dy`` and that of dy * (x - mean) to ``of_product``."""
     rows, lanes = x.shape
-    centre = np.empty(LANES)
+    centre, total, product = np.empty((3, LANES))
     for start in range(0, lanes, LANES):
         size = min(LANES, lanes - start)
         _spread(mean, start, size, features, inner, centre)
-        of_dy[start : start + size] = 0.0
-        of_product[start : start + size] = 0.0
+        total[:], product[:] = 0.0, 0.0
         for r in range(rows):
             for k in range(size):
                 gradient = np.float64(dy[r, start + k])
-                of_dy[start + k] += gradient
-                of_product[start + k] += gradient * (x[r, start + k] - centre[k])
+                total[k] += gradient
+                product[k] += gradient * (x[r, start + k] - centre[k])
+        feature, place = start // inner % features, start % inner
+        for k in range(size):
+            of_dy[feature] += total[k]
+            of_product[feature] += product[k]
+            place += 1
+            if place == inner:
+                feature, place = feature + 1 if feature + 1 < features else 0, 0
 
 
 @compiled
 def normalize(x: Any, features: int, inner: int, mean: Any, scale: Any, beta: Any, y: Any) -> None:
     """y = (x - mean) * scale + beta, where scale = gamma * inv_std."""
     rows, lanes = x.shape
-    centre, factor, offset = np.empty(LANES), np.empty(LANES), np.empty(LANES)
+    centre, factor, offset = np.empty((3, LANES))
     for start in range(0, lanes, LANES):
         size = min(LANES, lanes - start)
         _spread(mean, start, size, features, inner, centre)
@@ -99,7 +130,7 @@ def propagate(
 ) -> None:
     """dx = scale * (dy - mean_dy - (x - mean) * slope), where slope = inv_std * mean(dy * x_hat)."""
     rows, lanes = x.shape
-    centre, along, above, factor = np.empty(LANES), np.empty(LANES), np.empty(LANES), np.empty(LANES)
+    centre, along, above, factor = np.empty((4, LANES))
     for start in range(0, lanes, LANES):
         size = min(LANES, lanes - start)
         _spread(mean, start, size, features, inner, centre)
@@ -115,5 +146,16 @@ def propagate(
 
 @compiled
 def _spread(per_feature: Any, start: int, size: int, features: int, inner: int, per_lane: Any) -> None:
-    for k in range(size):
-        per_lane[k] = per_feature[(start + k) // inner % features]
+    """The value of each lane's feature. Runs are copied: a division for each lane would take longer than its use."""
+    k = 0
+    while k < size:
+        feature = (start + k) // inner % features
+        if inner == 1:
+            run = min(features - feature, size - k)
+            for step in range(run):
+                per_lane[k + step] = per_feature[feature + step]
+        else:
+            run = min(inner - (start + k) % inner, size - k)
+            for step in range(run):
+                per_lane[k + step] = per_feature[feature]
+        k += run
