@@ -41,6 +41,7 @@ class Runs:
     source: str
     requests: Sequence[Request]
     options: Sequence[str] = ()
+    threads: int | None = None
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -50,7 +51,7 @@ class Runs:
             if request.shape:
                 _require_memory(_problem(request))
             batch = load_source(self.source).load(request)
-            case = complete(batch.problem, batch.arrays, request.seed, _recipe(self.source, request))
+            case = complete(batch.problem, batch.arrays, request.seed, recipe(self.source, request))
             for kernel in self.kernels:
                 require_dtype(kernel, case.problem.dtype)
             yield case
@@ -70,7 +71,7 @@ def runs(*default_kernels: str) -> Callable[[Callable[..., None]], Callable[...,
             dtypes = dict.fromkeys(request.dtype for request in requests if request.dtype)
             optional = ctx.get_parameter_source("kernel") is ParameterSource.DEFAULT_MAP
             kernels = load_kernels(kernel, threads, dtypes, optional)
-            chosen = Runs(kernels, source, requests, thread_options(threads))
+            chosen = Runs(kernels, source, requests, thread_options(threads), threads)
             # What a kernel makes of infinities is in its results; NumPy's warnings add nothing.
             with np.errstate(all="ignore"):
                 command(runs=chosen, **options)
@@ -123,7 +124,7 @@ def _problem(request: Request) -> Problem:
     return Problem(request.shape or (), request.layout, request.dtype or "float64", request.epsilon)
 
 
-def _recipe(source: str, request: Request) -> str:
+def recipe(source: str, request: Request) -> str:
     """The options that make the same data again, beside those of the problem."""
     words = [word for value in request.values for word in (f"--{source}", value)]
     if request.resize:

@@ -7,7 +7,9 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.commands import _arrays
+from bncli.cluster.session import Wanted
+from bncli.commands import _arrays, _cluster
+from bncli.commands._cluster import cluster
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
 from bncli.core.case import Case
@@ -31,16 +33,24 @@ Array = NDArray[Any]
     "--save",
     type=click.Path(path_type=Path),
     metavar="FILE.npz",
-    help="Write the arrays of the first kernel to this file; --array reads it again.",
+    help="Write the arrays of the first kernel to this file; --array reads it again. By blocks: .npy (y alone) or "
+    ".zarr.",
 )
+@cluster
 @runs("numpy", "numba")
 @output
-def forward(runs: Runs, output: Output, mode: str, save: Path | None) -> None:
+def forward(runs: Runs, output: Output, mode: str, save: Path | None, wanted: Wanted | None) -> None:
     """Normalize a batch: its statistics before (x) and after (x_hat, and y = gamma x_hat + beta).
 
     |mean|≤ and |std-1|≤ are the largest over all features of x_hat. The last column is how far a
     kernel is from the first one, relative to the largest value.
+
+    With --workers, or on the cluster of --scheduler, the batch is read, normalized and saved block by
+    block, and never in memory as a whole.
     """
+    if wanted:
+        output.emit(_cluster.run("forward", mode, runs, wanted, save))
+        return
     if save:
         _arrays.require_savable(save, runs)
     rows, warnings = [], []

@@ -1,0 +1,85 @@
+"""From tasks to what they make together; and what to say where they fail."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+from bncli.cluster.session import PATIENCE, Session
+from bncli.core.units import text
+from bncli.errors import BncliError, Unavailable
+from bncli.kernels._dask import engine
+
+Progress = Callable[[float, str], None]
+
+POLL = 0.005  # seconds between two looks at what has been done
+NOTHING = "nothing was written"
+LOST = ("CancelledError", "FutureCancelledError", "FuturesCancelledError", "CommClosedError")
+
+
+def collect(
+    session: Session, leaves: Sequence[Any], merge: Callable[[Any], Any], doing: str, progress: Progress
+) -> Any:
+    """What the tree makes of ``leaves``, one task a block; ``progress`` hears how many are done.
+
+    Raises Unavailable where no worker is left for ``PATIENCE`` seconds, or the scheduler is gone.
+    """
+    futures = session.client.compute([*leaves, engine.merged(leaves, merge)], optimize_graph=False)
+    root, waiting = futures[-1], len(futures)
+    pending, watch = import_module("distributed").as_completed(futures), _Watch(session)
+    del futures  # what has been merged is not kept
+    while waiting:
+        if not pending.has_ready():
+            watch.look()
+            time.sleep(POLL)
+            continue
+        for future in pending.next_batch(block=False):
+            if future.status != "finished":
+                future.result()  # which raises
+            waiting -= 1
+        done = len(leaves) - max(0, waiting - 1)
+        progress(done / len(leaves), f"{doing}: block {done} of {len(leaves)}")
+    return root.result()
+
+
+class _Watch:
+    """Looks once a second whether there is anyone to wait for."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.looked = self.seen = time.monotonic()
+
+    def look(self) -> None:
+        now = time.monotonic()
+        if now - self.looked < 1:
+            return
+        self.looked = now
+        if self.session.client.status != "running":
+            raise Unavailable(f"the scheduler is gone; {NOTHING}: start it, and run this again")
+        if self.session.client.nthreads():
+            self.seen = now
+        elif now - self.seen > PATIENCE:
+            raise Unavailable(f"no worker has been there for {PATIENCE:.0f} s; {NOTHING}: start one, and run again")
+
+
+@contextmanager
+def told(session: Session) -> Iterator[None]:
+    """Whatever a run on the cluster ends in becomes a BncliError."""
+    try:
+        yield
+    except Exception as error:
+        raise _failure(error, session) from error
+
+
+def _failure(error: Exception, session: Session) -> BncliError:
+    if isinstance(error, BncliError):
+        return error
+    name, message = type(error).__name__, " ".join(str(error).split())
+    if name == "KilledWorker":
+        limit = session.memory_limit
+        above = f", or above the limit of {text(limit, 'bytes')}" if limit else ""
+        return Unavailable(f"workers died again and again on the same block: out of memory{above}? {NOTHING}")
+    if name in LOST:
+        return Unavailable(f"the cluster lost what it had computed ({name}); {NOTHING}: run this again")
+    return Unavailable(f"a worker raised {name}: {message}; {NOTHING}")

@@ -1,0 +1,79 @@
+"""The options of a cluster, and what forward and backward do on one: the batch stays in storage, block by block."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bncli.cluster.session import Wanted
+from bncli.commands import _arrays
+from bncli.commands._options import load_source
+from bncli.commands._runs import Runs, recipe
+from bncli.core.report import Column, Report
+from bncli.errors import InputError
+from bncli.render import console
+
+KERNEL = "dask"
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+class _Bytes(click.ParamType[int]):
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", str(value), re.ASCII)
+        if not found or float(found[1]) == 0:
+            self.fail(f"{value!r} is no size in bytes: write it as 256MiB", param, ctx)
+        return int(float(found[1]) * UNITS[found[2]])
+
+
+def cluster(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --workers, --memory-limit and --scheduler; the command receives ``Wanted`` as ``wanted``, or None."""
+
+    @click.option(
+        "--workers",
+        type=click.IntRange(1),
+        help="Work by blocks on so many processes of this machine: for a batch that memory need not hold, "
+        f"with --kernel {KERNEL}.",
+    )
+    @click.option("--memory-limit", type=_Bytes(), help="What each of these workers may take, as 256MiB.")
+    @click.option("--scheduler", metavar="ADDRESS", help="Work by blocks on this Dask cluster, as tcp://host:8786.")
+    @wraps(command)
+    def wrapper(workers: int | None, memory_limit: int | None, scheduler: str | None, **options: Any) -> None:
+        if scheduler and (workers or memory_limit):
+            raise InputError("--scheduler names a cluster that is running: leave out --workers and --memory-limit")
+        asked = workers or memory_limit or scheduler
+        command(wanted=Wanted(workers, scheduler, memory_limit) if asked else None, **options)
+
+    return wrapper
+
+
+def run(command: str, mode: str, runs: Runs, wanted: Wanted, save: Path | None) -> Report:
+    """Forward, infer or backward on a cluster, and what to print of it.
+
+    Raises InputError for what cannot be done by blocks.
+    """
+    # Not before it is asked for: nobody else needs what it imports.
+    from bncli.reports import blocks
+
+    source = load_source(runs.source)
+    names = [kernel.name for kernel in runs.kernels]
+    if names != [KERNEL]:
+        raise InputError(f"a cluster runs the kernel {KERNEL} alone, not {' and '.join(names)}: add --kernel {KERNEL}")
+    if source.lazy is None:
+        raise InputError(f"--{runs.source} is not read by blocks: store the batch, and give --array or --image")
+    (request,) = runs.requests
+    with console.progress() as update:
+        rows, warnings = blocks.measure(
+            blocks.Job(command, mode, source.lazy(request), request.seed, save),
+            replace(wanted, threads=runs.threads),
+            update,
+            lambda dashboard: console.note(f"dashboard: {dashboard}"),
+        )
+    common = {"input": recipe(runs.source, request)}
+    columns = (*_arrays.columns(runs.kernels)[:-1], Column("note", "note", "note"))
+    return Report(command, columns, [common | row for row in rows], _arrays.GROUP, warnings=warnings)
