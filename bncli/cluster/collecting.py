@@ -1,21 +1,18 @@
-"""From tasks to what they make together; and what to say where they fail."""
+"""From tasks to what they make together."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
+from bncli.cluster.failures import NOTHING
 from bncli.cluster.session import PATIENCE, Session
-from bncli.core.units import text
-from bncli.errors import BncliError, Unavailable
+from bncli.errors import Unavailable
 from bncli.kernels._dask import engine
 
 Progress = Callable[[float, str], None]
 
 POLL = 0.005  # seconds between two looks at what has been done
-NOTHING = "nothing was written"
-LOST = ("CancelledError", "FutureCancelledError", "FuturesCancelledError", "CommClosedError")
 
 
 def collect(
@@ -61,25 +58,3 @@ class _Watch:
             self.seen = now
         elif now - self.seen > PATIENCE:
             raise Unavailable(f"no worker has been there for {PATIENCE:.0f} s; {NOTHING}: start one, and run again")
-
-
-@contextmanager
-def told(session: Session) -> Iterator[None]:
-    """Whatever a run on the cluster ends in becomes a BncliError."""
-    try:
-        yield
-    except Exception as error:
-        raise _failure(error, session) from error
-
-
-def _failure(error: Exception, session: Session) -> BncliError:
-    if isinstance(error, BncliError):
-        return error
-    name, message = type(error).__name__, " ".join(str(error).split())
-    if name == "KilledWorker":
-        limit = session.memory_limit
-        above = f", or above the limit of {text(limit, 'bytes')}" if limit else ""
-        return Unavailable(f"workers died again and again on the same block: out of memory{above}? {NOTHING}")
-    if name in LOST:
-        return Unavailable(f"the cluster lost what it had computed ({name}); {NOTHING}: run this again")
-    return Unavailable(f"a worker raised {name}: {message}; {NOTHING}")

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from bncli.cluster import tasks
 from bncli.cluster.batches import Batch
-from bncli.cluster.collecting import Progress, collect, told
+from bncli.cluster.collecting import Progress, collect
+from bncli.cluster.failures import told
 from bncli.cluster.outputs import Output
 from bncli.cluster.session import Session
 from bncli.cluster.tasks import Drawn, Summary, Terms
@@ -26,7 +27,7 @@ LIVE = {"forward": 2, "backward": 3}  # blocks that a thread of a worker holds a
 
 def forward(session: Session, batch: Batch, output: Output, progress: Progress) -> dict[str, Any]:
     """Normalize ``batch`` into ``output``: the summaries of x, x_hat and y, and the statistics."""
-    with told(session):
+    with told(session.memory_limit):
         x, found = _statistics(session, batch, progress)
         shown = _normalized(session, batch, found, output, progress)
     return {"x": x, **shown, **found._asdict()}
@@ -37,7 +38,7 @@ def infer(session: Session, batch: Batch, output: Output, progress: Progress) ->
     assert batch.mean is not None  # for the type checker: the caller has seen to it
     assert batch.var is not None
     found = kernel.Statistics(batch.mean, batch.var, 1 / np.sqrt(batch.var + batch.problem.epsilon))
-    with told(session):
+    with told(session.memory_limit):
         leaves = [engine.delayed(tasks.describe, piece) for piece in batch.x]
         x = tasks.as_one(collect(session, leaves, tasks.merge_summaries, "x", progress)["x"])
         shown = _normalized(session, batch, found, output, progress)
@@ -46,7 +47,7 @@ def infer(session: Session, batch: Batch, output: Output, progress: Progress) ->
 
 def backward(session: Session, batch: Batch, output: Output, progress: Progress) -> dict[str, Any]:
     """Propagate dy of ``batch`` into ``output``: the summaries of x, dy and dx, the statistics, dgamma and dbeta."""
-    with told(session):
+    with told(session.memory_limit):
         x, found = _statistics(session, batch, progress)
         terms = _terms(batch, found)
         mean, shared = engine.constant(found.mean), engine.constant(terms)

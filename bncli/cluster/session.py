@@ -1,20 +1,24 @@
 """A Dask cluster for the time of a run: one that is running, or one of processes on this machine."""
 
 import logging
+import signal
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
+from multiprocessing import resource_tracker
 from os import cpu_count
 from typing import Any
 
 from bncli.cluster import worker
+from bncli.cluster.failures import told
 from bncli.core.units import text
 from bncli.errors import InputError, Unavailable
 
 PATIENCE = 30.0  # seconds to wait for a scheduler, or for a worker to be there
+LOGGERS = ("distributed", "distributed.client")
 # Blocks are few and bounded, so that a worker need not write them to disk, nor wait until it holds less. One
 # that exceeds its limit all the same is ended by Dask, and named.
 MEMORY = {f"distributed.worker.memory.{what}": False for what in ("target", "spill", "pause")}
@@ -68,11 +72,27 @@ def session(wanted: Wanted, dtype: str) -> Iterator[Session]:
     if not find_spec("distributed"):
         raise Unavailable("a cluster needs Dask: pip install 'bncli[cluster]'")
     with ExitStack() as stack:
-        # What distributed logs and warns of is said here in a line, where it matters.
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        yield _session(_client(wanted, stack), wanted, dtype)
+        stack.enter_context(_silence())
+        with told(wanted.memory_limit):
+            found = _session(_client(wanted, stack), wanted, dtype)
+        yield found
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Say nothing of what distributed logs and warns of: where it matters, it is said in a line of bncli's."""
+    import_module("distributed")  # which sets these levels
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    levels = [logger.level for logger in loggers]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for logger in loggers:
+                logger.setLevel(logging.CRITICAL + 1)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _client(wanted: Wanted, stack: ExitStack) -> Any:
@@ -88,22 +108,38 @@ def _client(wanted: Wanted, stack: ExitStack) -> Any:
             ) from error
         return client
     stack.enter_context(import_module("dask").config.set(MEMORY))
-    cluster = distributed.LocalCluster(
-        n_workers=wanted.workers or cpu_count() or 1,
-        threads_per_worker=wanted.threads or 1,
-        memory_limit=wanted.memory_limit or 0,
-        dashboard_address=":0",
-        silence_logs=logging.CRITICAL,
-    )
-    return stack.enter_context(distributed.Client(stack.enter_context(cluster)))
+    with _uninterrupted():
+        cluster = distributed.LocalCluster(
+            n_workers=wanted.workers or cpu_count() or 1,
+            threads_per_worker=wanted.threads or 1,
+            memory_limit=wanted.memory_limit or 0,
+            dashboard_address=":0",
+            silence_logs=logging.CRITICAL,
+        )
+        stack.enter_context(cluster)
+    return stack.enter_context(distributed.Client(cluster))
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Keep Ctrl-C from the threads and processes that are started meanwhile, and put it off until they are.
+
+    A terminal sends it to all of them; only this process is to hear it, and closes the others.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # which lets the signal through again where it is the first to start
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _session(client: Any, wanted: Wanted, dtype: str) -> Session:
     scheduler = client.scheduler_info(n_workers=-1)
-    try:
-        workers = client.run(worker.introduce, dtype)
-    except ImportError as error:
-        raise Unavailable(f"the workers cannot import bncli: install this version there too ({error})") from error
+    workers = client.run(worker.introduce, dtype)
     threads = {address: facts["nthreads"] for address, facts in scheduler["workers"].items()}
     dashboard = client.dashboard_link if client.run_on_scheduler(find_spec, "bokeh") else None
     found = Session(client, dashboard, threads, workers, wanted.memory_limit)

@@ -2,13 +2,12 @@
 
 import os
 import platform
-import resource
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 import bncli
 from bncli.kernels._dask import blocks
@@ -37,10 +36,10 @@ def introduce(dtype: str) -> dict[str, Any]:
 
 
 def peak_memory() -> int:
-    """The most bytes of memory that this process has had at a time."""
+    """The most bytes of memory that this process has had at a time; where the system does not say, what it has."""
     if STATUS.exists():
         # Not getrusage's: on Linux that begins with what the parent had before it started this process.
         line = next(line for line in STATUS.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))
         return 1024 * int(line.split()[1])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
+    used = psutil.Process().memory_info()
+    return int(getattr(used, "peak_wset", used.rss))
