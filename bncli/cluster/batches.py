@@ -40,7 +40,9 @@ class Batch:
 def in_blocks(lazy: Lazy, seed: int) -> Batch:
     problem = lazy.problem
     sample_bytes = prod(problem.shape[1:]) * ITEMSIZE[problem.dtype]
-    cuts = engine.cut(problem.shape[0], sample_bytes, lcm(*(rows.step for rows in lazy.batches.values())))
+    steps = [rows.step for rows in lazy.batches.values()]
+    step = lcm(*steps) if lcm(*steps) * sample_bytes <= engine.BLOCK else max(steps)
+    cuts = engine.cut(problem.shape[0], sample_bytes, step)
     pieces = {
         name: [Piece(rows.part(cut.start, cut.stop), problem.layout) for cut in cuts]
         for name, rows in lazy.batches.items()

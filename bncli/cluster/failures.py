@@ -11,6 +11,21 @@ LOST = ("CancelledError", "FutureCancelledError", "FuturesCancelledError", "Comm
 
 
 @contextmanager
+def started(memory_limit: int | None) -> Iterator[None]:
+    """Whatever the start of a cluster fails of becomes a BncliError."""
+    try:
+        yield
+    except BncliError:
+        raise
+    except ImportError as error:
+        raise Unavailable(f"the workers cannot import bncli ({error}): install the same version there") from error
+    except Exception as error:
+        limit = memory_limit and text(memory_limit, "bytes")
+        why = f": --memory-limit {limit} may be less than a worker takes without any block" if limit else ""
+        raise Unavailable(f"the workers did not start ({' '.join(str(error).split())}){why}") from error
+
+
+@contextmanager
 def told(memory_limit: int | None) -> Iterator[None]:
     """Whatever a run on the cluster ends in becomes a BncliError, but for what the user did."""
     try:
@@ -23,8 +38,6 @@ def _failure(error: Exception, memory_limit: int | None) -> BncliError:
     if isinstance(error, BncliError):
         return error
     name, message = type(error).__name__, " ".join(str(error).split())
-    if isinstance(error, ImportError):
-        return Unavailable(f"the workers cannot import what they need ({message}): install the same bncli there")
     if name == "KilledWorker":
         above = f", or above the limit of {text(memory_limit, 'bytes')}" if memory_limit else ""
         return Unavailable(f"workers died again and again on the same block: out of memory{above}? {NOTHING}")

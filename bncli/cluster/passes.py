@@ -19,10 +19,17 @@ from bncli.cluster.tasks import Drawn, Summary, Terms
 from bncli.core.case import generator, terms_of_dy
 from bncli.kernels import dask as kernel
 from bncli.kernels._dask import engine
+from bncli.kernels._dask.merging import ARITY
 
 Array = NDArray[Any]
 
 LIVE = {"forward": 2, "backward": 3}  # blocks that a thread of a worker holds at once
+PER_FEATURE = 4 + 2 * (ARITY + 2)  # float64 arrays (F,): what a block is computed with, and what is being merged
+
+
+def memory(command: str, batch: Batch) -> int:
+    """The bytes that a thread of a worker needs for its blocks."""
+    return LIVE[command] * batch.nbytes + PER_FEATURE * 8 * batch.problem.features
 
 
 def forward(session: Session, batch: Batch, output: Output, progress: Progress) -> dict[str, Any]:

@@ -13,11 +13,12 @@ from os import cpu_count
 from typing import Any
 
 from bncli.cluster import worker
-from bncli.cluster.failures import told
+from bncli.cluster.failures import started
 from bncli.core.units import text
 from bncli.errors import InputError, Unavailable
 
 PATIENCE = 30.0  # seconds to wait for a scheduler, or for a worker to be there
+USABLE = 0.95  # of its memory limit: with more, Dask ends a worker
 LOGGERS = ("distributed", "distributed.client")
 # Blocks are few and bounded, so that a worker need not write them to disk, nor wait until it holds less. One
 # that exceeds its limit all the same is ended by Dask, and named.
@@ -73,7 +74,7 @@ def session(wanted: Wanted, dtype: str) -> Iterator[Session]:
         raise Unavailable("a cluster needs Dask: pip install 'bncli[cluster]'")
     with ExitStack() as stack:
         stack.enter_context(_silence())
-        with told(wanted.memory_limit):
+        with started(wanted.memory_limit):
             found = _session(_client(wanted, stack), wanted, dtype)
         yield found
 
@@ -162,8 +163,8 @@ def _differences(client: Any, workers: Mapping[str, Mapping[str, Any]]) -> Itera
 def require_memory(found: Session, needed: int) -> None:
     """Raise InputError where a worker's memory limit cannot hold ``needed`` bytes beside what it takes anyway."""
     limit, base = found.memory_limit, max(facts["memory"] for facts in found.workers.values())
-    if limit and base + needed > limit:
+    if limit and base + needed > USABLE * limit:
         raise InputError(
             f"--memory-limit {text(limit, 'bytes')} is not enough: a worker takes {text(base, 'bytes')} without any "
-            f"block, and up to {text(needed, 'bytes')} for blocks: give {text(2 * base + needed, 'bytes')}"
+            f"block, and up to {text(needed, 'bytes')} for blocks: give {text((base + needed) / USABLE, 'bytes')}"
         )

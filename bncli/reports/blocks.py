@@ -57,7 +57,7 @@ def measure(
     with session(wanted, batch.problem.dtype) as found:
         if found.dashboard:
             on_dashboard(found.dashboard)
-        require_memory(found, max(found.threads.values()) * passes.LIVE[job.command] * batch.nbytes)
+        require_memory(found, max(found.threads.values()) * passes.memory(job.command, batch))
         with outputs.opened(job.save, SAVED[job.command], batch.problem, batch.cuts) as output:
             run = PASSES[job.command if job.command in PASSES else job.mode]
             arrays = {"gamma": batch.gamma, "beta": batch.beta, **run(found, batch, output, progress)}
@@ -75,10 +75,10 @@ def _cost(job: Job, found: Session, batch: Batch) -> Row:
         found.warnings.append(f"{len(lost)} worker{'s' * (len(lost) > 1)} died on the way; others did the blocks again")
     base, peak = max(facts["memory"] for facts in found.workers.values()), max(peaks.values(), default=0)
     limit = f" of {text(found.memory_limit, 'bytes')}" if found.memory_limit else ""
+    count = f"{len(batch.cuts)} block{'s' * (len(batch.cuts) > 1)} of at most {text(batch.nbytes, 'bytes')}"
     note = (
-        f"{len(batch.cuts)} blocks of at most {text(batch.nbytes, 'bytes')} on {found.described()}, and {live} blocks "
-        f"a thread at a time; peak memory of a worker {text(peak, 'bytes')}{limit}, {text(base, 'bytes')} of it before "
-        "the first block"
+        f"{count}, {found.described()}, {live} blocks a thread at a time; peak memory of a worker "
+        f"{text(peak, 'bytes')}{limit}, {text(base, 'bytes')} of it before the first block"
     )
     return {
         "note": note, "blocks": len(batch.cuts), "block_bytes": batch.nbytes, "workers": len(found.threads),
