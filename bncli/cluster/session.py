@@ -155,7 +155,10 @@ def _differences(client: Any, workers: Mapping[str, Mapping[str, Any]]) -> Itera
     others = {"the scheduler": {name: scheduler.get(name) for name in ("dask", "distributed")}}
     others |= {address: facts["versions"] for address, facts in workers.items()}
     for name, own in here.items():
-        there = {v: where for where, found in others.items() if (v := found.get(name)) not in (None, own)}
+        there: dict[str, str] = {}
+        for where, found in others.items():
+            if found.get(name) not in (None, own):
+                there.setdefault(found[name], where)
         for version, where in there.items():
             yield f"{name} is {own} here and {version} at {where}: install the same one"
 
