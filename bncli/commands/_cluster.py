@@ -1,7 +1,7 @@
 """The options of a cluster, and what forward and backward do on one: the batch stays in storage, block by block."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -50,6 +50,42 @@ def cluster(command: Callable[..., None]) -> Callable[..., None]:
         command(wanted=Wanted(workers, scheduler, memory_limit) if asked else None, **options)
 
     return wrapper
+
+
+class _Counts(click.ParamType[tuple[int, ...]]):
+    name = "N,N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        words = str(value).split(",")
+        if not all(word.isdecimal() and 0 < int(word) < 1 << 16 for word in words):
+            self.fail(f"{value!r} is no list of numbers of workers: write it as 1,2,4", param, ctx)
+        return tuple(dict.fromkeys(map(int, words)))
+
+
+WORKERS = click.option(
+    "--workers",
+    type=_Counts(),
+    help=f"Also time the kernel {KERNEL} on clusters of so many processes, as 1,2,4, with the batch in their memory.",
+)
+
+
+def scaling(runs: Runs, counts: Sequence[int], max_time: float) -> Report:
+    """What more workers are worth on each problem.
+
+    Raises InputError where the kernel that they run is not among those of ``runs``.
+    """
+    # Not before it is asked for: nobody else needs what it imports.
+    from bncli.reports import workers
+
+    if KERNEL not in [kernel.name for kernel in runs.kernels]:
+        raise InputError(f"--workers times the kernel {KERNEL}: add --kernel {KERNEL}")
+    rows = []
+    with console.progress() as update:
+        for number, case in enumerate(runs):
+            update(number / len(runs), f"{case.problem}: timing on {' and '.join(map(str, counts))} workers")
+            rows += workers.measure(case, runs.kernels, counts, runs.threads, max_time)
+    failures = [f"{row['kernel']}: the bits differ" for row in rows if row["verdict"] != "PASS"]
+    return Report("bench", workers.columns(runs.kernels[0]), rows, ("problem", "input"), failures=failures)
 
 
 def run(command: str, mode: str, runs: Runs, wanted: Wanted, save: Path | None) -> Report:

@@ -5,6 +5,7 @@ from functools import partial
 import click
 
 from bncli.benchmarking.passes import FRESH, GIVEN, MOVED, TRAINING
+from bncli.commands import _cluster
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
 from bncli.core.report import Report
@@ -38,9 +39,13 @@ BOTH = "both"
     show_default=True,
     help="Seconds to sample a problem, all kernels together.",
 )
+@_cluster.WORKERS
 @runs("numpy", "numba")
 @output
-def bench(runs: Runs, output: Output, directions: tuple[str, ...], outputs: str, max_time: float) -> None:
+def bench(
+    runs: Runs, output: Output, directions: tuple[str, ...], outputs: str, max_time: float,
+    workers: tuple[int, ...] | None,
+) -> None:  # fmt: skip
     """Time forward and backward of each kernel, once it is verified on the very same arrays.
 
     A kernel that is wrong gets no time, and the row says why. Kernels are timed in turns, in an
@@ -52,6 +57,10 @@ def bench(runs: Runs, output: Output, directions: tuple[str, ...], outputs: str,
     forward and inference, and of additions of x and dy, for backward. Their outputs are given, and so
     are a kernel's with --outputs given; some can only copy into them. Over several problems a summary
     compares each kernel with the fastest of the others on each.
+
+    With --workers, x and dy are sent to the workers' memory, which is not timed with the rest, and y and
+    dx stay there; what workers did is told apart: computing blocks, moving what is merged, and the rest,
+    which is scheduling and waiting.
 
     Exits 0 also where a kernel is wrong: gradcheck is the gate.
     """
@@ -69,6 +78,10 @@ def bench(runs: Runs, output: Output, directions: tuple[str, ...], outputs: str,
         warnings += case.warnings()
         output.show(Report("bench", columns, found, ("problem", "input")))
     output.show(reports.summary(rows, settings))
+    if workers:
+        scaling = _cluster.scaling(runs, workers, max_time)
+        output.show(scaling)
+        rows += [dict(row) for row in scaling.rows]
     output.emit(Report("bench", columns, rows, ("problem", "input"), warnings=warnings))
 
 

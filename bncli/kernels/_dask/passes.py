@@ -4,6 +4,9 @@ They start no threads of their own, so Dask may run as many as it likes: Numba's
 entered. Nothing lets the compiler reorder a sum or fuse a product into it, so the bits of a block are the
 same on every processor that keeps IEEE 754, whatever its vectors.
 
+Loops run over slices of rows: of an index that is a sum, Numba cannot tell that it is not negative, and then no
+vectors are used.
+
 x comes as (rows, lanes): a lane is one (feature, inner) place, and lane l belongs to feature
 l // inner % features. All arithmetic is float64. A tile of rows and lanes fits a core's cache, where it is
 read twice: the mean first, then the deviations from it (the two-pass algorithm), merged into what came
@@ -30,20 +33,23 @@ def moments(x: Any, features: int, inner: int, count: Any, mean: Any, squares: A
         size = min(LANES, lanes - start)
         for first in range(0, rows, ROWS):
             last = min(first + ROWS, rows)
+            row = x[first, start : start + size]
             for k in range(size):
                 # Sums of differences from a row lose no digits where the mean is far from 0.
-                pivot[k], above[k], around[k] = x[first, start + k], 0.0, 0.0
+                pivot[k], above[k], around[k] = row[k], 0.0, 0.0
             for r in range(first + 1, last):
+                row = x[r, start : start + size]
                 for k in range(size):
-                    above[k] += x[r, start + k] - pivot[k]
+                    above[k] += row[k] - pivot[k]
             for k in range(size):
                 above[k] /= last - first
             for r in range(first, last):
+                row = x[r, start : start + size]
                 for k in range(size):
-                    deviation = (x[r, start + k] - pivot[k]) - above[k]
+                    deviation = (row[k] - pivot[k]) - above[k]
                     around[k] += deviation * deviation
             _merge_rows(first, last, size, pivot, above, around, own_mean, own_squares)
-        _merge_lanes(rows, start, size, features, inner, own_mean, own_squares, count, mean, squares)
+        _merge_lanes(rows, start, size, features, inner, own_mean, own_squares, around, count, mean, squares)
 
 
 @compiled
@@ -61,20 +67,22 @@ def _merge_rows(first: int, last: int, size: int, pivot: Any, above: Any, around
 
 @compiled
 def _merge_lanes(
-    rows: int, start: int, size: int, features: int, inner: int, lane_mean: Any, lane_squares: Any,
+    rows: int, start: int, size: int, features: int, inner: int, lane_mean: Any, lane_squares: Any, scratch: Any,
     count: Any, mean: Any, squares: Any,
 ) -> None:  # fmt: skip
     """Chan's formula per feature: first its lanes here, which are of ``rows`` samples each, then what is known."""
     k, feature, place = 0, start // inner % features, start % inner
     while k < size:
         run = min(inner - place, size - k)
-        pivot, above, around = lane_mean[k], 0.0, 0.0
-        for lane in range(k + 1, k + run):
-            above += lane_mean[lane] - pivot
-        above /= run
-        for lane in range(k, k + run):
-            apart = (lane_mean[lane] - pivot) - above
-            around += lane_squares[lane] + rows * apart * apart
+        pivot, above, around = lane_mean[k], 0.0, lane_squares[k]
+        if run > 1:
+            for j in range(run):
+                scratch[j] = lane_mean[k + j] - pivot
+            above = _total(scratch, run) / run
+            for j in range(run):
+                apart = (lane_mean[k + j] - pivot) - above
+                scratch[j] = lane_squares[k + j] + rows * apart * apart
+            around = _total(scratch, run)
         before, own = count[feature], rows * run
         if before == 0:
             mean[feature], squares[feature] = pivot + above, around
@@ -96,17 +104,21 @@ def sums(dy: Any, x: Any, features: int, inner: int, mean: Any, of_dy: Any, of_p
         _spread(mean, start, size, features, inner, centre)
         total[:], product[:] = 0.0, 0.0
         for r in range(rows):
+            row, gradients = x[r, start : start + size], dy[r, start : start + size]
             for k in range(size):
-                gradient = np.float64(dy[r, start + k])
+                gradient = np.float64(gradients[k])
                 total[k] += gradient
-                product[k] += gradient * (x[r, start + k] - centre[k])
-        feature, place = start // inner % features, start % inner
-        for k in range(size):
-            of_dy[feature] += total[k]
-            of_product[feature] += product[k]
-            place += 1
-            if place == inner:
-                feature, place = feature + 1 if feature + 1 < features else 0, 0
+                product[k] += gradient * (row[k] - centre[k])
+        k, feature, place = 0, start // inner % features, start % inner
+        while k < size:
+            run = min(inner - place, size - k)
+            if run == 1:
+                of_dy[feature] += total[k]
+                of_product[feature] += product[k]
+            else:
+                of_dy[feature] += _total(total[k : k + run], run)
+                of_product[feature] += _total(product[k : k + run], run)
+            k, feature, place = k + run, feature + 1 if feature + 1 < features else 0, 0
 
 
 @compiled
@@ -120,8 +132,9 @@ def normalize(x: Any, features: int, inner: int, mean: Any, scale: Any, beta: An
         _spread(scale, start, size, features, inner, factor)
         _spread(beta, start, size, features, inner, offset)
         for r in range(rows):
+            row, out = x[r, start : start + size], y[r, start : start + size]
             for k in range(size):
-                y[r, start + k] = (x[r, start + k] - centre[k]) * factor[k] + offset[k]
+                out[k] = (row[k] - centre[k]) * factor[k] + offset[k]
 
 
 @compiled
@@ -138,10 +151,21 @@ def propagate(
         _spread(mean_dy, start, size, features, inner, above)
         _spread(scale, start, size, features, inner, factor)
         for r in range(rows):
+            row, gradients, out = x[r, start : start + size], dy[r, start : start + size], dx[r, start : start + size]
             for k in range(size):
-                gradient = np.float64(dy[r, start + k])
-                rest = gradient - above[k] - (x[r, start + k] - centre[k]) * along[k]
-                dx[r, start + k] = factor[k] * rest
+                rest = np.float64(gradients[k]) - above[k] - (row[k] - centre[k]) * along[k]
+                out[k] = factor[k] * rest
+
+
+@compiled
+def _total(values: Any, size: int) -> Any:
+    """The sum of ``values``, which it overwrites: halves are added up, which vectors can do and a running sum not."""
+    while size > 1:
+        half = (size + 1) // 2
+        for k in range(size - half):
+            values[k] += values[k + half]
+        size = half
+    return values[0]
 
 
 @compiled
@@ -155,7 +179,7 @@ def _spread(per_feature: Any, start: int, size: int, features: int, inner: int, 
             for step in range(run):
                 per_lane[k + step] = per_feature[feature + step]
         else:
-            run = min(inner - (start + k) % inner, size - k)
+            run, value = min(inner - (start + k) % inner, size - k), per_feature[feature]
             for step in range(run):
-                per_lane[k + step] = per_feature[feature]
+                per_lane[k + step] = value
         k += run
