@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from click.testing import CliRunner
 from bncli.cli import main
 from bncli.cluster import outputs, passes, worker
 from bncli.cluster.batches import in_blocks
-from bncli.cluster.session import Wanted, session
+from bncli.cluster.resident import Resident, spent
+from bncli.cluster.session import Wanted, require_memory, session
 from bncli.core.case import complete
 from bncli.core.kernel import Gradients
 from bncli.core.loading import load_kernel
@@ -25,6 +27,7 @@ from bncli.core.problem import Problem
 from bncli.core.source import Lazy, Request
 from bncli.errors import InputError, Unavailable
 from bncli.inputs import array
+from bncli.reports import workers
 
 pytest.importorskip("distributed")
 zarr = pytest.importorskip("zarr")
@@ -198,6 +201,42 @@ def test_what_a_block_cannot_be_read_for_is_the_error(cluster, tmp_path):
     assert not (tmp_path / "y.npy").exists()
 
 
+@pytest.fixture
+def _bench_on_it(cluster, monkeypatch):
+    """bench starts no cluster of its own, but takes this one, whatever it asks for."""
+    monkeypatch.setattr(workers, "session", lambda wanted, dtype: nullcontext(cluster))
+
+
+@pytest.mark.usefixtures("_bench_on_it")
+def test_bench_times_workers_whose_bits_are_right_and_says_where_the_time_goes(case):
+    rows = workers.measure(case, [load_kernel("numba"), load_kernel("dask")], (1, 2), None, max_time=0.1)
+    assert [(row["workers"], row["direction"], row["verdict"]) for row in rows] == [
+        (count, direction, "PASS") for direction in ("forward", "backward") for count in (1, 2)
+    ]
+    for row in rows:
+        assert len(row["samples"]) == row["rounds"] >= workers.LEAST
+        assert row["compute"] > 0
+        assert row["compute"] + row["transfer"] + row["scheduling"] == pytest.approx(1)
+        assert row["efficiency"] == row["speedup"] / row["workers"]
+    assert rows[0]["speedup"] == 1
+
+
+@pytest.mark.usefixtures("_bench_on_it")
+def test_bench_gives_no_time_to_other_bits(case, monkeypatch):
+    right = Resident.gathered
+    monkeypatch.setattr(Resident, "gathered", lambda self, parts: np.nextafter(right(self, parts), np.float32(0)))
+    rows = workers.measure(case, [load_kernel("dask")], (2,), None, max_time=0)
+    assert {row["verdict"] for row in rows} == {"WRONG"}
+    assert not any("median" in row for row in rows)
+
+
+def test_the_task_stream_is_told_apart_into_computing_moving_and_the_rest():
+    steps = [("transfer", 1.0, 1.5), ("compute", 1.5, 3.0), ("disk-read", 0, 9)]
+    records = [{"startstops": [{"action": action, "start": start, "stop": stop} for action, start, stop in steps]}] * 2
+    found = spent(records, seconds=2.0, workers=2)
+    assert (found.compute, found.transfer, found.scheduling) == (0.75, 0.25, 0.0)
+
+
 def cli(*words):
     return CliRunner().invoke(main, list(map(str, words)), env={"COLUMNS": "200"})
 
@@ -231,12 +270,16 @@ def test_versions_that_differ_are_said(cluster, group, monkeypatch):
     assert any(f"dask is 0.2 here and {own['dask']} at the scheduler" in line for line in said), said
 
 
-def test_a_memory_limit_that_cannot_do_is_said_before_any_block(cluster, group):
-    from bncli.cluster.session import require_memory
-
+def test_a_memory_limit_that_cannot_do_is_said_before_any_block(cluster):
     require_memory(cluster, 1 << 20)
     with pytest.raises(InputError, match=r"--memory-limit 512 MiB is not enough: a worker takes .* and up to 1.00 GiB"):
         require_memory(cluster, 1 << 30)
+
+
+def test_bench_on_workers_needs_the_kernel_that_they_run():
+    done = cli("bench", "--kernel", "numpy", "--shape", "4x3", "--workers", "1,2", "--max-time", "0")
+    assert (done.exit_code, done.stderr) == (2, "bncli: error: --workers times the kernel dask: add --kernel dask\n")
+    assert cli("bench", "--workers", "1,").stderr.count("'1,' is no list of numbers of workers: write it as 1,2,4") == 1
 
 
 REFUSED = {

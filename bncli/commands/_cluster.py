@@ -69,23 +69,23 @@ WORKERS = click.option(
 )
 
 
-def scaling(runs: Runs, counts: Sequence[int], max_time: float) -> Report:
-    """What more workers are worth on each problem.
+def require_kernel(runs: Runs) -> None:
+    """Raise InputError where the kernel that workers run is not among those of ``runs``."""
+    if KERNEL not in [kernel.name for kernel in runs.kernels]:
+        raise InputError(f"--workers times the kernel {KERNEL}: add --kernel {KERNEL}")
 
-    Raises InputError where the kernel that they run is not among those of ``runs``.
-    """
+
+def scaling(runs: Runs, counts: Sequence[int], max_time: float) -> Report:
+    """What more workers are worth on each problem."""
     # Not before it is asked for: nobody else needs what it imports.
     from bncli.reports import workers
 
-    if KERNEL not in [kernel.name for kernel in runs.kernels]:
-        raise InputError(f"--workers times the kernel {KERNEL}: add --kernel {KERNEL}")
     rows = []
     with console.progress() as update:
         for number, case in enumerate(runs):
             update(number / len(runs), f"{case.problem}: timing on {' and '.join(map(str, counts))} workers")
             rows += workers.measure(case, runs.kernels, counts, runs.threads, max_time)
-    failures = [f"{row['kernel']}: the bits differ" for row in rows if row["verdict"] != "PASS"]
-    return Report("bench", workers.columns(runs.kernels[0]), rows, ("problem", "input"), failures=failures)
+    return Report("bench", workers.columns(runs.kernels[0]), rows, ("problem", "input"))
 
 
 def run(command: str, mode: str, runs: Runs, wanted: Wanted, save: Path | None) -> Report:

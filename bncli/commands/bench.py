@@ -64,6 +64,8 @@ def bench(
 
     Exits 0 also where a kernel is wrong: gradcheck is the gate.
     """
+    if workers:
+        _cluster.require_kernel(runs)
     settings = reports.Settings(
         directions=tuple(dict.fromkeys(directions)),
         outputs=(FRESH, GIVEN) if outputs == BOTH else (outputs,),
