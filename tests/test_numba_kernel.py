@@ -17,9 +17,10 @@ from bncli.kernels import numba as numba_kernel
 from bncli.kernels._numba.tiles import plan
 
 KERNEL = load_kernel("numba")
-# One tile and several, whole features to a task and features cut in parts, long runs and short, in each layout.
+# One tile and several, whole features to a task and features cut in parts, a vector of features at a time, alone and
+# in parallel, long runs and short, in each layout.
 SHAPES = [
-    (5, 300, 1), (64, 5003, 1), (40_007, 6, 1), (3001, 64, 1), (7, 5, 9001), (50, 130, 49),
+    (5, 300, 1), (33, 70, 1), (5, 5003, 1), (64, 5003, 1), (40_007, 6, 1), (3001, 64, 1), (7, 5, 9001), (50, 130, 49),
     (9, 20, 300), (2, 3, 40_000), (1, 3, 1), (2, 1, 1),
 ]  # fmt: skip
 

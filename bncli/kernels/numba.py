@@ -1,8 +1,8 @@
-"""Parallel loops, compiled by Numba: an engine for many features, and one for few with many samples.
+"""Parallel loops, compiled by Numba: an engine for few samples, one for many features, one for few with many samples.
 
-x is read twice, once for its statistics, so the engines differ in when a tile is read again: see
-``_numba.whole`` and ``_numba.split``. Bits depend on the shape alone, on neither threads nor alignment.
-Sums and statistics are float64.
+x is read twice, once for its statistics, so the engines differ in when it is read again: see
+``_numba.columns``, ``_numba.whole`` and ``_numba.split``. Bits depend on the shape alone, on neither
+threads nor alignment. Sums and statistics are float64.
 """
 
 from functools import lru_cache
@@ -13,14 +13,33 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.core.kernel import Gradients, Kernel, Saved
+from bncli.core.kernel import Gradients, Kernel
 from bncli.errors import InputError
-from bncli.kernels._numba import inference, split, whole
+from bncli.kernels._numba import columns, inference, split, whole
+from bncli.kernels._numba.llvm import LANES
 from bncli.kernels._numba.tiles import is_long, plan
 
 Array = NDArray[Any]
 
+FEW = 8  # samples, whose cache lines a core's first cache holds even where they fall into the same places
 SMALL = 16 * 1024  # elements: sooner done than a second thread has woken
+
+
+class Kept(NamedTuple):
+    """What forward keeps for backward: as ``bncli.core.kernel.Saved``, but that inv_std is computed where it is needed.
+
+    To write and read it costs more: of 5 samples, statistics in float64 are as many bytes as x.
+    """
+
+    x: Array
+    gamma: Array
+    mean: Array
+    var: Array
+    epsilon: float
+
+    @property
+    def inv_std(self) -> Array:
+        return np.asarray(1 / np.sqrt(self.var + self.epsilon))
 
 
 class Engine(NamedTuple):
@@ -33,21 +52,22 @@ class Engine(NamedTuple):
     ahead: int
 
 
-def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
+def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Kept]:
     engine = _engine(x.shape)
     y = _target(out, x)
-    mean, var, inv_std = np.empty((3, gamma.size))  # in one piece, which the C library keeps for the next call
-    engine.forward(engine.tiles, engine.ahead, _plain(x), _plain(gamma), _plain(beta), epsilon, mean, var, inv_std, y)
-    return _delivered(y, out), Saved(x, gamma, mean, var, inv_std)
+    statistics = np.empty((2, gamma.size))  # in one piece, which the C library keeps for the next call
+    mean, var = statistics[0], statistics[1]  # half the time of unpacking
+    engine.forward(engine.tiles, engine.ahead, _plain(x), _plain(gamma), _plain(beta), epsilon, mean, var, y)
+    return _delivered(y, out), Kept(x, gamma, mean, var, epsilon)
 
 
-def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
-    x, gamma, mean, _, inv_std = saved
+def backward(dy: Array, saved: Kept, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
+    x, gamma, mean, var, epsilon = saved
     given = out or (None, None, None)
     engine = _engine(x.shape)
     dx, dgamma, dbeta = _target(given[0], x), _target(given[1], gamma), _target(given[2], gamma)
     engine.backward(
-        engine.tiles, engine.ahead, _plain(x), _plain(dy), _plain(gamma), _plain(mean), _plain(inv_std),
+        engine.tiles, engine.ahead, _plain(x), _plain(dy), _plain(gamma), _plain(mean), _plain(var), epsilon,
         dgamma, dbeta, dx,
     )  # fmt: skip
     return _delivered(dx, given[0]), _delivered(dgamma, given[1]), _delivered(dbeta, given[2])
@@ -106,7 +126,12 @@ def _delivered(result: Array, out: Array | None) -> Array:
 def _engine(shape: tuple[int, int, int]) -> Engine:
     tiles, whole_blocks, ahead = plan(*shape)
     infer = inference.segments if is_long(shape[2]) else inference.tiles
-    if whole_blocks and prod(shape) <= SMALL:
+    side_by_side, small = shape[2] == 1 and shape[1] >= LANES, prod(shape) <= SMALL
+    if side_by_side and small:
+        return Engine(columns.forward_alone, columns.backward_alone, inference.alone, tiles, ahead)
+    if side_by_side and shape[0] <= FEW:
+        return Engine(columns.forward, columns.backward, infer, tiles, ahead)
+    if whole_blocks and small:
         return Engine(whole.forward_alone, whole.backward_alone, inference.alone, tiles, ahead)
     if whole_blocks:
         return Engine(whole.forward, whole.backward, infer, tiles, ahead)

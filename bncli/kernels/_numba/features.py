@@ -6,7 +6,7 @@ is exact where it matters, and the rest goes into the shift: so a mean far above
 
 from typing import Any
 
-from bncli.kernels._numba.compiling import inner
+from bncli.kernels._numba.compiling import inlined, inner
 from bncli.kernels._numba.llvm import LANES
 from bncli.kernels._numba.vectors import ALL, every, inverse_root, load, narrow, not_negative, store, wide
 
@@ -14,43 +14,63 @@ from bncli.kernels._numba.vectors import ALL, every, inverse_root, load, narrow,
 @inner
 def describe(
     total: Any, squares: Any, count: int, epsilon: float, gamma: Any, beta: Any,
-    mean: Any, var: Any, inv_std: Any, centre: Any, scale: Any, shift: Any,
+    mean: Any, var: Any, centre: Any, scale: Any, shift: Any,
 ) -> None:  # fmt: skip
-    """The statistics of features from their sums about ``centre``, and the lanes' centre, scale and shift for y.
-
-    With d = x - centre, mean = centre + E[d] and var = E[d**2] - E[d]**2, in float64.
-    """
+    """The statistics of features from their sums about ``centre``, and the lanes' centre, scale and shift for y."""
     per_sample, plus = every(1 / count), every(epsilon)
     for f in range(0, mean.size, LANES):
         if f + LANES <= mean.size:
-            _describe(f, ALL, total, squares, per_sample, plus, gamma, beta, mean, var, inv_std, centre, scale, shift)
+            _describe(f, ALL, total, squares, per_sample, plus, gamma, beta, mean, var, centre, scale, shift)
         else:
             some = mean.size - f
-            _describe(f, some, total, squares, per_sample, plus, gamma, beta, mean, var, inv_std, centre, scale, shift)
+            _describe(f, some, total, squares, per_sample, plus, gamma, beta, mean, var, centre, scale, shift)
 
 
 @inner
 def _describe(
     f: int, some: Any, total: Any, squares: Any, per_sample: Any, plus: Any, gamma: Any, beta: Any,
-    mean: Any, var: Any, inv_std: Any, centre: Any, scale: Any, shift: Any,
+    mean: Any, var: Any, centre: Any, scale: Any, shift: Any,
 ) -> None:  # fmt: skip
-    rest = load(total, f, some) * per_sample
-    variance = not_negative(load(squares, f, some) * per_sample - rest * rest)
-    about = wide(load(centre, f, some)) + rest
-    inverse = inverse_root(variance + plus)
+    about, variance, inverse = statistics(
+        load(total, f, some), load(squares, f, some), wide(load(centre, f, some)), per_sample, plus
+    )
     store(mean, f, about, some)
     store(var, f, variance, some)
-    store(inv_std, f, inverse, some)
-    nearest = narrow(about, centre)
-    by = wide(load(gamma, f, some)) * inverse
+    _store_line(f, some, about, inverse, gamma, beta, centre, scale, shift)
+
+
+@inlined
+def statistics(total: Any, squares: Any, centre: Any, per_sample: Any, plus: Any) -> Any:
+    """Mean, variance and inverse standard deviation from the sums of d = x - centre and of its square.
+
+    mean = centre + E[d] and var = E[d**2] - E[d]**2, in float64.
+    """
+    rest = total * per_sample
+    variance = not_negative(squares * per_sample - rest * rest)
+    return centre + rest, variance, inverse_root(variance + plus)
+
+
+@inlined
+def line(about: Any, inverse: Any, gamma: Any, beta: Any, like: Any) -> Any:
+    """The centre, scale and shift of y = (x - centre) * scale + shift, in the dtype of ``like``."""
+    nearest = narrow(about, like)
+    by = wide(gamma) * inverse
+    return nearest, narrow(by, like), narrow(wide(beta) - (about - wide(nearest)) * by, like)
+
+
+@inlined
+def _store_line(
+    f: int, some: Any, about: Any, inverse: Any, gamma: Any, beta: Any, centre: Any, scale: Any, shift: Any
+) -> None:
+    nearest, by, plus = line(about, inverse, load(gamma, f, some), load(beta, f, some), centre)
     store(centre, f, nearest, some)
-    store(scale, f, narrow(by, scale), some)
-    store(shift, f, narrow(wide(load(beta, f, some)) - (about - wide(nearest)) * by, shift), some)
+    store(scale, f, by, some)
+    store(shift, f, plus, some)
 
 
 @inner
 def attribute(
-    total: Any, products: Any, count: int, gamma: Any, mean: Any, inv_std: Any,
+    total: Any, products: Any, count: int, epsilon: float, gamma: Any, mean: Any, var: Any,
     dgamma: Any, dbeta: Any, centre: Any, slope: Any, shift: Any, scale: Any,
 ) -> None:  # fmt: skip
     """dgamma and dbeta of features from their sums of dy * (x - mean) and dy, and what dx takes.
@@ -58,35 +78,43 @@ def attribute(
     dx = scale * (dy - mean(dy) - (x - mean) * slope), where scale = gamma * inv_std and
     slope = inv_std * mean(dy * x_hat).
     """
-    per_sample = every(1 / count)
+    per_sample, plus = every(1 / count), every(epsilon)
     for f in range(0, mean.size, LANES):
         if f + LANES <= mean.size:
             _attribute(
-                f, ALL, total, products, per_sample, gamma, mean, inv_std, dgamma, dbeta, centre, slope, shift, scale
+                f, ALL, total, products, per_sample, plus, gamma, mean, var, dgamma, dbeta, centre, slope, shift, scale
             )
         else:
             some = mean.size - f
             _attribute(
-                f, some, total, products, per_sample, gamma, mean, inv_std, dgamma, dbeta, centre, slope, shift, scale
+                f, some, total, products, per_sample, plus, gamma, mean, var, dgamma, dbeta, centre, slope, shift, scale
             )
 
 
 @inner
 def _attribute(
-    f: int, some: Any, total: Any, products: Any, per_sample: Any, gamma: Any, mean: Any, inv_std: Any,
+    f: int, some: Any, total: Any, products: Any, per_sample: Any, plus: Any, gamma: Any, mean: Any, var: Any,
     dgamma: Any, dbeta: Any, centre: Any, slope: Any, shift: Any, scale: Any,
 ) -> None:  # fmt: skip
-    about, inverse = load(mean, f, some), load(inv_std, f, some)
-    above = load(total, f, some)
+    about, above = load(mean, f, some), load(total, f, some)
+    inverse = inverse_root(load(var, f, some) + plus)
     along = load(products, f, some) * inverse
     store(dbeta, f, narrow(above, dbeta), some)
     store(dgamma, f, narrow(along, dgamma), some)
-    nearest = narrow(about, centre)
-    times = along * per_sample * inverse
+    nearest, times, plus, by = plane(about, inverse, above, along, load(gamma, f, some), per_sample, centre)
     store(centre, f, nearest, some)
-    store(slope, f, narrow(times, slope), some)
-    store(shift, f, narrow((about - wide(nearest)) * times - above * per_sample, shift), some)
-    store(scale, f, narrow(wide(load(gamma, f, some)) * inverse, scale), some)
+    store(slope, f, times, some)
+    store(shift, f, plus, some)
+    store(scale, f, by, some)
+
+
+@inlined
+def plane(about: Any, inverse: Any, dbeta: Any, dgamma: Any, gamma: Any, per_sample: Any, like: Any) -> Any:
+    """The centre, slope, shift and scale of dx = (dy - (x - centre) * slope + shift) * scale; dtype of ``like``."""
+    nearest = narrow(about, like)
+    times = dgamma * per_sample * inverse
+    shift = (about - wide(nearest)) * times - dbeta * per_sample
+    return nearest, narrow(times, like), narrow(shift, like), narrow(wide(gamma) * inverse, like)
 
 
 @inner
@@ -104,9 +132,5 @@ def prepare(epsilon: float, gamma: Any, beta: Any, mean: Any, var: Any, centre: 
 def _prepare(
     f: int, some: Any, plus: Any, gamma: Any, beta: Any, mean: Any, var: Any, centre: Any, scale: Any, shift: Any
 ) -> None:
-    about = wide(load(mean, f, some))
-    nearest = narrow(about, centre)
-    by = wide(load(gamma, f, some)) * inverse_root(wide(load(var, f, some)) + plus)
-    store(centre, f, nearest, some)
-    store(scale, f, narrow(by, scale), some)
-    store(shift, f, narrow(wide(load(beta, f, some)) - (about - wide(nearest)) * by, shift), some)
+    inverse = inverse_root(wide(load(var, f, some)) + plus)
+    _store_line(f, some, wide(load(mean, f, some)), inverse, gamma, beta, centre, scale, shift)

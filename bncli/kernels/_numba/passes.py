@@ -102,14 +102,15 @@ def normalize(
     whole = lanes - some
     for at in range(start, stop, WRITTEN * step):
         rows = WRITTEN if at + step < stop else 1
+        reach = ahead if at + ahead < stop else 0
         if rows == WRITTEN:
             for lane in range(0, whole, LANES):
-                _normalize(x, y, at + lane, WRITTEN, step, ahead, lane & own, ALL, centre, scale, shift)
+                _normalize(x, y, at + lane, WRITTEN, step, reach, lane & own, ALL, centre, scale, shift)
         else:
             for lane in range(0, whole, LANES):
-                _normalize(x, y, at + lane, 1, step, ahead, lane & own, ALL, centre, scale, shift)
+                _normalize(x, y, at + lane, 1, step, reach, lane & own, ALL, centre, scale, shift)
         if some:
-            _normalize(x, y, at + whole, rows, step, ahead, whole & own, some, centre, scale, shift)
+            _normalize(x, y, at + whole, rows, step, reach, whole & own, some, centre, scale, shift)
 
 
 @inlined
@@ -143,14 +144,15 @@ def propagate(
     whole = lanes - some
     for at in range(start, stop, WRITTEN * step):
         rows = WRITTEN if at + step < stop else 1
+        reach = ahead if at + ahead < stop else 0
         if rows == WRITTEN:
             for lane in range(0, whole, LANES):
-                _propagate(x, dy, dx, at + lane, WRITTEN, step, ahead, lane & own, ALL, centre, slope, shift, scale)
+                _propagate(x, dy, dx, at + lane, WRITTEN, step, reach, lane & own, ALL, centre, slope, shift, scale)
         else:
             for lane in range(0, whole, LANES):
-                _propagate(x, dy, dx, at + lane, 1, step, ahead, lane & own, ALL, centre, slope, shift, scale)
+                _propagate(x, dy, dx, at + lane, 1, step, reach, lane & own, ALL, centre, slope, shift, scale)
         if some:
-            _propagate(x, dy, dx, at + whole, rows, step, ahead, whole & own, some, centre, slope, shift, scale)
+            _propagate(x, dy, dx, at + whole, rows, step, reach, whole & own, some, centre, slope, shift, scale)
 
 
 @inlined

@@ -51,36 +51,34 @@ def _add_parts(partial: Any) -> None:
 
 
 @inner
-def _describe(
-    x: Any, gamma: Any, beta: Any, epsilon: float, mean: Any, var: Any, inv_std: Any, partial: Any, rows: Any
-) -> None:
+def _describe(x: Any, gamma: Any, beta: Any, epsilon: float, mean: Any, var: Any, partial: Any, rows: Any) -> None:
     _add_parts(partial)
     features.describe(
         partial[0, 0], partial[0, 1], x.shape[0] * x.shape[2], epsilon, gamma, beta,
-        mean, var, inv_std, rows[0], rows[1], rows[2],
+        mean, var, rows[0], rows[1], rows[2],
     )  # fmt: skip
 
 
 @inner
-def _attribute(x: Any, gamma: Any, mean: Any, inv_std: Any, dgamma: Any, dbeta: Any, partial: Any, rows: Any) -> None:
+def _attribute(
+    x: Any, gamma: Any, mean: Any, var: Any, epsilon: float, dgamma: Any, dbeta: Any, partial: Any, rows: Any
+) -> None:
     _add_parts(partial)
     features.attribute(
-        partial[0, 0], partial[0, 1], x.shape[0] * x.shape[2], gamma, mean, inv_std,
+        partial[0, 0], partial[0, 1], x.shape[0] * x.shape[2], epsilon, gamma, mean, var,
         dgamma, dbeta, rows[0], rows[1], rows[2], rows[3],
     )  # fmt: skip
 
 
 @parallel
-def forward(
-    tiles: Any, ahead: int, x: Any, gamma: Any, beta: Any, epsilon: float, mean: Any, var: Any, inv_std: Any, y: Any
-) -> None:
+def forward(tiles: Any, ahead: int, x: Any, gamma: Any, beta: Any, epsilon: float, mean: Any, var: Any, y: Any) -> None:
     blocks, parts = tiles.shape
     partial = np.empty((parts, 2, mean.size))
     rows = np.empty((3, mean.size), x.dtype)
     first_samples(x, 0, rows[0])
     for task in numba.prange(tiles.size):
         _measure(tiles[task % blocks, task // blocks], x, rows[0], partial[task // blocks])
-    _describe(x, gamma, beta, epsilon, mean, var, inv_std, partial, rows)
+    _describe(x, gamma, beta, epsilon, mean, var, partial, rows)
     for task in numba.prange(tiles.size):
         back = tiles.size - 1 - task
         _normalize(tiles[back % blocks, back // blocks], ahead, x, y, rows)
@@ -88,14 +86,24 @@ def forward(
 
 @parallel
 def backward(
-    tiles: Any, ahead: int, x: Any, dy: Any, gamma: Any, mean: Any, inv_std: Any, dgamma: Any, dbeta: Any, dx: Any
+    tiles: Any,
+    ahead: int,
+    x: Any,
+    dy: Any,
+    gamma: Any,
+    mean: Any,
+    var: Any,
+    epsilon: float,
+    dgamma: Any,
+    dbeta: Any,
+    dx: Any,
 ) -> None:
     blocks, parts = tiles.shape
     partial = np.empty((parts, 2, mean.size))
     rows = np.empty((4, mean.size), x.dtype)
     for task in numba.prange(tiles.size):
         _sum_up(tiles[task % blocks, task // blocks], x, dy, mean, partial[task // blocks])
-    _attribute(x, gamma, mean, inv_std, dgamma, dbeta, partial, rows)
+    _attribute(x, gamma, mean, var, epsilon, dgamma, dbeta, partial, rows)
     for task in numba.prange(tiles.size):
         back = tiles.size - 1 - task
         _propagate(tiles[back % blocks, back // blocks], ahead, x, dy, dx, rows)

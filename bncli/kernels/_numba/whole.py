@@ -17,7 +17,7 @@ from bncli.kernels._numba.scratch import scratch
 
 @inner
 def _forward(
-    tiles: Any, ahead: int, x: Any, gamma: Any, beta: Any, epsilon: float, mean: Any, var: Any, inv_std: Any, y: Any
+    tiles: Any, ahead: int, x: Any, gamma: Any, beta: Any, epsilon: float, mean: Any, var: Any, y: Any
 ) -> None:
     own = slice(tiles[0].first, tiles[0].last)
     size = own.stop - own.start
@@ -35,7 +35,7 @@ def _forward(
         steps.measure(tile, x, centre, total, squares)
     features.describe(
         total, squares, x.shape[0] * x.shape[2], epsilon, gamma[own], beta[own],
-        mean[own], var[own], inv_std[own], centre, scale, shift,
+        mean[own], var[own], centre, scale, shift,
     )  # fmt: skip
     for tile in tiles[::-1]:
         steps.normalize(tile, x, y, ahead, centre, scale, shift)
@@ -43,7 +43,17 @@ def _forward(
 
 @inner
 def _backward(
-    tiles: Any, ahead: int, x: Any, dy: Any, gamma: Any, mean: Any, inv_std: Any, dgamma: Any, dbeta: Any, dx: Any
+    tiles: Any,
+    ahead: int,
+    x: Any,
+    dy: Any,
+    gamma: Any,
+    mean: Any,
+    var: Any,
+    epsilon: float,
+    dgamma: Any,
+    dbeta: Any,
+    dx: Any,
 ) -> None:
     own = slice(tiles[0].first, tiles[0].last)
     size = own.stop - own.start
@@ -54,7 +64,7 @@ def _backward(
     for tile in tiles:
         steps.sum_up(tile, x, dy, mean[own], total, products)
     features.attribute(
-        total, products, x.shape[0] * x.shape[2], gamma[own], mean[own], inv_std[own],
+        total, products, x.shape[0] * x.shape[2], epsilon, gamma[own], mean[own], var[own],
         dgamma[own], dbeta[own], centre, slope, shift, scale,
     )  # fmt: skip
     for tile in tiles[::-1]:
@@ -63,31 +73,49 @@ def _backward(
 
 @serial
 def forward_alone(
-    tiles: Any, ahead: int, x: Any, gamma: Any, beta: Any, epsilon: float, mean: Any, var: Any, inv_std: Any, y: Any
+    tiles: Any, ahead: int, x: Any, gamma: Any, beta: Any, epsilon: float, mean: Any, var: Any, y: Any
 ) -> None:
     for block in range(tiles.shape[0]):
-        _forward(tiles[block], ahead, x, gamma, beta, epsilon, mean, var, inv_std, y)
+        _forward(tiles[block], ahead, x, gamma, beta, epsilon, mean, var, y)
 
 
 @parallel
-def forward(
-    tiles: Any, ahead: int, x: Any, gamma: Any, beta: Any, epsilon: float, mean: Any, var: Any, inv_std: Any, y: Any
-) -> None:
+def forward(tiles: Any, ahead: int, x: Any, gamma: Any, beta: Any, epsilon: float, mean: Any, var: Any, y: Any) -> None:
     for block in numba.prange(tiles.shape[0]):
-        _forward(tiles[block], ahead, x, gamma, beta, epsilon, mean, var, inv_std, y)
+        _forward(tiles[block], ahead, x, gamma, beta, epsilon, mean, var, y)
 
 
 @serial
 def backward_alone(
-    tiles: Any, ahead: int, x: Any, dy: Any, gamma: Any, mean: Any, inv_std: Any, dgamma: Any, dbeta: Any, dx: Any
+    tiles: Any,
+    ahead: int,
+    x: Any,
+    dy: Any,
+    gamma: Any,
+    mean: Any,
+    var: Any,
+    epsilon: float,
+    dgamma: Any,
+    dbeta: Any,
+    dx: Any,
 ) -> None:
     for block in range(tiles.shape[0]):
-        _backward(tiles[block], ahead, x, dy, gamma, mean, inv_std, dgamma, dbeta, dx)
+        _backward(tiles[block], ahead, x, dy, gamma, mean, var, epsilon, dgamma, dbeta, dx)
 
 
 @parallel
 def backward(
-    tiles: Any, ahead: int, x: Any, dy: Any, gamma: Any, mean: Any, inv_std: Any, dgamma: Any, dbeta: Any, dx: Any
+    tiles: Any,
+    ahead: int,
+    x: Any,
+    dy: Any,
+    gamma: Any,
+    mean: Any,
+    var: Any,
+    epsilon: float,
+    dgamma: Any,
+    dbeta: Any,
+    dx: Any,
 ) -> None:
     for block in numba.prange(tiles.shape[0]):
-        _backward(tiles[block], ahead, x, dy, gamma, mean, inv_std, dgamma, dbeta, dx)
+        _backward(tiles[block], ahead, x, dy, gamma, mean, var, epsilon, dgamma, dbeta, dx)
