@@ -352,7 +352,7 @@ def test_ctrl_c_closes_everything_and_leaves_nothing(tmp_path):
     children = psutil.Process(command.pid).children(recursive=True)
     assert len(children) >= 2
     os.killpg(command.pid, signal.SIGINT)  # a terminal sends it to the workers, too
-    out, err = command.communicate(timeout=60)
+    out, err = command.communicate(timeout=150)
     assert (command.returncode, out, err.strip()) == (130, "", "bncli: interrupted")
     assert psutil.wait_procs(children, timeout=10)[1] == []
     assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
