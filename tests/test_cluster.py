@@ -259,6 +259,17 @@ def test_the_command_line_uses_a_cluster_that_is_running(cluster, group, alone, 
     assert cluster.client.run(os.getpid)  # it is still there
 
 
+def test_data_that_deserve_a_warning_get_it_by_blocks_too(cluster, tmp_path):
+    words = ("forward", "--kernel", "dask", "--scheduler", cluster.client.scheduler.address, "--array")
+    np.save(tmp_path / "nan.npy", np.where(np.arange(60).reshape(20, 3) == 41, np.nan, 1.0))
+    np.save(tmp_path / "one.npy", np.ones((1, 3)))
+    assert (
+        "20x3/per-activation/float64/eps=1e-08: values of x are NaN or infinite"
+        in cli(*words, tmp_path / "nan.npy").stderr
+    )
+    assert "one sample per feature has nothing to normalise" in cli(*words, tmp_path / "one.npy").stderr
+
+
 def test_versions_that_differ_are_said(cluster, group, monkeypatch):
     own = worker.versions()
     monkeypatch.setattr(worker, "versions", lambda: {**own, "numba": "0.1", "dask": "0.2"})
@@ -298,6 +309,9 @@ REFUSED = {
     ("--kernel", "dask", "--array", "x.npy", "--workers", "1", "--save", "y.npz"): (
         "--save 'y.npz' is written by blocks as .npy or .zarr: give it one of these suffixes"
     ),
+    ("--kernel", "dask", "--array", "half.npy", "--workers", "1"): (
+        "kernel 'dask' does not take float16: use --dtype float32 or float64"
+    ),
     ("--kernel", "dask", "--array", "x.npy", "--workers", "1", "--mode", "infer"): (
         "inference needs mean and var: give --array with a Zarr group that holds them"
     ),
@@ -311,6 +325,7 @@ REFUSED = {
 def test_what_cannot_be_done_by_blocks_is_refused_before_any_worker_starts(tmp_path, monkeypatch, words):
     monkeypatch.chdir(tmp_path)
     np.save("x.npy", np.ones((4, 3)))
+    np.save("half.npy", np.ones((4, 3), np.float16))
     done = cli("forward", *words)
     assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"bncli: error: {REFUSED[words]}\n")
 

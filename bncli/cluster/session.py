@@ -139,11 +139,9 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _session(client: Any, wanted: Wanted, dtype: str) -> Session:
-    scheduler = client.scheduler_info(n_workers=-1)
     workers = client.run(worker.introduce, dtype)
-    threads = {address: facts["nthreads"] for address, facts in scheduler["workers"].items()}
     dashboard = client.dashboard_link if client.run_on_scheduler(find_spec, "bokeh") else None
-    found = Session(client, dashboard, threads, workers, wanted.memory_limit)
+    found = Session(client, dashboard, client.nthreads(), workers, wanted.memory_limit)
     found.warnings.extend(_differences(client, workers))
     return found
 

@@ -13,6 +13,7 @@ from bncli.cluster.session import Wanted
 from bncli.commands import _arrays
 from bncli.commands._options import load_source
 from bncli.commands._runs import Runs, recipe
+from bncli.core.loading import require_dtype
 from bncli.core.report import Column, Report
 from bncli.errors import InputError
 from bncli.render import console
@@ -103,9 +104,11 @@ def run(command: str, mode: str, runs: Runs, wanted: Wanted, save: Path | None) 
     if source.lazy is None:
         raise InputError(f"--{runs.source} is not read by blocks: store the batch, and give --array or --image")
     (request,) = runs.requests
+    lazy = source.lazy(request)
+    require_dtype(runs.kernels[0], lazy.problem.dtype)
     with console.progress() as update:
         rows, warnings = blocks.measure(
-            blocks.Job(command, mode, source.lazy(request), request.seed, save),
+            blocks.Job(command, mode, lazy, request.seed, save),
             replace(wanted, threads=runs.threads),
             update,
             lambda dashboard: console.note(f"dashboard: {dashboard}"),

@@ -56,12 +56,17 @@ class Case:
         odd = self.x.size - int(np.isfinite(self.x).sum())
         if odd:
             found.append(f"{self.problem}: {odd:,} of {self.x.size:,} values of x are NaN or infinite")
-        if self.problem.samples == 1:
-            found.append(
-                f"{self.problem}: one sample per feature has nothing to normalise, x_hat and dx are 0: "
-                "give more images, --copies N or a larger batch"
-            )
-        return found
+        return found + one_sample(self.problem)
+
+
+def one_sample(problem: Problem) -> list[str]:
+    """The warning that there is nothing to normalise, where there is none."""
+    if problem.samples > 1:
+        return []
+    return [
+        f"{problem}: one sample per feature has nothing to normalise, x_hat and dx are 0: "
+        "give more images, --copies N or a larger batch"
+    ]
 
 
 def generator(seed: int, name: str, *block: int) -> np.random.Generator:

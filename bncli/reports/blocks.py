@@ -12,6 +12,7 @@ from bncli.cluster import outputs, passes
 from bncli.cluster.batches import Batch, in_blocks
 from bncli.cluster.session import Session, Wanted, require_memory, session
 from bncli.cluster.tasks import Summary, as_one
+from bncli.core.case import one_sample
 from bncli.core.source import Lazy
 from bncli.core.units import text
 from bncli.errors import InputError
@@ -63,6 +64,9 @@ def measure(
             arrays = {"gamma": batch.gamma, "beta": batch.beta, **run(found, batch, output, progress)}
             output.arrays({name: value for name, value in arrays.items() if isinstance(value, np.ndarray)})
         common = {"problem": str(batch.problem), "mode": job.mode, **_cost(job, found, batch)}
+    if not np.isfinite(arrays["x"].moments.squares).all():
+        found.warnings.append(f"{batch.problem}: values of x are NaN or infinite")
+    found.warnings.extend(one_sample(batch.problem))
     rows = [common | {"kernel": of} | _row(batch, name, arrays[name]) for of, name in SHOWN[job.command]]
     return rows, found.warnings
 
