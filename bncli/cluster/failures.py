@@ -17,9 +17,9 @@ def started(memory_limit: int | None) -> Iterator[None]:
         yield
     except BncliError:
         raise
-    except ImportError as error:
-        raise Unavailable(f"the workers cannot import bncli ({error}): install the same version there") from error
     except Exception as error:
+        if isinstance(error, ImportError) or ModuleNotFoundError.__name__ in str(error):
+            raise Unavailable(f"the workers cannot import bncli: install this version there ({error})") from error
         limit = memory_limit and text(memory_limit, "bytes")
         why = f": --memory-limit {limit} may be less than a worker takes without any block" if limit else ""
         raise Unavailable(f"the workers did not start ({' '.join(str(error).split())}){why}") from error
