@@ -141,7 +141,9 @@ def _uninterrupted() -> Iterator[None]:
 def _session(client: Any, wanted: Wanted, dtype: str) -> Session:
     workers = client.run(worker.introduce, dtype)
     dashboard = client.dashboard_link if client.run_on_scheduler(find_spec, "bokeh") else None
-    found = Session(client, dashboard, client.nthreads(), workers, wanted.memory_limit)
+    # Not those of a worker that has come meanwhile, of which nothing else is known.
+    threads = {address: count for address, count in client.nthreads().items() if address in workers}
+    found = Session(client, dashboard, threads, workers, wanted.memory_limit)
     found.warnings.extend(_differences(client, workers))
     return found
 
