@@ -8,17 +8,19 @@ if TYPE_CHECKING:
     from bncli.core.loading import load_kernel
     from bncli.core.problem import Problem
     from bncli.layer import BatchNorm
+    from bncli.reports.benchmark import bench
     from bncli.reports.compare import compare
     from bncli.reports.gradcheck import gradcheck
     from bncli.reports.verify import verify
 
 __version__ = "0.1.0"
-__all__ = ["BatchNorm", "Kernel", "Problem", "__version__", "compare", "gradcheck", "load_kernel", "verify"]
+__all__ = ["BatchNorm", "Kernel", "Problem", "__version__", "bench", "compare", "gradcheck", "load_kernel", "verify"]
 
 _HOMES = {
     "BatchNorm": "bncli.layer",
     "Kernel": "bncli.core.kernel",
     "Problem": "bncli.core.problem",
+    "bench": "bncli.reports.benchmark",
     "compare": "bncli.reports.compare",
     "gradcheck": "bncli.reports.gradcheck",
     "load_kernel": "bncli.core.loading",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+import results
 from bncli.core.case import complete, generator
 from bncli.core.problem import Problem
 
@@ -27,6 +28,12 @@ def make_case():
         return case
 
     return make
+
+
+@pytest.fixture(scope="session")
+def saved_results(tmp_path_factory):
+    """saved_results["bench"] is a file that ``bncli bench --export`` wrote; and so on."""
+    return results.save(tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture(autouse=True)

@@ -17,24 +17,26 @@ FLOORS = [
     {"core"},
     {"kernels", "inputs"},
     {"layer", "verification", "benchmarking", "cluster"},
-    {"render", "export"},
-    {"reports"},
+    {"render", "export", "drawing"},
+    {"reports", "charts", "page"},
     {"commands"},
     {"cli", "__main__"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # What a room may import beside the ground floor and itself: the upper rooms do not know their neighbours.
-CORE_ONLY = {"kernels", "inputs", "layer", "verification", "benchmarking", "render", "export"}
+CORE_ONLY = {"kernels", "inputs", "layer", "verification", "benchmarking", "render", "export", "drawing"}
 KNOWN_TO = {
     "rich": {"render"},
     "click": {"cli", "commands"},
-    "PIL": {"inputs"},
+    "PIL": {"inputs", "drawing"},
     # benchmarking measures what the memory can do, which NumPy's copies on one core do not show.
     "numba": {"kernels", "benchmarking", "commands"},
     "llvmlite": {"kernels", "benchmarking"},
     "dask": {"kernels", "cluster"},
     "distributed": {"kernels", "cluster"},
     "zarr": {"inputs", "cluster"},
+    "matplotlib": {"drawing"},
+    "jinja2": {"page"},
 }
 
 

@@ -77,6 +77,16 @@ def test_knowing_whether_a_peer_is_there_does_not_import_it(name, tmp_path):
     assert python(f"from bncli.kernels import {name}\nprint({name}.KERNEL.available())", tmp_path) == "None"
 
 
+def test_the_headers_of_onednn_say_that_it_is_there_without_importing_pytorch(tmp_path):
+    package = tmp_path / "torch"
+    (package / "include").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('imported')")
+    ask = "from bncli.kernels import onednn\nprint(onednn.KERNEL.available())"
+    assert python(ask, tmp_path).endswith("imported")  # nothing tells: it has to be asked
+    (package / "include" / "dnnl.h").touch()
+    assert python(ask, tmp_path) == "None"
+
+
 def test_a_pytorch_that_cannot_be_imported_is_said_in_one_line(tmp_path):
     (tmp_path / "torch.py").write_text("raise ImportError('libfoo.so:\\n cannot open shared object file')")
     found = python("from bncli.kernels import onednn\nprint(onednn.KERNEL.available())", tmp_path)

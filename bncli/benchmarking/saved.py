@@ -1,6 +1,7 @@
 """Reports that were written as JSON, read again."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -10,6 +11,7 @@ from bncli.errors import InputError
 
 # JSON has no number for these: the words stand for them, but not in text.
 NOT_FINITE = {"nan", "inf", "-inf"}
+MOST = 10**300
 TEXTS = {"text", "verdict", "prose", "note", "command"}
 
 
@@ -25,7 +27,7 @@ def load(path: Path) -> Report:
     """
     name = repr(str(path))
     try:
-        return _report(name, json.loads(path.read_text(encoding="utf-8")))
+        return _report(name, json.loads(path.read_text(encoding="utf-8"), parse_int=_whole))
     except OSError as error:
         raise InputError(f"cannot read {name}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
@@ -53,6 +55,12 @@ def _report(name: str, document: Any) -> Report:
         failures=_all(document, "failures", str),
         schema=schema,
     )
+
+
+def _whole(digits: str) -> int | float:
+    """A whole number, or where no float can hold it an infinite one, as JSON's 1e999 is."""
+    value = int(digits)
+    return value if abs(value) <= MOST else math.inf if value > 0 else -math.inf
 
 
 def _column(content: Mapping[str, Any]) -> Column:

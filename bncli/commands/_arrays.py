@@ -1,10 +1,12 @@
 """What forward and backward show of their arrays, and what they save."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import click
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +23,28 @@ Array = NDArray[Any]
 GROUP = ("problem", "input", "mode")
 INPUT = "input"
 STATISTICS = ("mean", "var", "inv_std")
+BINS = 12
+
+
+AFFINE = click.option(
+    "--affine",
+    type=click.Choice(["drawn", "identity"]),
+    show_default="identity for images, else drawn",
+    help="gamma and beta: drawn at random, or 1 and 0 as in a new layer.",
+)
+
+FEATURES = click.option(
+    "--features",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="Also show the first N features of each batch by themselves.",
+)
+
+
+def begun(runs: Runs, affine: str | None) -> Runs:
+    """``runs`` with the gamma and beta that --affine asks for."""
+    return replace(runs, identity=affine == "identity" or (affine is None and runs.source == "image"))
 
 
 def columns(kernels: Sequence[Kernel]) -> tuple[Column, ...]:
@@ -29,8 +53,9 @@ def columns(kernels: Sequence[Kernel]) -> tuple[Column, ...]:
         Column("array", "array"),
         Column("shape", "shape", wide=True),
         Column("dtype", "dtype", wide=True),
-        Column("min", "min", "number"),
-        Column("max", "max", "number"),
+        Column("min", "min", "number", wide=True),
+        Column("histogram", "min to max", "histogram"),
+        Column("max", "max", "number", wide=True),
         Column("mean", "mean", "number"),
         Column("std", "std", "number"),
         Column("largest_feature_mean", "|mean|≤", "error"),
@@ -46,32 +71,48 @@ def rows(
     arrays: Mapping[str, Array],
     names: Sequence[str],
     first: Mapping[str, Array] = MappingProxyType({}),
+    features: int = 0,
 ) -> list[dict[str, Any]]:
-    """The statistics of those of ``names`` that a kernel gave; ``first`` is what the first one gave."""
-    return [_row(case, mode, kernel, name, arrays[name], first.get(name)) for name in names if name in arrays]
+    """The statistics of those of ``names`` that a kernel gave; ``first`` is what the first one gave.
+
+    Below each batch, (N, F, S), stand the first ``features`` of it by themselves.
+    """
+    common = {"problem": str(case.problem), "input": case.recipe, "mode": mode, "kernel": kernel}
+    found = []
+    for name in (name for name in names if name in arrays):
+        array, other = arrays[name], first.get(name)
+        shape = case.problem.own(array).shape
+        found.append(common | _row(name, shape, array, other, normalized=name == "x_hat"))
+        for f in range(min(features, array.shape[1]) if array.ndim == 3 else 0):
+            one, its = array[:, f], None if other is None else other[:, f]
+            found.append(common | _row(f"{name}[{f}]", one.shape, one[:, None], its, normalized=name == "x_hat"))
+    return found
 
 
-def _row(case: Case, mode: str, kernel: str, name: str, array: Array, first: Array | None) -> dict[str, Any]:
+def _row(name: str, shape: Sequence[int], array: Array, first: Array | None, normalized: bool) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "problem": str(case.problem),
-        "input": case.recipe,
-        "mode": mode,
-        "kernel": kernel,
         "array": name,
-        "shape": "x".join(map(str, case.problem.own(array).shape)),
+        "shape": "x".join(map(str, shape)),
         "dtype": str(array.dtype),
         "min": float(array.min()),
+        "histogram": _histogram(array),
         "max": float(array.max()),
         "mean": float(array.mean(dtype=np.float64)),
         "std": float(array.std(dtype=np.float64)),
         "largest_feature_mean": None,
         "largest_feature_std_error": None,
-        "difference": None if first is None else _difference(array, first),
+        "difference": None if first is None else _difference(array.reshape(first.shape), first),
     }
-    if name == "x_hat":
+    if normalized:
         found["largest_feature_mean"] = float(np.abs(array.mean((0, 2), dtype=np.float64)).max())
         found["largest_feature_std_error"] = float(np.abs(array.std((0, 2), dtype=np.float64) - 1).max())
     return found
+
+
+def _histogram(array: Array) -> list[int]:
+    """How many values lie in each ``BINS``-th of the way from the least to the largest that is finite."""
+    finite = array[np.isfinite(array)].astype(np.float64)
+    return [int(count) for count in np.histogram(finite, BINS)[0]] if finite.size else []
 
 
 def _difference(array: Array, first: Array) -> float:

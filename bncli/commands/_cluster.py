@@ -1,7 +1,7 @@
 """The options of a cluster, and what forward and backward do on one: the batch stays in storage, block by block."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -12,13 +12,14 @@ import click
 from bncli.cluster.session import Wanted
 from bncli.commands import _arrays
 from bncli.commands._options import load_source
-from bncli.commands._runs import Runs, recipe
+from bncli.commands._runs import Runs, recipe_of
 from bncli.core.loading import require_dtype
 from bncli.core.report import Column, Report
 from bncli.errors import InputError
 from bncli.render import console
 
 KERNEL = "dask"
+EXTREMES = ("min", "max")
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -85,8 +86,21 @@ def scaling(runs: Runs, counts: Sequence[int], max_time: float) -> Report:
     with console.progress() as update:
         for number, case in enumerate(runs):
             update(number / len(runs), f"{case.problem}: timing on {' and '.join(map(str, counts))} workers")
-            rows += workers.measure(case, runs.kernels, counts, runs.threads, max_time)
+            rows += workers.measure(case, runs.kernels, counts, None, max_time)
     return Report("bench", workers.columns(runs.kernels[0]), rows, ("problem", "input"))
+
+
+def refuse(asked: Mapping[str, Any]) -> None:
+    """Raise InputError where an option is ``asked`` for that needs the batch in memory."""
+    for name, value in asked.items():
+        if value:
+            raise InputError(f"{name} needs the batch in memory: leave out --workers, --memory-limit and --scheduler")
+
+
+def _columns(runs: Runs) -> list[Column]:
+    """Those of a batch in memory, as far as blocks tell: there is no histogram, and nothing to compare with."""
+    told = [replace(each, wide=each.wide and each.key not in EXTREMES) for each in _arrays.columns(runs.kernels)[:-1]]
+    return [*told, Column("note", "note", "note")]
 
 
 def run(command: str, mode: str, runs: Runs, wanted: Wanted, save: Path | None) -> Report:
@@ -105,14 +119,14 @@ def run(command: str, mode: str, runs: Runs, wanted: Wanted, save: Path | None) 
         raise InputError(f"--{runs.source} is not read by blocks: store the batch, and give --array or --image")
     (request,) = runs.requests
     lazy = source.lazy(request)
+    lazy = replace(lazy, arrays=runs.given(lazy.problem, lazy.arrays))
     require_dtype(runs.kernels[0], lazy.problem.dtype)
     with console.progress() as update:
         rows, warnings = blocks.measure(
             blocks.Job(command, mode, lazy, request.seed, save),
-            replace(wanted, threads=runs.threads),
+            replace(wanted, threads=runs.bound),
             update,
             lambda dashboard: console.note(f"dashboard: {dashboard}"),
         )
-    common = {"input": recipe(runs.source, request)}
-    columns = (*_arrays.columns(runs.kernels)[:-1], Column("note", "note", "note"))
-    return Report(command, columns, [common | row for row in rows], _arrays.GROUP, warnings=warnings)
+    common = {"input": recipe_of(runs.source, request)}
+    return Report(command, _columns(runs), [common | row for row in rows], _arrays.GROUP, warnings=warnings)

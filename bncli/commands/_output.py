@@ -11,21 +11,30 @@ import click
 from bncli import files, plugins
 from bncli.benchmarking import environment
 from bncli.core.report import Exporter, Report
+from bncli.drawing import figure
 from bncli.errors import InputError
 from bncli.render import console, tables
 
-PACKAGE = "bncli.export"
+PACKAGE, CHARTS = "bncli.export", "bncli.charts"
 TABLE = "table"
+_PLOT = click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    help="Also draw it into this file: .svg, .png or .pdf.",
+)
 
 
 class Output:
-    """What --format and --export ask for; whatever is wrong with them is said before any work."""
+    """What --format, --export and --plot ask for; whatever is wrong with them is said before any work."""
 
-    def __init__(self, format_name: str, paths: Sequence[Path]) -> None:
+    def __init__(self, format_name: str, paths: Sequence[Path], plot: Path | None = None) -> None:
         self.format_name = format_name
         self.files = {path: _exporter_for(path) for path in paths}
         for path in paths:
             files.check_writable(path)
+        if plot:
+            figure.require(plot)
+        self.plot = plot
         self.shown = False
 
     def show(self, part: Report) -> None:
@@ -36,20 +45,26 @@ class Output:
 
     def emit(self, report: Report) -> None:
         """Print ``report``, write it to the files that were asked for, and raise CheckFailed where it failed."""
-        report = replace(report, environment=environment.collect())
+        report = replace(report, environment=report.environment or environment.collect())
         for warning in report.warnings:
             console.warn(warning)
         if self.format_name != TABLE:
             click.echo(_exporter(self.format_name).render(report), nl=False)
         elif not self.shown:
             tables.show(report, console.stdout())
+        self.save(report)
+        if self.plot:
+            _draw(report, self.plot)
+        report.raise_if_failed()
+
+    def save(self, report: Report) -> None:
+        """Write ``report`` to the files that were asked for, each of which appears whole or stays as it was."""
         for path, exporter in self.files.items():
             files.replace_text(path, exporter.render(report))
-        report.raise_if_failed()
 
 
 def output(command: Callable[..., None]) -> Callable[..., None]:
-    """Add --format and --export; the command receives an ``Output`` as ``output``."""
+    """Add --format and --export, and where the command has charts --plot; it receives an ``Output`` as ``output``."""
 
     @click.option(
         "--format",
@@ -66,10 +81,18 @@ def output(command: Callable[..., None]) -> Callable[..., None]:
         help="Also write the report to this file; the suffix chooses the format. Repeatable.",
     )
     @wraps(command)
-    def wrapper(format_name: str, export: tuple[Path, ...], **options: Any) -> None:
-        command(output=Output(format_name, export), **options)
+    def wrapper(format_name: str, export: tuple[Path, ...], plot: Path | None = None, **options: Any) -> None:
+        command(output=Output(format_name, export, plot), **options)
 
-    return wrapper
+    return _PLOT(wrapper) if command.__name__ in plugins.names(CHARTS) else wrapper
+
+
+def _draw(report: Report, path: Path) -> None:
+    charts = plugins.load(CHARTS, report.command).CHARTS(report)
+    if charts:
+        figure.save(path, charts, f"bncli {report.command}, {environment.machine(report.environment)}")
+    else:
+        console.warn(f"there is nothing to draw: {str(path)!r} is not written")
 
 
 def _exporter(name: str) -> Exporter:

@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from bncli import plugins
 from bncli.commands import _options
 from bncli.commands._options import EVERY_KERNEL, SHAPE, SHARED, SOURCES, load_source
+from bncli.core import ranges
 from bncli.core.case import Case, complete
 from bncli.core.guard import guarded
 from bncli.core.kernel import Kernel
@@ -34,14 +35,19 @@ LIVE_ARRAYS = 8  # of x's size that a command may hold at once
 class Runs:
     """Each problem with its arrays, made when its turn comes, and the kernels to run on it.
 
-    ``options`` are what was typed beside problems, data and kernels, for a command that does the same again.
+    ``requests`` have the sweep that each is of, empty for a problem by itself. ``options`` are what was
+    typed beside problems, data and kernels, for a command that does the same again. ``threads`` are
+    several counts for a command that takes them; else the kernels are bound already, to ``bound``. With
+    ``identity``, gamma is 1 and beta 0 where the data do not say otherwise.
     """
 
     kernels: Sequence[Kernel]
     source: str
-    requests: Sequence[Request]
+    requests: Mapping[Request, str]
     options: Sequence[str] = ()
-    threads: int | None = None
+    threads: Sequence[int] = ()
+    identity: bool = False
+    bound: int | None = None
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -51,34 +57,39 @@ class Runs:
             if request.shape:
                 _require_memory(_problem(request))
             batch = load_source(self.source).load(request)
-            case = complete(batch.problem, batch.arrays, request.seed, recipe(self.source, request))
+            recipe = recipe_of(self.source, request)
+            case = complete(batch.problem, self.given(batch.problem, batch.arrays), request.seed, recipe, batch.names)
             for kernel in self.kernels:
                 require_dtype(kernel, case.problem.dtype)
             yield case
 
+    def given(self, problem: Problem, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What is not drawn: the ``arrays`` of the data, and with ``identity`` gamma and beta."""
+        return {**_identity(problem), **arrays} if self.identity else arrays
 
-def runs(*default_kernels: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+
+def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add the options of problems, data and kernels; the command receives ``Runs`` as ``runs``."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
-        def wrapper(kernel: tuple[str, ...], threads: int | None, **options: Any) -> None:
+        def wrapper(kernel: tuple[str, ...], threads: int | tuple[int, ...] | None, **options: Any) -> None:
             ctx = click.get_current_context()
             shared = {name: options.pop(name) for name in (*SHARED, *plugins.names(SOURCES))}
             source, values = _chosen_source(ctx, shared)
-            requests = list(_requests(source, values, shared))
+            requests = _requests(source, values, shared)
             # What an array brings is known only when it is read.
             dtypes = dict.fromkeys(request.dtype for request in requests if request.dtype)
             optional = ctx.get_parameter_source("kernel") is ParameterSource.DEFAULT_MAP
-            kernels = load_kernels(kernel, threads, dtypes, optional)
-            chosen = Runs(kernels, source, requests, thread_options(threads), threads)
+            bound, counts = (None, threads) if isinstance(threads, tuple) else (threads, ())
+            kernels = load_kernels(kernel, bound, dtypes, optional)
+            chosen = Runs(kernels, source, requests, thread_options(bound), counts, bound=bound)
             # What a kernel makes of infinities is in its results; NumPy's warnings add nothing.
             with np.errstate(all="ignore"):
                 command(runs=chosen, **options)
 
-        for option in reversed(
-            (*_options.problem(), *_options.source(), *_options.kernel(default_kernels), _options.PRESET)
-        ):
+        kernels = _options.kernel(default_kernels, several_threads)
+        for option in reversed((*_options.problem(), *_options.source(), *kernels, _options.PRESET)):
             wrapper = option(wrapper)
         return wrapper
 
@@ -104,16 +115,18 @@ def _chosen_source(ctx: click.Context, options: dict[str, Any]) -> tuple[str, tu
     return name, (values,) if isinstance(values, str) else tuple(values)
 
 
-def _requests(source: str, values: tuple[str, ...], options: dict[str, Any]) -> Iterator[Request]:
+def _requests(source: str, values: tuple[str, ...], options: dict[str, Any]) -> dict[Request, str]:
     common = {name: options[name] for name in ("seed", "resize", "copies")}
     layout, dtype, epsilon = options["layout"], options["dtype"], options["epsilon"]
     default = Problem((1, 1), Layout(layout), dtype or "float64", epsilon)
     if not load_source(source).shaped:
-        yield Request(values, None, Layout(layout), dtype, epsilon, **common)
-        return
+        return {Request(values, None, Layout(layout), dtype, epsilon, **common): ""}
+    found: dict[Request, str] = {}
     for shape in options["shape"] or (SHAPE,):
-        problem = Problem.parse(shape, default)
-        yield Request(values, problem.shape, problem.layout, problem.dtype, problem.epsilon, **common)
+        for problem in ranges.problems(shape, default):
+            request = Request(values, problem.shape, problem.layout, problem.dtype, problem.epsilon, **common)
+            found[request] = found.get(request) or ranges.sweep(shape, problem)
+    return found
 
 
 def _typed(ctx: click.Context, name: str) -> bool:
@@ -124,7 +137,7 @@ def _problem(request: Request) -> Problem:
     return Problem(request.shape or (), request.layout, request.dtype or "float64", request.epsilon)
 
 
-def recipe(source: str, request: Request) -> str:
+def recipe_of(source: str, request: Request) -> str:
     """The options that make the same data again, beside those of the problem."""
     words = [word for value in request.values for word in (f"--{source}", value)]
     if request.resize:
@@ -132,6 +145,10 @@ def recipe(source: str, request: Request) -> str:
     if request.copies > 1:
         words += ["--copies", str(request.copies)]
     return shlex.join([*words, "--seed", str(request.seed)])
+
+
+def _identity(problem: Problem) -> dict[str, Any]:
+    return {"gamma": np.ones(problem.features), "beta": np.zeros(problem.features)}
 
 
 def _require_memory(problem: Problem) -> None:

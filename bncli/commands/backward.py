@@ -10,12 +10,12 @@ from bncli.cluster.session import Wanted
 from bncli.commands import _arrays, _cluster
 from bncli.commands._cluster import cluster
 from bncli.commands._output import Output, output
+from bncli.commands._pictures import Pictures, pictures
 from bncli.commands._runs import Runs, runs
 from bncli.core.case import Case
 from bncli.core.guard import guarded
 from bncli.core.kernel import Gradients, Kernel
 from bncli.core.report import Report
-from bncli.errors import InputError
 from bncli.layer import BatchNorm
 
 Array = NDArray[Any]
@@ -37,10 +37,22 @@ SHOWN = ("x_hat", "y", *Gradients._fields, *UPDATED)
 @click.option("--lr", type=float, default=1e-2, show_default=True, help="The learning rate of --update.")
 @click.option("--decay", type=float, default=0.0, show_default=True, help="The L2 decay of --update.")
 @cluster
+@_arrays.AFFINE
+@_arrays.FEATURES
+@pictures
 @runs("numpy", "numba")
 @output
 def backward(
-    runs: Runs, output: Output, save: Path | None, update: bool, lr: float, decay: float, wanted: Wanted | None
+    runs: Runs,
+    output: Output,
+    pictures: Pictures,
+    save: Path | None,
+    update: bool,
+    lr: float,
+    decay: float,
+    affine: str | None,
+    features: int,
+    wanted: Wanted | None,
 ) -> None:
     """Propagate dy, the gradient of a loss, back to x, gamma and beta.
 
@@ -51,28 +63,30 @@ def backward(
     With --workers, or on the cluster of --scheduler, the batch is read, propagated and saved block by
     block, and never in memory as a whole; a dy that is not given is then drawn for each block.
     """
+    runs = _arrays.begun(runs, affine)
     if wanted:
-        if update:
-            raise InputError("--update needs the batch in memory: leave out --workers, --memory-limit and --scheduler")
+        _cluster.refuse({"--update": update, "--features": features, "pictures": pictures})
         output.emit(_cluster.run("backward", "train", runs, wanted, save))
         return
+    pictures.require(runs)
     if save:
         _arrays.require_savable(save, runs)
     rows, warnings = [], []
     for case in runs:
         given = {name: getattr(case, name) for name in GIVEN}
-        rows += _arrays.rows(case, "train", _arrays.INPUT, given, GIVEN)
+        rows += _arrays.rows(case, "train", _arrays.INPUT, given, GIVEN, features=features)
         first: dict[str, Array] = {}
         for kernel in map(guarded, runs.kernels):
             arrays = _propagate(kernel, case)
             if update:
                 arrays |= _step(kernel, case, lr, decay)
-            rows += _arrays.rows(case, "train", kernel.name, arrays, SHOWN, first)
+            rows += _arrays.rows(case, "train", kernel.name, arrays, SHOWN, first, features)
             first = first or arrays
         if save:
             _arrays.save(save, case.problem, {**given, **first})
         warnings += case.warnings()
     output.emit(Report("backward", _arrays.columns(runs.kernels), rows, _arrays.GROUP, warnings=warnings))
+    pictures.show(case, runs.kernels[0].name, {**given, **first})
 
 
 def _propagate(kernel: Kernel, case: Case) -> dict[str, Array]:

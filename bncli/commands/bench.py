@@ -1,16 +1,25 @@
 """Verify each kernel on the very problem, then time it."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import click
 
+from bncli.benchmarking.buffers import COLD, WARM
 from bncli.benchmarking.passes import FRESH, GIVEN, MOVED, TRAINING
-from bncli.commands import _cluster
+from bncli.commands import _cluster, _options
+from bncli.commands._ending import termination_as_interrupt
+from bncli.commands._live import Live, compilations
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
-from bncli.core.report import Report
+from bncli.core.report import Report, Row
+from bncli.errors import InputError
 from bncli.render import console
+from bncli.reports import _scaling, _table, compare
 from bncli.reports import bench as reports
+from bncli.reports.benchmark import Interrupted, report
 
 BOTH = "both"
 
@@ -39,56 +48,123 @@ BOTH = "both"
     show_default=True,
     help="Seconds to sample a problem, all kernels together.",
 )
+@click.option(
+    "--precision",
+    type=click.FloatRange(0, 100),
+    default=1.0,
+    show_default=True,
+    metavar="PERCENT",
+    help="Stop before, once the 95 % interval of every median is narrower; 0 never stops before.",
+)
+@click.option(
+    "--cache",
+    type=click.Choice((WARM, COLD, BOTH)),
+    default=WARM,
+    show_default=True,
+    help="Whether calls find their arrays in the processor's caches, or in memory.",
+)
+@click.option("--cold", "cache", flag_value=COLD, help="The same as --cache cold.")
+@click.option("--wide", is_flag=True, help="A line for each pass, with every detail.")
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    metavar="OLD.json",
+    help="Compare with what bench --export wrote before, as bncli compare does.",
+)
+@_options.FAIL_SLOWER
+@_options.ALLOW_DIFFERENT_MACHINE
 @_cluster.WORKERS
-@runs("numpy", "numba")
+@runs("numpy", "numba", several_threads=True)
 @output
 def bench(
-    runs: Runs, output: Output, directions: tuple[str, ...], outputs: str, max_time: float,
+    runs: Runs,
+    output: Output,
+    directions: tuple[str, ...],
+    outputs: str,
+    max_time: float,
+    precision: float,
+    cache: str,
+    wide: bool,
+    baseline: Path | None,
+    fail_slower: float | None,
+    allow_different_machine: bool,
     workers: tuple[int, ...] | None,
-) -> None:  # fmt: skip
+) -> None:
     """Time forward and backward of each kernel, once it is verified on the very same arrays.
 
-    A kernel that is wrong gets no time, and the row says why. Kernels are timed in turns, in an
-    order drawn anew each round; the first call, with its compilation, stands apart. ± is the median
-    absolute deviation; the speed-up is the median ratio of samples of the same round; GB/s counts x,
-    y, dy and dx once each.
+    A kernel that is wrong gets no time, but the reason, and the command that shows it. Kernels are
+    timed in turns, in an order drawn anew each round; the first call, with its compilation, stands
+    apart. ± of a speed-up is its 95 % interval, from samples of the same round; the line below the table
+    says why there are no more samples, and the noise: how far apart the baseline timed twice was.
 
     The limit is what the memory can do, timed in the same rounds: the best of several copies of x, for
-    forward and inference, and of additions of x and dy, for backward. Their outputs are given, and so
-    are a kernel's with --outputs given; some can only copy into them. Over several problems a summary
-    compares each kernel with the fastest of the others on each.
+    forward and inference, and of additions of x and dy, for backward. ×limit is how many times longer a
+    kernel takes. The outputs of these moves are given, and so are a kernel's with --outputs given; some
+    can only copy into them. Over several problems a summary compares each kernel with the fastest of the
+    others on each, and over a sweep, such as --shape '64x{1000..1000000:x10}', it says how times grow.
 
     With --workers, x and dy are sent to the workers' memory, which is not timed with the rest, and y and
     dx stay there; what workers did is told apart: computing blocks, moving what is merged, and the rest,
     which is scheduling and waiting.
 
-    Exits 0 also where a kernel is wrong: gradcheck is the gate.
+    Files are written anew after each problem, so nothing is lost to Ctrl-C: it prints and saves what is
+    measured, and exits 130. Exits 0 also where a kernel is wrong: gradcheck is the gate of that.
     """
+    if fail_slower is not None and baseline is None:
+        raise InputError("--fail-slower needs something to compare with: add --baseline OLD.json")
     if workers:
         _cluster.require_kernel(runs)
     settings = reports.Settings(
         directions=tuple(dict.fromkeys(directions)),
         outputs=(FRESH, GIVEN) if outputs == BOTH else (outputs,),
         max_time=max_time,
+        precision=precision / 100,
+        caches=(WARM, COLD) if cache == BOTH else (cache,),
+        threads=runs.threads or (None,),
     )
-    columns = reports.columns(runs.kernels[0], settings)
-    rows, warnings = [], []
-    for number, case in enumerate(runs):
-        with console.progress() as update:
-            found = reports.measure(case, runs.kernels, settings, partial(_part, update, number, len(runs)))
-        rows += found
-        warnings += case.warnings()
-        output.show(Report("bench", columns, found, ("problem", "input")))
-    output.show(reports.summary(rows, settings))
+    before = compare.baseline(baseline, fail_slower, allow_different_machine) if baseline else None
+    table = (
+        partial(_table.detailed, columns=reports.columns(runs.kernels[0], settings))
+        if wide
+        else partial(_table.brief, baseline=runs.kernels[0].name, settings=settings)
+    )
+    try:
+        with termination_as_interrupt():
+            found = _measure(runs, settings, output, table)
+    except Interrupted as interrupted:
+        if interrupted.report.rows:
+            output.emit(replace(interrupted.report, failures=()))
+        raise
+    output.show(reports.summary(found.rows, settings))
+    output.show(_scaling.table(found.rows, settings))
+    found = replace(found, failures=())
     if workers:
         scaling = _cluster.scaling(runs, workers, max_time)
         output.show(scaling)
-        rows += [dict(row) for row in scaling.rows]
-    output.emit(Report("bench", columns, rows, ("problem", "input"), warnings=warnings))
+        found = replace(found, rows=[*found.rows, *scaling.rows])
+    if before:
+        comparison = compare.compare(
+            before, found, fail_slower=fail_slower, allow_different_machine=allow_different_machine
+        )
+        output.show(comparison)
+        found = compare.told(found, comparison)
+    output.emit(found)
 
 
-def _part(update: console.Update, number: int, of: int, share: float, doing: str) -> None:
-    update((number + share) / of, doing)
+def _measure(
+    runs: Runs, settings: reports.Settings, output: Output, table: Callable[[Sequence[Row]], Report]
+) -> Report:
+    """Measure problem after problem; print and save each when it is done."""
+    with console.progress(quietly=True) as update:
+        live = Live(runs, update)
+
+        def finished(rows: Sequence[Row], so_far: Report) -> None:
+            with update.hidden():
+                output.show(table(rows))
+            output.save(replace(so_far, failures=()))
+
+        with compilations(live.compiling):
+            return report(live.cases(), runs.kernels, settings, live, finished)
 
 
 COMMAND = bench

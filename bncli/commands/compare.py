@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from bncli.commands import _options
 from bncli.commands._output import Output, output
 from bncli.reports.compare import compare as report
 
@@ -11,13 +12,8 @@ from bncli.reports.compare import compare as report
 @click.command(epilog="Example: bncli compare old.json new.json --fail-slower 1.10")
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
-@click.option(
-    "--fail-slower",
-    type=float,
-    metavar="FACTOR",
-    help="Exit 1 where a row is SLOWER and its whole interval is above this factor, as 1.10.",
-)
-@click.option("--allow-different-machine", is_flag=True, help="Let --fail-slower judge times of different machines.")
+@_options.FAIL_SLOWER
+@_options.ALLOW_DIFFERENT_MACHINE
 @output
 def compare(output: Output, old: Path, new: Path, fail_slower: float | None, allow_different_machine: bool) -> None:
     """Compare OLD and NEW, two JSON files that bncli bench --export FILE.json wrote.

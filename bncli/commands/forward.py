@@ -11,6 +11,7 @@ from bncli.cluster.session import Wanted
 from bncli.commands import _arrays, _cluster
 from bncli.commands._cluster import cluster
 from bncli.commands._output import Output, output
+from bncli.commands._pictures import Pictures, pictures
 from bncli.commands._runs import Runs, runs
 from bncli.core.case import Case
 from bncli.core.guard import guarded
@@ -37,9 +38,21 @@ Array = NDArray[Any]
     ".zarr.",
 )
 @cluster
+@_arrays.AFFINE
+@_arrays.FEATURES
+@pictures
 @runs("numpy", "numba")
 @output
-def forward(runs: Runs, output: Output, mode: str, save: Path | None, wanted: Wanted | None) -> None:
+def forward(
+    runs: Runs,
+    output: Output,
+    pictures: Pictures,
+    mode: str,
+    save: Path | None,
+    affine: str | None,
+    features: int,
+    wanted: Wanted | None,
+) -> None:
     """Normalize a batch: its statistics before (x) and after (x_hat, and y = gamma x_hat + beta).
 
     |mean|≤ and |std-1|≤ are the largest over all features of x_hat. The last column is how far a
@@ -48,23 +61,27 @@ def forward(runs: Runs, output: Output, mode: str, save: Path | None, wanted: Wa
     With --workers, or on the cluster of --scheduler, the batch is read, normalized and saved block by
     block, and never in memory as a whole.
     """
+    runs = _arrays.begun(runs, affine)
     if wanted:
+        _cluster.refuse({"--features": features, "pictures": pictures})
         output.emit(_cluster.run("forward", mode, runs, wanted, save))
         return
+    pictures.require(runs)
     if save:
         _arrays.require_savable(save, runs)
     rows, warnings = [], []
     for case in runs:
-        rows += _arrays.rows(case, mode, _arrays.INPUT, {"x": case.x}, ("x",))
+        rows += _arrays.rows(case, mode, _arrays.INPUT, {"x": case.x}, ("x",), features=features)
         first: dict[str, Array] = {}
         for kernel in map(guarded, runs.kernels):
             arrays = _arrays.train(kernel, case)[0] if mode == "train" else _infer(kernel, case)
-            rows += _arrays.rows(case, mode, kernel.name, arrays, ("x_hat", "y"), first)
+            rows += _arrays.rows(case, mode, kernel.name, arrays, ("x_hat", "y"), first, features)
             first = first or arrays
         if save:
             _arrays.save(save, case.problem, {"x": case.x, "gamma": case.gamma, "beta": case.beta, **first})
         warnings += case.warnings()
     output.emit(Report("forward", _arrays.columns(runs.kernels), rows, _arrays.GROUP, warnings=warnings))
+    pictures.show(case, runs.kernels[0].name, {"x": case.x, **first})
 
 
 def _infer(kernel: Kernel, case: Case) -> dict[str, Array]:

@@ -6,6 +6,7 @@ import click
 
 from bncli.commands import _presets
 from bncli.commands._output import Output, output
+from bncli.core import ranges
 from bncli.core.report import Column, Report
 
 COLUMNS = (Column("preset", "preset"), Column("problems", "problems", "count"), Column("summary", "summary", "prose"))
@@ -28,7 +29,7 @@ def _row(name: str) -> dict[str, Any]:
     shapes = content.get("shape", [])
     return {
         "preset": name,
-        "problems": 1 if isinstance(shapes, str) else len(shapes),
+        "problems": sum(len(ranges.expand(shape)) for shape in ([shapes] if isinstance(shapes, str) else shapes)),
         "summary": content.get(_presets.SUMMARY, ""),
     }
 

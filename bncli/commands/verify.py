@@ -8,6 +8,7 @@ import numpy as np
 from bncli.commands import _options
 from bncli.commands._output import Output, output
 from bncli.commands._runs import load_kernels, thread_options
+from bncli.core import ranges
 from bncli.core.kernel import Kernel
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
@@ -90,7 +91,7 @@ def _problems(
         epsilon,
     )
     shapes = shape or default_shapes
-    parsed = (Problem.parse(text, default) for text in shapes for default in defaults)
+    parsed = (problem for text in shapes for default in defaults for problem in ranges.problems(text, default))
     return list(dict.fromkeys(parsed)) if shapes else defaults
 
 

@@ -27,7 +27,8 @@ ARRAYS = ("x", "gamma", "beta", "dy", *STATISTICS)
 class Case:
     """``x`` and ``dy`` are canonical (N, F, S); ``gamma`` and ``beta``, and for inference
     ``mean`` and ``var`` in float64, are (F,). ``recipe`` is the command-line options that make them again,
-    ``seed`` what everything was drawn from that was not given. Made by ``complete``, they are read-only.
+    ``seed`` what everything was drawn from that was not given. ``names`` are the samples', where they have any.
+    Made by ``complete``, the arrays are read-only.
     """
 
     problem: Problem
@@ -39,6 +40,7 @@ class Case:
     mean: Array | None = None
     var: Array | None = None
     seed: int = 0
+    names: tuple[str, ...] = ()
 
     def select(self, features: Array, dtype: str | None = None) -> Case:
         """This case with those ``features`` alone, their numbers ascending, in ``dtype``; itself where that is all."""
@@ -79,7 +81,9 @@ def generator(seed: int, name: str, *block: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(streams.index(name), *block)))
 
 
-def complete(problem: Problem, arrays: Mapping[str, Array], seed: int, recipe: str = "") -> Case:
+def complete(
+    problem: Problem, arrays: Mapping[str, Array], seed: int, recipe: str = "", names: tuple[str, ...] = ()
+) -> Case:
     """A case from the ``arrays`` that are given; what is missing is drawn from ``seed``.
 
     ``arrays`` holds x and any of gamma, beta, dy, mean, var; those of a feature come in the shape
@@ -93,7 +97,7 @@ def complete(problem: Problem, arrays: Mapping[str, Array], seed: int, recipe: s
     if "dy" not in arrays:
         drawn["dy"] = _draw_dy(x, seed)
     rest = {name: _fit(name, array, problem) for name, array in {**arrays, **drawn}.items() if name != "x"}
-    return Case(problem, x=x, recipe=recipe, seed=seed, **rest)
+    return Case(problem, x=x, recipe=recipe, seed=seed, names=names, **rest)
 
 
 def draw_gamma(features: int, seed: int) -> Array:

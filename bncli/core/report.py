@@ -19,8 +19,10 @@ Kind = Literal[
     "bytes",
     "bytes/s",
     "times",
+    "ratio",
     "percent",
     "digits",
+    "histogram",
     "verdict",
     "prose",
     "note",
@@ -33,8 +35,9 @@ BELOW = ("note", "command")  # the kinds that are printed below a table, not in 
 class Column:
     """One value of a row: where it stands, what to call it and what it measures.
 
-    ``kind`` says the unit of the stored value. ``prose`` is text that may wrap, a ``note`` prose
-    that is printed below the table, a ``command`` a line there that stays whole, to be copied. A
+    ``kind`` says the unit of the stored value; a ``ratio`` is three of them: times, and the ends of
+    its interval; a ``histogram`` is the counts of equal bins. ``prose`` is text that may wrap, a ``note``
+    prose that is printed below the table, a ``command`` a line there that stays whole, to be copied. A
     ``wide`` column is shown only where there is room for it.
     """
 

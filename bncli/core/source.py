@@ -33,10 +33,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a source answers: ``arrays`` holds x and any of gamma, beta, dy, mean, var."""
+    """What a source answers: ``arrays`` holds x and any of gamma, beta, dy, mean, var; ``names`` are the samples'."""
 
     problem: Problem
     arrays: Mapping[str, NDArray[Any]]
+    names: tuple[str, ...] = ()
 
 
 class Rows(Protocol):

@@ -7,6 +7,7 @@ from typing import Any
 from bncli.core.report import Kind
 
 NOTHING = "–"
+BARS = " ▁▂▃▄▅▆▇█"
 
 _TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _BYTES = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
@@ -20,6 +21,10 @@ def text(value: Any, kind: Kind = "text") -> str:
         return printable(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if kind == "histogram":
+        return _bars(value)
+    if kind == "ratio":
+        return _with_interval(*value)
     if isinstance(value, Sequence):
         return "(" + ", ".join(map(str, value)) + ")"
     if not math.isfinite(value):
@@ -45,9 +50,25 @@ def text(value: Any, kind: Kind = "text") -> str:
             return f"{value:,}"
 
 
+def _bars(counts: Sequence[int]) -> str:
+    """A bar a count, the largest full; what is not empty has at least the lowest one."""
+    most = max(counts, default=0)
+    return "".join(BARS[-(-count * (len(BARS) - 1) // most)] for count in counts) if most else NOTHING
+
+
 def printable(value: str) -> str:
     """``value`` with what could steer a terminal made visible."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+
+
+def _with_interval(value: float, low: float, high: float) -> str:
+    """The interval as ±, at its longer side and to the digits of the value; none where it has no width."""
+    if value < 0.01:
+        return f"{_short(value, 2)}×"
+    shown = _plain(value, 3 if value >= 1 else 2)
+    half = max(high - value, value - low)
+    decimals = len(shown.partition(".")[2]) if half < 10 else 0
+    return f"{shown}× ±{half:.{decimals}f}" if low < high else f"{shown}×"
 
 
 def _scaled(value: float, units: Sequence[tuple[float, str]]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,11 +32,21 @@ def load(request: Request) -> Batch:
     images = [_pictures.read(path, request.resize) for path in paths]
     _check_sizes(paths, [image.size for image in images])
     try:
-        return _batch(images, request)
+        batch = _batch(images, request)
     except (MemoryError, ValueError) as error:
         # NumPy says ValueError where the size is beyond any memory.
         count = len(images) * request.copies
         raise InputError(f"{count} images do not fit in memory: use fewer, or a smaller --resize") from error
+    return replace(batch, names=tuple(_names(paths, request.copies)))
+
+
+def _names(paths: list[Path], copies: int) -> Iterator[str]:
+    """The files' names, and of several copies which one it is."""
+    for path in paths:
+        if copies == 1:
+            yield path.name
+        else:
+            yield from (f"{path.stem}-{copy}{path.suffix}" for copy in range(1, copies + 1))
 
 
 def lazy(request: Request) -> Lazy:

@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,13 @@ RAW = "V"  # the kind that NumPy takes the bfloat16 of ml_dtypes for; PyTorch on
 
 def available() -> str | None:
     return None if find_spec("torch") else "PyTorch is not installed: pip install 'bncli[peers]'"
+
+
+def ships(header: str) -> bool:
+    """Whether PyTorch brings this C header, as of each library that it is built with; imports nothing."""
+    spec = find_spec("torch")
+    folders = (spec and spec.submodule_search_locations) or ()
+    return any(Path(folder, "include", header).is_file() for folder in folders)
 
 
 def torch() -> Any:

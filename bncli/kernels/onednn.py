@@ -33,6 +33,8 @@ class Saved(NamedTuple):
 def available() -> str | None:
     if missing := _torch.available():
         return missing
+    if _torch.ships("dnnl.h"):
+        return None
     try:
         has_onednn = torch().backends.mkldnn.is_available()
     except (ImportError, OSError) as error:

@@ -1,0 +1,35 @@
+"""Pixels as PNG files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from bncli import files
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[Any]
+
+
+def save(path: Path, pixels: Pixels) -> None:
+    """Write (height, width, 3) pixels of 8 bits, as grey where they are."""
+    grey = bool((pixels == pixels[..., :1]).all())
+    image = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if grey else pixels))
+    files.replace(path, lambda file: image.save(file, format="PNG"))
+
+
+def names(sources: Sequence[str]) -> Iterator[str]:
+    """A file's name for each of ``sources``, which may be the same: theirs, as PNG, each once."""
+    taken: set[str] = set()
+    for source in sources:
+        stem, count = Path(source).stem, 1
+        while (name := f"{stem}.png" if count == 1 else f"{stem}-{count}.png").lower() in taken:
+            count += 1
+        taken.add(name.lower())  # where a file system does not tell cases apart
+        yield name

@@ -1,0 +1,73 @@
+"""How values become shades: what is black, what is white, and what lies beyond."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bncli.core.units import text
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+INSIDE = 99.0  # per cent of the values that get shades of their own
+FAR = 1.2  # times what is inside: where the largest is no further, nothing is clipped
+ODD = (255, 0, 255)
+
+
+@dataclass(frozen=True)
+class Shades:
+    """``low`` is black and ``high`` white; a share ``beyond`` of the values is outside, and ``odd`` are not finite."""
+
+    low: float
+    high: float
+    beyond: float = 0.0
+    odd: int = 0
+
+    def pixels(self, image: Array) -> Array:
+        """(height, width, 1 or 3) values as red, green and blue, 8 bits each; magenta where one is not finite."""
+        wide = image.astype(np.float64)
+        finite = np.isfinite(wide)
+        span = self.high - self.low or 1.0
+        share = np.clip((np.where(finite, wide, self.low) - self.low) / span, 0, 1)
+        coloured = np.broadcast_to(np.rint(255 * share), (*image.shape[:2], 3)).astype(np.uint8)
+        coloured[~finite.all(axis=2)] = ODD
+        return coloured
+
+    def __str__(self) -> str:
+        words = f"black {text(self.low, 'error')}, white {text(self.high, 'error')}"
+        if self.beyond:
+            words += f"; beyond {100 * self.beyond:.2g} %"
+        if self.odd:
+            words += f"; magenta: {self.odd:,} not finite"
+        return words
+
+
+def natural(values: Array) -> Shades:
+    """Those of an image: 0 is black and 1 white where all values lie between, else the least and the largest are."""
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    if low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    return Shades(low, high, odd=values.size - finite.size)
+
+
+def from_zero(values: Array) -> Shades:
+    """Those of what is never negative: 0 is black, the largest white."""
+    finite = values[np.isfinite(values)]
+    return Shades(0.0, float(finite.max(initial=0)), odd=values.size - finite.size)
+
+
+def about_zero(values: Array) -> Shades:
+    """Those of what has both signs: 0 is the middle grey, and ``INSIDE`` per cent of the values are not clipped."""
+    size = np.abs(values[np.isfinite(values)]).astype(np.float64)
+    if not size.size:
+        return Shades(-1.0, 1.0, odd=values.size)
+    most, largest = float(np.percentile(size, INSIDE, method="higher")), float(size.max())
+    if largest <= FAR * most:
+        most = largest or 1.0
+    return Shades(-most, most, float((size > most).mean()), values.size - size.size)

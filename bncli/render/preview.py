@@ -1,0 +1,84 @@
+"""Images in a terminal: two pixels a character, or where there are no colours, a character for a brightness."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.color import Color
+from rich.console import Console
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from bncli.core.units import printable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[Any]
+
+HALF = "▀"
+RAMP = " .:-=+*#%@"
+LUMINANCE = 0.2126, 0.7152, 0.0722  # of red, green and blue: ITU-R BT.709
+WIDEST = 24  # characters of an image
+MOST = 6  # images beside each other
+LABEL = 11  # characters left of them
+ASPECT = 2  # a character is about twice as high as wide
+
+
+def show(strips: Sequence[tuple[str, str, Sequence[tuple[str, Pixels]]]], images: int, console: Console) -> None:
+    """Print of each strip its title, what its shades mean, and its images: names and (height, width, 3) 8-bit pixels.
+
+    ``images`` is how many there are, of which the strips may hold fewer.
+    """
+    count = min(MOST, max(len(pictures) for _, _, pictures in strips))
+    width = max(1, min(WIDEST, (console.width - LABEL) // count - 1))
+    table = Table.grid(padding=(0, 1, 0, 0))
+    named: list[str] = []
+    for title, _, pictures in strips:
+        names = [printable(name)[:width] for name, _ in pictures[:count]]
+        if names != named:
+            table.add_row("", *(Text(name, style="dim") for name in names))
+            named = names
+        drawn = [_picture(pixels, width, console.color_system is not None) for _, pixels in pictures[:count]]
+        table.add_row(Text(title, style="bold"), *drawn)
+    console.print(table)
+    for title, about, _ in strips:
+        console.print(f"{title}: {about}", soft_wrap=True)
+    if images > count:
+        console.print(f"{count} of {images} images are shown")
+
+
+def _picture(pixels: Pixels, width: int, coloured: bool) -> Text:
+    height = max(1, round(pixels.shape[0] / pixels.shape[1] * width / ASPECT))
+    return _in_colours(_shrunk(pixels, width, 2 * height)) if coloured else _in_letters(_shrunk(pixels, width, height))
+
+
+def _in_colours(pixels: Pixels) -> Text:
+    text = Text()
+    for upper, lower in zip(pixels[::2], pixels[1::2], strict=True):
+        text.append("\n" if text else "")
+        for above, below in zip(upper, lower, strict=True):
+            text.append(HALF, Style(color=Color.from_rgb(*above), bgcolor=Color.from_rgb(*below)))
+    return text
+
+
+def _in_letters(pixels: Pixels) -> Text:
+    brightness = pixels @ np.array(LUMINANCE) / 255
+    steps = np.rint(brightness * (len(RAMP) - 1)).astype(int)
+    return Text("\n".join("".join(RAMP[step] for step in row) for row in steps))
+
+
+def _shrunk(pixels: Pixels, width: int, height: int) -> Pixels:
+    """``pixels`` at another size: each is the mean of those that it stands for, or the nearest one."""
+    by_rows = _averaged(pixels.astype(np.float64), height)
+    return np.rint(_averaged(by_rows.transpose(1, 0, 2), width).transpose(1, 0, 2))
+
+
+def _averaged(rows: Pixels, count: int) -> Pixels:
+    size = rows.shape[0]
+    starts = np.arange(count) * size // count
+    stops = np.maximum(starts + 1, (np.arange(count) + 1) * size // count)
+    return np.stack([rows[start:stop].mean(axis=0) for start, stop in zip(starts, stops, strict=True)])

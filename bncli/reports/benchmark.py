@@ -1,0 +1,152 @@
+"""Several problems, one after the other: the report of ``bncli bench``."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from types import ModuleType
+
+import numpy as np
+
+from bncli import plugins
+from bncli.benchmarking import environment
+from bncli.benchmarking.buffers import COLD, WARM
+from bncli.benchmarking.passes import FRESH, GIVEN, MOVED
+from bncli.benchmarking.sampling import Stop
+from bncli.core import ranges
+from bncli.core.case import Case
+from bncli.core.kernel import Kernel
+from bncli.core.loading import require_dtype
+from bncli.core.problem import Problem
+from bncli.core.report import Report
+from bncli.errors import InputError
+from bncli.reports import _data, _rerun
+from bncli.reports import bench as one
+from bncli.reports._measuring import Progress, unseen
+from bncli.reports._rows import Row
+from bncli.reports.bench import Settings
+from bncli.verification.finding import Verdict
+
+KernelSpec = str | Kernel | ModuleType
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C came while measuring; ``report`` is what was measured until then."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__()
+        self.report = report
+
+
+def bench(
+    kernels: KernelSpec | Sequence[KernelSpec],
+    problems: str | Problem | Sequence[str | Problem] = "5x100x100x3",
+    *,
+    directions: Sequence[str] = Settings.directions,
+    outputs: Sequence[str] = Settings.outputs,
+    caches: Sequence[str] = Settings.caches,
+    threads: Sequence[int] = (),
+    max_time: float = Settings.max_time,
+    precision: float = Settings.precision,
+    random: str = "uniform",
+    seed: int = 0,
+) -> Report:
+    """Verify each of ``kernels`` on each of ``problems``, then time them in turns: what ``bncli bench`` does.
+
+    A kernel is what ``--kernel`` takes, a module with ``forward`` and ``backward``, or a Kernel;
+    speed-ups are over the first one. A problem is a Problem or its descriptor, which may hold ranges.
+    ``directions`` are of forward, backward and infer, ``outputs`` of fresh and given, ``caches`` of warm
+    and cold; ``threads`` are counts, none for a kernel's own choice. A problem is sampled for ``max_time``
+    seconds, or until the 95 % interval of every median is narrower than ``precision``, as 0.01 for 1 %.
+    ``report.rows`` has a row for each pass of each kernel, its
+    times in seconds, and for the memory's limits. ``report.raise_if_failed()`` raises CheckFailed where a
+    kernel is wrong, and so has no time.
+
+    Raises InputError for arguments that cannot be used, and Unavailable for a kernel that cannot run here.
+    """
+    loaded = list(map(_data.loaded, [kernels] if isinstance(kernels, KernelSpec) else kernels))
+    asked = dict(
+        pair for each in ([problems] if isinstance(problems, str | Problem) else problems) for pair in _swept(each)
+    )
+    settings = Settings(directions, outputs, max_time, precision, caches, threads or (None,))
+    _require_usable(loaded, asked, settings)
+    cases = ((_data.draw(random, problem, seed), sweep) for problem, sweep in asked.items())
+    with np.errstate(all="ignore"):
+        return report(cases, loaded, settings)
+
+
+def report(
+    cases: Iterable[tuple[Case, str]],
+    kernels: Sequence[Kernel],
+    settings: Settings,
+    progress: Progress = unseen,
+    on_problem: Callable[[Sequence[Row], Report], None] = lambda rows, so_far: None,
+) -> Report:
+    """Measure each case; the text beside it is the sweep that it is of, or empty.
+
+    ``progress`` receives how many problems are done, and ``on_problem`` the rows of each and the report so far.
+    Raises Interrupted, with the report so far, where Ctrl-C comes.
+    """
+    rows: list[Row] = []
+    warnings: list[str] = []
+    number = 0
+    try:
+        for case, sweep in cases:
+            found = one.measure(case, kernels, settings, _shifted(progress, number))
+            found = [row | _rerun.of(row, case, kernels) | {"sweep": sweep} for row in found]
+            rows += found
+            warnings += case.warnings()
+            number += 1
+            on_problem(found, _report(rows, kernels, settings, warnings))
+            if any(row.get("stopped") == Stop.INTERRUPTED for row in found):
+                raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        last = f"interrupted: this is what was measured until then, of {number} problem{'s' * (number != 1)}"
+        raise Interrupted(_report(rows, kernels, settings, [*warnings, last])) from None
+    return _report(rows, kernels, settings, warnings)
+
+
+def _shifted(progress: Progress, done: int) -> Progress:
+    return lambda share, doing, detail=str: progress(done + share, doing, detail)
+
+
+def _report(rows: Sequence[Row], kernels: Sequence[Kernel], settings: Settings, warnings: Sequence[str]) -> Report:
+    return Report(
+        "bench",
+        one.columns(kernels[0], settings),
+        list(rows),
+        ("problem", "input"),
+        environment=environment.collect(),
+        warnings=[*warnings, *one.warnings(rows)],
+        failures=[f"{row['kernel']}: {row['direction']} is {row['verdict']}" for row in rows if _failed(row)],
+    )
+
+
+def _failed(row: Row) -> bool:
+    return bool(row.get("verdict", Verdict.PASS) != Verdict.PASS)
+
+
+def _require_usable(kernels: Sequence[Kernel], problems: Iterable[Problem], settings: Settings) -> None:
+    if not kernels:
+        raise InputError("there is no kernel to time: give at least one")
+    name, count = Counter(kernel.name for kernel in kernels).most_common(1)[0]
+    if count > 1:
+        raise InputError(
+            f"{count} kernels are named {name!r}: give each a name of its own, as Kernel(..., name='mine')"
+        )
+    choices: dict[str, tuple[Sequence[str], Iterable[str]]] = {
+        "pass": (settings.directions, MOVED),
+        "kind of outputs": (settings.outputs, (FRESH, GIVEN)),
+        "state of caches": (settings.caches, (WARM, COLD)),
+    }
+    for what, (given, known) in choices.items():
+        for each in given:
+            if each not in known:
+                raise InputError(plugins.unknown(what, each, known))
+    for problem in problems:
+        for kernel in kernels:
+            require_dtype(kernel, problem.dtype)
+
+
+def _swept(problem: str | Problem) -> list[tuple[Problem, str]]:
+    if isinstance(problem, Problem):
+        return [(problem, "")]
+    return [(each, ranges.sweep(problem, each)) for each in ranges.problems(problem)]

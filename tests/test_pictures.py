@@ -1,0 +1,203 @@
+"""What forward and backward show of images: the figure, the files, the glance in the terminal."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from bncli.cli import main
+from bncli.core.images import feature_image, images
+from bncli.core.problem import Problem
+from bncli.core.units import text
+from bncli.drawing import album, png, shades
+from bncli.errors import InputError
+
+HEIGHT, WIDTH = 12, 16
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Three colour images and, apart, a grey one."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, name in enumerate(("a.png", "b.png", "c.png")):
+        pixels = rng.integers(20 * number, 200, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / name)
+    Image.fromarray(rng.integers(0, 255, (HEIGHT, WIDTH), dtype=np.uint8)).save(tmp_path / "grey.png")
+    return folder
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.mark.parametrize("layout", ["per-activation", "channels-last", "channels-first"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_come_back_from_every_layout(layout, channels):
+    expected = np.random.default_rng(0).normal(size=(5, HEIGHT, WIDTH, channels))
+    own = expected.transpose(0, 3, 1, 2) if layout == "channels-first" else expected
+    problem = Problem.parse(f"{'x'.join(map(str, own.shape))}/{layout}")
+    canonical = problem.canonical(np.ascontiguousarray(own))
+    np.testing.assert_array_equal(images(problem, canonical), expected)
+    mean = feature_image(problem, canonical.mean((0, 2)))
+    axes = 0 if layout == "per-activation" else (0, 1, 2)
+    np.testing.assert_allclose(mean, np.broadcast_to(expected.mean(axes), mean.shape), rtol=1e-12)
+
+
+@pytest.mark.parametrize("descriptor", ["5x7", "5x4x4", "5x4x4x2", "5x4x4x3/channels-first", "5x2x4x4x3"])
+def test_what_has_no_images_is_refused(descriptor):
+    problem = Problem.parse(descriptor)
+    with pytest.raises(InputError, match="holds no images"):
+        images(problem, np.zeros(problem.canonical_shape))
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50))
+def test_zero_is_the_middle_grey_and_at_most_one_in_a_hundred_is_clipped(values):
+    array = np.array(values).reshape(1, -1, 1)
+    found = shades.about_zero(array)
+    assert found.low == -found.high
+    assert found.beyond <= 0.01
+    assert found.beyond == pytest.approx((np.abs(array) > found.high).mean())
+    assert found.pixels(np.zeros((1, 1, 1)))[0, 0].tolist() == [128, 128, 128]
+
+
+def test_shades_say_what_is_clipped_and_what_is_no_number():
+    values = np.concatenate([np.linspace(-1, 1, 300), [50.0, -70.0, np.nan, np.inf]]).reshape(1, -1, 1)
+    found = shades.about_zero(values)
+    assert str(found) == f"black {text(-found.high, 'error')}, white {text(found.high, 'error')}; beyond 0.66 %; " \
+                         "magenta: 2 not finite"  # fmt: skip
+    pixels = found.pixels(values)
+    assert pixels[0, 300].tolist() == [255, 255, 255]
+    assert pixels[0, 301].tolist() == [0, 0, 0]
+    assert pixels[0, 302].tolist() == pixels[0, 303].tolist() == list(shades.ODD)
+
+
+def test_the_natural_shades_of_an_image_are_from_0_to_1():
+    inside, outside = np.array([[[0.2], [0.7]]]), np.array([[[-3.0], [5.0]]])
+    assert (shades.natural(inside).low, shades.natural(inside).high) == (0, 1)
+    assert shades.natural(inside).pixels(inside)[0, :, 0].tolist() == [51, 178]
+    assert shades.natural(outside).pixels(outside)[0, :, 0].tolist() == [0, 255]
+    assert shades.from_zero(np.array([0.0, 2.0])).high == 2
+
+
+def test_each_output_is_saved_under_the_name_of_its_input(photos, tmp_path):
+    folder = tmp_path / "out"
+    result = run("forward", "--image", photos, "--save-images", folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["a.png", "b.png", "c.png"]
+    assert "wrote 3 images of y" in result.stderr
+    x = np.stack([np.asarray(Image.open(photos / name)) for name in ("a.png", "b.png", "c.png")]) / 255
+    x_hat = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-8)
+    size = np.abs(x_hat).max()  # three samples are never further than sqrt(2) from their mean
+    expected = np.rint(255 * (x_hat + size) / (2 * size))
+    for image, name in zip(expected, ("a.png", "b.png", "c.png"), strict=True):
+        assert np.abs(np.asarray(Image.open(folder / name), float) - image).max() <= 1
+
+
+def test_grey_images_and_copies_are_saved_as_such(photos, tmp_path):
+    folder = tmp_path / "out"
+    run("forward", "--image", tmp_path / "grey.png", "--copies", 3, "--save-images", folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["grey-1.png", "grey-2.png", "grey-3.png"]
+    with Image.open(folder / "grey-1.png") as image:
+        assert image.mode == "L"
+
+
+@given(st.lists(st.sampled_from(["a.png", "A.jpg", "a-2.png", "b.png", "dir/b.tif"]), max_size=8))
+def test_no_name_is_given_twice(sources):
+    found = [name.lower() for name in png.names(sources)]
+    assert len(found) == len(set(found)) == len(sources)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+@pytest.mark.parametrize("command", ["forward", "backward"])
+def test_the_figure_is_written_and_is_one_picture(command, suffix, photos, tmp_path):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / f"picture{suffix}"
+    run(command, "--image", photos, "--picture", path)
+    if suffix == ".png":
+        with Image.open(path) as picture:
+            assert min(picture.size) > 400
+    else:
+        words = path.read_text(encoding="utf-8")
+        shown = {"x", "statistics", "mean", "std", "y = x_hat", "a.png"} | (
+            {"dy", "dx"} if command == "backward" else set()
+        )
+        assert all(f">{word}<" in words for word in shown)
+
+
+def test_the_figure_says_what_it_leaves_out(tmp_path, photos):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "picture.svg"
+    run("forward", "--image", tmp_path / "grey.png", "--copies", album.MOST + 2, "--picture", path, "--affine", "drawn")
+    words = path.read_text(encoding="utf-8")
+    assert f"{album.MOST} of {album.MOST + 2} images are shown" in words
+    assert ">x_hat<" in words
+    assert ">y<" in words
+    run("forward", "--image", photos / "a.png", "--image", photos / "b.png", "--picture", path)
+    assert "Of two samples" in path.read_text(encoding="utf-8")
+
+
+def test_the_preview_has_two_pixels_a_character_or_a_letter_for_a_brightness(photos, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    plain = run("forward", "--image", photos, "--preview").stdout
+    assert "a.png" in plain
+    assert max(map(len, plain.splitlines())) <= 80
+    assert "▀" not in plain
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    coloured = run("forward", "--image", photos, "--preview").stdout
+    assert coloured.count("▀") > 100
+    assert "\x1b[38;2;" in coloured
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--shape", "5x7", "--preview"], "holds no images"),
+        (["--shape", "5x4x4x3", "--shape", "6x4x4x3", "--preview"], "give one --shape"),
+        (["--shape", "5x4x4x3", "--picture", "missing/p.png"], "create it first"),
+        (["--shape", "5x4x4x3", "--picture", "p.gif"], "suffix"),
+        (["--shape", "5x4x4x3", "--save-images", "missing/out"], "create it first"),
+        (["--shape", "5x4x4x3", "--save-images", "file"], "it is a file"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused_before_anything_is_written(arguments, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("x")
+    result = run("forward", *arguments, code=2)
+    assert words in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_gamma_and_beta_are_those_of_a_new_layer_for_images_and_drawn_otherwise(photos):
+    def arrays(*arguments):
+        rows = run("backward", *arguments, "--kernel", "numpy", "--format", "csv").stdout.splitlines()
+        return {row.split(",")[4]: row for row in rows[1:]}
+
+    assert ",1.0," in arrays("--image", photos)["gamma"]
+    assert ",1.0," not in arrays("--image", photos, "--affine", "drawn")["gamma"]
+    assert ",0.0," in arrays("--shape", "5x4", "--affine", "identity")["beta"]
+
+
+def test_features_are_shown_by_themselves(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    arguments = ["forward", "--shape", "6x5x3/channels-last", "--kernel", "numpy", "--features", "2"]
+    document = json.loads(run(*arguments, "--format", "json").stdout)
+    rows = {row["array"]: row for row in document["rows"]}
+    assert list(rows) == [name + part for name in ("x", "x_hat", "y") for part in ("", "[0]", "[1]")]
+    assert rows["x_hat[1]"]["mean"] == pytest.approx(0, abs=1e-12)
+    assert rows["x_hat[1]"]["std"] == pytest.approx(1, abs=1e-6)
+    assert sum(rows["x[0]"]["histogram"]) == 30
+    assert sum(rows["x"]["histogram"]) == 90
+    assert "x_hat[1]" in run(*arguments).stdout
+
+
+def test_a_histogram_has_a_bar_a_bin():
+    assert text([0, 1, 4, 8], "histogram") == " ▁▄█"
+    assert text([], "histogram") == text([0, 0], "histogram") == "–"
