@@ -1,9 +1,12 @@
 """The lazy group of commands, and the one place where an error becomes a line and an exit code."""
 
 import ast
+import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib.resources import files
+from io import TextIOWrapper
 from typing import Any, Never
 
 import click
@@ -35,8 +38,12 @@ class Commands(click.Group):
     ) -> Never:
         """Run the command line; like every Click command, it ends in SystemExit."""
         settings["standalone_mode"] = False
+        for stream in (sys.stdout, sys.stderr):
+            _accept_every_character(stream)
         try:
-            code = super().main(args, prog_name or "bncli", **settings)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                code = super().main(args, prog_name or "bncli", **settings)
         except BncliError as error:
             code = _fail(str(error), error.exit_code, "bncli: " if isinstance(error, CheckFailed) else "bncli: error: ")
         except click.ClickException as error:
@@ -52,6 +59,23 @@ def _summary(name: str) -> str:
     """The first line of the docstring of a command's file, read without importing the file."""
     source = files(PACKAGE).joinpath(f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+
+
+def _accept_every_character(stream: Any) -> None:
+    """Let tables be printed where the system's own encoding, as on Windows, has no lines and bars.
+
+    A file or a pipe gets UTF-8; a terminal, or who asked for an encoding, a question mark.
+    """
+    if not isinstance(stream, TextIOWrapper) or stream.encoding.lower() in ("utf-8", "utf8"):
+        return
+    if stream.isatty() or os.environ.get("PYTHONIOENCODING"):
+        stream.reconfigure(errors="replace")
+    else:
+        stream.reconfigure(encoding="utf-8")
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any) -> None:
+    click.echo(f"warning: {message}", err=True)
 
 
 def _fail(message: str, code: int, prefix: str = "bncli: error: ") -> int:
