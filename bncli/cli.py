@@ -22,14 +22,17 @@ class Commands(click.Group):
     """One command a file; a file is imported when its command is called, and not before."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the files in the room of commands."""
         return list(plugins.names(PACKAGE))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        """Import the command's file. Raises InputError where there is none of that name."""
         command: click.Command = plugins.load(PACKAGE, cmd_name).COMMAND
         command.name = cmd_name
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a line a command, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, _summary(name)) for name in self.list_commands(ctx)])
 

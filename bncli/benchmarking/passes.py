@@ -41,6 +41,7 @@ class Outputs(NamedTuple):
 
 
 def outputs_for(case: Case) -> Outputs:
+    """Arrays for all that a kernel computes on ``case``, to be written into."""
     dgamma, dbeta = np.empty((2, case.gamma.size), case.gamma.dtype)
     return Outputs(np.empty_like(case.x), Gradients(np.empty_like(case.dy), dgamma, dbeta))
 

@@ -33,6 +33,7 @@ class Settings:
 
 
 def columns(baseline: Kernel, settings: Settings) -> tuple[Column, ...]:
+    """The columns of bench's table; ratios are to ``baseline``."""
     return (
         *_summary.of_a_pass(settings.outputs),
         Column("verdict", "verdict", "verdict"),
