@@ -24,10 +24,12 @@ class Update(Protocol):
 
 
 def stdout() -> Console:
+    """Where data go; made anew, since the width and the stream may have changed."""
     return Console(highlight=False)
 
 
 def stderr() -> Console:
+    """Where progress and warnings go."""
     return Console(stderr=True, highlight=False)
 
 
