@@ -38,6 +38,7 @@ class Batch:
 
 
 def in_blocks(lazy: Lazy, seed: int) -> Batch:
+    """``lazy`` in blocks of about ``engine.BLOCK`` bytes each; what it does not hold is drawn from ``seed``."""
     problem = lazy.problem
     sample_bytes = prod(problem.shape[1:]) * ITEMSIZE[problem.dtype]
     steps = [rows.step for rows in lazy.batches.values()]

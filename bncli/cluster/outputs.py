@@ -29,17 +29,19 @@ class Output(Protocol):
     def block(self, rows: slice) -> Write | None:
         """What writes a block's array, (rows, F, S); it can be sent to another process."""
 
-    def arrays(self, found: Mapping[str, Array]) -> None: ...
+    def arrays(self, found: Mapping[str, Array]) -> None:
+        """Write what is (F,), by name, where the format has a place for it."""
 
 
 class Nothing:
     """Nothing is saved."""
 
     def block(self, rows: slice) -> Write | None:
+        """Nobody."""
         return None
 
     def arrays(self, found: Mapping[str, Array]) -> None:
-        pass
+        """Nothing."""
 
 
 def check(path: Path) -> None:
@@ -76,7 +78,7 @@ class _Npy:
         return partial(_write_npy, str(self.path), self.offset + rows.start * self.sample)
 
     def arrays(self, found: Mapping[str, Array]) -> None:
-        pass
+        """Nothing: the file holds one array."""
 
 
 def _write_npy(path: str, offset: int, block: Array) -> None:

@@ -23,6 +23,7 @@ class Spent(NamedTuple):
 
     @property
     def scheduling(self) -> float:
+        """The share that is neither computing nor moving."""
         return max(0.0, 1 - self.compute - self.transfer)
 
 
@@ -55,6 +56,7 @@ class Resident:
         return dx, (sums.of_product * found.inv_std).astype(case.x.dtype), sums.of_dy.astype(case.x.dtype)
 
     def gathered(self, parts: Sequence[Any]) -> Array:
+        """The batch, (N, F, S), of which the workers hold ``parts``."""
         return np.concatenate(self.client.gather(parts))
 
     def _there(self, tasks: Sequence[Any]) -> Sequence[Any]:

@@ -53,6 +53,7 @@ class Summary(NamedTuple):
 
 
 def summarize(block: Array, per_feature: bool = False) -> Summary:
+    """The least and the largest value of a (N, F, S) block, and its moments, of each feature or of all together."""
     found = Summary(float(block.min()), float(block.max()), blocks.moments(block))
     return found if per_feature else as_one(found)
 
@@ -82,6 +83,7 @@ def _extremes(parts: Sequence[Summary]) -> Any:
 
 
 def describe(x: Piece) -> dict[str, Summary]:
+    """The summary of a block of x, feature by feature."""
     return {"x": summarize(np.asarray(x), per_feature=True)}
 
 
@@ -97,12 +99,14 @@ def normalize(x: Piece, write: Write | None, mean: Array, inv_std: Array, scale:
 
 
 def sums(x: Piece, dy: Piece | Drawn, mean: Array, terms: Terms | None) -> tuple[Sums, dict[str, Summary]]:
+    """The two sums that backward needs of a block, and the summary of its dy."""
     given = np.asarray(x)
     gradient = _gradient(dy, given, mean, terms)
     return blocks.sums(gradient, given, mean), {"dy": summarize(gradient)}
 
 
 def merge_both(parts: Sequence[tuple[Sums, dict[str, Summary]]]) -> tuple[Sums, dict[str, Summary]]:
+    """What ``sums`` gave of several blocks, as of one."""
     return merge_sums([part[0] for part in parts]), merge_summaries([part[1] for part in parts])
 
 

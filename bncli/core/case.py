@@ -101,11 +101,13 @@ def complete(
 
 
 def draw_gamma(features: int, seed: int) -> Array:
+    """(F,) signed numbers between 0.5 and 1.5 in size."""
     rng = generator(seed, "gamma")
     return np.asarray(rng.uniform(0.5, 1.5, features) * rng.choice((-1, 1), features))
 
 
 def draw_beta(features: int, seed: int) -> Array:
+    """(F,) standard normal numbers."""
     return np.asarray(generator(seed, "beta").standard_normal(features))
 
 

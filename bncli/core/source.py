@@ -48,10 +48,12 @@ class Rows(Protocol):
     """
 
     @property
-    def shape(self) -> Shape: ...
+    def shape(self) -> Shape:
+        """That of the whole batch."""
 
     @property
-    def step(self) -> int: ...
+    def step(self) -> int:
+        """Samples that are read together: a part had better be a multiple."""
 
     def part(self, first: int, last: int) -> Callable[[], NDArray[Any]]:
         """What reads the samples from ``first`` to ``last`` when it is called; it can be sent to another process."""

@@ -72,6 +72,7 @@ def moments(blocks_of_x: Any) -> Any:
 
 
 def statistics(found: Moments, epsilon: float) -> Statistics:
+    """mean, var and inv_std, (F,) each in float64, of all blocks' moments."""
     with np.errstate(all="ignore"):
         var = found.squares / found.samples
         return Statistics(found.mean, var, 1 / np.sqrt(var + epsilon))

@@ -28,6 +28,7 @@ Call = Callable[[], object]
 
 
 def columns(baseline: Kernel) -> tuple[Column, ...]:
+    """What a table shows of a kernel on workers, beside ``baseline`` in process."""
     return (
         Column("workers", "workers", "count"),
         Column("direction", "pass"),
