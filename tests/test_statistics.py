@@ -207,3 +207,9 @@ def test_outliers_alone_do_not_wander_where_blocks_are_long():
     disturbed = run.copy()
     disturbed[::10] *= 20
     assert statistics.wandering(disturbed) < 1.5 * statistics.wandering(run)
+
+
+def test_travel_is_between_the_least_and_the_greatest_median_of_blocks():
+    assert statistics.travel([2.0, 1.0, 4.0]) == pytest.approx(3)
+    assert statistics.travel([1.0] * 10 + [1.5] * 10 + [1.0] * 80) == pytest.approx(0.5)
+    assert statistics.travel([5.0]) == 0
