@@ -57,11 +57,6 @@ def writing_into(outputs: Outputs, kernel: Kernel) -> Kernel:
     )
 
 
-def untimed(kernel: Kernel, directions: Sequence[str] = TRAINING, outputs: str = FRESH) -> list[Pass]:
-    """The passes of a kernel that cannot be called."""
-    return [Pass(kernel.name, direction, outputs) for direction in directions]
-
-
 def passes(
     kernel: Kernel, case: Case, directions: Sequence[str] = TRAINING, outputs: Outputs | None = None
 ) -> list[Pass]:

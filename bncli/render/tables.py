@@ -28,9 +28,11 @@ def show(report: Report, console: Console) -> None:
         if title:
             console.print(Text(printable(title), style="bold"))
         console.print(_best(report.columns, rows, console))
+        said: set[str] = set()
         for column in report.columns:
             if column.kind in BELOW:
-                notes = list(dict.fromkeys(row[column.key] for row in rows if row[column.key]))
+                notes = [note for note in dict.fromkeys(row[column.key] for row in rows) if note and note not in said]
+                said.update(notes)
                 for note in notes[:MOST_NOTES]:
                     console.print(Text(printable(note)), soft_wrap=column.kind == "command")
                 if len(notes) > MOST_NOTES:

@@ -1,26 +1,27 @@
 """How fast is a kernel, and how far from the memory's limit? The rows of ``bncli bench``."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from bncli.benchmarking import passes, statistics, timing
-from bncli.benchmarking.passes import FRESH, GIVEN, MOVED, RESULTS, TRAINING, Outputs, Pass
+from bncli.benchmarking.passes import FRESH, MOVED, TRAINING, Outputs, Pass
 from bncli.benchmarking.timing import Call, Sampled
 from bncli.core.case import Case
-from bncli.core.guard import guarded
+from bncli.core.guard import described, quiet
 from bncli.core.kernel import Kernel
 from bncli.core.report import Column, Report
 from bncli.core.units import text
 from bncli.errors import KernelFault
-from bncli.reports import _summary
+from bncli.reports import _judging, _summary
+from bncli.reports._judging import Judged
 from bncli.reports._rows import Row
-from bncli.verification import accuracy, tolerance
-from bncli.verification.finding import Finding, Verdict, worst
+from bncli.verification import tolerance
+from bncli.verification.finding import Finding, Verdict
 
 LIMIT = "limit"
+Key = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -65,43 +66,16 @@ def measure(
 ) -> list[Row]:
     """Verify every kernel, then time those that are right, and the memory beside them; the rows of one problem."""
     shared = passes.outputs_for(case)
-    judged: list[tuple[Pass, Finding | None]] = []
+    judged: list[Judged] = []
     for kernel in kernels:
         progress(0, f"{case.problem}: verifying {kernel.name}")
-        for outputs in settings.outputs:
-            judged += _judge(kernel, case, settings.directions, shared if outputs == GIVEN else None)
+        judged += _judging.judged(kernel, case, settings.directions, settings.outputs, shared)
     wrong = {each.kernel for each, finding in judged if finding and finding.verdict is not Verdict.PASS}
     right = [each for each, finding in judged if finding and each.kernel not in wrong]
-    timed = _time(case, right, kernels[0], shared, settings.max_time, progress) if right else {}
-    rows = [_row(case, each, finding) | timed.pop(_key(each), {}) for each, finding in judged]
+    timed, broken = _time(case, right, kernels[0], shared, settings.max_time, progress) if right else ({}, {})
+    judged = [(each, finding and broken.get(each.kernel, finding)) for each, finding in judged]
+    rows = [_row(case, each, finding) | timed.pop(_judging.key(each), {}) for each, finding in judged]
     return rows + list(timed.values())
-
-
-def _judge(
-    kernel: Kernel, case: Case, directions: Sequence[str], outputs: Outputs | None
-) -> list[tuple[Pass, Finding | None]]:
-    """Each pass of a kernel with the worst finding of its results; without one where the kernel has no such pass."""
-    writing = GIVEN if outputs else FRESH
-    try:
-        own = {each.direction: each for each in passes.passes(kernel, case, directions, outputs)}
-        findings = _check(passes.writing_into(outputs, kernel) if outputs else kernel, case, directions)
-    except KernelFault as fault:
-        finding = Finding(kernel.name, "a call", "", Verdict.WRONG, math.inf, 0.0, reason=str(fault))
-        return [(Pass(kernel.name, direction, writing), finding) for direction in directions]
-    return [
-        (own[direction], worst(findings[array] for array in RESULTS[direction]))
-        if direction in own
-        else (Pass(kernel.name, direction, writing), None)
-        for direction in directions
-    ]
-
-
-def _check(kernel: Kernel, case: Case, directions: Sequence[str]) -> dict[str, Finding]:
-    safe = guarded(kernel)
-    findings = accuracy.check(replace(safe, infer=None), case) if set(directions) & set(TRAINING) else []
-    if "infer" in directions:
-        findings += accuracy.check_inference(safe, case)
-    return {finding.array: finding for finding in findings}
 
 
 def _time(
@@ -111,25 +85,40 @@ def _time(
     outputs: Outputs,
     max_time: float,
     progress: Callable[[float, str], None],
-) -> dict[tuple[str, ...], Row]:
-    """What was measured, by the pass; and a row for each of the memory's limits, which has no other."""
+) -> tuple[dict[Key, Row], dict[str, Finding]]:
+    """What was measured, by the pass, and a row for each of the memory's limits, which has no other.
+
+    Beside it the kernels that, though verified, broke while they were timed: their times are worth nothing.
+    """
     # Not before it is needed: Numba takes long to import.
     from bncli.benchmarking import roofline
 
     needed = {roofline.OPERATION[each.direction]: MOVED[each.direction] for each in right}
-    moves = roofline.calls(case.x, case.dy, outputs.y)
-    calls: dict[tuple[str, ...], Call] = {_key(each): each.call for each in right}
-    calls.update((move, call) for move, call in moves.items() if move[0] in needed)
+    moves = {move: call for move, call in roofline.calls(case.x, case.dy, outputs.y).items() if move[0] in needed}
+    calls: dict[Key, Call] = {_judging.key(each): each.call for each in right}
+    broken: dict[str, Finding] = {}
+
+    def broke(key: Key, error: BaseException) -> None:
+        if key in moves:
+            raise error
+        reason = str(error) if isinstance(error, KernelFault) else f"it raised {described(error)}"
+        broken.setdefault(key[0], _judging.fault(key[0], f"while it was timed, {reason}"))
+
     doing = f"{case.problem}: timing"
     progress(0, doing)
-    samples = timing.interleave(calls, max_time, on_progress=lambda share: progress(share, doing))
-    limits = roofline.limits({move: samples[move] for move in moves if move in samples})
+    with quiet():
+        samples = timing.interleave(
+            calls | moves, max_time, on_progress=lambda share: progress(share, doing), on_failure=broke
+        )
+    limits = roofline.limits({move: samples[move] for move in moves})
 
-    found: dict[tuple[str, ...], Row] = {}
+    found: dict[Key, Row] = {}
     for each in right:
-        key = _key(each)
+        if each.kernel in broken:
+            continue
+        key = _judging.key(each)
         limit = limits[roofline.OPERATION[each.direction]]
-        first = samples.get((baseline.name, *key[1:]))
+        first = None if baseline.name in broken else samples.get((baseline.name, *key[1:]))
         found[key] = _statistics(samples[key], MOVED[each.direction] * case.problem.nbytes) | {
             "speedup": statistics.speedup(first.samples, samples[key].samples) if first else None,
             "of_limit": statistics.speedup(samples[key].samples, limit.sampled.samples),
@@ -137,11 +126,7 @@ def _time(
     for operation, limit in limits.items():
         common = _common(case, operation, LIMIT, needed[operation]) | {"way": limit.way}
         found[LIMIT, operation] = common | _statistics(limit.sampled, common["bytes"])
-    return found
-
-
-def _key(each: Pass) -> tuple[str, ...]:
-    return each.kernel, each.direction, each.outputs
+    return found, broken
 
 
 def _row(case: Case, each: Pass, finding: Finding | None) -> Row:
