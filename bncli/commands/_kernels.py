@@ -8,11 +8,15 @@ from typing import NamedTuple
 import click
 
 from bncli.commands._options import EVERY_KERNEL
+from bncli.core import memory
 from bncli.core.guard import guarded
 from bncli.core.kernel import Kernel
 from bncli.core.loading import kernel_names, load_kernel, registered_kernel
+from bncli.core.problem import Problem
 from bncli.errors import InputError
 from bncli.render.console import warn
+
+LIVE_ARRAYS = 8  # of x's size that a command may hold at once
 
 
 class Manner(NamedTuple):
@@ -53,6 +57,12 @@ def load_kernels(
         if manner.threads and kernel.set_threads:
             kernel.set_threads(manner.threads)
     return kernels
+
+
+def require_memory(problem: Problem, kernels: Sequence[Kernel], arrays: int = LIVE_ARRAYS) -> None:
+    """Raise InputError where so many ``arrays`` of x's size are too many, in each process that will have them."""
+    processes = 1 + sum(kernel.process is not None for kernel in kernels)
+    memory.require(str(problem), processes * arrays * problem.nbytes, "use a smaller --shape, or fewer data")
 
 
 def _apart(timeout: float | None) -> Callable[[str], Kernel]:

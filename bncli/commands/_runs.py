@@ -8,12 +8,11 @@ from typing import Any
 
 import click
 import numpy as np
-import psutil
 from click.core import ParameterSource
 
 from bncli import plugins
 from bncli.commands import _options
-from bncli.commands._kernels import Manner, load_kernels
+from bncli.commands._kernels import Manner, load_kernels, require_memory
 from bncli.commands._options import SHAPE, SHARED, SOURCES, load_source
 from bncli.core import ranges
 from bncli.core.case import Case, complete
@@ -22,11 +21,9 @@ from bncli.core.layout import Layout
 from bncli.core.loading import require_dtype
 from bncli.core.problem import Problem
 from bncli.core.source import Request
-from bncli.core.units import text
 from bncli.errors import InputError
 
 DRAWN = "random"
-LIVE_ARRAYS = 8  # of x's size that a command may hold at once
 
 
 @dataclass(frozen=True)
@@ -50,8 +47,10 @@ class Runs:
     def __iter__(self) -> Iterator[Case]:
         for request in self.requests:
             if request.shape:
-                _require_memory(_problem(request), self.kernels)
+                require_memory(_problem(request), self.kernels)
             batch = load_source(self.source).load(request)
+            if not request.shape:
+                require_memory(batch.problem, self.kernels)
             arrays = {**_identity(batch.problem), **batch.arrays} if self.identity else batch.arrays
             recipe = _recipe(self.source, request)
             case = complete(batch.problem, arrays, request.seed, recipe, batch.names)
@@ -144,13 +143,3 @@ def _recipe(source: str, request: Request) -> str:
 
 def _identity(problem: Problem) -> dict[str, Any]:
     return {"gamma": np.ones(problem.features), "beta": np.zeros(problem.features)}
-
-
-def _require_memory(problem: Problem, kernels: Sequence[Kernel]) -> None:
-    processes = 1 + sum(kernel.process is not None for kernel in kernels)
-    needed, free = processes * LIVE_ARRAYS * problem.nbytes, psutil.virtual_memory().available
-    if needed > free:
-        raise InputError(
-            f"{problem} needs about {text(needed, 'bytes')} of memory and {text(free, 'bytes')} are free: "
-            "use a smaller --shape"
-        )

@@ -6,7 +6,7 @@ import click
 import numpy as np
 
 from bncli.commands import _options
-from bncli.commands._kernels import Manner, load_kernels
+from bncli.commands._kernels import Manner, load_kernels, require_memory
 from bncli.commands._output import Output, output
 from bncli.core import ranges
 from bncli.core.kernel import Kernel
@@ -16,6 +16,7 @@ from bncli.render import console
 from bncli.reports import verify as reports
 from bncli.verification import suite
 
+LIVE_ARRAYS = 24  # of x's size: here all that the reference says of it is held at once, wide
 CURVE = ("64x64/per-activation",)
 
 
@@ -63,6 +64,8 @@ def verify(
     manner = Manner(threads, isolate, timeout)
     kernels = load_kernels(kernel, manner)
     problems = _problems(kernels, CURVE if curve else (), **problem)
+    for each in problems:
+        require_memory(each, kernels, LIVE_ARRAYS)
     with np.errstate(all="ignore"), console.progress() as update:
         if curve:
             report = reports.curve_report(problems, kernels, seed)

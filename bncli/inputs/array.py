@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib import format as npy
 
+from bncli.core import memory
 from bncli.core.case import ARRAYS, STATISTICS
 from bncli.core.problem import ITEMSIZE, Problem
 from bncli.core.source import Batch, Request, Source
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 LISTED = 8
+WIDEST = max(ITEMSIZE.values())
 
 
 def load(request: Request) -> Batch:
@@ -113,6 +115,8 @@ def _read_array(name: str, stream: IO[bytes], size: int) -> Array:
     claimed, held = math.prod(shape) * dtype.itemsize, size - stream.tell()
     if claimed > held:
         raise InputError(f"{name} should take {claimed} bytes but {held} are there: it is truncated; save it again")
+    # It may have to be converted, too.
+    memory.require(name, claimed + math.prod(shape) * WIDEST, "give a smaller array")
     stream.seek(0)
     array: Array = npy.read_array(stream, allow_pickle=False)
     return array

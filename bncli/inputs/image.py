@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bncli.core import memory
 from bncli.core.case import generator
 from bncli.core.layout import Layout
-from bncli.core.problem import Problem
+from bncli.core.problem import ITEMSIZE, Problem
 from bncli.core.source import Batch, Request, Source
 from bncli.errors import InputError
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 BRIGHTNESS = 0.7, 1.3
 SHIFT = 0.1
+COLOURS = 3
+WIDEST = 8  # bytes of a value while an image is read
 
 
 def load(request: Request) -> Batch:
@@ -39,9 +42,12 @@ def load(request: Request) -> Batch:
     from bncli.inputs import _picture
 
     paths = [path for value in request.values for path in _picture.files(Path(value))]
-    images = [_picture.read(path) for path in paths]
-    if request.resize:
-        images = [_picture.resized(image, request.resize) for image in images]
+    images = []
+    for path in paths:
+        image = _picture.read(path)
+        images.append(_picture.resized(image, request.resize) if request.resize else image)
+        if len(images) == 1:
+            _require_memory(images[0], len(paths), request)
     _check_sizes(paths, images)
     try:
         batch = _batch([_picture.pixels(image) for image in images], request)
@@ -59,6 +65,14 @@ def _names(paths: list[Path], copies: int) -> Iterator[str]:
             yield path.name
         else:
             yield from (f"{path.stem}-{copy}{path.suffix}" for copy in range(1, copies + 1))
+
+
+def _require_memory(image: Image, count: int, request: Request) -> None:
+    """For ``count`` images like the first: their pixels, and the batch of their copies."""
+    width, height = image.size
+    values = width * height * COLOURS * count
+    needed = values * (WIDEST + request.copies * ITEMSIZE[request.dtype or "float64"])
+    memory.require(f"{count * request.copies} images of {width}x{height}", needed, "use fewer, or a smaller --resize")
 
 
 def _check_sizes(paths: list[Path], images: list[Image]) -> None:
