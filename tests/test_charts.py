@@ -253,10 +253,18 @@ def test_each_sweep_has_a_growth_of_its_own_with_the_slope_of_its_times():
             for n in (10, 20, 40, 80)
         ]
 
-    rows = [*swept("first", 1.5), *swept("second", 0.5), *swept("second", 1.0, cache="cold")]
+    rows = [
+        *swept("first", 1.5, cache="warm"),
+        *swept("second", 0.5, cache="warm"),
+        *swept("second", 1.0, cache="cold"),
+    ]
     found = [chart for chart in bench(*rows) if chart.title == "forward: growth"]
     names = [(chart.setting, chart.series[0].name.partition(" ±")[0]) for chart in found]
-    assert names == [("first", "numpy, k = 1.5"), ("second", "numpy, k = 0.50"), ("second", "numpy, k = 1.0")]
+    assert names == [
+        ("first  cache warm", "numpy, k = 1.5"),
+        ("second  cache warm", "numpy, k = 0.50"),
+        ("second  cache cold", "numpy, k = 1.0"),
+    ]
     assert [p.at for p in found[0].series[0].points] == [100, 400, 1600, 6400]
 
 
@@ -273,3 +281,13 @@ def test_the_limit_of_a_row_is_that_of_its_cache_and_its_threads():
     [chart] = bench(*rows)
     assert chart.rows == ["4x3  threads 1  cache warm", "4x3  threads 1  cache cold", "4x3  threads any  cache warm"]
     assert [p.value for p in series(chart, "memory's limit").points] == [2e-5, 9e-5, 1e-5]
+
+
+def test_each_way_of_timing_has_its_own_roofline():
+    rows = [
+        timed("numpy", f"{n}x3/float32", n * 1e-6, bytes=n * 24, cache=cache)
+        for cache in ("warm", "cold")
+        for n in (1, 2, 3)
+    ]
+    found = [chart for chart in bench(*rows) if chart.title == "forward: roofline"]
+    assert [(chart.setting, len(chart.series[0].points)) for chart in found] == [("cache warm", 3), ("cache cold", 3)]

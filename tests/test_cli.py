@@ -307,7 +307,8 @@ def test_bench_times_what_it_has_verified_and_nothing_else():
 
 
 def test_bench_shows_no_bar_where_there_is_no_terminal():
-    assert run("bench", *SMALL, "--kernel", "numpy", "--max-time", "0").stderr == ""
+    told = run("bench", *SMALL, "--kernel", "numpy", "--max-time", "0").stderr.splitlines()
+    assert all(line.startswith("warning: ") for line in told)  # of what else runs on the machine
 
 
 def test_a_list_of_problems_runs_them_all():

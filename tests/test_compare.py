@@ -182,6 +182,7 @@ def test_rows_are_matched_and_what_is_in_one_file_is_shown():
         ("direction", "backward"),
         ("outputs", "given"),
         ("threads", 2),
+        ("cache", "cold"),
     ],
 )
 def test_what_differs_in_one_key_is_not_compared(key, other):
@@ -192,9 +193,11 @@ def test_what_differs_in_one_key_is_not_compared(key, other):
 
 
 def test_rows_of_before_there_were_outputs_and_threads_are_matched():
-    found = compare(bench(row(samples=measured(0))), bench(row(samples=measured(1), outputs="fresh", threads=None)))
+    found = compare(
+        bench(row(samples=measured(0))), bench(row(samples=measured(1), outputs="fresh", threads=None, cache="warm"))
+    )
     assert [r["verdict"] for r in found.rows] == ["SAME"]
-    assert found.groups()[0][0] == f"{PROBLEM}  --random normal --seed 0  --outputs fresh"
+    assert found.groups()[0][0] == f"{PROBLEM}  --random normal --seed 0"
 
 
 def test_what_was_wrong_says_why_it_has_no_time():
@@ -344,6 +347,11 @@ def test_a_wide_title_and_long_names_still_fit(files):
         *(
             ({"rows": [row(samples=[1.0] * 9) | {"noise_floor": floor}]}, "the noise_floor of row 1 is no share")
             for floor in ("nan", "inf", -1, "much", True, 10**400)
+        ),
+        *(
+            ({"rows": [row(samples=[1.0] * 9) | {key: value}]}, f"the {key} of row 1 is no")
+            for key in ("clock", "others")
+            for value in ("nan", "inf", -1, "much", True, [1.0], 10**400)
         ),
     ],
 )

@@ -190,7 +190,6 @@ def test_what_no_file_can_hold_is_made_visible(tmp_path):
         ("[]", "is not a report of bncli"),
         ('{"schema": 99, "rows": []}', "is of schema 99"),
         ('{"schema": 1, "rows": [], "command": 5}', "is damaged"),
-        ('{"schema": 1, "rows": [{"a": 1' + "0" * 400 + "}]}", "beyond all that bncli writes"),
     ],
 )
 def test_a_wrong_file_is_refused_in_one_line_and_nothing_is_written(saved_results, tmp_path, content, message):

@@ -53,13 +53,17 @@ def test_metadata_are_numbers_and_lines_of_text():
 
 
 def test_no_two_benchmarks_have_the_same_name():
-    rows = [{**ROWS[0], **more} for more in ({}, {"outputs": "given"}, {"threads": 2}, {"input": "another"})]
+    rows = [
+        {**ROWS[0], **more}
+        for more in ({}, {"outputs": "given"}, {"threads": 2}, {"cache": "cold"}, {"input": "another"})
+    ]
     names = [each["metadata"]["name"] for each in document(Report("bench", (), rows))["benchmarks"]]
     problem = ROWS[0]["problem"]
     assert names == [
         f"numpy forward {problem}",
         f"numpy forward {problem} given",
         f"numpy forward {problem} 2",
+        f"numpy forward {problem} cold",
         f"numpy forward {problem} (2)",
     ]
 

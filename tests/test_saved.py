@@ -51,6 +51,12 @@ def test_what_is_written_is_read_again(written, document):
     assert found.rows[1] == REPORT.rows[1] | {"median": found.rows[1]["median"]}
 
 
+def test_a_whole_number_that_no_float_can_hold_is_infinite(written, document):
+    document["rows"] = [{"a": 10**400, "b": -(10**400), "c": 10**300, "d": [10**400]}]
+    [row] = saved.load(written(document)).rows
+    assert row == {"a": math.inf, "b": -math.inf, "c": 10**300, "d": [math.inf]}
+
+
 def test_a_newer_schema_is_refused(written, document):
     with pytest.raises(InputError, match=r"is of schema 99, which a newer bncli wrote; .* up to 1: update bncli"):
         saved.load(written(document | {"schema": 99, "rows": "in some new form"}))

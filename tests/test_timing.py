@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bncli.benchmarking import statistics
-from bncli.benchmarking.passes import FRESH, GIVEN, MOVED, outputs_for, passes, writing_into
-from bncli.benchmarking.timing import FEWEST_ROUNDS, SHORTEST_SAMPLE, first_call, interleave
+from bncli.benchmarking.buffers import outputs_for
+from bncli.benchmarking.passes import FRESH, GIVEN, MOVED, passes
+from bncli.benchmarking.sampling import Rule, Stop
+from bncli.benchmarking.timing import FEWEST_ROUNDS, SHORTEST_SAMPLE, STEPS, Timed, first_call, interleave, step_of
 from bncli.core.loading import load_kernel
 
 
@@ -35,58 +37,178 @@ class Machine:
         return run
 
 
+def alone(calls):
+    return {name: Timed([call]) for name, call in calls.items()}
+
+
+def sampled(machine, max_time, precision=0.0, **calls):
+    """The samples of calls of a few durations, in seconds; the last is repeated."""
+    timed = alone({name: machine.call(name, *durations) for name, durations in calls.items()})
+    return interleave(timed, Rule(max_time, precision), clock=machine.clock)
+
+
 def test_first_call_is_timed_apart():
     machine = Machine()
     call = machine.call("numba", 8.0, 0.01)
     assert first_call(call, machine.clock) == 8.0
-    sampled = interleave({"numba": call}, 1.0, clock=machine.clock)["numba"]
-    assert max(sampled.samples) == pytest.approx(0.01)
+    found = interleave(alone({"numba": call}), Rule(1.0), clock=machine.clock).sampled["numba"]
+    assert max(found.samples) == pytest.approx(0.01)
 
 
 def test_samples_are_taken_in_turns_and_in_changing_order():
     machine = Machine()
-    calls = {name: machine.call(name, 0.002) for name in "abc"}
-    sampled = interleave(calls, 1.0, seed=3, clock=machine.clock)
-    rounds = [tuple(machine.log[i : i + 3]) for i in range(3, len(machine.log), 3)]
+    timed = alone({name: machine.call(name, 0.002) for name in "abc"})
+    found = interleave(timed, Rule(1.0, 0.0), seed=3, clock=machine.clock).sampled
+    rounds = [tuple(machine.log[i : i + 3]) for i in range(9, len(machine.log), 3)]
     assert all(sorted(each) == ["a", "b", "c"] for each in rounds)
     assert len(set(rounds)) == 6
-    assert {len(each.samples) for each in sampled.values()} == {len(rounds)}
-    assert machine.now == pytest.approx(1.0, abs=0.02)
+    assert {len(each.samples) for each in found.values()} == {len(rounds)}
+    assert machine.now == pytest.approx(1.0, abs=0.03)
 
 
 def test_the_order_is_seeded():
     logs = []
     for _ in range(2):
         machine = Machine()
-        interleave({name: machine.call(name, 0.01) for name in "abcd"}, 1.0, seed=7, clock=machine.clock)
+        timed = alone({name: machine.call(name, 0.01) for name in "abcd"})
+        interleave(timed, Rule(1.0, 0.0), seed=7, clock=machine.clock)
         logs.append(machine.log)
     assert logs[0] == logs[1]
 
 
 def test_short_calls_are_repeated_until_a_sample_is_long_enough():
+    fast = sampled(Machine(), 0.1, fast=[1e-6]).sampled["fast"]
+    assert SHORTEST_SAMPLE <= fast.calls * 1e-6 < 3 * SHORTEST_SAMPLE
+    assert fast.samples == pytest.approx([1e-6] * len(fast.samples))
+
+
+def test_a_coarse_clock_takes_longer_samples():
     machine = Machine()
-    sampled = interleave({"fast": machine.call("fast", 1e-6)}, 0.1, clock=machine.clock)["fast"]
-    assert sampled.calls * 1e-6 >= SHORTEST_SAMPLE
-    assert sampled.calls * 1e-6 < 3 * SHORTEST_SAMPLE
-    assert sampled.samples == pytest.approx([1e-6] * len(sampled.samples))
+    step = 1e-4
+
+    def clock():
+        machine.now += step / 10
+        return machine.now // step * step
+
+    assert step_of(clock) == pytest.approx(step)
+    timed = alone({"fast": machine.call("fast", 1e-6)})
+    fast = interleave(timed, Rule(0.0), clock=clock).sampled["fast"]
+    assert fast.calls * 1e-6 >= 0.99 * STEPS * step
+
+
+@pytest.mark.parametrize("slow", [1, 2])
+def test_a_slow_first_try_does_not_make_samples_short(slow):
+    # An interruption while the calls of a sample are counted makes one call look long enough.
+    fast = sampled(Machine(), 0.1, fast=[1e-2] * slow + [1e-6]).sampled["fast"]
+    assert fast.calls * 1e-6 >= SHORTEST_SAMPLE
+
+
+def test_samples_that_turn_out_short_get_more_calls():
+    # The machine was slow all the while that they were counted.
+    fast = sampled(Machine(), 0.1, fast=[1e-2] * 3 + [1e-6]).sampled["fast"]
+    assert fast.calls * 1e-6 >= SHORTEST_SAMPLE / 2
+    assert fast.samples == pytest.approx([1e-6] * len(fast.samples))
+
+
+def test_calls_on_different_arrays_take_turns_across_all_that_share_them():
+    machine = Machine()
+    timed = {
+        name: Timed([machine.call((name, copy), 0.15e-3) for copy in range(3)]) for name in "ab"
+    }  # two calls a sample
+    interleave(timed, Rule(0.0), clock=machine.clock)
+    copies = [copy for _, copy in machine.log]
+    assert copies == [number % 3 for number in range(len(copies))]
+
+
+def test_results_are_kept_alive_only_where_that_is_asked_for():
+    alive, most = set(), {}
+
+    class Result:
+        def __init__(self):
+            alive.add(id(self))
+            most[self.name] = max(most.get(self.name, 0), len(alive))
+
+        def __del__(self):
+            alive.discard(id(self))
+
+    machine = Machine()
+    for name, keep in (("none", 0), ("some", 5)):
+        work = machine.call(name, 1e-3)
+        kind = type(name, (Result,), {"name": name})
+        interleave({name: Timed([lambda work=work, kind=kind: (work(), kind())[1]], keep=keep)}, Rule(0.1, 0.0),
+                   clock=machine.clock)  # fmt: skip
+    assert most["none"] == 1
+    assert most["some"] == 6  # those, and the one that is made
+
+
+def test_what_prepares_a_sample_is_not_timed_nor_is_the_call_after_a_change():
+    machine = Machine()
+    changes = iter([True, False] * 1000)
+
+    def prepare():
+        machine.now += 1.0
+        machine.log.append("prepare")
+        return next(changes)
+
+    timed = Timed([machine.call("call", 1e-3)], prepare)
+    found = interleave({"call": timed}, Rule(0.0), clock=machine.clock).sampled["call"]
+    assert found.samples == pytest.approx([1e-3] * FEWEST_ROUNDS)
+    assert machine.log[:5] == ["prepare", "call", "call", "prepare", "call"]
+
+
+def test_between_rounds_the_inputs_can_change():
+    machine = Machine()
+    interleave(alone({"a": machine.call("a", 1e-3)}), Rule(0.0), between=lambda: machine.log.append("between"),
+               clock=machine.clock)  # fmt: skip
+    assert machine.log[-4:] == ["a", "between"] * 2
 
 
 def test_slow_calls_still_get_the_fewest_rounds():
     machine = Machine()
     shares = []
-    sampled = interleave({"slow": machine.call("slow", 60.0)}, 0.5, on_progress=shares.append, clock=machine.clock)
-    assert len(sampled["slow"].samples) == FEWEST_ROUNDS
+    timed = alone({"slow": machine.call("slow", 60.0)})
+    found = interleave(timed, Rule(0.5), on_progress=lambda share, so_far: shares.append(share), clock=machine.clock)
+    assert len(found.sampled["slow"].samples) == FEWEST_ROUNDS
+    assert found.stopped is Stop.TIME
     assert shares == sorted(shares)
     assert shares[-1] == 1
 
 
 def test_no_time_at_all_is_the_fewest_rounds():
+    assert len(sampled(Machine(), 0.0, a=[0.01]).sampled["a"].samples) == FEWEST_ROUNDS
+
+
+def test_it_stops_when_all_are_precise_and_not_before():
     machine = Machine()
-    sampled = interleave({"a": machine.call("a", 0.01)}, 0.0, clock=machine.clock)
-    assert len(sampled["a"].samples) == FEWEST_ROUNDS
+    found = sampled(machine, 100.0, 0.01, steady=[0.01], other=[0.03])
+    assert found.stopped is Stop.PRECISE
+    assert machine.now < 30
+    wild = [0.02 if i % 2 else 0.01 for i in range(10_000)]
+    found = sampled(machine, 30.0, 0.01, steady=[0.01], wild=wild)
+    assert found.stopped is not Stop.PRECISE
+    assert sampled(Machine(), 10.0, 0.0, steady=[0.01]).stopped is Stop.TIME
 
 
-def test_garbage_collection_rests_while_sampling_and_returns_even_after_an_error():
+def test_what_raises_while_it_is_timed_loses_its_samples_and_stops_nobody_else():
+    machine = Machine()
+    calls = 0
+
+    def fail():
+        nonlocal calls
+        calls += 1
+        machine.now += 1e-3
+        if calls > 5:
+            raise OverflowError
+
+    timed = alone({"failing": fail, "fine": machine.call("fine", 1e-3)})
+    found = interleave(timed, Rule(0.1, 0.0), clock=machine.clock)
+    assert set(found.sampled) == {"fine"}
+    assert isinstance(found.failed["failing"], OverflowError)
+    assert len(found.sampled["fine"].samples) > FEWEST_ROUNDS
+    assert interleave(alone({"failing": fail}), Rule(0.1), clock=machine.clock).sampled == {}
+
+
+def test_garbage_collection_rests_while_sampling_and_returns_even_after_an_interruption():
     states = []
     machine = Machine()
     work = machine.call("failing", 1.0)
@@ -95,12 +217,12 @@ def test_garbage_collection_rests_while_sampling_and_returns_even_after_an_error
         work()
         states.append(gc.isenabled())
         if len(states) > 3:
-            raise RuntimeError
+            raise KeyboardInterrupt
 
     assert gc.isenabled()
-    with pytest.raises(RuntimeError):
-        interleave({"failing": fail}, 1e9, clock=machine.clock)
-    assert not states[-1]
+    with pytest.raises(KeyboardInterrupt):
+        interleave(alone({"failing": fail}), Rule(1e9), clock=machine.clock)
+    assert not any(states)
     assert gc.isenabled()
 
 
@@ -133,38 +255,61 @@ def training(kernel, case):
 def test_passes_are_those_of_the_kernel(make_case):
     case = make_case("5x4x4x3")
     kernel = load_kernel("numpy")
-    forward, backward, infer = passes(kernel, case, tuple(MOVED))
-    assert (forward.direction, backward.direction, infer.direction) == tuple(MOVED)
-    assert {each.outputs for each in (forward, backward, infer)} == {FRESH}
+    found = passes(kernel, [case], tuple(MOVED))
+    assert [each.key.direction for each in found] == list(MOVED)
+    assert {each.key.outputs for each in found} == {FRESH}
+    forward, backward, infer = (each.calls[0] for each in found)
     y, gradients = training(kernel, case)
-    assert (forward.call()[0] == y).all()
-    for found, expected in zip(backward.call(), gradients, strict=True):
-        assert (found == expected).all()
+    assert (forward()[0] == y).all()
+    for actual, expected in zip(backward(), gradients, strict=True):
+        assert (actual == expected).all()
     expected = case.gamma[:, None] * case.x / np.sqrt(1 + case.problem.epsilon) + case.beta[:, None]
-    np.testing.assert_allclose(infer.call(), expected, rtol=1e-12)
-    for each in (forward, backward, infer):
+    np.testing.assert_allclose(infer(), expected, rtol=1e-12)
+    for each in found:
         assert each.first > 0
-        assert not np.shares_memory(
-            *(call[0] if isinstance(call, tuple) else call for call in (each.call(), each.call()))
-        )
+        for first, second in zip(each.results().values(), each.results().values(), strict=True):
+            assert not np.shares_memory(first, second)
+
+
+def test_results_have_the_names_that_verification_gives_them(make_case):
+    case = make_case("5x4x4x3")
+    kernel = load_kernel("numpy")
+    y, gradients = training(kernel, case)
+    forward, backward, infer = (each.results() for each in passes(kernel, [case], tuple(MOVED)))
+    assert (forward["y"] == y).all()
+    assert list(backward) == ["dx", "dgamma", "dbeta"]
+    assert (backward["dx"] == gradients[0]).all()
+    assert list(infer) == ["infer"]
+
+
+def test_there_is_a_call_for_each_copy_of_the_case(make_case):
+    copies = [make_case("5x4x4x3", seed) for seed in range(3)]
+    kernel = load_kernel("numpy")
+    for outputs in ([], [outputs_for(copies[0])], [outputs_for(copy) for copy in copies]):
+        forward, backward = passes(kernel, copies, outputs=outputs)
+        for copy, forth, back in zip(copies, forward.calls, backward.calls, strict=True):
+            y, gradients = training(kernel, copy)
+            assert (forth()[0] == y).all()
+            assert (back()[0] == gradients[0]).all()
+    assert forward.calls[1]()[0] is outputs[1].y
 
 
 def test_given_outputs_are_written_to_every_time(make_case):
     case = make_case("5x4x4x3")
     kernel = load_kernel("numpy")
     outputs = outputs_for(case)
-    forward, backward, infer = passes(kernel, case, tuple(MOVED), outputs)
-    assert {each.outputs for each in (forward, backward, infer)} == {GIVEN}
+    found = passes(kernel, [case], tuple(MOVED), [outputs])
+    assert {each.key.outputs for each in found} == {GIVEN}
+    forward, backward, infer = (each.calls[0] for each in found)
     y, gradients = training(kernel, case)
-    for array in (outputs.y, *outputs.gradients):
-        array.fill(np.nan)
-    assert forward.call()[0] is outputs.y
+    outputs.poison()
+    assert forward()[0] is outputs.y
     assert (outputs.y == y).all()
-    assert infer.call() is outputs.y
+    assert infer() is outputs.y
     # Neither forward nor inference, writing where they all write, changed what backward starts from.
-    assert all(found is given for found, given in zip(backward.call(), outputs.gradients, strict=True))
-    for found, expected in zip(outputs.gradients, gradients, strict=True):
-        assert (found == expected).all()
+    assert all(actual is given for actual, given in zip(backward(), outputs.gradients, strict=True))
+    for actual, expected in zip(outputs.gradients, gradients, strict=True):
+        assert (actual == expected).all()
 
 
 def test_a_kernel_that_saves_its_output_is_not_confused_by_what_others_write_there(make_case):
@@ -181,12 +326,13 @@ def test_a_kernel_that_saves_its_output_is_not_confused_by_what_others_write_the
         return numpy.backward(dy, rest, out=out)
 
     outputs = outputs_for(case)
-    found = passes(replace(numpy, forward=forward, backward=backward), case, outputs=outputs)
-    writing_into(outputs, numpy)  # which poisons them
+    found = passes(replace(numpy, forward=forward, backward=backward), [case], outputs=[outputs])
+    outputs.poison()
     assert np.isnan(outputs.y).all()
-    found[1].call()
+    found[1].calls[0]()
 
 
 def test_a_kernel_without_inference_has_no_such_pass(make_case):
     kernel = replace(load_kernel("numpy"), infer=None)
-    assert [each.direction for each in passes(kernel, make_case("5x4x4x3"), ("infer", "forward"))] == ["forward"]
+    found = passes(kernel, [make_case("5x4x4x3")], ("infer", "forward"))
+    assert [each.key.direction for each in found] == ["forward"]

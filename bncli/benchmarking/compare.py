@@ -6,12 +6,13 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from bncli.benchmarking import statistics
+from bncli.benchmarking.drift import Drift
 from bncli.benchmarking.statistics import Estimate
 from bncli.core.report import Row
 from bncli.errors import InputError
 
 # What tells rows apart, and what is meant where a row does not say: before there was a choice,
-# outputs were fresh and the threads a kernel's own.
+# outputs were fresh, caches warm, and the threads a kernel's own.
 IDENTITY: Mapping[str, Any] = {
     "problem": None,
     "input": "",
@@ -19,23 +20,25 @@ IDENTITY: Mapping[str, Any] = {
     "direction": None,
     "outputs": "fresh",
     "threads": None,
+    "cache": "warm",
 }
 # A row may say how far an A/A pair of its run, timed in turns, was from 1.
 AA = "noise_floor"
 
 # Nothing within one process shows by how much a whole process is faster or slower than the next:
 # where code and data happen to lie in memory (Mytkowicz et al., "Producing wrong data without doing
-# anything obviously wrong!", 2009), what else the machine does. On two cores that others used, too, 12
-# processes of the same code had medians up to 5 % off, and of the 396 rows of their pairs 94 % were
-# the SAME with a floor of 5 %, 99.2 % with 7 %, where none was FASTER or SLOWER.
+# anything obviously wrong!", 2009), what the machine's other tenants do.
 LEAST_FLOOR = 0.07
 # Standard deviations of the difference of two blocks. The median of a run wanders less than that of a
 # tenth of it, unless it wanders slowly: then as much. In the same measurements, 4 instead of 3
 # made half a percent more of the same code SAME, but 15 % slower code SLOWER in 86 % instead of 94 %.
 DEVIATIONS = 3.0
+# A kernel may feel what has slowed the memory twice as much as a copy does: its threads wait for one another.
+DRIFTS = 2
 MOST_FLOOR = 9.0  # a run whose own blocks differ by more than tenfold says nothing
 MOST_SAME = 0.10  # however noisy both runs are, what may differ by more is not called the same
 FEWEST = 5  # samples of each run
+STILL = Drift()
 
 
 class Verdict(StrEnum):
@@ -65,14 +68,24 @@ class Pair(NamedTuple):
     new: Row | None
 
 
-def compare(old: Sequence[float], new: Sequence[float], aa: float = 0.0, seed: int = 0) -> Comparison:
+def compare(
+    old: Sequence[float], new: Sequence[float], aa: float = 0.0, drift: Drift = STILL, seed: int = 0
+) -> Comparison:
     """Judge two runs by their samples, at least one each; ``aa`` is the floor that A/A pairs showed.
 
     With f the noise floor, new is SLOWER where the whole interval of the ratio is above 1 + f, FASTER
     where it is below 1 / (1 + f), SAME where it is between these and within ``MOST_SAME``, else UNSURE.
+    Where the processor's clock has changed, that is judged of the ratio of the times and of that of their
+    multiples of the clock's: what it may explain is the SAME, and what only one of them shows is UNSURE.
+    The floor is no less than how far the memory's limits are apart, ``DRIFTS`` times over.
     """
-    ratio, floor = statistics.quotient(old, new, seed), max(noise_floor(old, new), aa)
-    return Comparison(ratio, floor, _verdict(ratio, floor))
+    ratio = statistics.quotient(old, new, seed)
+    floor = max(noise_floor(old, new), aa, (1 + drift.memory) ** DRIFTS - 1)
+    by_clock = Estimate(*(each / drift.clock for each in ratio))
+    verdicts = {_verdict(ratio, floor), _verdict(by_clock, floor)}
+    if Verdict.SAME in verdicts:
+        return Comparison(ratio, floor, Verdict.SAME)
+    return Comparison(ratio, floor, verdicts.pop() if len(verdicts) == 1 else Verdict.UNSURE)
 
 
 def noise_floor(old: Sequence[float], new: Sequence[float]) -> float:

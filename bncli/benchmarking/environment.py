@@ -13,6 +13,7 @@ import psutil
 import bncli
 
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+USUAL_CACHE = 32 << 20  # bytes of a last-level cache, where the system does not tell
 
 
 def collect() -> dict[str, Any]:
@@ -43,6 +44,16 @@ def usable_cores() -> int:
     # Only Linux can tell; the others let a process run everywhere.
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def last_level_cache() -> int:
+    """The bytes of the largest cache that the first core sees; of a usual one where the system does not tell."""
+    return max((_bytes(size) for size in _caches().values()), default=USUAL_CACHE)
+
+
+def _bytes(size: str) -> int:
+    """``32768K`` in bytes, as Linux writes the size of a cache."""
+    return int(size.rstrip("KMG")) << {"K": 10, "M": 20, "G": 30}.get(size[-1], 0)
 
 
 def _cpu_name() -> str:

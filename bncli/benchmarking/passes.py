@@ -1,6 +1,6 @@
 """The passes that are timed, as calls without arguments."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bncli.benchmarking.buffers import WARM, Outputs
 from bncli.benchmarking.timing import Call, first_call
 from bncli.core.case import Case
 from bncli.core.guard import guarded
-from bncli.core.kernel import Gradients, Kernel
+from bncli.core.kernel import Kernel
 
 Array = NDArray[Any]
 
@@ -20,35 +21,34 @@ MOVED = {"forward": 2, "backward": 3, "infer": 2}
 RESULTS = {"forward": ("y",), "backward": ("dx", "dgamma", "dbeta"), "infer": ("infer",)}
 TRAINING = ("forward", "backward")
 FRESH, GIVEN = "fresh", "given"
+LIMIT = "limit"  # what stands for a direction where it is the memory that was timed
 
 
-@dataclass(frozen=True)
-class Pass:
-    """One direction of a kernel on a case, on fresh or given outputs: the call to time, and the first one's seconds."""
+class Key(NamedTuple):
+    """What tells the passes of one problem apart; ``threads`` is None where a kernel chooses them."""
 
     kernel: str
     direction: str
     outputs: str = FRESH
-    call: Call = lambda: None
+    cache: str = WARM
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One direction of a kernel: the calls to time, one for each copy of the arrays, and the first one's seconds.
+
+    ``results`` makes the first of these calls once more, with the guard, and names what it returns.
+    """
+
+    key: Key
+    calls: Sequence[Call] = ()
     first: float | None = None
-
-
-class Outputs(NamedTuple):
-    """Arrays to write into, which all kernels share: y serves forward and inference."""
-
-    y: Array
-    gradients: Gradients
-
-
-def outputs_for(case: Case) -> Outputs:
-    dgamma, dbeta = np.empty((2, case.gamma.size), case.gamma.dtype)
-    return Outputs(np.empty_like(case.x), Gradients(np.empty_like(case.dy), dgamma, dbeta))
+    results: Callable[[], Mapping[str, Array]] = dict
 
 
 def writing_into(outputs: Outputs, kernel: Kernel) -> Kernel:
-    """``kernel``, but it always writes into ``outputs``, which are poisoned now."""
-    for array in (outputs.y, *outputs.gradients):
-        array.fill(np.nan)
+    """``kernel``, but it always writes into ``outputs``."""
     return replace(
         kernel,
         forward=partial(kernel.forward, out=outputs.y),
@@ -58,29 +58,52 @@ def writing_into(outputs: Outputs, kernel: Kernel) -> Kernel:
 
 
 def passes(
-    kernel: Kernel, case: Case, directions: Sequence[str] = TRAINING, outputs: Outputs | None = None
+    kernel: Kernel,
+    copies: Sequence[Case],
+    directions: Sequence[str] = TRAINING,
+    outputs: Sequence[Outputs] = (),
+    cache: str = WARM,
+    threads: int | None = None,
 ) -> list[Pass]:
-    """Make each call once, and so compile it, and time that apart; and once more, as timing will.
+    """Make the first call of each direction once, and so compile it, and time that apart; and once more.
 
-    Outputs are fresh where none are given. Inference takes the statistics that a layer starts with, 0
-    and 1; a kernel without it has no such pass. Raises KernelFault where the kernel does: what is timed
-    later is the kernel without its guard.
+    Outputs are fresh where none are given: one for each copy of the case, or one for all. Inference takes
+    the statistics that a layer starts with, 0 and 1; a kernel without it has no such pass. Raises
+    KernelFault where the kernel does: what is timed later is the kernel without its guard.
     """
-    timed = writing_into(outputs, kernel) if outputs else kernel
-    safe = guarded(timed)
-    training = case.x, case.gamma, case.beta, case.problem.epsilon
     found = []
     for direction in directions:
-        given: tuple[Any, ...] = training
-        if direction == "infer":
-            if kernel.infer is None:
-                continue
-            given = *training[:3], np.zeros(case.gamma.shape), np.ones(case.gamma.shape), case.problem.epsilon
-        if direction == "backward":
-            # Not what forward saves with outputs that it shares: the next kernel writes over them.
-            given = case.dy, guarded(kernel).forward(*training)[1]
-        first = first_call(partial(getattr(safe, direction), *given))
-        getattr(safe, direction)(*given)
-        call = partial(getattr(timed, direction), *given)
-        found.append(Pass(kernel.name, direction, GIVEN if outputs else FRESH, call, first))
+        if direction == "infer" and kernel.infer is None:
+            continue
+        calls: list[Call] = []
+        first = 0.0
+        results: Callable[[], Mapping[str, Array]] = dict
+        for number, case in enumerate(copies):
+            timed = writing_into(outputs[number % len(outputs)], kernel) if outputs else kernel
+            given = _given(kernel, case, direction)
+            if not number:
+                once = partial(getattr(guarded(timed), direction), *given)
+                first = first_call(once)
+                once()
+                results = partial(_results, direction, once)
+            calls.append(partial(getattr(timed, direction), *given))
+        key = Key(kernel.name, direction, GIVEN if outputs else FRESH, cache, threads)
+        found.append(Pass(key, calls, first, results))
     return found
+
+
+def _given(kernel: Kernel, case: Case, direction: str) -> tuple[Any, ...]:
+    training = case.x, case.gamma, case.beta, case.problem.epsilon
+    if direction == "infer":
+        return *training[:3], np.zeros(case.gamma.shape), np.ones(case.gamma.shape), case.problem.epsilon
+    if direction == "backward":
+        # Not what forward saves with outputs that it shares: the next kernel writes over them.
+        return case.dy, guarded(kernel).forward(*training)[1]
+    return training
+
+
+def _results(direction: str, call: Callable[[], Any]) -> dict[str, Array]:
+    """What ``call`` returns, by the names in ``RESULTS``."""
+    returned = call()
+    arrays = returned[:1] if direction == "forward" else (returned,) if direction == "infer" else returned
+    return dict(zip(RESULTS[direction], arrays, strict=True))

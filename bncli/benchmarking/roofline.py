@@ -9,10 +9,9 @@ it and to write it: some processors move up to twice as much without that, other
 The bytes are moved as integers, so that one compilation serves every dtype.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from functools import partial
-from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba
 import numpy as np
@@ -21,7 +20,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from bncli.benchmarking.timing import Call, Sampled
+from bncli.benchmarking.timing import Call
 
 Array = NDArray[Any]
 
@@ -35,39 +34,34 @@ WITHOUT_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrappe
 helper = numba.njit(cache=True, **WITHOUT_WRAPPERS)
 
 
-class Limit(NamedTuple):
-    """The fastest way to do an operation, and its samples."""
+def calls(arrays: Iterable[tuple[Array, Array, Array]]) -> dict[tuple[str, str], list[Call]]:
+    """For each operation and way a call for each x, dy and out in ``arrays``; it writes over the last.
 
-    way: str
-    sampled: Sampled
-
-
-def calls(x: Array, dy: Array, out: Array) -> dict[tuple[str, str], Call]:
-    """A call for each operation and way, on the threads of the kernel ``numba``; it writes over ``out``.
-
-    The arrays are contiguous and as large as each other. Each call has been made once, and compiled.
+    The arrays are writable, contiguous and as large as each other. The first call of each is made, and so compiled.
     """
-    a, b, to = _words(x), _words(dy), _words(out)
-    a.flags.writeable = b.flags.writeable = False  # always, or Numba compiles once more
-    found: dict[tuple[str, str], Call] = {
-        (COPY, "numpy"): partial(np.copyto, to, a),
-        (ADD, "numpy"): partial(np.add, a, b, out=to),
-    }
-    for way, ahead in (("loop", 0), ("prefetching", AHEAD)):
-        found[COPY, way] = partial(_move, False, ahead, a, a, to)
-        found[ADD, way] = partial(_move, True, ahead, a, b, to)
-    for call in found.values():
-        call()
+    found: dict[tuple[str, str], list[Call]] = {}
+    for arrays_of_one in arrays:
+        a, b, to = map(_words, arrays_of_one)
+        made: dict[tuple[str, str], Call] = {
+            (COPY, "numpy"): partial(np.copyto, to, a),
+            (ADD, "numpy"): partial(np.add, a, b, out=to),
+        }
+        for way, ahead in (("loop", 0), ("prefetching", AHEAD)):
+            made[COPY, way] = partial(_move, False, ahead, a, a, to)
+            made[ADD, way] = partial(_move, True, ahead, a, b, to)
+        for name, call in made.items():
+            found.setdefault(name, []).append(call)
+    for each in found.values():
+        each[0]()
     return found
 
 
-def limits(samples: Mapping[tuple[str, str], Sampled]) -> dict[str, Limit]:
-    """For each operation, the way with the least median."""
-    found: dict[str, Limit] = {}
-    for (operation, way), sampled in samples.items():
-        if operation not in found or median(sampled.samples) < median(found[operation].sampled.samples):
-            found[operation] = Limit(way, sampled)
-    return found
+def set_threads(threads: int) -> int:
+    """Move the memory with so many threads, or as many as there are; returns how many it were before."""
+    most = int(getattr(numba.config, "NUMBA_NUM_THREADS"))  # noqa: B009, set when Numba starts: its types do not know it
+    before = int(numba.get_num_threads())
+    numba.set_num_threads(min(threads, most))
+    return before
 
 
 def _words(array: Array) -> Array:

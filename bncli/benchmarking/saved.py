@@ -1,6 +1,7 @@
 """Reports that were written as JSON, read again."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -10,7 +11,7 @@ from bncli.errors import InputError
 
 # JSON has no number for these: the words stand for them, but not in text.
 NOT_FINITE = {"nan", "inf", "-inf"}
-MOST = 10**300  # what a float can hold, and a whole number of a report is
+MOST = 10**300
 TEXTS = {"text", "verdict", "prose", "note", "command"}
 
 
@@ -56,11 +57,10 @@ def _report(name: str, document: Any) -> Report:
     )
 
 
-def _whole(digits: str) -> int:
+def _whole(digits: str) -> int | float:
+    """A whole number, or where no float can hold it an infinite one, as JSON's 1e999 is."""
     value = int(digits)
-    if abs(value) > MOST:
-        raise _Damaged(f"{digits:.20}… is beyond all that bncli writes")
-    return value
+    return value if abs(value) <= MOST else math.inf if value > 0 else -math.inf
 
 
 def _column(content: Mapping[str, Any]) -> Column:

@@ -75,13 +75,19 @@ def quotient(old: Sequence[float], new: Sequence[float], seed: int = 0) -> Estim
 
 
 def outliers(samples: Sequence[float]) -> int:
-    """How many samples are more than ``OUTLYING`` standard deviations from the median, and 1 % of it.
+    """How many samples are ``outlying``."""
+    return int(np.count_nonzero(outlying(samples)))
+
+
+def outlying(samples: Sequence[float]) -> NDArray[np.bool_]:
+    """Which samples are more than ``OUTLYING`` standard deviations from the median, and 1 % of it.
 
     The standard deviation is taken from the median absolute deviation, so outliers do not hide each other.
     """
     middle = median(samples)
     far = max(OUTLYING * NORMAL * deviation(samples), NOTICEABLE * middle)
-    return int(np.count_nonzero(np.abs(np.asarray(samples) - middle) > far))
+    found: NDArray[np.bool_] = np.abs(np.asarray(samples) - middle) > far
+    return found
 
 
 def stabilised(samples: Sequence[float]) -> bool:
@@ -126,6 +132,12 @@ def wandering(*runs: Sequence[float]) -> float:
     if not freedom:
         raise ValueError("one sample a run says nothing of its noise")
     return math.sqrt(squares / freedom)
+
+
+def travel(samples: Sequence[float]) -> float:
+    """How far the medians of blocks, as those of ``wandering``, are apart: the greatest over the least, minus 1."""
+    blocks = _blocks(samples)
+    return math.expm1(float(blocks.max() - blocks.min()))
 
 
 def _blocks(run: Sequence[float]) -> NDArray[np.float64]:

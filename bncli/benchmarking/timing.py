@@ -1,37 +1,56 @@
 """Timing of several calls, interleaved so that the machine's drift hits all alike."""
 
 import gc
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from time import perf_counter
-from typing import NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from bncli.benchmarking.sampling import Rule, Stop, Watch
 
 Call = Callable[[], object]
+Clock = Callable[[], float]
 Name = TypeVar("Name")
+Samples = Mapping[Name, Sequence[float]]
 
-SHORTEST_SAMPLE = 1e-3  # seconds: far above the clock's resolution and a call's own jitter
+SHORTEST_SAMPLE = 200e-6  # seconds: far above a call's own jitter, and short enough to fall between interruptions
+STEPS = 1000  # of the clock that a sample lasts at least
 FEWEST_ROUNDS = 5
+TRIES = 3  # that must all last long enough
 
 
-class Elsewhere:
-    """A call that is made, and timed, in a process of its own."""
+class Timed(NamedTuple):
+    """Calls that do the same on different arrays, in turns.
 
-    def __call__(self) -> None:
-        self.seconds(1)
+    ``prepare`` runs before each sample, untimed; where it has changed anything, a call then is untimed, too.
+    ``keep`` is how many results stay alive, so that later ones are not written to the same memory.
+    """
 
-    def seconds(self, repeats: int) -> float:
-        """Seconds per call of so many in a row."""
-        raise NotImplementedError
+    calls: Sequence[Call]
+    prepare: Callable[[], bool] = lambda: False
+    keep: int = 0
 
 
 class Sampled(NamedTuple):
-    """``samples`` are seconds per call, one a round, each the mean of ``calls`` calls in a row."""
+    """``samples`` are seconds per call, one a round, each the mean of ``calls`` calls in a row.
+
+    There are more ``calls`` than at first where a busy machine had made them seem slow.
+    """
 
     calls: int
     samples: tuple[float, ...]
 
 
-def first_call(call: Call, clock: Callable[[], float] = perf_counter) -> float:
+class Sampling(NamedTuple, Generic[Name]):
+    """What was measured, why no more, and what each call raised that failed: it has no samples."""
+
+    sampled: dict[Name, Sampled]
+    stopped: Stop
+    failed: dict[Name, BaseException]
+
+
+def first_call(call: Call, clock: Clock = perf_counter) -> float:
     """Seconds that ``call`` takes now."""
     start = clock()
     call()
@@ -39,86 +58,119 @@ def first_call(call: Call, clock: Callable[[], float] = perf_counter) -> float:
 
 
 def interleave(
-    calls: Mapping[Name, Call],
-    max_time: float,
+    timed: Mapping[Name, Timed],
+    rule: Rule,
     seed: int = 0,
-    on_progress: Callable[[float], None] | None = None,
-    clock: Callable[[], float] = perf_counter,
-    on_failure: Callable[[Name, BaseException], None] | None = None,
-) -> dict[Name, Sampled]:
-    """Time every call once a round, in an order drawn anew each round, for ``max_time`` seconds.
+    between: Callable[[], object] = lambda: None,
+    on_progress: Callable[[float, Samples[Name]], None] = lambda share, so_far: None,
+    clock: Clock = perf_counter,
+) -> Sampling[Name]:
+    """Time each once a round, in an order drawn anew each round, until ``rule`` says stop.
 
-    Every call has been made before. A round is not cut short, and there are at least
-    ``FEWEST_ROUNDS``. ``on_progress`` receives the share of the time that has passed. A call that
-    raises is left out from then on, and of the result, and ``on_failure`` receives what it raised;
-    without that it passes, as KeyboardInterrupt and MemoryError always do.
+    Every call has been made before. A round is not cut short, and there are at least ``FEWEST_ROUNDS``.
+    ``between`` runs after each round, untimed; ``on_progress`` receives the share of the time that has passed,
+    and the samples so far. Ctrl-C ends the sampling, and raises only where there are too few rounds.
     """
-    repeats: dict[Name, int] = {}
-    samples: dict[Name, list[float]] = {}
-    rng = Random(seed)
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _Rounds(timed, clock).run(Watch(rule), Random(seed), between, on_progress)
+    finally:
+        if collecting:
+            gc.enable()
 
-    def attempt(name: Name, measure: Callable[[Name], None]) -> None:
+
+class _Rounds(Generic[Name]):
+    def __init__(self, timed: Mapping[Name, Timed], clock: Clock) -> None:
+        self.timed, self.clock = timed, clock
+        self.shortest = max(SHORTEST_SAMPLE, STEPS * step_of(clock))
+        self.samples: dict[Name, list[float]] = {name: [] for name in timed}
+        self.failed: dict[Name, BaseException] = {}
+        # Those with equally many calls share arrays: what one has used, the next leaves for later.
+        self.turns = {len(each.calls): 0 for each in timed.values()}
+        self.kept = {each.keep: deque[object](maxlen=each.keep) for each in timed.values()}
+        self.repeats: dict[Name, int] = {}
+        self.rounds = 0
+
+    def run(
+        self, watch: Watch, rng: Random, between: Callable[[], object], on_progress: Callable[[float, Any], None]
+    ) -> Sampling[Name]:
+        for name in self.timed:
+            self._or_fail(name, self._calibrate)
         try:
-            measure(name)
-        except (KeyboardInterrupt, MemoryError):
-            raise
-        except BaseException as error:
-            if on_failure is None:
+            stopped = self._until_enough(watch, rng, between, on_progress)
+        except KeyboardInterrupt:
+            if self.rounds < FEWEST_ROUNDS:
                 raise
-            samples.pop(name, None)
-            on_failure(name, error)
+            stopped = Stop.INTERRUPTED
+        # A round that was interrupted counts for nobody: ratios are of samples of the same round.
+        return Sampling(
+            {name: Sampled(self.repeats[name], tuple(each[: self.rounds])) for name, each in self.samples.items()},
+            stopped,
+            self.failed,
+        )
 
-    def calibrate(name: Name) -> None:
-        repeats[name], samples[name] = _calibrate(calls[name], clock), []
+    def _until_enough(
+        self, watch: Watch, rng: Random, between: Callable[[], object], on_progress: Callable[[float, Any], None]
+    ) -> Stop:
+        start = self.clock()
+        stopped: Stop | None = None
+        while self.samples and (stopped is None or self.rounds < FEWEST_ROUNDS):
+            for name in rng.sample(order := list(self.samples), len(order)):
+                self._or_fail(name, self._sample)
+            self.rounds += 1
+            between()
+            elapsed = self.clock() - start
+            stopped = watch.stop(self.samples.values(), elapsed)
+            by_time = elapsed / watch.rule.max_time if watch.rule.max_time else 1.0
+            enough = stopped and self.rounds >= FEWEST_ROUNDS
+            on_progress(1.0 if enough else min(by_time, self.rounds / FEWEST_ROUNDS, 1.0), self.samples)
+        return stopped or Stop.TIME
 
-    def sample(name: Name) -> None:
-        samples[name].append(_sample(calls[name], repeats[name], clock))
+    def _or_fail(self, name: Name, do: Callable[[Name], None]) -> None:
+        try:
+            do(name)
+        except (Exception, SystemExit) as error:  # noqa: BLE001, a kernel may raise whatever it likes: it loses its time
+            self.failed[name] = error
+            del self.samples[name]
 
-    for name in calls:
-        attempt(name, calibrate)
-    order = list(samples)
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        start, rounds, share = clock(), 0, 0.0
-        while share < 1:
-            rng.shuffle(order)
-            for name in order:
-                if name in samples:
-                    attempt(name, sample)
-            rounds += 1
-            share = min((clock() - start) / max_time if max_time else 1.0, rounds / FEWEST_ROUNDS)
-            if on_progress:
-                on_progress(min(share, 1.0))
-    finally:
-        if collecting:
-            gc.enable()
-    return {name: Sampled(repeats[name], tuple(samples[name])) for name in calls if name in samples}
+    def _calibrate(self, name: Name) -> None:
+        """Find how many calls in a row last as long as a sample should, every time."""
+        self.repeats[name] = 1
+        while any(self._seconds(name) < self.shortest for _ in range(TRIES)):
+            self.repeats[name] *= 2
+
+    def _sample(self, name: Name) -> None:
+        seconds, repeats = self._seconds(name), self.repeats[name]
+        self.samples[name].append(seconds / repeats)
+        if seconds < self.shortest / 2:  # the machine was slower when they were counted
+            self.repeats[name] = 2 * repeats
+
+    def _seconds(self, name: Name) -> float:
+        """What a sample takes."""
+        timed = self.timed[name]
+        if timed.prepare():
+            self._next(timed, 1)[0]()
+        calls = self._next(timed, self.repeats[name])
+        keep = self.kept[timed.keep].append if timed.keep else None
+        start = self.clock()
+        if keep:
+            for call in calls:
+                keep(call())
+        else:
+            for call in calls:
+                call()
+        return self.clock() - start
+
+    def _next(self, timed: Timed, repeats: int) -> list[Call]:
+        """The calls whose turn it is."""
+        count = len(timed.calls)
+        first = self.turns[count]
+        self.turns[count] = (first + repeats) % count
+        return [timed.calls[(first + i) % count] for i in range(repeats)]
 
 
-def _calibrate(call: Call, clock: Callable[[], float]) -> int:
-    """How many calls in a row last as long as a sample should."""
-    repeats = 1
-    while _sample(call, repeats, clock) * repeats < SHORTEST_SAMPLE:
-        repeats *= 2
-    return repeats
-
-
-def seconds(call: Call, repeats: int) -> float:
-    """Seconds per call of so many in a row, timed now and here."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        return _sample(call, repeats, perf_counter)
-    finally:
-        if collecting:
-            gc.enable()
-
-
-def _sample(call: Call, repeats: int, clock: Callable[[], float]) -> float:
-    if isinstance(call, Elsewhere):
-        return call.seconds(repeats)
-    start = clock()
-    for _ in range(repeats):
-        call()
-    return (clock() - start) / repeats
+def step_of(clock: Clock) -> float:
+    """The least that two readings of ``clock`` differ by, if at all; 0 where it stands still."""
+    steps = [-(clock() - clock()) for _ in range(STEPS)]
+    return min((step for step in steps if step > 0), default=0.0)

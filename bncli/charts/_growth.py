@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from bncli.charts._rows import word, words
-from bncli.charts._timed import Timed
+from bncli.charts._timed import Timed, variants
 from bncli.core.chart import Axis, Chart, Series
 from bncli.core.descriptors import parted
 from bncli.core.problem import Problem
@@ -18,16 +18,17 @@ ABOUT = "Here time ~ size^k is a straight line of slope k, fitted to all sizes. 
 
 def charts(name: str, rows: Sequence[Timed]) -> Iterator[Chart]:
     """One for each sweep, and each way in which it was timed."""
-    groups: dict[tuple[str, ...], list[Timed]] = {}
-    for each in rows:
-        groups.setdefault(tuple(word(each.row, key) for key in ("sweep", *Timed.VARIANT)), []).append(each)
-    for (sweep, *_), group in groups.items():
+    groups: dict[tuple[str, str], list[Timed]] = {}
+    for each, variant in zip(rows, variants(rows), strict=True):
+        groups.setdefault((word(each.row, "sweep"), variant), []).append(each)
+    for (sweep, variant), group in groups.items():
         sizes = _sizes(words([each.row for each in group], "problem"), bool(sweep))
         if len(set(sizes.values())) >= _scaling.FEWEST:
-            yield _chart(name, sweep, sorted(group, key=lambda each: sizes[word(each.row, "problem")]), sizes)
+            setting = f"{sweep or parted(list(sizes))[1]}  {variant}".strip()
+            yield _chart(name, setting, sorted(group, key=lambda each: sizes[word(each.row, "problem")]), sizes)
 
 
-def _chart(name: str, sweep: str, rows: Sequence[Timed], sizes: dict[str, int]) -> Chart:
+def _chart(name: str, setting: str, rows: Sequence[Timed], sizes: dict[str, int]) -> Chart:
     at = [float(sizes[word(each.row, "problem")]) for each in rows]
     series = []
     for style, kernel in enumerate(words([each.row for each in rows], "kernel")):
@@ -38,7 +39,7 @@ def _chart(name: str, sweep: str, rows: Sequence[Timed], sizes: dict[str, int]) 
     if limits:
         title = f"memory's limit{_exponent({size: point.value for size, point in limits.items()})}"
         series.append(Series(title, list(limits.values()), role="limit", joined=True))
-    return Chart(f"{name}: growth", TIME, series, (), SIZE, setting=sweep or parted(list(sizes))[1], about=ABOUT)
+    return Chart(f"{name}: growth", TIME, series, (), SIZE, setting=setting, about=ABOUT)
 
 
 def _exponent(times: dict[float, float]) -> str:

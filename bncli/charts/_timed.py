@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from bncli.benchmarking import statistics
 from bncli.charts._rows import number, word
@@ -11,6 +10,8 @@ from bncli.core.report import Row
 from bncli.core.units import text
 
 LIMIT = "limit"
+VARIANT = ("input", "outputs", "threads", "cache")
+ANY = "any"  # number of threads, where a kernel chooses it
 PLACE = ("problem", "input", "cache", "bytes")  # what a kernel's row and that of its limit agree in
 Interval = tuple[float | None, float | None]
 
@@ -24,8 +25,6 @@ class Timed:
     interval: Interval
     bytes: float
     limit: float
-
-    VARIANT: ClassVar = ("input", "outputs", "threads", "cache")
 
     def point(self, at: float) -> Point:
         return Point(at, self.median, self.says(), *self.interval)
@@ -64,6 +63,12 @@ def timed(rows: Sequence[Row]) -> list[Timed]:
         for row in with_time
         if word(row, "direction") != LIMIT
     ]
+
+
+def variants(rows: Sequence[Timed]) -> list[str]:
+    """Of each row, in words, what differs between ``rows`` in how they were timed."""
+    differing = [key for key in VARIANT if len({word(each.row, key) for each in rows}) > 1]
+    return ["  ".join(f"{key} {word(each.row, key) or ANY}" for key in differing) for each in rows]
 
 
 def _limit(row: Row, limits: Sequence[Row]) -> float:

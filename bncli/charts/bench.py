@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from bncli.charts import _growth
-from bncli.charts._rows import number, word, words
-from bncli.charts._timed import Timed, timed
+from bncli.charts._rows import word, words
+from bncli.charts._timed import Timed, timed, variants
 from bncli.core.chart import Axis, Chart, Point, Series
 from bncli.core.descriptors import parted
 from bncli.core.report import Report
@@ -12,7 +12,6 @@ from bncli.core.report import Report
 TIME = Axis("time of a call", "seconds")
 BANDWIDTH = Axis("bandwidth", "bytes/s")
 BYTES = Axis("moved by a call", "bytes")
-ANY = "any"  # number of threads, where a kernel chooses it
 FEWEST_SIZES = 3  # of which a roofline is more than the figures of a table
 TIMES = "Times are medians with 95 % intervals; the grey bar is what the memory needs to move the same bytes."
 ROOFLINE = "The dashed line is the memory's own bandwidth at each size, measured in the same rounds."
@@ -34,7 +33,9 @@ def _kernels(rows: Sequence[Timed]) -> list[str]:
 def _times(name: str, rows: Sequence[Timed]) -> Iterator[Chart]:
     problems = words([each.row for each in rows], "problem")
     short, shared = parted(problems)
-    labels = _labels(rows, dict(zip(problems, short, strict=True)))
+    names = dict(zip(problems, short, strict=True))
+    ways = variants(rows)
+    labels = [f"{names[word(each.row, 'problem')]}  {way}".strip() for each, way in zip(rows, ways, strict=True)]
     places = list(dict.fromkeys(labels))
     at = [places.index(label) for label in labels]
     series = [
@@ -49,32 +50,30 @@ def _times(name: str, rows: Sequence[Timed]) -> Iterator[Chart]:
     yield Chart(f"{name}: time", TIME, series, places, setting=shared, about=TIMES)
 
 
-def _labels(rows: Sequence[Timed], short: dict[str, str]) -> list[str]:
-    """The problem, and of how it was timed what differs between the rows."""
-    differing = [key for key in Timed.VARIANT if len(words([each.row for each in rows], key)) > 1]
-    return [
-        "  ".join([short[word(each.row, "problem")], *(f"{key} {word(each.row, key) or ANY}" for key in differing)])
-        for each in rows
-    ]
-
-
 def _rooflines(name: str, rows: Sequence[Timed]) -> Iterator[Chart]:
-    sizes = {number(each.row, "bytes") for each in rows} - {None}
-    if len(sizes) < FEWEST_SIZES:
-        return
-    sized = [each for each in rows if each.bytes]
+    """One for each way of timing."""
+    groups: dict[str, list[Timed]] = {}
+    for each, variant in zip(rows, variants(rows), strict=True):
+        if each.bytes:
+            groups.setdefault(variant, []).append(each)
+    for variant, group in groups.items():
+        if len({each.bytes for each in group}) >= FEWEST_SIZES:
+            yield Chart(f"{name}: roofline", BANDWIDTH, _against_memory(group), (), BYTES, (), variant, ROOFLINE)
+
+
+def _against_memory(rows: Sequence[Timed]) -> list[Series]:
     series = [
-        Series(kernel, [e.bandwidth_point() for e in sized if word(e.row, "kernel") == kernel], n)
+        Series(kernel, [e.bandwidth_point() for e in rows if word(e.row, "kernel") == kernel], n)
         for n, kernel in enumerate(_kernels(rows))
     ]
     # Of several problems of one size, the memory at its best.
     best: dict[float, Point] = {}
-    for each in sized:
+    for each in rows:
         if each.limit and each.limit_bandwidth > best.get(each.bytes, Point(0, 0, "")).value:
             best[each.bytes] = Point(each.bytes, each.limit_bandwidth, each.limit_says())
     if best:
         series.append(Series("memory's limit", [best[size] for size in sorted(best)], role="limit", joined=True))
-    yield Chart(f"{name}: roofline", BANDWIDTH, series, (), BYTES, about=ROOFLINE)
+    return series
 
 
 CHARTS = charts

@@ -59,6 +59,20 @@ class Number(click.ParamType[float]):
         return number
 
 
+class _Counts(click.ParamType[tuple[int, ...]]):
+    """One count or several, ``1,2,4``, each of which is at least 1."""
+
+    name = "counts"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):  # Click converts what is converted
+            return value
+        words = str(value).split(",")
+        if not all(word.isdecimal() and 0 < int(word) < 1 << 16 for word in words):
+            self.fail(f"{value!r} is no number of threads, nor several: write 2, or 1,2,4", param, ctx)
+        return tuple(dict.fromkeys(map(int, words)))
+
+
 class _KernelSpec(click.ParamType[str]):
     """What ``load_kernel`` takes, or ``all``; from a preset, registered names only: it must not run anyone's code."""
 
@@ -146,8 +160,15 @@ def _source_option(name: str, source: Source) -> Any:
     return click.option(f"--{name}", name, multiple=source.repeatable, help=source.help, **kind)
 
 
-def kernel(default: Sequence[str]) -> tuple[Any, ...]:
-    """--kernel, and how it runs: --threads, --isolate, --timeout."""
+def kernel(default: Sequence[str], several_threads: bool = False) -> tuple[Any, ...]:
+    """--kernel, --isolate, --timeout, and --threads, which takes several counts where each is timed."""
+    one = click.option("--threads", type=click.IntRange(1), help="Threads a kernel may use.  [default: its own choice]")
+    several = click.option(
+        "--threads",
+        type=_Counts(),
+        metavar="N[,N…]",
+        help="Threads a kernel may use; of several, as 1,2,4, each is timed.  [default: its own choice]",
+    )
     return (
         click.option(
             "--kernel",
@@ -159,7 +180,7 @@ def kernel(default: Sequence[str]) -> tuple[Any, ...]:
             help="A name that bncli kernels lists, all of them (all), or your own file or module, whose code is run. "
             "Repeatable.",
         ),
-        click.option("--threads", type=click.IntRange(1), help="Threads a kernel may use.  [default: its own choice]"),
+        several if several_threads else one,
         click.option(
             "--isolate",
             is_flag=True,
@@ -169,6 +190,6 @@ def kernel(default: Sequence[str]) -> tuple[Any, ...]:
             "--timeout",
             type=Number(above=0),
             metavar="SECONDS",
-            help="The same, and end a kernel that takes longer to load, or for one check, or one sample of its time.",
+            help="The same, and end a kernel that takes longer to load, for one check or, beside --max-time, in bench.",
         ),
     )

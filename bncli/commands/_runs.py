@@ -31,7 +31,8 @@ class Runs:
     """Each problem with its arrays, made when its turn comes, and the kernels to run on it.
 
     ``requests`` have the sweep that each is of, empty for a problem by itself. ``options`` are what was
-    typed beside problems, data and kernels, for a command that does the same again. With ``identity``,
+    typed beside problems, data and kernels, for a command that does the same again. ``threads`` are
+    several counts for a command that takes them; else the kernels are bound already. With ``identity``,
     gamma is 1 and beta 0 where the data do not say otherwise.
     """
 
@@ -39,6 +40,7 @@ class Runs:
     source: str
     requests: Mapping[Request, str]
     options: Sequence[str] = ()
+    threads: Sequence[int] = ()
     identity: bool = False
 
     def __len__(self) -> int:
@@ -59,13 +61,17 @@ class Runs:
             yield case
 
 
-def runs(*default_kernels: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add the options of problems, data and kernels; the command receives ``Runs`` as ``runs``."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
         def wrapper(
-            kernel: tuple[str, ...], threads: int | None, isolate: bool, timeout: float | None, **options: Any
+            kernel: tuple[str, ...],
+            threads: int | tuple[int, ...] | None,
+            isolate: bool,
+            timeout: float | None,
+            **options: Any,
         ) -> None:
             ctx = click.get_current_context()
             shared = {name: options.pop(name) for name in (*SHARED, *plugins.names(SOURCES))}
@@ -74,16 +80,16 @@ def runs(*default_kernels: str) -> Callable[[Callable[..., None]], Callable[...,
             # What an array brings is known only when it is read.
             dtypes = dict.fromkeys(request.dtype for request in requests if request.dtype)
             optional = ctx.get_parameter_source("kernel") is ParameterSource.DEFAULT_MAP
-            manner = Manner(threads, isolate, timeout)
+            bound, counts = (None, threads) if isinstance(threads, tuple) else (threads, ())
+            manner = Manner(bound, isolate, timeout)
             kernels = load_kernels(kernel, manner, dtypes, optional)
-            chosen = Runs(kernels, source, requests, manner.options)
+            chosen = Runs(kernels, source, requests, manner.options, counts)
             # What a kernel makes of infinities is in its results; NumPy's warnings add nothing.
             with np.errstate(all="ignore"):
                 command(runs=chosen, **options)
 
-        for option in reversed(
-            (*_options.problem(), *_options.source(), *_options.kernel(default_kernels), _options.PRESET)
-        ):
+        kernels = _options.kernel(default_kernels, several_threads)
+        for option in reversed((*_options.problem(), *_options.source(), *kernels, _options.PRESET)):
             wrapper = option(wrapper)
         return wrapper
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from bncli.benchmarking.buffers import COLD, WARM
 from bncli.benchmarking.passes import FRESH, GIVEN, MOVED, TRAINING
 from bncli.commands import _options
 from bncli.commands._ending import termination_as_interrupt
+from bncli.commands._live import Live, compilations
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
 from bncli.core.report import Report, Row
@@ -46,6 +48,22 @@ BOTH = "both"
     show_default=True,
     help="Seconds to sample a problem, all kernels together.",
 )
+@click.option(
+    "--precision",
+    type=click.FloatRange(0, 100),
+    default=1.0,
+    show_default=True,
+    metavar="PERCENT",
+    help="Stop before, once the 95 % interval of every median is narrower; 0 never stops before.",
+)
+@click.option(
+    "--cache",
+    type=click.Choice((WARM, COLD, BOTH)),
+    default=WARM,
+    show_default=True,
+    help="Whether calls find their arrays in the processor's caches, or in memory.",
+)
+@click.option("--cold", "cache", flag_value=COLD, help="The same as --cache cold.")
 @click.option("--wide", is_flag=True, help="A line for each pass, with every detail.")
 @click.option(
     "--baseline",
@@ -55,7 +73,7 @@ BOTH = "both"
 )
 @_options.FAIL_SLOWER
 @_options.ALLOW_DIFFERENT_MACHINE
-@runs("numpy", "numba")
+@runs("numpy", "numba", several_threads=True)
 @output
 def bench(
     runs: Runs,
@@ -63,6 +81,8 @@ def bench(
     directions: tuple[str, ...],
     outputs: str,
     max_time: float,
+    precision: float,
+    cache: str,
     wide: bool,
     baseline: Path | None,
     fail_slower: float | None,
@@ -72,13 +92,14 @@ def bench(
 
     A kernel that is wrong gets no time, but the reason, and the command that shows it. Kernels are
     timed in turns, in an order drawn anew each round; the first call, with its compilation, stands
-    apart. ± of a speed-up is its 95 % interval, from samples of the same round.
+    apart. ± of a speed-up is its 95 % interval, from samples of the same round; the line below the table
+    says why there are no more samples, and the noise: how far apart the baseline timed twice was.
 
     The limit is what the memory can do, timed in the same rounds: the best of several copies of x, for
-    forward and inference, and of additions of x and dy, for backward. Their outputs are given, and so
-    are a kernel's with --outputs given; some can only copy into them. Over several problems a summary
-    compares each kernel with the fastest of the others on each, and over a sweep, such as --shape
-    '64x{1000..1000000:x10}', it says how times grow.
+    forward and inference, and of additions of x and dy, for backward. ×limit is how many times longer a
+    kernel takes. The outputs of these moves are given, and so are a kernel's with --outputs given; some
+    can only copy into them. Over several problems a summary compares each kernel with the fastest of the
+    others on each, and over a sweep, such as --shape '64x{1000..1000000:x10}', it says how times grow.
 
     Files are written anew after each problem, so nothing is lost to Ctrl-C: it prints and saves what is
     measured, and exits 130. Exits 0 also where a kernel is wrong: gradcheck is the gate of that.
@@ -89,21 +110,25 @@ def bench(
         directions=tuple(dict.fromkeys(directions)),
         outputs=(FRESH, GIVEN) if outputs == BOTH else (outputs,),
         max_time=max_time,
+        precision=precision / 100,
+        caches=(WARM, COLD) if cache == BOTH else (cache,),
+        threads=runs.threads or (None,),
     )
     before = compare.baseline(baseline, fail_slower, allow_different_machine) if baseline else None
     table = (
         partial(_table.detailed, columns=reports.columns(runs.kernels[0], settings))
         if wide
-        else partial(_table.brief, baseline=runs.kernels[0].name)
+        else partial(_table.brief, baseline=runs.kernels[0].name, settings=settings)
     )
     try:
         with termination_as_interrupt():
             found = _measure(runs, settings, output, table)
     except Interrupted as interrupted:
-        output.emit(replace(interrupted.report, failures=()))
+        if interrupted.report.rows:
+            output.emit(replace(interrupted.report, failures=()))
         raise
     output.show(reports.summary(found.rows, settings))
-    output.show(_scaling.table(found.rows))
+    output.show(_scaling.table(found.rows, settings))
     found = replace(found, failures=())
     if before:
         comparison = compare.compare(
@@ -119,19 +144,15 @@ def _measure(
 ) -> Report:
     """Measure problem after problem; print and save each when it is done."""
     with console.progress(quietly=True) as update:
+        live = Live(runs, update)
 
         def finished(rows: Sequence[Row], so_far: Report) -> None:
             with update.hidden():
                 output.show(table(rows))
             output.save(replace(so_far, failures=()))
 
-        return report(
-            zip(runs, runs.requests.values(), strict=True),
-            runs.kernels,
-            settings,
-            lambda done, doing: update(done / len(runs), doing),
-            finished,
-        )
+        with compilations(live.compiling):
+            return report(live.cases(), runs.kernels, settings, live, finished)
 
 
 COMMAND = bench

@@ -69,13 +69,13 @@ class Infer(Protocol):
 class Process(Protocol):
     """A process that a kernel has to itself, which ``options`` of the command line ask for.
 
-    ``run`` calls ``job(kernel, *arguments)`` there.
+    ``run`` calls ``job(kernel, *arguments)`` there, which may take ``longer``, in seconds, than others may.
     """
 
     @property
     def options(self) -> tuple[str, ...]: ...
 
-    def run(self, name: str, job: Callable[..., Any], arguments: tuple[Any, ...]) -> Any: ...
+    def run(self, name: str, job: Callable[..., Any], arguments: tuple[Any, ...], longer: float = 0.0) -> Any: ...
 
 
 @dataclass(frozen=True)

@@ -66,8 +66,9 @@ def _with_interval(value: float, low: float, high: float) -> str:
     if value < 0.01:
         return f"{_short(value, 2)}×"
     shown = _plain(value, 3 if value >= 1 else 2)
-    decimals = len(shown.partition(".")[2])
-    return f"{shown}× ±{max(high - value, value - low):.{decimals}f}" if low < high else f"{shown}×"
+    half = max(high - value, value - low)
+    decimals = len(shown.partition(".")[2]) if half < 10 else 0
+    return f"{shown}× ±{half:.{decimals}f}" if low < high else f"{shown}×"
 
 
 def _scaled(value: float, units: Sequence[tuple[float, str]]) -> str:

@@ -10,7 +10,7 @@ from bncli.core.report import Exporter, Report, Row
 VERSION = "1.0"
 # Of the environment, by the names that pyperf has for it.
 NAMES = {"cpu": "cpu_model_name", "cores": "cpu_count", "python": "python_version"}
-IDENTITY = ("kernel", "direction", "problem", "outputs", "threads")
+IDENTITY = ("kernel", "direction", "problem", "outputs", "threads", "cache")
 ABOUT = (*IDENTITY, "input", "verdict")
 
 

@@ -64,11 +64,14 @@ class Process:
         self._ask(self.spec, worker.set_threads, count)
         self._threads = count
 
-    def run(self, name: str, job: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-        """``job(kernel, *arguments)``, the kernel named ``name``. Raises KernelLost where there is no answer."""
+    def run(self, name: str, job: Callable[..., Any], arguments: tuple[Any, ...], longer: float = 0.0) -> Any:
+        """``job(kernel, *arguments)``, the kernel named ``name``. Raises KernelLost where there is no answer.
+
+        It may take so many seconds ``longer`` than the timeout.
+        """
         if self._ends >= MOST_ENDS:
             raise KernelLost(f"kernel {name!r}: it is not run again, since {MOST_ENDS} times in a row {self._last}")
-        return self._ask(name, worker.run, job, arguments)
+        return self._ask(name, worker.run, job, arguments, longer=longer)
 
     def close(self) -> str:
         """End it; returns what the kernel printed, in a few words."""
@@ -76,13 +79,13 @@ class Process:
         self._folder.cleanup()
         return self._printed.told()
 
-    def _ask(self, name: str, job: Callable[..., Any], *arguments: Any) -> Any:
+    def _ask(self, name: str, job: Callable[..., Any], *arguments: Any, longer: float = 0.0) -> Any:
         messages = transfer.pack((self.spec, name, job, arguments))
         try:
             if self._process is None:
                 self._start()
             transfer.send(self._jobs, messages)
-            if not self._jobs.poll(self.timeout):
+            if not self._jobs.poll(None if self.timeout is None else self.timeout + longer):
                 raise TimeoutError
             fine, answer = transfer.receive(self._jobs)
         except (TimeoutError, EOFError, OSError) as error:

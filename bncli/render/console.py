@@ -1,6 +1,6 @@
 """The terminal: data on stdout, progress and warnings on stderr."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from time import monotonic
 from typing import Protocol
@@ -15,9 +15,9 @@ REDRAWN = 0.2  # seconds between drawings of details
 
 
 class Update(Protocol):
-    """Says how far the work is: a share from 0 to 1, what is being done and, in some words, how it stands."""
+    """Says how far the work is: a share from 0 to 1, what is being done and, asked when drawn, how it stands."""
 
-    def __call__(self, share: float, doing: str, detail: str = "") -> None: ...
+    def __call__(self, share: float, doing: str, detail: Callable[[], str] = str) -> None: ...
 
     def hidden(self) -> AbstractContextManager[None]:
         """Make room for what is printed meanwhile."""
@@ -63,13 +63,14 @@ class _Bar(Progress):
         yield self.words
         yield from super().get_renderables()
 
-    def __call__(self, share: float, doing: str, detail: str = "") -> None:
+    def __call__(self, share: float, doing: str, detail: Callable[[], str] = str) -> None:
         now = monotonic()
-        self.words.plain = printable(f"{doing}: {detail}" if detail else doing)
+        if self.disable or (self.quietly and doing == self.doing and now - self.drawn < REDRAWN):
+            return
+        self.doing, self.drawn = doing, now
+        self.words.plain = printable(": ".join(filter(None, (doing, detail()))))
         self.update(self.whole, completed=share, left=_time_left(share, now - self.started))
-        if self.quietly and (doing != self.doing or now - self.drawn > REDRAWN):
-            self.refresh()
-            self.doing, self.drawn = doing, now
+        self.refresh()
 
     @contextmanager
     def hidden(self) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """A report as rich tables."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
@@ -21,13 +22,14 @@ STYLES = {"PASS": GOOD, "WRONG": BAD, "UNDECIDED": OPEN, "FASTER": GOOD, "SLOWER
 def show(report: Report, console: Console) -> None:
     """Print the tables of ``report``, and below each its notes.
 
-    The columns are those that fit: all of them, or without the wide ones; where even these are
-    too many for the terminal, each row becomes a list of its values, so that none is cut.
+    The columns are those that fit: all of them, or without the wide ones. Where even these are too many for
+    the terminal, they are shown in several tables, or each row becomes a list of its values: none is cut.
     """
     for title, rows in report.groups():
         if title:
             console.print(Text(printable(title), style="bold"))
-        console.print(_best(report.columns, rows, console))
+        for table in _best(report.columns, rows, console):
+            console.print(table)
         said: set[str] = set()
         for column in report.columns:
             if column.kind in BELOW:
@@ -41,14 +43,32 @@ def show(report: Report, console: Console) -> None:
             console.print()
 
 
-def _best(columns: Sequence[Column], rows: Sequence[Row], console: Console) -> Table:
+def _best(columns: Sequence[Column], rows: Sequence[Row], console: Console) -> list[Table]:
     shown = [c for c in columns if c.kind not in BELOW and any(row.get(c.key) not in (None, "") for row in rows)]
     narrow = [c for c in shown if not c.wide]
     for choice, padding in ((shown, 1), (narrow, 1), (narrow, 0)):
         table = _table(choice, rows, padding)
         if _width(table, console) <= console.width:
-            return table
-    return _list(narrow, rows)
+            return [table]
+    return _in_turn(narrow, rows, console) or [_list(narrow, rows)]
+
+
+def _in_turn(columns: Sequence[Column], rows: Sequence[Row], console: Console) -> list[Table]:
+    """Tables of as many columns as fit, each with the leading texts, which say what a row is of; or none at all.
+
+    Prose makes a row several lines high, of which no eye finds the continuation: it is for a list.
+    """
+    lead = list(takewhile(lambda column: column.kind == "text", columns))
+    rest = list(columns[len(lead) :])
+    found: list[Table] = []
+    while rest and not any(column.kind == "prose" for column in columns):
+        fitting = (_table([*lead, *rest[:count]], rows, 1) for count in range(len(rest), 0, -1))
+        table = next((table for table in fitting if _width(table, console) <= console.width), None)
+        if table is None:
+            return []
+        found.append(table)
+        rest = rest[len(table.columns) - len(lead) :]
+    return found
 
 
 def _width(table: Table, console: Console) -> int:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from bncli.benchmarking.compare import IDENTITY
+from bncli.benchmarking.passes import LIMIT
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel
 from bncli.reports import _data
 from bncli.reports._rows import Row
-from bncli.reports._table import LIMIT
 from bncli.verification.finding import Verdict
 
 INFER = "infer"
@@ -26,5 +27,8 @@ def of(row: Row, case: Case, kernels: Sequence[Kernel]) -> Row:
 
 def _options(row: Mapping[str, object]) -> list[str]:
     """How the row was timed, as options of bench, where that is not how it would be."""
-    chosen = {} if row["direction"] == LIMIT else {"pass": row["direction"], "outputs": row["outputs"]}
-    return [word for name, value in chosen.items() for word in (f"--{name}", str(value))]
+    chosen = {name: row.get(name) for name in ("outputs", "cache", "threads")}
+    asked = {name: how for name, how in chosen.items() if how not in (None, IDENTITY[name])}
+    if row["direction"] != LIMIT:
+        asked["pass"] = row["direction"]
+    return [word for name, how in asked.items() for word in (f"--{name}", str(how))]

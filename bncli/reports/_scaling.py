@@ -9,8 +9,10 @@ import numpy as np
 from bncli.core.problem import Problem
 from bncli.core.report import Column, Report
 from bncli.core.report import Row as AnyRow
-from bncli.reports import _table
+from bncli.reports import _summary
+from bncli.reports._measuring import Settings
 from bncli.reports._rows import Row
+from bncli.reports._table import VARIANTS
 
 FEWEST = 3  # sizes: through two, a line fits without showing by how much it is off
 
@@ -22,15 +24,13 @@ class Fit(NamedTuple):
     error: float
 
 
-def table(rows: Sequence[AnyRow]) -> Report:
+def table(rows: Sequence[AnyRow], settings: Settings) -> Report:
     """The exponents of every kernel's passes, and of the memory's limits, over each sweep in ``rows``.
 
     A sweep of fewer than ``FEWEST`` sizes has none.
     """
     columns = (
-        Column("kernel", "kernel"),
-        Column("direction", "pass"),
-        *_table.variants(rows),
+        *_summary.of_a_pass(settings),
         Column("sizes", "sizes", "count"),
         Column("exponent", "exponent k", "number"),
         Column("error", "±", "error"),
@@ -55,7 +55,7 @@ def fit(sizes: Sequence[float], times: Sequence[float]) -> Fit:
 
 def _fits(rows: Sequence[AnyRow]) -> list[Row]:
     series: dict[tuple[object, ...], dict[int, float]] = {}
-    keys = ("sweep", "kernel", "direction", *_table.VARIANTS)
+    keys = ("sweep", "kernel", "direction", *VARIANTS)
     for row in rows:
         if row.get("sweep") and row.get("median"):
             series.setdefault(tuple(map(row.get, keys)), {})[Problem.parse(row["problem"]).size] = row["median"]

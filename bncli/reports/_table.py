@@ -1,51 +1,42 @@
 """The tables of a benchmark: a line a kernel for people, or a line a pass with every detail."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
+from bncli.benchmarking.passes import LIMIT
+from bncli.benchmarking.sampling import Stop
 from bncli.core.report import Column, Report
 from bncli.core.report import Row as AnyRow
+from bncli.core.units import text
+from bncli.reports._measuring import Settings
 from bncli.reports._rows import Row
+from bncli.reports._summary import of_a_pass, variants
 from bncli.verification.finding import Verdict
 
-LIMIT = "limit"
 GROUP = ("problem", "input")
-# What tells the rows of a kernel's pass apart, beside the pass; shown where there are several.
+# What tells the rows of a kernel's pass apart, beside the pass.
 VARIANTS = ("outputs", "cache", "threads")
 INTERVAL = ("speedup", "speedup_low", "speedup_high")
+NOTES = (Column("note", "note", "note"), Column("reproduce", "reproduce", "command"))
+ENOUGH = {
+    Stop.PRECISE: "until every median was precise",
+    Stop.STABLE: "until the noise was stable",
+    Stop.TIME: "until --max-time was up",
+    Stop.INTERRUPTED: "until it was interrupted",
+}
 
 
-def variants(rows: Iterable[AnyRow]) -> tuple[Column, ...]:
-    """A column for each way of timing of which ``rows`` have more than one."""
-    timed = [row for row in rows if row["direction"] != LIMIT]
-    several = [key for key in VARIANTS if len({row.get(key) for row in timed}) > 1]
-    return tuple(Column(key, key) for key in several)
+def brief(rows: Sequence[AnyRow], baseline: str, settings: Settings) -> Report:
+    """The ``rows`` of one problem at a glance, the last line saying how they were sampled.
 
-
-def brief(rows: Sequence[AnyRow], baseline: str) -> Report:
-    """A line a kernel: each pass with its median, the speed-up with its interval, and times the limit.
-
-    ``rows`` have one for each pass. The digits are the fewest of its passes; where one is not verified, the verdict
-    stands for them. The last line is the memory's limit itself.
+    A line a kernel, with the median, the speed-up with its interval, and times the limit of each pass; where that
+    would be too wide, a line a pass. Where a kernel is not verified, the verdict stands for the digits.
     """
-    directions = list(dict.fromkeys(row["direction"] for row in rows if row["direction"] != LIMIT))
-    lines: dict[tuple[object, ...], Row] = {}
-    for row in rows:
-        limit = row["direction"] == LIMIT
-        key = (*(row.get(name) for name in GROUP), LIMIT if limit else row["kernel"], *map(row.get, VARIANTS))
-        line = lines.setdefault(key, dict(zip((*GROUP, "kernel", *VARIANTS), key, strict=True)))
-        if limit:
-            line |= {name: row["median"] for name in directions if row["kernel"] == _operation(name)}
-        else:
-            line |= _of_pass(row, line)
-    columns = (
-        Column("kernel", "kernel"),
-        *variants(rows),
-        Column("digits", "digits", "digits"),
-        *(column for name in directions for column in _columns(name, baseline, crowded=len(directions) > 2)),
-        Column("reproduce", "reproduce", "command"),
-    )
-    return Report("bench", columns, [_filled(line, columns) for line in lines.values()], GROUP)
+    crowded = len(settings.directions) > 2 or len(variants(settings)) > 1
+    report = _by_pass(rows, baseline, settings) if crowded else _by_kernel(rows, baseline, settings)
+    lines = [line | {"sampling": ""} for line in map(dict, report.rows)]
+    lines[-1]["sampling"] = _sampling(rows)
+    return replace(report, columns=(*report.columns, Column("sampling", "sampling", "note")), rows=lines)
 
 
 def detailed(rows: Sequence[AnyRow], columns: Sequence[Column]) -> Report:
@@ -55,13 +46,56 @@ def detailed(rows: Sequence[AnyRow], columns: Sequence[Column]) -> Report:
     return Report("bench", shown, [{**row, INTERVAL[0]: _with_interval(row)} for row in rows], GROUP)
 
 
-def _columns(direction: str, baseline: str, crowded: bool) -> tuple[Column, ...]:
+def _by_pass(rows: Sequence[AnyRow], baseline: str, settings: Settings) -> Report:
+    columns = (
+        *of_a_pass(settings),
+        Column("digits", "digits", "digits"),
+        Column("median", "median", "seconds"),
+        Column("speedup", f"vs {baseline}", "ratio"),
+        Column("of_limit", "×limit", "times"),
+        *NOTES,
+    )
+    lines = [{**row, "digits": _worse(None, row), "speedup": _with_interval(row)} for row in rows]
+    return Report("bench", columns, lines, GROUP)
+
+
+def _by_kernel(rows: Sequence[AnyRow], baseline: str, settings: Settings) -> Report:
+    """The digits are the fewest of the passes; the last line is the memory's limit itself."""
+    lines: dict[tuple[object, ...], Row] = {}
+    for row in rows:
+        limit = row["direction"] == LIMIT
+        key = (*(row.get(name) for name in GROUP), LIMIT if limit else row["kernel"], *map(row.get, VARIANTS))
+        line = lines.setdefault(key, dict(zip((*GROUP, "kernel", *VARIANTS), key, strict=True)))
+        if limit:
+            line |= {name: row["median"] for name in settings.directions if row["kernel"] == _operation(name)}
+        else:
+            line |= _of_pass(row, line)
+    columns = (
+        Column("kernel", "kernel"),
+        *variants(settings),
+        Column("digits", "digits", "digits"),
+        *(column for name in settings.directions for column in _columns(name, baseline)),
+        *NOTES,
+    )
+    return Report("bench", columns, [dict.fromkeys(("note", "reproduce"), "") | line for line in lines.values()], GROUP)
+
+
+def _columns(direction: str, baseline: str) -> tuple[Column, ...]:
     return (
         Column(direction, direction, "seconds"),
         Column(f"{direction} speedup", f"vs {baseline}", "ratio"),
-        Column(f"{direction} of limit", "×limit", "times", wide=crowded),
-        Column(f"{direction} note", "note", "note"),
+        Column(f"{direction} of limit", "×limit", "times"),
     )
+
+
+def _sampling(rows: Sequence[AnyRow]) -> str:
+    """How many samples there are, why no more, and the noise."""
+    timed = next((row for row in rows if row.get("rounds")), None)
+    if timed is None:
+        return ""
+    floors = [row["noise_floor"] for row in rows if row.get("noise_floor") is not None]
+    noise = f"; noise {text(max(floors), 'percent')}" if floors else ""
+    return f"{timed['rounds']:,} samples each, {ENOUGH[Stop(timed['stopped'])]}{noise}"
 
 
 def _of_pass(row: AnyRow, line: Row) -> Row:
@@ -69,11 +103,11 @@ def _of_pass(row: AnyRow, line: Row) -> Row:
     name = row["direction"]
     return {
         "digits": _worse(line.get("digits"), row),
-        "reproduce": row.get("reproduce") or line.get("reproduce", ""),
+        "note": line.get("note") or row["note"],
+        "reproduce": line.get("reproduce") or row["reproduce"],
         name: row.get("median"),
         f"{name} speedup": _with_interval(row),
         f"{name} of limit": row.get("of_limit"),
-        f"{name} note": row["note"],
     }
 
 
@@ -98,8 +132,3 @@ def _operation(direction: str) -> str:
     from bncli.benchmarking import roofline
 
     return roofline.OPERATION[direction]
-
-
-def _filled(line: Row, columns: Sequence[Column]) -> Row:
-    """Every note of a table is looked up in every row."""
-    return {column.key: "" for column in columns if column.kind in ("note", "command")} | line

@@ -8,7 +8,9 @@ import numpy as np
 
 from bncli import plugins
 from bncli.benchmarking import environment
+from bncli.benchmarking.buffers import COLD, WARM
 from bncli.benchmarking.passes import FRESH, GIVEN, MOVED
+from bncli.benchmarking.sampling import Stop
 from bncli.core import ranges
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel
@@ -18,12 +20,12 @@ from bncli.core.report import Report
 from bncli.errors import InputError
 from bncli.reports import _data, _rerun
 from bncli.reports import bench as one
+from bncli.reports._measuring import Progress, unseen
 from bncli.reports._rows import Row
 from bncli.reports.bench import Settings
 from bncli.verification.finding import Verdict
 
 KernelSpec = str | Kernel | ModuleType
-Progress = Callable[[float, str], None]
 
 
 class Interrupted(KeyboardInterrupt):
@@ -40,15 +42,21 @@ def bench(
     *,
     directions: Sequence[str] = Settings.directions,
     outputs: Sequence[str] = Settings.outputs,
+    caches: Sequence[str] = Settings.caches,
+    threads: Sequence[int] = (),
     max_time: float = Settings.max_time,
+    precision: float = Settings.precision,
     random: str = "uniform",
     seed: int = 0,
 ) -> Report:
     """Verify each of ``kernels`` on each of ``problems``, then time them in turns: what ``bncli bench`` does.
 
     A kernel is what ``--kernel`` takes, a module with ``forward`` and ``backward``, or a Kernel;
-    speed-ups are over the first one. A problem is a Problem or its descriptor, which may hold ranges;
-    ``max_time`` is in seconds, for each. ``report.rows`` has a row for each pass of each kernel, its
+    speed-ups are over the first one. A problem is a Problem or its descriptor, which may hold ranges.
+    ``directions`` are of forward, backward and infer, ``outputs`` of fresh and given, ``caches`` of warm
+    and cold; ``threads`` are counts, none for a kernel's own choice. A problem is sampled for ``max_time``
+    seconds, or until the 95 % interval of every median is narrower than ``precision``, as 0.01 for 1 %.
+    ``report.rows`` has a row for each pass of each kernel, its
     times in seconds, and for the memory's limits. ``report.raise_if_failed()`` raises CheckFailed where a
     kernel is wrong, and so has no time.
 
@@ -58,8 +66,8 @@ def bench(
     asked = dict(
         pair for each in ([problems] if isinstance(problems, str | Problem) else problems) for pair in _swept(each)
     )
-    _require_usable(loaded, asked, directions, outputs)
-    settings = Settings(directions=directions, outputs=outputs, max_time=max_time)
+    settings = Settings(directions, outputs, max_time, precision, caches, threads or (None,))
+    _require_usable(loaded, asked, settings)
     cases = ((_data.draw(random, problem, seed), sweep) for problem, sweep in asked.items())
     with np.errstate(all="ignore"):
         return report(cases, loaded, settings)
@@ -69,7 +77,7 @@ def report(
     cases: Iterable[tuple[Case, str]],
     kernels: Sequence[Kernel],
     settings: Settings,
-    progress: Progress = lambda done, doing: None,
+    progress: Progress = unseen,
     on_problem: Callable[[Sequence[Row], Report], None] = lambda rows, so_far: None,
 ) -> Report:
     """Measure each case; the text beside it is the sweep that it is of, or empty.
@@ -88,14 +96,16 @@ def report(
             warnings += case.warnings()
             number += 1
             on_problem(found, _report(rows, kernels, settings, warnings))
+            if any(row.get("stopped") == Stop.INTERRUPTED for row in found):
+                raise KeyboardInterrupt
     except KeyboardInterrupt:
-        last = f"interrupted: the figures are those of {number} problems, which were measured until then"
+        last = f"interrupted: this is what was measured until then, of {number} problem{'s' * (number != 1)}"
         raise Interrupted(_report(rows, kernels, settings, [*warnings, last])) from None
     return _report(rows, kernels, settings, warnings)
 
 
 def _shifted(progress: Progress, done: int) -> Progress:
-    return lambda share, doing: progress(done + share, doing)
+    return lambda share, doing, detail=str: progress(done + share, doing, detail)
 
 
 def _report(rows: Sequence[Row], kernels: Sequence[Kernel], settings: Settings, warnings: Sequence[str]) -> Report:
@@ -105,7 +115,7 @@ def _report(rows: Sequence[Row], kernels: Sequence[Kernel], settings: Settings, 
         list(rows),
         ("problem", "input"),
         environment=environment.collect(),
-        warnings=list(warnings),
+        warnings=[*warnings, *one.warnings(rows)],
         failures=[f"{row['kernel']}: {row['direction']} is {row['verdict']}" for row in rows if _failed(row)],
     )
 
@@ -114,9 +124,7 @@ def _failed(row: Row) -> bool:
     return bool(row.get("verdict", Verdict.PASS) != Verdict.PASS)
 
 
-def _require_usable(
-    kernels: Sequence[Kernel], problems: Iterable[Problem], directions: Sequence[str], outputs: Sequence[str]
-) -> None:
+def _require_usable(kernels: Sequence[Kernel], problems: Iterable[Problem], settings: Settings) -> None:
     if not kernels:
         raise InputError("there is no kernel to time: give at least one")
     name, count = Counter(kernel.name for kernel in kernels).most_common(1)[0]
@@ -124,7 +132,12 @@ def _require_usable(
         raise InputError(
             f"{count} kernels are named {name!r}: give each a name of its own, as Kernel(..., name='mine')"
         )
-    for what, given, known in (("pass", directions, MOVED), ("outputs", outputs, (FRESH, GIVEN))):
+    choices: dict[str, tuple[Sequence[str], Iterable[str]]] = {
+        "pass": (settings.directions, MOVED),
+        "kind of outputs": (settings.outputs, (FRESH, GIVEN)),
+        "state of caches": (settings.caches, (WARM, COLD)),
+    }
+    for what, (given, known) in choices.items():
         for each in given:
             if each not in known:
                 raise InputError(plugins.unknown(what, each, known))

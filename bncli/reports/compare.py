@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bncli.benchmarking import compare as judging
-from bncli.benchmarking import environment, saved, statistics
+from bncli.benchmarking import drift, environment, saved, statistics
 from bncli.benchmarking.compare import Pair, Verdict
 from bncli.core.report import Column, Report, Row
 from bncli.core.units import text
@@ -19,6 +19,7 @@ from bncli.reports.bench import LIMIT
 NEEDED = ("problem", "kernel", "direction")
 TIMES = (1e-12, 1e9)  # seconds that a sample may last: beyond, it is no measurement
 MOST_FLOOR = 1e9
+MOST_CORES = 1e6
 # What a row of bench is told of its comparison, and by which name.
 TOLD = {"old": "baseline", "ratio": "ratio", "low": "ratio_low", "high": "ratio_high", "verdict": "compared"}
 
@@ -32,6 +33,7 @@ COLUMNS = (
     Column("high", "to", "times"),
     Column("floor", "noise", "percent"),
     Column("verdict", "verdict", "verdict"),
+    Column("clock", "clock", "times", wide=True),
     Column("old_rounds", "old samples", "count", wide=True),
     Column("new_rounds", "new samples", "count", wide=True),
     Column("note", "note", "note"),
@@ -61,8 +63,10 @@ def compare(
         _require_gate(before, after, fail_slower, allow_different_machine)
         _require_times(pairs)
     rows, failures = [], []
+    limits = _limits(pairs)
+    cores = [report.environment.get("cores") for report in (before, after)]
     for pair in pairs:
-        row = _row(pair)
+        row = _row(pair, limits.get(drift.place(pair.new or {}), ()), cores)
         rows.append(row)
         # Memory that has become slower is the machine's, and no kernel's, failure.
         gated = fail_slower is not None and row["direction"] != LIMIT
@@ -108,6 +112,10 @@ def _bench(given: str | Path | Report, which: str) -> Report:
             raise InputError(f"{name} is damaged: the samples of row {number} are not times")
         if not _is_within(row.get(judging.AA) or 0.0, 0, MOST_FLOOR):
             raise InputError(f"{name} is damaged: the {judging.AA} of row {number} is no share of a time")
+        if not _is_within(row.get(drift.CLOCK) or 1.0, *TIMES):
+            raise InputError(f"{name} is damaged: the {drift.CLOCK} of row {number} is no time")
+        if not _is_within(row.get(drift.OTHERS) or 0.0, 0, MOST_CORES):
+            raise InputError(f"{name} is damaged: the {drift.OTHERS} of row {number} is no number of cores")
     return report
 
 
@@ -134,7 +142,16 @@ def _require_times(pairs: Sequence[Pair]) -> None:
         raise InputError("nothing is timed in both files, so nothing could fail: compare the same problems and kernels")
 
 
-def _row(pair: Pair) -> dict[str, Any]:
+def _limits(pairs: Sequence[Pair]) -> dict[tuple[str, ...], list[tuple[Row, Row]]]:
+    """The memory's limits that both runs have timed, by their place."""
+    found: dict[tuple[str, ...], list[tuple[Row, Row]]] = {}
+    for old, new in pairs:
+        if old and new and drift.is_limit(old) and drift.is_limit(new):
+            found.setdefault(drift.place(new), []).append((old, new))
+    return found
+
+
+def _row(pair: Pair, limits: Sequence[tuple[Row, Row]], cores: Sequence[object]) -> dict[str, Any]:
     known: Row = pair.new or pair.old or {}
     old, new = _timed(pair.old), _timed(pair.new)
     row = {
@@ -147,18 +164,24 @@ def _row(pair: Pair) -> dict[str, Any]:
         "note": _why_not(pair.old, "old") or _why_not(pair.new, "new"),
         "count": "",
     }
-    if not (old and new):
+    if not (pair.old and pair.new and old and new):
         return row | {"verdict": "ONLY OLD" if old else "ONLY NEW" if new else "NO TIME"}
-    aa = max(float(each.get(judging.AA) or 0.0) for each in pair if each)
-    ratio, floor, verdict = judging.compare(old, new, aa)
+    busy = any(drift.is_busy(each, count) for each, count in zip((pair.old, pair.new), cores, strict=True))
+    aa = math.inf if busy else max(float(each.get(judging.AA) or 0.0) for each in (pair.old, pair.new))
+    # A limit is not judged by itself.
+    moved = drift.between(pair.old, pair.new, [] if drift.is_limit(pair.new) else limits)
+    ratio, floor, verdict = judging.compare(old, new, aa, moved)
     note = ""
-    if not math.isfinite(floor):
+    if busy:
+        note = "other processes used much of the machine while it was measured, which decides nothing: wait for it"
+    elif not math.isfinite(floor):
         note = f"{_name(row)}: the samples are too few or too noisy to tell: give bench more time, or a quieter machine"
     return row | {
         "ratio": ratio.value,
         "low": ratio.low,
         "high": ratio.high,
         "floor": floor if math.isfinite(floor) else None,
+        "clock": moved.clock,
         "verdict": str(verdict),
         "note": note,
     }
@@ -177,9 +200,9 @@ def _why_not(row: Row | None, which: str) -> str:
 
 
 def _variant(row: Row) -> str:
-    """What else a row says of how it was timed, in words."""
-    words = [f"--{key} {row[key]}" for key in ("outputs", "threads") if row.get(key) is not None]
-    return " ".join(words)
+    """How a row was timed, where that is not what is done unasked, as options of bench."""
+    chosen = {key: row.get(key) for key in ("outputs", "threads", "cache")}
+    return " ".join(f"--{key} {how}" for key, how in chosen.items() if how not in (None, judging.IDENTITY[key]))
 
 
 def _name(row: Mapping[str, Any]) -> str:

@@ -1,0 +1,25 @@
+"""How many threads kernels may use while they are timed."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+SetThreads = Callable[[int], int | None]
+
+
+@contextmanager
+def restored(setters: Iterable[SetThreads], threads: int | None) -> Iterator[None]:
+    """Bound all to ``threads``; afterwards each has what bounded it before, where it told. None: nothing is touched."""
+    before = [(each, each(threads)) for each in setters] if threads else []
+    try:
+        yield
+    finally:
+        for each, count in before:
+            if count:
+                each(count)
+
+
+def binding(setter: SetThreads | None, threads: int | None) -> Callable[[], bool]:
+    """What bounds the threads before a sample, and says whether that may have changed anything."""
+    if setter is None or threads is None:
+        return lambda: False
+    return lambda: setter(threads) != threads
