@@ -1,6 +1,7 @@
 """The lazy group of commands, and the one place where an error becomes a line and an exit code."""
 
 import ast
+import contextlib
 import os
 import sys
 import warnings
@@ -47,15 +48,29 @@ class Commands(click.Group):
             with warnings.catch_warnings():
                 warnings.showwarning = _show_warning
                 code = super().main(args, prog_name or "bncli", **settings)
+            sys.stdout.flush()
         except BncliError as error:
             code = _fail(str(error), error.exit_code, "bncli: " if isinstance(error, CheckFailed) else "bncli: error: ")
         except click.ClickException as error:
             code = _fail(error.format_message(), error.exit_code)
         except (click.Abort, KeyboardInterrupt):
             code = _fail("interrupted", INTERRUPTED, "bncli: ")
+        except OSError as error:
+            # Of files each command speaks itself: this is what it prints, onto a full disk for instance.
+            code = _fail(
+                f"the output cannot be written: {(error.strerror or str(error)).lower()}", BncliError.exit_code
+            )
+            _drop_output()
         except MemoryError:
             code = _fail("the memory does not suffice: use a smaller --shape or fewer --kernel", BncliError.exit_code)
         sys.exit(code)
+
+
+def _drop_output() -> None:
+    """What is still to be printed would fail again when Python ends, and be reported by it."""
+    with contextlib.suppress(OSError, ValueError):  # no file, in a test
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
 
 
 def _summary(name: str) -> str:
@@ -90,7 +105,8 @@ def _show_warning(
 
 def _fail(message: str, code: int, prefix: str = "bncli: error: ") -> int:
     line = " ".join(message.split())
-    click.echo(prefix + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line), err=True)
+    with contextlib.suppress(OSError):  # where even that cannot be written, the code still tells
+        click.echo(prefix + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line), err=True)
     return code
 
 

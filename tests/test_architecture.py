@@ -15,7 +15,7 @@ PACKAGE = Path(bncli.__file__).parent
 FLOORS = [
     {"errors", "plugins", "files", "__init__"},
     {"core"},
-    {"kernels", "inputs"},
+    {"kernels", "inputs", "isolation"},
     {"layer", "verification", "benchmarking", "cluster"},
     {"render", "export", "drawing"},
     {"reports", "charts", "page"},
@@ -24,7 +24,7 @@ FLOORS = [
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # What a room may import beside the ground floor and itself: the upper rooms do not know their neighbours.
-CORE_ONLY = {"kernels", "inputs", "layer", "verification", "benchmarking", "render", "export", "drawing"}
+CORE_ONLY = {"kernels", "inputs", "isolation", "layer", "verification", "benchmarking", "render", "export", "drawing"}
 KNOWN_TO = {
     "rich": {"render"},
     "click": {"cli", "commands"},

@@ -49,7 +49,7 @@ class Sampling(NamedTuple, Generic[Name]):
 
     sampled: dict[Name, Sampled]
     stopped: Stop
-    failed: dict[Name, Exception]
+    failed: dict[Name, BaseException]
 
 
 def first_call(call: Call, clock: Clock = perf_counter) -> float:
@@ -87,7 +87,7 @@ class _Rounds(Generic[Name]):
         self.timed, self.clock = timed, clock
         self.shortest = max(SHORTEST_SAMPLE, STEPS * step_of(clock))
         self.samples: dict[Name, list[float]] = {name: [] for name in timed}
-        self.failed: dict[Name, Exception] = {}
+        self.failed: dict[Name, BaseException] = {}
         # Those with equally many calls share arrays: what one has used, the next leaves for later.
         self.turns = {len(each.calls): 0 for each in timed.values()}
         self.kept = {each.keep: deque[object](maxlen=each.keep) for each in timed.values()}
@@ -132,7 +132,7 @@ class _Rounds(Generic[Name]):
     def _or_fail(self, name: Name, do: Callable[[Name], None]) -> None:
         try:
             do(name)
-        except Exception as error:  # noqa: BLE001, a kernel may raise whatever it likes: it loses its time
+        except (Exception, SystemExit) as error:  # noqa: BLE001, a kernel may raise whatever it likes: it loses its time
             self.failed[name] = error
             del self.samples[name]
 

@@ -1,5 +1,6 @@
 """The options that several commands share, each declared once."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,6 +36,27 @@ class _Size(click.ParamType[tuple[int, int]]):
         if not (width.isdecimal() and height.isdecimal() and 0 < int(width) < 1 << 16 and 0 < int(height) < 1 << 16):
             self.fail(f"{value!r} is no size in pixels: write width and height, as 96x96", param, ctx)
         return int(width), int(height)
+
+
+class Number(click.ParamType[float]):
+    """A finite number, ``least`` or more, or more than ``above``; Click's own let NaN through every range."""
+
+    name = "float"
+
+    def __init__(self, least: float = -math.inf, above: float = -math.inf) -> None:
+        self.least, self.above = least, above
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        if number < self.least or number <= self.above:
+            bound = f"more than {self.above:g}" if self.above > -math.inf else f"{self.least:g} or more"
+            self.fail(f"{value!r} is too small: give {bound}", param, ctx)
+        return number
 
 
 class _Counts(click.ParamType[tuple[int, ...]]):
@@ -139,7 +161,7 @@ def _source_option(name: str, source: Source) -> Any:
 
 
 def kernel(default: Sequence[str], several_threads: bool = False) -> tuple[Any, ...]:
-    """--kernel and --threads, which takes several counts where each is timed."""
+    """--kernel, --isolate, --timeout, and --threads, which takes several counts where each is timed."""
     one = click.option("--threads", type=click.IntRange(1), help="Threads a kernel may use.  [default: its own choice]")
     several = click.option(
         "--threads",
@@ -159,4 +181,15 @@ def kernel(default: Sequence[str], several_threads: bool = False) -> tuple[Any, 
             "Repeatable.",
         ),
         several if several_threads else one,
+        click.option(
+            "--isolate",
+            is_flag=True,
+            help="Run each kernel in a process of its own; one that breaks it is WRONG, and the others go on.",
+        ),
+        click.option(
+            "--timeout",
+            type=Number(above=0),
+            metavar="SECONDS",
+            help="The same, and end a kernel that takes longer to load, for one check or, beside --max-time, in bench.",
+        ),
     )

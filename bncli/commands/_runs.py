@@ -1,34 +1,29 @@
 """The options that say what to run: which problems, on what data, with which kernels."""
 
 import shlex
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
 import click
 import numpy as np
-import psutil
 from click.core import ParameterSource
 
 from bncli import plugins
 from bncli.commands import _options
-from bncli.commands._options import EVERY_KERNEL, SHAPE, SHARED, SOURCES, load_source
+from bncli.commands._kernels import Manner, load_kernels, require_memory
+from bncli.commands._options import SHAPE, SHARED, SOURCES, load_source
 from bncli.core import ranges
 from bncli.core.case import Case, complete
-from bncli.core.guard import guarded
 from bncli.core.kernel import Kernel
 from bncli.core.layout import Layout
-from bncli.core.loading import kernel_names, load_kernel, registered_kernel, require_dtype
+from bncli.core.loading import require_dtype
 from bncli.core.problem import Problem
 from bncli.core.source import Request
-from bncli.core.units import text
 from bncli.errors import InputError
-from bncli.render.console import warn
 
 DRAWN = "random"
-LIVE_ARRAYS = 8  # of x's size that a command may hold at once
 
 
 @dataclass(frozen=True)
@@ -55,8 +50,10 @@ class Runs:
     def __iter__(self) -> Iterator[Case]:
         for request in self.requests:
             if request.shape:
-                _require_memory(_problem(request))
+                require_memory(_problem(request), self.kernels)
             batch = load_source(self.source).load(request)
+            if not request.shape:
+                require_memory(batch.problem, self.kernels)
             recipe = recipe_of(self.source, request)
             case = complete(batch.problem, self.given(batch.problem, batch.arrays), request.seed, recipe, batch.names)
             for kernel in self.kernels:
@@ -73,7 +70,13 @@ def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Call
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
-        def wrapper(kernel: tuple[str, ...], threads: int | tuple[int, ...] | None, **options: Any) -> None:
+        def wrapper(
+            kernel: tuple[str, ...],
+            threads: int | tuple[int, ...] | None,
+            isolate: bool,
+            timeout: float | None,
+            **options: Any,
+        ) -> None:
             ctx = click.get_current_context()
             shared = {name: options.pop(name) for name in (*SHARED, *plugins.names(SOURCES))}
             source, values = _chosen_source(ctx, shared)
@@ -82,8 +85,9 @@ def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Call
             dtypes = dict.fromkeys(request.dtype for request in requests if request.dtype)
             optional = ctx.get_parameter_source("kernel") is ParameterSource.DEFAULT_MAP
             bound, counts = (None, threads) if isinstance(threads, tuple) else (threads, ())
-            kernels = load_kernels(kernel, bound, dtypes, optional)
-            chosen = Runs(kernels, source, requests, thread_options(bound), counts, bound=bound)
+            manner = Manner(bound, isolate, timeout)
+            kernels = load_kernels(kernel, manner, dtypes, optional)
+            chosen = Runs(kernels, source, requests, manner.options, counts, bound=bound)
             # What a kernel makes of infinities is in its results; NumPy's warnings add nothing.
             with np.errstate(all="ignore"):
                 command(runs=chosen, **options)
@@ -149,59 +153,3 @@ def recipe_of(source: str, request: Request) -> str:
 
 def _identity(problem: Problem) -> dict[str, Any]:
     return {"gamma": np.ones(problem.features), "beta": np.zeros(problem.features)}
-
-
-def _require_memory(problem: Problem) -> None:
-    needed, free = LIVE_ARRAYS * problem.nbytes, psutil.virtual_memory().available
-    if needed > free:
-        raise InputError(
-            f"{problem} needs about {text(needed, 'bytes')} of memory and {text(free, 'bytes')} are free: "
-            "use a smaller --shape"
-        )
-
-
-def thread_options(threads: int | None) -> tuple[str, ...]:
-    return ("--threads", str(threads)) if threads else ()
-
-
-def load_kernels(
-    specs: Sequence[str], threads: int | None, dtypes: Collection[str] = (), optional: bool = False
-) -> list[Kernel]:
-    """What --kernel and --threads ask for.
-
-    Of ``all``, and of all that is only ``optional``, there is what can run here and takes ``dtypes``.
-    """
-    found: dict[str, Kernel] = {}
-    for spec in specs:
-        if spec == EVERY_KERNEL or optional:
-            found |= _able(kernel_names() if spec == EVERY_KERNEL else (spec,), dtypes)
-        else:
-            found[spec] = load_kernel(spec)
-    if not found:
-        which = "registered kernel" if EVERY_KERNEL in specs else "kernel of the preset"
-        raise InputError(f"no {which} {_takes(dtypes)} here: see bncli kernels")
-    names = Counter(kernel.name for kernel in found.values())
-    # Two files may have the same name; where they are is then what tells them apart.
-    kernels = [k if names[k.name] == 1 else replace(k, name=k.spec) for k in found.values()]
-    for kernel in map(guarded, kernels):
-        if threads and kernel.set_threads:
-            kernel.set_threads(threads)
-    return kernels
-
-
-def _able(names: Sequence[str], dtypes: Collection[str]) -> dict[str, Kernel]:
-    """Those of the registered kernels ``names`` that can run, by name; a warning for each of the others."""
-    kernels = {name: registered_kernel(name) for name in names}
-    hindered = {name: why for name, kernel in kernels.items() if (why := _hindrance(kernel, dtypes))}
-    for name, why in hindered.items():
-        warn(f"kernel {name!r} is left out: {why}")
-    return {name: kernel for name, kernel in kernels.items() if name not in hindered}
-
-
-def _hindrance(kernel: Kernel, dtypes: Collection[str]) -> str | None:
-    refused = [dtype for dtype in dtypes if dtype not in kernel.dtypes]
-    return kernel.available() or (f"it does not take {' or '.join(refused)}" if refused else None)
-
-
-def _takes(dtypes: Collection[str]) -> str:
-    return f"takes {' and '.join(dtypes)}" if dtypes else "can run"

@@ -76,10 +76,10 @@ def backward(
         given = {name: getattr(case, name) for name in GIVEN}
         rows += _arrays.rows(case, "train", _arrays.INPUT, given, GIVEN, features=features)
         first: dict[str, Array] = {}
-        for kernel in map(guarded, runs.kernels):
-            arrays = _propagate(kernel, case)
+        for kernel in runs.kernels:
+            arrays = kernel.run(_propagate, case)
             if update:
-                arrays |= _step(kernel, case, lr, decay)
+                arrays |= kernel.run(_step, case, lr, decay)
             rows += _arrays.rows(case, "train", kernel.name, arrays, SHOWN, first, features)
             first = first or arrays
         if save:
@@ -90,14 +90,16 @@ def backward(
 
 
 def _propagate(kernel: Kernel, case: Case) -> dict[str, Array]:
-    arrays, saved = _arrays.train(kernel, case)
-    return {**arrays, **Gradients(*kernel.backward(case.dy, saved))._asdict()}
+    safe = guarded(kernel)
+    arrays, saved = _arrays.train(safe, case)
+    return {**arrays, **Gradients(*safe.backward(case.dy, saved))._asdict()}
 
 
 def _step(kernel: Kernel, case: Case, lr: float, decay: float) -> dict[str, Array]:
     """gamma and beta after one update of the layer."""
     own = case.problem.own
-    layer = BatchNorm(case.gamma, case.beta, layout=case.problem.layout, epsilon=case.problem.epsilon, kernel=kernel)
+    layout, epsilon = case.problem.layout, case.problem.epsilon
+    layer = BatchNorm(case.gamma, case.beta, layout=layout, epsilon=epsilon, kernel=guarded(kernel))
     layer.forward(own(case.x))
     layer.delta = own(case.dy)
     layer.backward()

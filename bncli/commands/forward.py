@@ -73,8 +73,8 @@ def forward(
     for case in runs:
         rows += _arrays.rows(case, mode, _arrays.INPUT, {"x": case.x}, ("x",), features=features)
         first: dict[str, Array] = {}
-        for kernel in map(guarded, runs.kernels):
-            arrays = _arrays.train(kernel, case)[0] if mode == "train" else _infer(kernel, case)
+        for kernel in runs.kernels:
+            arrays = kernel.run(_train, case) if mode == "train" else _infer(kernel, case)
             rows += _arrays.rows(case, mode, kernel.name, arrays, ("x_hat", "y"), first, features)
             first = first or arrays
         if save:
@@ -84,15 +84,27 @@ def forward(
     pictures.show(case, runs.kernels[0].name, {"x": case.x, **first})
 
 
+def _train(kernel: Kernel, case: Case) -> dict[str, Array]:
+    return _arrays.train(guarded(kernel), case)[0]
+
+
 def _infer(kernel: Kernel, case: Case) -> dict[str, Array]:
     if kernel.infer is None:
         raise InputError(f"kernel {kernel.name!r} has no inference: use --mode train")
     if case.mean is None or case.var is None:
         raise InputError("inference needs mean and var: give --array FILE.npz that holds them, as --save writes it")
     inv_std = 1 / np.sqrt(case.var + case.problem.epsilon)
-    y = kernel.infer(case.x, case.gamma, case.beta, case.mean, case.var, case.problem.epsilon)
+    y = kernel.run(_inferred, case)
     x_hat = _arrays.x_hat(case, case.mean, inv_std)
     return {"x_hat": x_hat, "y": y, "mean": case.mean, "var": case.var, "inv_std": inv_std}
+
+
+def _inferred(kernel: Kernel, case: Case) -> Array:
+    infer = guarded(kernel).infer
+    assert infer is not None
+    assert case.mean is not None
+    assert case.var is not None
+    return infer(case.x, case.gamma, case.beta, case.mean, case.var, case.problem.epsilon)
 
 
 COMMAND = forward

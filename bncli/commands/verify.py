@@ -6,8 +6,8 @@ import click
 import numpy as np
 
 from bncli.commands import _options
+from bncli.commands._kernels import Manner, load_kernels, require_memory
 from bncli.commands._output import Output, output
-from bncli.commands._runs import load_kernels, thread_options
 from bncli.core import ranges
 from bncli.core.kernel import Kernel
 from bncli.core.layout import Layout
@@ -16,6 +16,7 @@ from bncli.render import console
 from bncli.reports import verify as reports
 from bncli.verification import suite
 
+LIVE_ARRAYS = 24  # of x's size: here all that the reference says of it is held at once, wide
 CURVE = ("64x64/per-activation",)
 
 
@@ -44,6 +45,8 @@ def verify(
     curve: bool,
     kernel: tuple[str, ...],
     threads: int | None,
+    isolate: bool,
+    timeout: float | None,
     seed: int,
     **problem: Any,
 ) -> None:
@@ -58,8 +61,11 @@ def verify(
     Without options: a small shape in each layout, float32 and float64, every kind of data, epsilon
     1e-5. Exits 1 unless every verdict is PASS.
     """
-    kernels = load_kernels(kernel, threads)
+    manner = Manner(threads, isolate, timeout)
+    kernels = load_kernels(kernel, manner)
     problems = _problems(kernels, CURVE if curve else (), **problem)
+    for each in problems:
+        require_memory(each, kernels, LIVE_ARRAYS)
     with np.errstate(all="ignore"), console.progress() as update:
         if curve:
             report = reports.curve_report(problems, kernels, seed)
@@ -69,7 +75,7 @@ def verify(
                 random or _options.load_source("random").choices,
                 kernels,
                 seed,
-                thread_options(threads),
+                manner.options,
                 lambda done, doing: update(done / len(kernels), doing),
             )
     output.emit(report)

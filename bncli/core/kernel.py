@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
+
+Result = TypeVar("Result")
 
 
 class Saved(NamedTuple):
@@ -64,6 +66,18 @@ class Infer(Protocol):
     ) -> Array: ...
 
 
+class Process(Protocol):
+    """A process that a kernel has to itself, which ``options`` of the command line ask for.
+
+    ``run`` calls ``job(kernel, *arguments)`` there, which may take ``longer``, in seconds, than others may.
+    """
+
+    @property
+    def options(self) -> tuple[str, ...]: ...
+
+    def run(self, name: str, job: Callable[..., Any], arguments: tuple[Any, ...], longer: float = 0.0) -> Any: ...
+
+
 @dataclass(frozen=True)
 class Kernel:
     """One implementation of batch normalization on canonical (N, F, S) arrays.
@@ -74,7 +88,7 @@ class Kernel:
     ``set_threads`` bounds the threads that it uses and may return what bounded them before; None
     where it always uses one. ``tries_complex`` is False where giving forward complex x, to take
     derivatives by a complex step, is known to fail. ``file`` is where its code stands, for messages
-    about it.
+    about it. With a ``process`` to itself, its functions can be called by ``run`` alone.
     """
 
     forward: Forward
@@ -88,3 +102,14 @@ class Kernel:
     name: str = ""
     spec: str = ""
     file: str = ""
+    process: Process | None = None
+
+    def run(self, job: Callable[..., Result], *arguments: Any) -> Result:
+        """``job(kernel, *arguments)``, in the kernel's own process where it has one.
+
+        Raises what the job does, and KernelLost where that process ends or takes too long.
+        """
+        if self.process is None:
+            return job(self, *arguments)
+        result: Result = self.process.run(self.name, job, arguments)
+        return result

@@ -10,13 +10,16 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from bncli.core import memory
 from bncli.core.layout import Shape
+from bncli.core.problem import ITEMSIZE
 from bncli.errors import InputError
 from bncli.inputs._numbers import cast, require_real
 
 Array = NDArray[Any]
 
 MAGIC = npy.MAGIC_PREFIX
+WIDEST = max(ITEMSIZE.values())
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -44,7 +47,10 @@ def header(name: str, stream: IO[bytes], size: int) -> Header:
 
 
 def read(name: str, stream: IO[bytes], size: int) -> Array:
-    header(name, stream, size)
+    """The array in ``stream``, of ``size`` bytes; InputError where it cannot be used, or does not fit in memory."""
+    elements = math.prod((found := header(name, stream, size)).shape)
+    # It may have to be converted, too.
+    memory.require(name, elements * (found.dtype.itemsize + WIDEST), "give a smaller array")
     stream.seek(0)
     array: Array = npy.read_array(stream, allow_pickle=False)
     return array

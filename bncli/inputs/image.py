@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bncli.core.problem import Problem
+from bncli.core import memory
+from bncli.core.problem import ITEMSIZE, Problem
 from bncli.core.source import Batch, Lazy, Request, Source
 from bncli.errors import InputError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+COLOURS = 3
+WIDEST = 8  # bytes of a value while an image is read
 
 
 def load(request: Request) -> Batch:
@@ -29,7 +34,11 @@ def load(request: Request) -> Batch:
     from bncli.inputs import _pictures
 
     paths = _paths(request)
-    images = [_pictures.read(path, request.resize) for path in paths]
+    images = []
+    for path in paths:
+        images.append(_pictures.read(path, request.resize))
+        if len(images) == 1:
+            _require_memory(images[0], len(paths), request)
     _check_sizes(paths, [image.size for image in images])
     try:
         batch = _batch(images, request)
@@ -71,6 +80,14 @@ def _paths(request: Request) -> list[Path]:
     if request.copies < 1:
         raise InputError(f"cannot make {request.copies} copies of an image: ask for 1 or more")
     return [path for value in request.values for path in _picture.files(Path(value))]
+
+
+def _require_memory(image: Image, count: int, request: Request) -> None:
+    """For ``count`` images like the first: their pixels, and the batch of their copies."""
+    width, height = image.size
+    values = width * height * COLOURS * count
+    needed = values * (WIDEST + request.copies * ITEMSIZE[request.dtype or "float64"])
+    memory.require(f"{count * request.copies} images of {width}x{height}", needed, "use fewer, or a smaller --resize")
 
 
 def _check_sizes(paths: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> None:

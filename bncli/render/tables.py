@@ -30,9 +30,11 @@ def show(report: Report, console: Console) -> None:
             console.print(Text(printable(title), style="bold"))
         for table in _best(report.columns, rows, console):
             console.print(table)
+        said: set[str] = set()
         for column in report.columns:
             if column.kind in BELOW:
-                notes = list(dict.fromkeys(row[column.key] for row in rows if row[column.key]))
+                notes = [note for note in dict.fromkeys(row[column.key] for row in rows) if note and note not in said]
+                said.update(notes)
                 for note in notes[:MOST_NOTES]:
                     console.print(Text(printable(note)), soft_wrap=column.kind == "command")
                 if len(notes) > MOST_NOTES:

@@ -57,5 +57,6 @@ def reproduce(command: str, kernel: Kernel, case: Case, options: Sequence[str]) 
         data = ["--shape", str(problem)]
     else:
         data = ["--layout", str(problem.layout), "--dtype", problem.dtype, "--epsilon", repr(problem.epsilon)]
-    words = ["bncli", command, "--kernel", kernel.spec, *data, *options]
+    apart = kernel.process.options if kernel.process else ()
+    words = ["bncli", command, "--kernel", kernel.spec, *data, *options, *apart]
     return f"reproduce: {shlex.join(words)} {case.recipe}".rstrip()

@@ -62,8 +62,8 @@ def before(
             space.outputs[0].poison()
             kernel = writing_into(space.outputs[0], kernel)
         findings = _verify(_remembering(guarded(kernel), digests), space.inputs.copies[0], directions)
-    except KernelFault as fault:
-        return _all(keys, _fault(kernel.name, "a call", str(fault)))
+    except KernelFault as error:
+        return _all(keys, fault(kernel.name, str(error)))
     finally:
         spoilt = [space for space in spaces if space.inputs.are_spoilt()]
         for space in spoilt:
@@ -90,7 +90,7 @@ def after(judged: Judged, kernel: Kernel, space: Space, repeats: int) -> Finding
             for call in islice(cycle(timed.calls), repeats):
                 call()
         return _wrong_bits(judged, kernel, space) or _kept(timed, kernel, space)
-    except Exception as error:  # noqa: BLE001, a kernel may raise whatever it likes
+    except (Exception, SystemExit) as error:  # noqa: BLE001, a kernel may raise whatever it likes
         return raised(kernel, error)
 
 
@@ -123,9 +123,9 @@ def _results(timed: Pass, space: Space) -> Mapping[str, Array]:
     return timed.results()
 
 
-def raised(kernel: Kernel, error: Exception) -> Finding:
+def raised(kernel: Kernel, error: BaseException) -> Finding:
     """That a kernel raised ``error`` while it was timed."""
-    return _fault(kernel.name, "a call", f"it raised {described(error, kernel.file)}")
+    return fault(kernel.name, f"it raised {described(error, kernel.file)}")
 
 
 def overwritten(kernel: Kernel) -> Finding:
@@ -155,6 +155,11 @@ def _remembering(kernel: Kernel, digests: dict[str, int]) -> Kernel:
         return found
 
     return replace(kernel, forward=forward, backward=backward)
+
+
+def fault(kernel: str, reason: str) -> Finding:
+    """That a call of a kernel went wrong."""
+    return _fault(kernel, "a call", reason)
 
 
 def _all(keys: Sequence[Key], finding: Finding) -> list[Judged]:

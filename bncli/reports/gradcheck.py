@@ -9,6 +9,7 @@ from bncli.core.case import Case
 from bncli.core.kernel import Kernel
 from bncli.core.problem import Problem
 from bncli.core.report import Column, Report
+from bncli.errors import KernelFault
 from bncli.reports import _data, _rows
 from bncli.reports._rows import Row
 from bncli.verification import accuracy, explanation
@@ -69,11 +70,23 @@ def report(
         warnings += case.warnings()
         for kernel in kernels:
             progress(number, f"{case.problem}: checking {kernel.name}")
-            findings = checking.check(kernel, case, case.seed, method)
-            diagnosis = explanation.explain(kernel, case, findings)
+            findings, diagnosis = _checked(kernel, case, method)
             rows += _of(case, findings, diagnosis, _data.reproduce("gradcheck", kernel, case, options))
             failures += [f"{f.kernel}: {f.array} is {f.verdict}" for f in findings if f.verdict is not Verdict.PASS]
     return Report("gradcheck", COLUMNS, rows, ("problem", "input"), warnings=warnings, failures=failures)
+
+
+def _checked(kernel: Kernel, case: Case, method: Method) -> tuple[list[Finding], Mapping[str, Sequence[str]]]:
+    try:
+        return kernel.run(_check, case, method)
+    except KernelFault as fault:
+        return [checking.of_fault(kernel, fault)], {}
+
+
+def _check(kernel: Kernel, case: Case, method: Method) -> tuple[list[Finding], Mapping[str, Sequence[str]]]:
+    """Runs where the kernel does."""
+    findings = checking.check(kernel, case, case.seed, method)
+    return findings, explanation.explain(kernel, case, findings)
 
 
 def _of(

@@ -11,6 +11,7 @@ from bncli.core.layout import Layout
 from bncli.core.loading import require_dtype
 from bncli.core.problem import Problem
 from bncli.core.report import Column, Report
+from bncli.errors import KernelFault
 from bncli.reports import _data, _rows
 from bncli.reports._rows import Row
 from bncli.verification import curve, suite, tolerance
@@ -137,16 +138,20 @@ def _of(judged: Judged, group: Sequence[Judged], reproduce: str) -> Row:
 def curve_report(problems: Sequence[Problem], kernels: Sequence[Kernel], seed: int) -> Report:
     """The error of each kernel at each ratio |mean| / std, and where it breaks down."""
     rows: list[Row] = []
+    failures: list[str] = []
     for problem in problems:
         case = _data.draw(suite.BENIGN, problem, seed)
         for kernel in kernels:
             require_dtype(kernel, problem.dtype)
-            rows += _of_curve(kernel, case)
-    return Report("verify", CURVE, rows, ("problem", "kernel"))
+            try:
+                rows += _of_curve(kernel, case)
+            except KernelFault as fault:
+                failures.append(str(fault))
+    return Report("verify", CURVE, rows, ("problem", "kernel"), failures=failures)
 
 
 def _of_curve(kernel: Kernel, case: Case) -> Iterator[Row]:
-    points = curve.curve(kernel, case)
+    points = kernel.run(curve.curve, case)
     dtype, at = case.problem.dtype, curve.breakdown(points)
     note = (
         f"{kernel.name}: less than two digits are left in {dtype} from |mean|/std = {at:g} on"

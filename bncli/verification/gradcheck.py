@@ -51,8 +51,12 @@ def check(kernel: Kernel, case: Case, seed: int = 0, method: Method = Method.AUT
     try:
         found = list(_values(guarded(kernel), case, seed, method))
     except KernelFault as fault:
-        found = [Finding(kernel.name, CALL, "", Verdict.WRONG, np.inf, 0.0, reason=str(fault))]
+        found = [of_fault(kernel, fault)]
     return [*found, contract.check(kernel, case)]
+
+
+def of_fault(kernel: Kernel, fault: KernelFault) -> Finding:
+    return Finding(kernel.name, CALL, "", Verdict.WRONG, np.inf, 0.0, reason=str(fault))
 
 
 def _values(kernel: Kernel, case: Case, seed: int, method: Method) -> list[Finding]:

@@ -11,7 +11,7 @@ from bncli.core.guard import guarded
 from bncli.core.kernel import Kernel
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
-from bncli.errors import KernelFault
+from bncli.errors import KernelFault, KernelLost
 from bncli.verification import accuracy, contract, invariants
 from bncli.verification.finding import Finding, Verdict
 
@@ -80,22 +80,27 @@ def _with_epsilon(epsilon: float) -> Callable[[Problem], Problem]:
 
 def on_data(kernel: Kernel, scenario: Scenario, case: Case) -> list[Judged]:
     """How exact all that ``kernel`` computes is on the data of a scenario."""
-    kernel = guarded(kernel)
     try:
-        found = accuracy.check(kernel, case) + accuracy.check_inference(kernel, case)
+        found = kernel.run(_exactness, case)
     except KernelFault as fault:
-        verdict, array, error = (Verdict.PASS, REFUSED, 0.0) if scenario.refusable else (Verdict.WRONG, "", np.inf)
+        refused = scenario.refusable and not isinstance(fault, KernelLost)
+        verdict, array, error = (Verdict.PASS, REFUSED, 0.0) if refused else (Verdict.WRONG, "", np.inf)
         found = [Finding(kernel.name, array, accuracy.METHOD, verdict, error, 0.0, reason=str(fault))]
     return [Judged(scenario.name, case, finding) for finding in found]
 
 
 def behaviour(kernel: Kernel, case: Case) -> list[Judged]:
     """What must hold whatever the data: the invariants, and the contract; ``case`` is benign."""
-    found = invariants.check(kernel, case)
-    return [
-        *(Judged(finding.method, case, finding) for finding in found),
-        Judged(contract.ARRAY, case, contract.check(kernel, case)),
-    ]
+    try:
+        found, kept = kernel.run(invariants.check, case), kernel.run(contract.check, case)
+    except KernelFault as fault:
+        found, kept = [], Finding(kernel.name, "", "", Verdict.WRONG, np.inf, 0.0, reason=str(fault))
+    return [*(Judged(finding.method, case, finding) for finding in found), Judged(contract.ARRAY, case, kept)]
+
+
+def _exactness(kernel: Kernel, case: Case) -> list[Finding]:
+    safe = guarded(kernel)
+    return accuracy.check(safe, case) + accuracy.check_inference(safe, case)
 
 
 def worst(judged: Iterable[Judged]) -> Judged:

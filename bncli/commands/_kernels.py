@@ -1,0 +1,101 @@
+"""The kernels that --kernel asks for, and the manner in which they run."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import click
+
+from bncli.commands._options import EVERY_KERNEL
+from bncli.core import memory
+from bncli.core.guard import guarded
+from bncli.core.kernel import Kernel
+from bncli.core.loading import kernel_names, load_kernel, registered_kernel
+from bncli.core.problem import Problem
+from bncli.errors import InputError
+from bncli.render.console import warn
+
+LIVE_ARRAYS = 8  # of x's size that a command may hold at once
+
+
+class Manner(NamedTuple):
+    """What --threads, --isolate and --timeout say; a kernel with a timeout is isolated, so that it can be ended."""
+
+    threads: int | None = None
+    isolate: bool = False
+    timeout: float | None = None
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The words that ask for the threads again; a kernel's process knows its own."""
+        return ("--threads", str(self.threads)) if self.threads else ()
+
+
+def load_kernels(
+    specs: Sequence[str], manner: Manner, dtypes: Collection[str] = (), optional: bool = False
+) -> list[Kernel]:
+    """The kernels ``specs``, which run in the ``manner`` that was asked for; called within a click command.
+
+    Of ``all``, and of all that is only ``optional``, there is what can run here and takes ``dtypes``.
+    """
+    load = _apart(manner.timeout) if manner.isolate or manner.timeout else load_kernel
+    found: dict[str, Kernel] = {}
+    for spec in specs:
+        if spec == EVERY_KERNEL or optional:
+            able = _able(kernel_names() if spec == EVERY_KERNEL else (spec,), dtypes)
+            found |= {name: load(name) for name in able}
+        else:
+            found[spec] = load(spec)
+    if not found:
+        which = "registered kernel" if EVERY_KERNEL in specs else "kernel of the preset"
+        raise InputError(f"no {which} {_takes(dtypes)} here: see bncli kernels")
+    names = Counter(kernel.name for kernel in found.values())
+    # Two files may have the same name; where they are is then what tells them apart.
+    kernels = [k if names[k.name] == 1 else replace(k, name=k.spec) for k in found.values()]
+    for kernel in map(guarded, kernels):
+        if manner.threads and kernel.set_threads:
+            kernel.set_threads(manner.threads)
+    return kernels
+
+
+def require_memory(problem: Problem, kernels: Sequence[Kernel], arrays: int = LIVE_ARRAYS) -> None:
+    """Raise InputError where so many ``arrays`` of x's size are too many, in each process that will have them."""
+    processes = 1 + sum(kernel.process is not None for kernel in kernels)
+    memory.require(str(problem), processes * arrays * problem.nbytes, "use a smaller --shape, or fewer data")
+
+
+def _apart(timeout: float | None) -> Callable[[str], Kernel]:
+    """Load a kernel into a process of its own, which ends with the command, and say then what it has printed."""
+    from bncli.isolation.process import Process  # rarely asked for
+
+    ctx = click.get_current_context()
+
+    def load(spec: str) -> Kernel:
+        process = Process(spec, timeout)
+
+        @ctx.call_on_close
+        def close() -> None:
+            if said := process.close():
+                warn(f"kernel {spec!r}: {said}")
+
+        return process.load()
+
+    return load
+
+
+def _able(names: Sequence[str], dtypes: Collection[str]) -> list[str]:
+    """Those of the registered kernels ``names`` that can run; a warning for each of the others."""
+    hindered = {name: why for name in names if (why := _hindrance(registered_kernel(name), dtypes))}
+    for name, why in hindered.items():
+        warn(f"kernel {name!r} is left out: {why}")
+    return [name for name in names if name not in hindered]
+
+
+def _hindrance(kernel: Kernel, dtypes: Collection[str]) -> str | None:
+    refused = [dtype for dtype in dtypes if dtype not in kernel.dtypes]
+    return kernel.available() or (f"it does not take {' or '.join(refused)}" if refused else None)
+
+
+def _takes(dtypes: Collection[str]) -> str:
+    return f"takes {' and '.join(dtypes)}" if dtypes else "can run"

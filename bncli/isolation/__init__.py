@@ -1,0 +1,1 @@
+"""A kernel in a process of its own, so that whatever it does, bncli goes on."""

@@ -1,0 +1,185 @@
+"""The process that a kernel has to itself, seen from bncli: jobs go there, and whatever becomes of it is one line."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import re
+import signal
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Never
+
+from bncli.core.kernel import Kernel
+from bncli.errors import BncliError, InputError, KernelFault, KernelLost
+from bncli.isolation import transfer, worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+
+SHOWN = 80  # characters of what a kernel printed
+MOST_ENDS = 3  # in a row, after which a kernel is given up: each may have taken the whole timeout
+_FRAME = re.compile(r'File "(.*)", line (\d+)')
+
+
+class Process:
+    """Runs jobs on the kernel ``spec``; one that has ended is started again for the next job.
+
+    A job may take ``timeout`` seconds, None for any time. It is a function of a module, called with the
+    kernel and arguments that can be pickled.
+    """
+
+    def __init__(self, spec: str, timeout: float | None = None) -> None:
+        self.spec, self.timeout, self.file = spec, timeout, ""
+        self._process: Any = None
+        self._threads = 0
+        self._ends, self._last = 0, ""
+        self._folder = tempfile.TemporaryDirectory(prefix="bncli-", ignore_cleanup_errors=True)
+        self._trace = Path(self._folder.name, "trace")
+        self._printed = _Printed()
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What asks for it on the command line."""
+        return ("--isolate",) if self.timeout is None else ("--timeout", f"{self.timeout:g}")
+
+    def load(self) -> Kernel:
+        """The kernel, whose functions only jobs can call. Raises InputError and Unavailable as load_kernel does."""
+        try:
+            found: worker.Description = self._ask(self.spec, worker.describe)
+        except KernelFault as fault:
+            reason = str(fault).partition(": ")[2]
+            raise InputError(f"cannot load {self.spec!r} as a kernel: {reason}") from fault
+        self.file = found.file
+        return Kernel(
+            _not_here, _not_here, _not_here if found.infers else None,
+            dtypes=found.dtypes, summary=found.summary, set_threads=self.set_threads if found.has_threads else None,
+            name=found.name, spec=self.spec, file=found.file, process=self,
+        )  # fmt: skip
+
+    def set_threads(self, count: int) -> None:
+        self._ask(self.spec, worker.set_threads, count)
+        self._threads = count
+
+    def run(self, name: str, job: Callable[..., Any], arguments: tuple[Any, ...], longer: float = 0.0) -> Any:
+        """``job(kernel, *arguments)``, the kernel named ``name``. Raises KernelLost where there is no answer.
+
+        It may take so many seconds ``longer`` than the timeout.
+        """
+        if self._ends >= MOST_ENDS:
+            raise KernelLost(f"kernel {name!r}: it is not run again, since {MOST_ENDS} times in a row {self._last}")
+        return self._ask(name, worker.run, job, arguments, longer=longer)
+
+    def close(self) -> str:
+        """End it; returns what the kernel printed, in a few words."""
+        self._end()
+        self._folder.cleanup()
+        return self._printed.told()
+
+    def _ask(self, name: str, job: Callable[..., Any], *arguments: Any, longer: float = 0.0) -> Any:
+        messages = transfer.pack((self.spec, name, job, arguments))
+        try:
+            if self._process is None:
+                self._start()
+            transfer.send(self._jobs, messages)
+            if not self._jobs.poll(None if self.timeout is None else self.timeout + longer):
+                raise TimeoutError
+            fine, answer = transfer.receive(self._jobs)
+        except (TimeoutError, EOFError, OSError) as error:
+            self._ends, self._last = self._ends + 1, self._what_became_of_it(late=isinstance(error, TimeoutError))
+            raise KernelLost(f"kernel {name!r}: {self._last}{self._where()}") from None
+        except BaseException:
+            self._end()  # in the middle of a job, it could not do another
+            raise
+        if fine:
+            self._ends = 0
+            return answer
+        assert isinstance(answer, BncliError)
+        raise answer
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._jobs, theirs = context.Pipe()
+        with self._printed.writer(context) as printed:
+            self._process = context.Process(target=worker.serve, args=(theirs, printed, str(self._trace)))
+            self._process.start()
+        theirs.close()
+        transfer.receive(self._jobs)  # once Python itself has started, which no timeout is for
+        if self._threads:
+            self._ask(self.spec, worker.set_threads, self._threads)
+
+    def _what_became_of_it(self, late: bool) -> str:
+        if late:
+            # Which lets Python write where it stands.
+            self._signal(signal.SIGABRT)
+        self._process.join(1)
+        code = self._process.exitcode
+        self._end()
+        if late:
+            return f"it did not come back within {self.timeout:g} s"
+        if code is None or code >= 0:
+            return f"it ended its process, with status {code or 0}"
+        name = signal.Signals(-code).name
+        words = (signal.strsignal(-code) or "").lower()
+        memory = ", as the system does where memory runs out" if name == "SIGKILL" else ""
+        return f"its process was ended by {name} ({words}{memory})"
+
+    def _where(self) -> str:
+        """The innermost line of the kernel's own file where it broke Python."""
+        trace = self._trace.read_text(encoding="utf-8", errors="replace") if self._trace.exists() else ""
+        own = self.file or str(Path(self.spec).resolve())  # where loading it is what broke
+        lines = [line for file, line in _FRAME.findall(trace) if file == own]
+        return f" ({os.path.basename(own)}, line {lines[0]})" if lines else ""
+
+    def _signal(self, number: int) -> None:
+        """The whole group: a kernel may have started processes as well."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number) if hasattr(os, "killpg") else self._process.kill()
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+            self._process.join()
+            self._jobs.close()
+            self._process = None
+
+
+class _Printed:
+    """The first line of what a kernel prints, and how many there are: more would fill the memory."""
+
+    def __init__(self) -> None:
+        self.first, self.lines = b"", 0
+        self._threads: list[threading.Thread] = []
+
+    @contextlib.contextmanager
+    def writer(self, context: Any) -> Any:
+        """The end of a pipe to print into."""
+        reader, writer = context.Pipe(duplex=False)
+        yield writer
+        writer.close()
+        if os.name == "posix":
+            self._threads.append(threading.Thread(target=self._read, args=(reader,), daemon=True))
+            self._threads[-1].start()
+
+    def _read(self, reader: Connection[Any, Any]) -> None:
+        with reader:
+            while part := os.read(reader.fileno(), 1 << 16):
+                if not self.lines:
+                    self.first = (self.first + part).lstrip()[: 4 * SHOWN]
+                self.lines += part.count(b"\n")
+
+    def told(self) -> str:
+        for thread in self._threads:
+            thread.join(1)  # a process of the kernel's own may hold it open
+        line = self.first.decode(errors="replace").partition("\n")[0].strip()
+        if not line:
+            return ""
+        more = f" and {self.lines - 1} more line{'s' * (self.lines > 2)}" if self.lines > 1 else ""
+        return f"it printed {line[:SHOWN]!r}{more}"
+
+
+def _not_here(*arguments: Any, **options: Any) -> Never:
+    raise AssertionError("a kernel with a process of its own is called by jobs alone")

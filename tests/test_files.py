@@ -1,0 +1,145 @@
+"""Files and streams that cannot be written, and a kill while they are: one line, and nothing is half there."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import kill
+from bncli import files
+from bncli.cli import main
+from bncli.errors import InputError
+
+BNCLI = (sys.executable, "-m", "bncli")
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full to write to")
+PRINTED = [("presets",), ("presets", "--format", "json"), ("gradcheck", "--help"), ("--version",)]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def bncli(*words, **streams):
+    return subprocess.run([*BNCLI, *words], text=True, timeout=100, check=False, **streams)
+
+
+@needs_full
+@pytest.mark.parametrize("words", PRINTED)
+def test_a_full_disk_under_stdout_is_one_line(words):
+    with FULL.open("w") as full:
+        done = bncli(*words, stdout=full, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "bncli: error: the output cannot be written: no space left on device\n",
+    )
+
+
+@needs_full
+def test_a_full_disk_under_stderr_leaves_the_exit_code():
+    with FULL.open("w") as full:
+        assert bncli("presets", "--nonsense", stderr=full).returncode == 2
+
+
+@pytest.mark.parametrize("words", [*PRINTED, ("bench", "--kernel", "numpy", "--shape", "3x4", "--max-time", "0.1")])
+def test_a_closed_pipe_ends_quietly(words):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = bncli(*words, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert done.stderr == ""
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A folder on a file system of 64 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if os.name != "posix" or os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small file system")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tiny_disk):
+    old = tiny_disk / "old.json"
+    assert CliRunner().invoke(main, ["presets", "--export", str(old)]).exit_code == 0
+    before = old.read_bytes()
+    with contextlib.suppress(OSError), (tiny_disk / "fill").open("wb", buffering=0) as file:
+        while file.write(bytes(1024)):
+            pass
+    for path, words in {
+        old: ("presets", "--export", str(old)),
+        tiny_disk / "a.npz": ("forward", "--kernel", "numpy", "--shape", "9x99", "--save", str(tiny_disk / "a.npz")),
+    }.items():
+        done = CliRunner().invoke(main, list(words))
+        assert done.exit_code == 2
+        assert done.stderr == f"bncli: error: cannot write {str(path)!r}: No space left on device\n"
+    assert old.read_bytes() == before
+    assert sorted(each.name for each in tiny_disk.iterdir()) == ["fill", "old.json"]
+
+
+KERNEL = """
+import shutil
+from bncli.kernels import numpy as own
+backward = lambda dy, saved: own.backward(dy, saved)
+def forward(x, gamma, beta, epsilon):
+    shutil.rmtree("out", ignore_errors=True)
+    return own.forward(x, gamma, beta, epsilon)
+"""
+
+
+def test_a_folder_that_vanishes_meanwhile_is_one_line():
+    Path("out").mkdir()
+    Path("k.py").write_text(KERNEL)
+    done = CliRunner().invoke(main, ["gradcheck", "--kernel", "k.py", "--shape", "3x4", "--export", "out/x.json"])
+    assert done.exit_code == 2
+    assert done.stderr == "bncli: error: cannot write 'out/x.json': there is no folder 'out'; create it first\n"
+
+
+def test_a_folder_in_the_way_is_said_before_any_work():
+    Path("x.json").mkdir()
+    done = CliRunner().invoke(main, ["bench", "--max-time", "60", "--export", "x.json"])
+    assert done.exit_code == 2
+    assert done.stderr == "bncli: error: cannot write 'x.json': it is a folder; name a file in it\n"
+
+
+def test_a_read_only_folder_is_said_before_any_work(monkeypatch):
+    # root may write anywhere
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    with pytest.raises(InputError, match=r"cannot write 'x.json': the folder '.' is read-only"):
+        files.check_writable(Path("x.json"))
+
+
+def test_what_cannot_be_written_whole_is_not_written():
+    path = Path("x.json")
+    path.write_text("old")
+
+    def write(file):
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        files.replace(path, write)
+    assert [each.name for each in Path().iterdir()] == ["x.json"]
+    assert path.read_text() == "old"
+
+
+def test_a_kill_at_any_moment_leaves_whole_files():
+    kill.run(8, seed=1, checks=(kill.check_writer,))
+    kill.run(2, seed=1, checks=(kill.check_bench,))
+
+
+def test_whoever_kills_would_notice_a_half_written_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        kill, "WRITER", kill.WRITER.replace("files.replace_text(Path(sys.argv[1]),", "Path(sys.argv[1]).write_text(")
+    )
+    with pytest.raises((AssertionError, json.JSONDecodeError)):
+        kill.run(40, seed=1, checks=(kill.check_writer,))

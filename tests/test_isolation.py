@@ -1,0 +1,311 @@
+"""Kernels that break their process: each is one line, and the others go on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from textwrap import dedent
+
+import numpy as np
+import psutil
+import pytest
+from click.testing import CliRunner
+
+from bncli.cli import main
+from bncli.core.loading import load_kernel
+from bncli.errors import InputError, KernelFault, KernelLost, Unavailable
+from bncli.isolation import transfer
+from bncli.isolation.process import MOST_ENDS, Process
+
+SMALL = ("--shape", "5x4")
+RIGHT = """
+from bncli.kernels import numpy as own
+
+def backward(dy, saved):
+    return own.backward(dy, saved)
+
+def forward(x, gamma, beta, epsilon):
+    {first}
+    return own.forward(x, gamma, beta, epsilon)
+"""
+# What a forward does first, and what must be said of it.
+BREAKING = {
+    "exits": ("import os; os._exit(3)", "it ended its process, with status 3"),
+    "leaves": ("import os; os._exit(0)", "it ended its process, with status 0"),
+    "aborts": ("import os; os.abort()", "its process was ended by SIGABRT (aborted) (aborts.py, line 8)"),
+    "segfaults": (
+        "import ctypes; ctypes.string_at(0)",
+        "its process was ended by SIGSEGV (segmentation fault) (segfaults.py, line 8)",
+    ),
+    "killed": (
+        "import os; os.kill(os.getpid(), 9)",
+        "its process was ended by SIGKILL (killed, as the system does where memory runs out)",
+    ),
+    "hog": ("import numpy; numpy.ones(1 << 37)", "it ran out of memory: MemoryError: Unable to allocate 1.00 TiB"),
+    "quits": ("import sys; sys.exit(0)", "forward raised SystemExit: 0 (quits.py, line 8)"),
+    "interrupts": ("raise KeyboardInterrupt", "it raised KeyboardInterrupt (interrupts.py, line 8)"),
+    "nonsense": ("return object(), {1: 2}", "y is of type object, not a NumPy array"),
+}
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="the signals that end a process are POSIX's")
+
+
+def write(name, first):
+    text = RIGHT.replace("{first}", first)
+    with open(f"{name}.py", "w", encoding="utf-8") as file:
+        file.write(text)
+    return f"{name}.py"
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def process():
+    """process(spec, timeout) -> a Process, which the test leaves ended."""
+    made = []
+
+    def make(*arguments):
+        made.append(Process(*arguments))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, arguments, catch_exceptions=False)
+
+
+def rows(result):
+    return json.loads(result.stdout)["rows"]
+
+
+def test_each_way_to_break_a_process_is_one_line_and_the_others_go_on():
+    files = [write(name, first) for name, (first, _) in BREAKING.items()]
+    kernels = [word for name in (*files, write("good", "pass")) for word in ("--kernel", name)]
+    result = invoke("gradcheck", *kernels, *SMALL, "--isolate", "--format", "json")
+    assert result.exit_code == 1
+    notes = {row["kernel"]: row["note"] for row in rows(result) if row["array"] == "call"}
+    assert notes.keys() == BREAKING.keys()
+    for name, (_, said) in BREAKING.items():
+        assert said in notes[name], name
+    assert {row["verdict"] for row in rows(result) if row["kernel"] == "good"} == {"PASS"}
+    reproduce = [row["reproduce"] for row in rows(result) if row["kernel"] == "exits"]
+    assert all("--kernel exits.py" in line and "--isolate" in line for line in reproduce)
+    assert "Traceback" not in result.output
+
+
+def test_what_never_returns_is_ended():
+    kernels = ("--kernel", write("loops", "while True: pass"), "--kernel", write("good", "pass"))
+    started = time.monotonic()
+    result = invoke("bench", *kernels, *SMALL, "--timeout", "2", "--max-time", "0.05", "--format", "json")
+    assert time.monotonic() - started < 60
+    assert result.exit_code == 0
+    found = {row["kernel"]: row for row in rows(result)}
+    assert "it did not come back within 2 s (loops.py, line 8)" in found["loops"]["note"]
+    assert "--timeout 2" in found["loops"]["reproduce"]
+    assert found["good"]["verdict"] == "PASS"
+    assert found["good"]["median"] > 0
+
+
+def test_a_kernel_is_given_up_after_it_was_late_often_enough(process):
+    apart = process(write("loops", "while True: pass"), 1.0)
+    kernel = apart.load()
+    for _ in range(MOST_ENDS):
+        with pytest.raises(KernelLost, match="did not come back within 1 s"):
+            kernel.run(call_forward)
+    before = time.monotonic()
+    with pytest.raises(KernelLost, match="it is not run again, since 3 times in a row it did not come back"):
+        kernel.run(call_forward)
+    assert time.monotonic() - before < 1
+
+
+def test_a_kernel_that_breaks_on_some_data_is_checked_on_the_rest():
+    spec = write("picky", "import os; x.shape[0] == 2 and os._exit(9)")
+    result = invoke("verify", "--kernel", spec, "--shape", "4x5", "--dtype", "float64", "--random", "normal",
+                    "--isolate", "--format", "json")  # fmt: skip
+    verdicts = {row["check"]: row["verdict"] for row in rows(result)}
+    assert verdicts.pop("2 samples") == "WRONG"
+    assert set(verdicts.values()) == {"PASS"}
+
+
+def test_a_crash_is_no_refusal():
+    """On degenerate data a kernel may raise; it may not take its process with it."""
+    spec = write("lone", "import os; x.shape[0] == 1 and os._exit(9)")
+    result = invoke("verify", "--kernel", spec, "--shape", "4x5", "--dtype", "float64", "--random", "normal",
+                    "--isolate", "--format", "json")  # fmt: skip
+    assert {row["check"]: row["verdict"] for row in rows(result)}["1 sample"] == "WRONG"
+
+
+@pytest.mark.parametrize("isolate", [(), ("--isolate",)])
+def test_a_kernel_that_breaks_while_it_is_timed_has_no_time(isolate):
+    count = "forward.count = getattr(forward, 'count', 0) + 1\n    if forward.count > 20: raise RuntimeError('tired')"
+    kernels = ("--kernel", write("tires", count), "--kernel", write("good", "pass"))
+    result = invoke("bench", *kernels, *SMALL, *isolate, "--max-time", "0.05", "--format", "json")
+    assert result.exit_code == 0
+    tires = [row for row in rows(result) if row["kernel"] == "tires"]
+    assert {row["verdict"] for row in tires} == {"WRONG"}
+    assert all("it raised RuntimeError: tired (tires.py, line 9)" in row["note"] for row in tires)
+    assert all("median" not in row for row in tires)
+    assert all(row["median"] > 0 for row in rows(result) if row["kernel"] == "good")
+
+
+@pytest.mark.parametrize(("isolate", "written"), [((), "print('hello')"), (("--isolate",), "os.write(1, b'hello')")])
+def test_what_is_printed_stays_out_of_the_data(isolate, written):
+    spec = write("prints", f"import os; {written}")
+    script = [sys.executable, "-m", "bncli", "bench", "--kernel", spec, *SMALL, "--max-time", "0.02", *isolate]
+    result = subprocess.run([*script, "--format", "json"], capture_output=True, text=True, timeout=100, check=True)
+    assert "prints" in {row["kernel"] for row in json.loads(result.stdout)["rows"]}
+    assert "hello" in result.stderr
+    if isolate:
+        assert result.stderr.startswith("warning: kernel 'prints.py': it printed 'hello")
+
+
+def test_loading_breaks_in_one_line():
+    (first,) = (dedent("import os\nos._exit(5)\n"),)
+    with open("breaks.py", "w", encoding="utf-8") as file:
+        file.write(first)
+    result = invoke("verify", "--kernel", "breaks.py", "--isolate")
+    assert result.exit_code == 2
+    assert result.stderr == ("bncli: error: cannot load 'breaks.py' as a kernel: it ended its process, with status 5\n")
+
+
+def test_errors_of_loading_are_those_of_any_kernel(process):
+    with pytest.raises(InputError, match="no kernel is called 'nothing_of_this'"):
+        process("nothing_of_this").load()
+    with open("absent.py", "w", encoding="utf-8") as file:
+        file.write("def available(): return 'a GPU is missing'\n" + RIGHT.replace("{first}", "pass"))
+    with pytest.raises(Unavailable, match="a GPU is missing"):
+        process("absent.py").load()
+
+
+def test_the_contract_is_checked_as_strictly_apart():
+    spec = write("writes", "x.flags.writeable = True; x[0] = 7")
+    result = invoke("gradcheck", "--kernel", spec, *SMALL, "--isolate", "--format", "json")
+    contract = next(row for row in rows(result) if row["array"] == "contract")
+    assert contract["verdict"] == "WRONG"
+    assert result.exit_code == 1
+
+
+def test_forward_and_backward_run_apart_too():
+    together = invoke("backward", *SMALL, "--kernel", "numpy", "--update", "--format", "json")
+    apart = invoke("backward", *SMALL, "--kernel", "numpy", "--update", "--isolate", "--format", "json")
+    assert rows(apart) == rows(together)
+    infer = invoke("forward", *SMALL, "--kernel", "numpy", "--mode", "infer", "--isolate")
+    assert infer.exit_code == 0
+    broken = invoke("forward", *SMALL, "--kernel", write("exits", "import os; os._exit(3)"), "--isolate")
+    assert (broken.exit_code, broken.stderr) == (1, "bncli: kernel 'exits': it ended its process, with status 3\n")
+
+
+def test_threads_are_set_in_the_process_and_again_when_it_is_started_anew(process):
+    with open("threads.py", "w", encoding="utf-8") as file:
+        file.write("used = [0]\ndef set_threads(n): used[0] = n\n" + RIGHT.replace("{first}", "import os; os._exit(1)"))
+    kernel = process("threads.py").load()
+    kernel.set_threads(3)
+    assert kernel.run(threads_used) == 3
+    with pytest.raises(KernelLost):
+        kernel.run(call_forward)
+    assert kernel.run(threads_used) == 3
+
+
+def test_no_process_outlives_the_command():
+    invoke("gradcheck", "--kernel", write("good", "pass"), *SMALL, "--isolate")
+    assert not [child for child in psutil.Process().children(recursive=True) if "spawn_main" in str(child.cmdline())]
+
+
+def test_no_process_outlives_bncli_when_it_is_killed():
+    spec = write("loops", "open('started', 'w').write(str(__import__('os').getpid()))\n    while True: pass")
+    bncli = subprocess.Popen([sys.executable, "-m", "bncli", "gradcheck", "--kernel", spec, *SMALL, "--isolate"])
+    try:
+        worker = int(wait_for("started"))
+    finally:
+        bncli.send_signal(signal.SIGKILL)
+        bncli.wait()
+    deadline = time.monotonic() + 30
+    while psutil.pid_exists(worker) and psutil.Process(worker).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "the kernel's process runs on"
+        time.sleep(0.05)
+
+
+def test_ctrl_c_ends_both():
+    spec = write("loops", "open('started', 'w').write(str(__import__('os').getpid()))\n    while True: pass")
+    command = [sys.executable, "-m", "bncli", "gradcheck", "--kernel", spec, *SMALL, "--isolate"]
+    bncli = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_for("started")
+    bncli.send_signal(signal.SIGINT)
+    assert bncli.communicate(timeout=60)[1].strip() == "bncli: interrupted"
+    assert bncli.returncode == 130
+
+
+def wait_for(path):
+    deadline = time.monotonic() + 100
+    while not (os.path.exists(path) and os.path.getsize(path)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def call_forward(kernel):
+    kernel.forward(np.ones((4, 2, 1)), np.ones(2), np.ones(2), 1e-5)
+
+
+def threads_used(kernel):
+    return sys.modules[load_kernel(kernel.spec).forward.__closure__[0].cell_contents.call.__module__].used[0]
+
+
+def refuse(kernel):
+    raise ValueError("a job of bncli's own")
+
+
+def test_what_a_job_raises_is_the_kernels_fault(process):
+    with pytest.raises(KernelFault, match="it raised ValueError: a job of bncli's own"):
+        process(write("good", "pass")).load().run(refuse)
+
+
+class Pipe:
+    """Both ends in one: what is sent is received."""
+
+    def __init__(self):
+        self.messages = []
+
+    def send(self, value):
+        self.messages.append(value)
+
+    def send_bytes(self, content):
+        self.messages.append(bytes(content))
+
+    def recv(self):
+        return self.messages.pop(0)
+
+    recv_bytes = recv
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "bool"])
+@pytest.mark.parametrize("shape", [(), (0, 3), (2, 3), (1, 2, 3)])
+def test_arrays_arrive_as_they_were(dtype, shape):
+    pytest.importorskip("ml_dtypes")
+    array = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
+    frozen, strided = array.copy(), np.repeat(array, 2, axis=-1)[..., ::2] if shape else array
+    frozen.flags.writeable = False
+    pipe = Pipe()
+    transfer.send(pipe, transfer.pack({"array": array, "frozen": frozen, "strided": strided}))
+    found = transfer.receive(pipe)
+    for name, sent in {"array": array, "frozen": frozen, "strided": strided}.items():
+        assert found[name].dtype == sent.dtype
+        assert np.array_equal(found[name], sent)
+        assert found[name].shape == sent.shape
+    assert found["array"].flags.writeable
+    assert not (frozen.size and found["frozen"].flags.writeable)
+
+
+def test_a_timeout_is_a_finite_time():
+    for value in ("0", "-1", "nan", "inf", "soon"):
+        result = invoke("gradcheck", *SMALL, "--timeout", value)
+        assert result.exit_code == 2
+        assert result.stderr.count("\n") == 1
