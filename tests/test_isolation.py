@@ -148,10 +148,10 @@ def test_a_kernel_that_breaks_while_it_is_timed_has_no_time(isolate):
     kernels = ("--kernel", write("tires", count), "--kernel", write("good", "pass"))
     result = invoke("bench", *kernels, *SMALL, *isolate, "--max-time", "0.05", "--format", "json")
     assert result.exit_code == 0
-    tires = [row for row in rows(result) if row["kernel"] == "tires"]
-    assert {row["verdict"] for row in tires} == {"WRONG"}
-    assert all("it raised RuntimeError: tired (tires.py, line 9)" in row["note"] for row in tires)
-    assert all("median" not in row for row in tires)
+    (tires,) = (row for row in rows(result) if (row["kernel"], row["direction"]) == ("tires", "forward"))
+    assert tires["verdict"] == "WRONG"
+    assert "it raised RuntimeError: tired (tires.py, line 9)" in tires["note"]
+    assert "median" not in tires
     assert all(row["median"] > 0 for row in rows(result) if row["kernel"] == "good")
 
 
@@ -163,7 +163,7 @@ def test_what_is_printed_stays_out_of_the_data(isolate, written):
     assert "prints" in {row["kernel"] for row in json.loads(result.stdout)["rows"]}
     assert "hello" in result.stderr
     if isolate:
-        assert result.stderr.startswith("warning: kernel 'prints.py': it printed 'hello")
+        assert "warning: kernel 'prints.py': it printed 'hello" in result.stderr
 
 
 def test_loading_breaks_in_one_line():

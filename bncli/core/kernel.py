@@ -67,15 +67,14 @@ class Infer(Protocol):
 
 
 class Process(Protocol):
-    """A process that a kernel has to itself, which ``options`` of the command line ask for.
-
-    ``run`` calls ``job(kernel, *arguments)`` there, which may take ``longer``, in seconds, than others may.
-    """
+    """A process that a kernel has to itself."""
 
     @property
-    def options(self) -> tuple[str, ...]: ...
+    def options(self) -> tuple[str, ...]:
+        """What asks for it on the command line."""
 
-    def run(self, name: str, job: Callable[..., Any], arguments: tuple[Any, ...], longer: float = 0.0) -> Any: ...
+    def run(self, name: str, job: Callable[..., Any], arguments: tuple[Any, ...], longer: float = 0.0) -> Any:
+        """Call ``job(kernel, *arguments)`` there, which may take ``longer``, in seconds, than others may."""
 
 
 @dataclass(frozen=True)

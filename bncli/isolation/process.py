@@ -61,6 +61,7 @@ class Process:
         )  # fmt: skip
 
     def set_threads(self, count: int) -> None:
+        """Bound the kernel's threads, there and in every process that takes its place."""
         self._ask(self.spec, worker.set_threads, count)
         self._threads = count
 

@@ -29,6 +29,7 @@ def pack(value: Any) -> list[Any]:
 
 
 def send(connection: Connection[Any, Any], messages: list[Any]) -> None:
+    """Send what ``receive`` puts together again."""
     connection.send(len(messages))
     for message in messages:
         connection.send_bytes(message)

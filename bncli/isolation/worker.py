@@ -64,6 +64,7 @@ def describe(spec: str, name: str) -> Description:
 
 
 def set_threads(spec: str, name: str, count: int) -> None:
+    """Bound the threads of the kernel ``spec``, if it can be bound."""
     kernel = guarded(replace(load_kernel(spec), name=name))
     if kernel.set_threads:
         kernel.set_threads(count)

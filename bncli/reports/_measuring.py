@@ -63,7 +63,7 @@ class Work(NamedTuple):
 def measure(case: Case, kernels: Sequence[Kernel], settings: Settings, progress: Progress = unseen) -> list[Row]:
     """Verify every kernel, time those that are right, and the memory beside them; the rows of one problem.
 
-    The first kernel is the baseline. A kernel with anything wrong, before or after, has no time.
+    The first kernel is the baseline. A kernel that is wrong has no time, nor has a pass that has gone wrong since.
     """
     work = Work(case, {each.name: each for each in kernels}, settings, {c: _space(case, c) for c in settings.caches})
     with ExitStack() as stack:

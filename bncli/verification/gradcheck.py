@@ -56,6 +56,7 @@ def check(kernel: Kernel, case: Case, seed: int = 0, method: Method = Method.AUT
 
 
 def of_fault(kernel: Kernel, fault: KernelFault) -> Finding:
+    """The finding where a kernel gave no result to judge."""
     return Finding(kernel.name, CALL, "", Verdict.WRONG, np.inf, 0.0, reason=str(fault))
 
 
