@@ -4,8 +4,10 @@ import ast
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib.resources import files
+from io import TextIOWrapper
 from typing import Any, Never
 
 import click
@@ -21,14 +23,17 @@ class Commands(click.Group):
     """One command a file; a file is imported when its command is called, and not before."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the files in the room of commands."""
         return list(plugins.names(PACKAGE))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        """Import the command's file. Raises InputError where there is none of that name."""
         command: click.Command = plugins.load(PACKAGE, cmd_name).COMMAND
         command.name = cmd_name
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a line a command, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, _summary(name)) for name in self.list_commands(ctx)])
 
@@ -37,9 +42,13 @@ class Commands(click.Group):
     ) -> Never:
         """Run the command line; like every Click command, it ends in SystemExit."""
         settings["standalone_mode"] = False
+        for stream in (sys.stdout, sys.stderr):
+            _accept_every_character(stream)
         try:
-            code = super().main(args, prog_name or "bncli", **settings)
-            sys.stdout.flush()
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                code = super().main(args, prog_name or "bncli", **settings)
+                sys.stdout.flush()
         except BncliError as error:
             code = _fail(str(error), error.exit_code, "bncli: " if isinstance(error, CheckFailed) else "bncli: error: ")
         except click.ClickException as error:
@@ -68,6 +77,30 @@ def _summary(name: str) -> str:
     """The first line of the docstring of a command's file, read without importing the file."""
     source = files(PACKAGE).joinpath(f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+
+
+def _accept_every_character(stream: Any) -> None:
+    """Let tables be printed where the system's own encoding, as on Windows, has no lines and bars.
+
+    A file or a pipe gets UTF-8; a terminal, or who asked for an encoding, a question mark.
+    """
+    if not isinstance(stream, TextIOWrapper) or stream.encoding.lower() in ("utf-8", "utf8"):
+        return
+    if stream.isatty() or os.environ.get("PYTHONIOENCODING"):
+        stream.reconfigure(errors="replace")
+    else:
+        stream.reconfigure(encoding="utf-8")
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    click.echo(f"warning: {message}", err=True)
 
 
 def _fail(message: str, code: int, prefix: str = "bncli: error: ") -> int:

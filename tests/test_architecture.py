@@ -16,7 +16,7 @@ FLOORS = [
     {"errors", "plugins", "files", "__init__"},
     {"core"},
     {"kernels", "inputs", "isolation"},
-    {"layer", "verification", "benchmarking"},
+    {"layer", "verification", "benchmarking", "cluster"},
     {"render", "export", "drawing"},
     {"reports", "charts", "page"},
     {"commands"},
@@ -32,6 +32,9 @@ KNOWN_TO = {
     # benchmarking measures what the memory can do, which NumPy's copies on one core do not show.
     "numba": {"kernels", "benchmarking", "commands"},
     "llvmlite": {"kernels", "benchmarking"},
+    "dask": {"kernels", "cluster"},
+    "distributed": {"kernels", "cluster"},
+    "zarr": {"inputs", "cluster"},
     "matplotlib": {"drawing"},
     "jinja2": {"page"},
 }
@@ -119,6 +122,16 @@ def greet():
 
 COMMAND = greet
 '''
+CHART = """
+from bncli.core.chart import Axis, Chart, Point, Series
+
+def charts(report):
+    points = [Point(at, row["problems"], row["preset"]) for at, row in enumerate(report.rows)]
+    axis = Axis("problems", "count", logarithmic=False)
+    return [Chart("drawn", axis, [Series("n", points)], [point.says for point in points])]
+
+CHARTS = charts
+"""
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +147,7 @@ def extended(tmp_path_factory):
         folder / "bncli/inputs/spaced.py": SOURCE,
         folder / "bncli/export/count.py": EXPORT,
         folder / "bncli/commands/greet.py": COMMAND,
+        folder / "bncli/charts/presets.py": CHART,
         configs / "mine.toml": 'summary = "mine"\nkernel = "dropped-in"\nshape = "6x7"\n',
     }.items():
         path.write_text(content, encoding="utf-8")
@@ -167,6 +181,13 @@ def test_a_dropped_in_source_becomes_an_option(extended):
 def test_a_dropped_in_format_is_offered_and_chosen_by_its_suffix(extended):
     kernels = len(json.loads(extended("kernels", "--format", "json"))["rows"])
     assert extended("kernels", "--format", "count", "--export", "out.rows") == f"{kernels} rows\n"
+
+
+def test_a_dropped_in_chart_gives_its_command_an_option_and_is_drawn(extended, tmp_path):
+    assert "--plot" in extended("presets", "--help")
+    pytest.importorskip("matplotlib")
+    extended("presets", "--plot", str(tmp_path / "presets.svg"))
+    assert b"<svg" in (tmp_path / "presets.svg").read_bytes()
 
 
 def test_a_dropped_in_command_is_listed_and_runs(extended):

@@ -1,6 +1,7 @@
 """Statistics on planted samples: noise, drift, outliers, two modes."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -27,6 +28,10 @@ def test_median_and_deviation_are_those_of_sorted_lists(samples):
     assert statistics.deviation(samples) == pytest.approx(middle([abs(s - center) for s in samples]))
 
 
+def test_the_spread_is_relative_to_the_median():
+    assert statistics.spread([4.0, 6.0, 8.0, 9.0, 100.0]) == 2 / 8
+
+
 @given(TIMES, st.integers(0, 9))
 def test_an_interval_lies_among_the_samples_whatever_their_order_and_unit(samples, seed):
     found = statistics.estimate(samples, seed)
@@ -36,10 +41,24 @@ def test_an_interval_lies_among_the_samples_whatever_their_order_and_unit(sample
     assert statistics.estimate([1024 * s for s in samples], seed) == tuple(1024 * v for v in found)
 
 
-def test_an_interval_depends_on_the_seed_alone():
-    samples = noise(30)
-    assert statistics.estimate(samples, 3) == statistics.estimate(samples, 3)
-    assert statistics.estimate(samples, 3) != statistics.estimate(samples, 4)
+@pytest.mark.parametrize(
+    "function",
+    [statistics.estimate, statistics.paired, statistics.quotient, statistics.noise_floor],
+    ids=lambda function: function.__name__,
+)
+def test_an_interval_depends_on_the_seed_alone(function):
+    samples = [noise(30)] if function is statistics.estimate else [noise(30), noise(30, seed=1)]
+    assert function(*samples, 3) == function(*samples, 3)
+    assert function(*samples, 3) != function(*samples, 4)
+    assert function(*samples) == function(*samples, 0)
+
+
+def test_the_interval_leaves_a_fortieth_of_the_draws_on_either_side():
+    assert statistics._between(7, np.arange(1001.0)) == pytest.approx((7, 25, 975))
+
+
+def test_the_largest_number_that_can_be_drawn_picks_the_largest_sample():
+    assert statistics._picked(np.array([1.0, 2.0]), np.array([0.0, 0.49, 0.5, 1.0])).tolist() == [1, 1, 2, 2]
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 6, 20, 101, 200])
@@ -82,9 +101,10 @@ def test_pairs_are_compared_round_by_round():
 
 
 def test_the_quotient_is_of_the_second_to_the_first():
-    found = statistics.quotient(noise(300), 3 * noise(100, seed=1))
+    found = statistics.quotient(2 * noise(300), 6 * noise(100, seed=1))
     assert found.low < 3 < found.high
     assert found.value == pytest.approx(3, rel=0.02)
+    assert found.precision < 0.02
 
 
 @pytest.mark.parametrize("planted", [0, 1, 7])
@@ -98,13 +118,27 @@ def test_outliers_are_counted_and_change_nothing_else(planted):
 def test_what_differs_by_less_than_one_percent_is_no_outlier():
     assert statistics.outliers([1.0] * 9 + [1.009]) == 0
     assert statistics.outliers([1.0] * 9 + [1.011]) == 1
+    assert statistics.outliers([100.0] * 9 + [101.0]) == 0
+    assert statistics.outliers([100.0] * 9 + [101.01]) == 1
 
 
 def test_steady_noise_has_stabilised():
     steady = [statistics.stabilised(noise(2000, seed=seed)) for seed in range(20)]
     assert sum(steady) >= 17
-    assert statistics.stabilised([1.0] * 40)
+    assert statistics.stabilised([1.0] * 32)
     assert not statistics.stabilised([1.0] * 31)
+
+
+@pytest.mark.parametrize("odd", [(21, 0, 0, 0), (19, 10, 0, 0), (19, 5, 10, 0), (19, 5, 5, 10)])
+def test_each_part_is_compared_with_the_whole(odd):
+    """Of 80 samples, so many are higher in the first half and in the three eighths after it: one part's median is."""
+
+    def samples(high):
+        parts = zip((40, 10, 10, 10, 10), (*odd, 0), strict=True)
+        return [value for count, of_them in parts for value in [high] * of_them + [100.0] * (count - of_them)]
+
+    assert not statistics.stabilised(samples(101.01))
+    assert statistics.stabilised(samples(101.0))  # 1 % is still near
 
 
 def test_two_modes_that_alternate_have_stabilised():
@@ -154,8 +188,18 @@ def test_two_runs_wander_each_about_its_own_mean():
     run = noise(100)
     assert statistics.wandering(run, 3 * run) == pytest.approx(statistics.wandering(run))
     assert statistics.wandering(run, [1.0]) == statistics.wandering(run)
-    with pytest.raises(ValueError, match="one sample a run"):
+    with pytest.raises(ValueError, match=r"^one sample a run says nothing of its noise$"):
         statistics.wandering([1.0], [2.0])
+
+
+@pytest.mark.parametrize(
+    "sizes", [[1] * 9, [2] * 5, [3, 3, 2, 2, 2], [4, 4, 3, 3, 3, 3], [3] * 10, [4] + [3] * 9, [10] * 10], ids=str
+)
+def test_blocks_are_single_samples_then_fifths_then_tenths(sizes):
+    run = noise(sum(sizes), seed=len(sizes))
+    ends = np.cumsum([0, *sizes])
+    medians = [np.log(np.median(run[start:end])) for start, end in pairwise(ends)]
+    assert statistics.wandering(run) == pytest.approx(np.std(medians, ddof=1))
 
 
 def test_outliers_alone_do_not_wander_where_blocks_are_long():

@@ -41,6 +41,7 @@ class Outputs(NamedTuple):
     gradients: Gradients
 
     def poison(self) -> None:
+        """Fill all with NaN, so that what is not written shows."""
         for array in (self.y, *self.gradients):
             array.fill(np.nan)
 
@@ -133,6 +134,7 @@ def inputs_for(case: Case, cache: str = WARM) -> Inputs:
 
 
 def outputs_for(case: Case) -> Outputs:
+    """Arrays for all that a kernel computes on ``case``, to be written into."""
     y = empty(case.x.shape, case.x.dtype)
     dgamma, dbeta = (empty(case.gamma.shape, case.gamma.dtype) for _ in range(2))
     return Outputs(y, Gradients(y, dgamma, dbeta))

@@ -37,6 +37,7 @@ class Surroundings(NamedTuple):
 
 
 def read() -> Readings:
+    """The counters as they stand now."""
     times = psutil.cpu_times()
     # Not guest times: they are counted in user's already.
     busy = sum(getattr(times, kind, 0.0) for kind in ("user", "nice", "system", "irq", "softirq"))

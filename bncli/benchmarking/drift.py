@@ -37,10 +37,12 @@ def between(old: Row, new: Row, limits: Sequence[tuple[Row, Row]]) -> Drift:
 
 
 def is_limit(row: Row | None) -> bool:
+    """Whether ``row`` is one of the memory's limit, with samples."""
     return row is not None and row["direction"] == LIMIT and bool(row.get("samples"))
 
 
 def place(row: Row) -> tuple[str, ...]:
+    """What a row has in common with the limits that belong to it."""
     return tuple(str(row.get(key)) for key in PLACE)
 
 

@@ -12,7 +12,9 @@ import psutil
 
 import bncli
 
+CPU = Path("/proc/cpuinfo")
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+FACTS = ("type", "level", "size")  # of a cache, each a file
 USUAL_CACHE = 32 << 20  # bytes of a last-level cache, where the system does not tell
 
 
@@ -58,7 +60,7 @@ def _bytes(size: str) -> int:
 
 def _cpu_name() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        lines = CPU.read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -67,15 +69,18 @@ def _cpu_name() -> str:
 
 def _simd() -> list[str]:
     """The vector instructions that NumPy found."""
-    extensions = np.show_config(mode="dicts")["SIMD Extensions"]
-    return [*extensions["baseline"], *extensions.get("found", ())]
+    extensions = np.show_config(mode="dicts").get("SIMD Extensions", {})
+    return [*extensions.get("baseline", ()), *extensions.get("found", ())]
 
 
 def _caches() -> dict[str, str]:
     """The data caches that the first core sees, where the system tells."""
     sizes = {}
     for index in sorted(CACHES.glob("index*")):
-        kind, level, size = ((index / name).read_text(encoding="utf-8").strip() for name in ("type", "level", "size"))
+        try:
+            kind, level, size = ((index / name).read_text(encoding="utf-8").strip() for name in FACTS)
+        except OSError:  # a container may show the folder, and nothing in it
+            continue
         if kind != "Instruction":
             sizes[f"L{level}"] = size
     return sizes

@@ -21,6 +21,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from bncli.benchmarking.timing import Call
+from bncli.core.keeping import kept
 
 Array = NDArray[Any]
 
@@ -31,7 +32,8 @@ AHEAD = 16 * LINE  # how far ahead it asks for a line; from half to four times t
 BLOCK = 512 * LINE  # what a thread moves at a time: smaller blocks cost more than moving them, in the cache
 
 WITHOUT_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-helper = numba.njit(cache=True, **WITHOUT_WRAPPERS)
+KEPT = kept(numba.njit)
+helper = numba.njit(cache=KEPT, **WITHOUT_WRAPPERS)
 
 
 def calls(arrays: Iterable[tuple[Array, Array, Array]]) -> dict[tuple[str, str], list[Call]]:
@@ -90,7 +92,7 @@ def _generate_fetch(typing_context: Any, array: Any, index: Any) -> Any:
 _fetch_to_write: Any = intrinsic(_generate_fetch)
 
 
-@numba.njit(cache=True, parallel=True)
+@numba.njit(cache=KEPT, parallel=True)
 def _move(adding: bool, ahead: int, a: Array, b: Array, out: Array) -> None:
     for block in numba.prange((out.size + BLOCK - 1) // BLOCK):
         start, end = block * BLOCK, min(out.size, (block + 1) * BLOCK)

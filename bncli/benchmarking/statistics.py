@@ -36,6 +36,7 @@ class Estimate(NamedTuple):
 
 
 def median(samples: Sequence[float]) -> float:
+    """The middle sample, or the mean of the two in the middle; in the unit of the samples."""
     return float(np.median(samples))
 
 

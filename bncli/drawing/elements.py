@@ -15,11 +15,13 @@ def path(parent: Element, kind: str, d: str, **more: str) -> Element:
 
 
 def rectangle(parent: Element, kind: str, left: float, top: float, right: float, bottom: float) -> None:
+    """Add a filled rectangle; edges in pixels."""
     size = {"width": number(right - left), "height": number(bottom - top)}
     SubElement(parent, "rect", {"class": kind, "x": number(left), "y": number(top), **size})
 
 
 def text(parent: Element, kind: str, x: float, y: float, content: str) -> None:
+    """Add one line of text that starts, or as its class says is centred or ends, at (x, y) pixels."""
     SubElement(parent, "text", {"class": kind, "x": number(x), "y": number(y)}).text = printable(content)
 
 
@@ -43,10 +45,12 @@ def line(parent: Element, kind: str, d: str, series: Series) -> None:
 
 
 def class_of(series: Series) -> str:
+    """What the style sheet calls a series: a kernel's by its number, a limit as such."""
     return "limit" if series.role != "kernel" else f"s{series.style % len(STYLES)}"
 
 
 def style_of(series: Series) -> Style:
+    """The colour, the form of a point and the dashes of a series."""
     return style(series.style) if series.role == "kernel" else LIMIT
 
 

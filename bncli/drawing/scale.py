@@ -36,6 +36,7 @@ class Scale:
         return cls(axis, low, high, _multiples(low, high))
 
     def clamped(self, value: float) -> float:
+        """``value``, or the edge that it lies beyond."""
         return min(max(value, self.low), self.high)
 
     def share(self, value: float) -> float:
@@ -46,6 +47,7 @@ class Scale:
         return (inside - self.low) / (self.high - self.low)
 
     def labels(self) -> list[str]:
+        """What stands at each tick."""
         return [label(tick, self.axis) for tick in self.ticks]
 
 

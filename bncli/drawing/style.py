@@ -30,4 +30,5 @@ LIMIT = Style("#555555", "#b4b4b4", "|", "M-1 -6h2v12h-2z", (3, 3))
 
 
 def style(number: int) -> Style:
+    """The style of the series ``number``; when all are used, they start again."""
     return STYLES[number % len(STYLES)]

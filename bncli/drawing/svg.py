@@ -33,12 +33,15 @@ class Box(NamedTuple):
     row: float = 0.0
 
     def x(self, share: float) -> float:
+        """The pixel of a share of the width, from the left."""
         return self.left + share * (self.right - self.left)
 
     def y(self, share: float) -> float:
+        """The pixel of a share of the height, from the bottom."""
         return self.bottom - share * (self.bottom - self.top)
 
     def row_top(self, at: float) -> float:
+        """The pixel where the row ``at`` begins, the first being 0."""
         return self.top + at * self.row
 
 

@@ -10,6 +10,7 @@ from bncli.core.units import printable
 
 
 def render(report: Report) -> str:
+    """A line a row; its columns are all keys of all rows."""
     keys = list(dict.fromkeys(key for row in report.rows for key in row))
     file = io.StringIO()
     writer = csv.DictWriter(file, keys, lineterminator="\n")

@@ -8,6 +8,7 @@ from bncli.core.report import Exporter, Report
 
 
 def render(report: Report) -> str:
+    """All that the report holds: whatever is not finite is text, as JSON has no number for it."""
     document = {
         "schema": report.schema,
         "command": report.command,

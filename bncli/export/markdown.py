@@ -7,6 +7,7 @@ from bncli.core.units import printable, text
 
 
 def render(report: Report) -> str:
+    """The tables that the terminal shows, for a page or a comment."""
     columns = [c for c in report.columns if c.kind not in BELOW]
     lines: list[str] = []
     for title, rows in report.groups():

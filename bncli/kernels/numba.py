@@ -39,6 +39,7 @@ class Kept(NamedTuple):
 
     @property
     def inv_std(self) -> Array:
+        """1 / sqrt(var + epsilon), (F,)."""
         return np.asarray(1 / np.sqrt(self.var + self.epsilon))
 
 

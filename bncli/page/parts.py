@@ -30,12 +30,15 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
+    """A table of the page: what it says below its rows are ``words``, each with its kind."""
+
     caption: Sequence[str]
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
     words: Sequence[tuple[str, str]]
 
     def is_left(self, column: Column) -> bool:
+        """Whether a column holds text, and not figures that are read from the right."""
         return column.kind in LEFT
 
 
@@ -58,6 +61,7 @@ class Section(NamedTuple):
 
 
 def section(anchor: str, name: str, report: Report) -> Section:
+    """The section of ``report``, which came from the file ``name``."""
     counts = Counter(word for row in report.rows if isinstance(word := row.get("verdict"), str) and word)
     below = {kind: [c.key for c in report.columns if c.kind == kind] for kind in BELOW}
     return Section(

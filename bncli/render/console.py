@@ -24,16 +24,23 @@ class Update(Protocol):
 
 
 def stdout() -> Console:
+    """Where data go; made anew, since the width and the stream may have changed."""
     return Console(highlight=False)
 
 
 def stderr() -> Console:
+    """Where progress and warnings go."""
     return Console(stderr=True, highlight=False)
 
 
 def warn(message: str) -> None:
     """One warning, on stderr."""
     stderr().print(Text.assemble(("warning: ", "yellow"), printable(message)), soft_wrap=True)
+
+
+def note(message: str) -> None:
+    """One line of news, on stderr."""
+    stderr().print(Text(printable(message)), soft_wrap=True)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ __all__ = ["LIMIT", "Settings", "columns", "measure", "summary", "warnings"]
 
 
 def columns(baseline: Kernel, settings: Settings) -> tuple[Column, ...]:
+    """The columns of bench's table; ratios are to ``baseline``."""
     return (
         *_summary.of_a_pass(settings),
         Column("verdict", "verdict", "verdict"),

@@ -29,6 +29,7 @@ class Judge:
         self.kernel, self.case, self.features = kernel, case, features
 
     def finding(self, array: str, method: str, comparisons: list[Comparison]) -> Finding:
+        """The verdict on ``array``, (F,) or more of them, of all ``comparisons`` of it; the worst is named."""
         actual = np.stack([c.actual for c in comparisons])
         expected = np.stack([c.slope.value for c in comparisons])
         allowed = np.stack([c.slope.error for c in comparisons])

@@ -27,6 +27,7 @@ class Point(NamedTuple):
 
     @property
     def worst(self) -> float:
+        """The larger of the two errors."""
         return max(self.y, self.dx)
 
 

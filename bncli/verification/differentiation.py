@@ -113,6 +113,7 @@ class Slopes:
     # y is linear in gamma and in beta: there is no truncation error, and no need of a small step.
 
     def along_gamma(self) -> Slope:
+        """The slope of sum(dy * y) along each gamma, (F,), by central differences: exact but for rounding."""
         gamma, beta = self.case.gamma, self.case.beta
         h = 1 + np.abs(gamma)
         change = self._y(self.case.x, gamma + h, beta) - self._y(self.case.x, gamma - h, beta)
@@ -120,6 +121,7 @@ class Slopes:
         return Slope(_dot(self.case.dy, change) / (2 * h), rounding / h)
 
     def along_beta(self) -> Slope:
+        """As ``along_gamma``, along each beta."""
         gamma, beta = self.case.gamma, self.case.beta
         h = 1 + np.abs(beta)
         change = self._y(self.case.x, gamma, beta + h) - self._y(self.case.x, gamma, beta - h)

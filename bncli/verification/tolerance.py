@@ -42,6 +42,7 @@ class Magnitude(NamedTuple):
 
     @property
     def whole(self) -> Array:
+        """Both parts together, in the shape of the larger."""
         return np.asarray(self.plain + self.moved)
 
 

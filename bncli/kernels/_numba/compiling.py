@@ -12,11 +12,12 @@ from typing import Any
 
 import numba
 
+from bncli.core.keeping import kept
 from bncli.kernels._numba.llvm import SIMD
 
 # Without vectors nothing is cached: the code on disk, found by its source and its types alone, has them.
 OPTIONS: dict[str, Any] = {
-    "cache": SIMD, "error_model": "numpy", "fastmath": {"contract", "nsz"}, "nogil": True,
+    "cache": SIMD and kept(numba.njit), "error_model": "numpy", "fastmath": {"contract", "nsz"}, "nogil": True,
 }  # fmt: skip
 INNER: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
