@@ -593,3 +593,19 @@ def test_the_public_names_are_importable_and_import_lazily():
     assert process("-W", "error", "-c", code).stdout == "BatchNorm 2x3/per-activation/float64/eps=1e-08 numpy\n"
     with pytest.raises(AttributeError):
         _ = bncli.nothing
+
+
+@pytest.mark.parametrize("value", [1e308, 5e-324, 1 + 2**-52])
+def test_values_too_far_apart_or_too_near_for_bins_have_a_histogram(value, tmp_path):
+    for name, array in {"one": [[value]], "two": [[value], [-value if value > 1.5 else 1.0]]}.items():
+        np.save(tmp_path / f"{name}.npy", np.array(array))
+        result = run("forward", "--array", str(tmp_path / f"{name}.npy"), "--kernel", "numpy", "--format", "json")
+        counts = json.loads(result.stdout)["rows"][0]["histogram"]
+        assert sum(counts) == len(array)
+
+
+@pytest.mark.parametrize("value", ["1", '"yes"', "[true]"])
+def test_a_flag_of_a_preset_is_true_or_false(value, tmp_path):
+    (tmp_path / "p.toml").write_text(f"allow-different-machine = {value}\n")
+    message = fails("bench", "--preset", str(tmp_path / "p.toml"))
+    assert "allow-different-machine is" in message

@@ -103,12 +103,12 @@ def test_each_way_to_break_a_process_is_one_line_and_the_others_go_on():
 def test_what_never_returns_is_ended():
     kernels = ("--kernel", write("loops", "while True: pass"), "--kernel", write("good", "pass"))
     started = time.monotonic()
-    result = invoke("bench", *kernels, *SMALL, "--timeout", "2", "--max-time", "0.05", "--format", "json")
-    assert time.monotonic() - started < 60
+    result = invoke("bench", *kernels, *SMALL, "--timeout", "15", "--max-time", "0.05", "--format", "json")
+    assert time.monotonic() - started < 200
     assert result.exit_code == 0
     found = {row["kernel"]: row for row in rows(result)}
-    assert "it did not come back within 2 s (loops.py, line 8)" in found["loops"]["note"]
-    assert "--timeout 2" in found["loops"]["reproduce"]
+    assert "it did not come back within 15 s (loops.py, line 8)" in found["loops"]["note"]
+    assert "--timeout 15" in found["loops"]["reproduce"]
     assert found["good"]["verdict"] == "PASS"
     assert found["good"]["median"] > 0
 

@@ -112,7 +112,14 @@ def _row(name: str, shape: Sequence[int], array: Array, first: Array | None, nor
 def _histogram(array: Array) -> list[int]:
     """How many values lie in each ``BINS``-th of the way from the least to the largest that is finite."""
     finite = array[np.isfinite(array)].astype(np.float64)
-    return [int(count) for count in np.histogram(finite, BINS)[0]] if finite.size else []
+    if not finite.size:
+        return []
+    try:
+        counts, _ = np.histogram(finite, BINS)
+    except ValueError:  # too wide or too narrow a range for bins with ends of their own
+        raised = finite / 2 - finite.min() / 2
+        counts, _ = np.histogram(raised / (raised.max() or 1), BINS)
+    return [int(count) for count in counts]
 
 
 def _difference(array: Array, first: Array) -> float:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import click
@@ -54,8 +55,8 @@ def load_kernels(
     # Two files may have the same name; where they are is then what tells them apart.
     kernels = [k if names[k.name] == 1 else replace(k, name=k.spec) for k in found.values()]
     for kernel in map(guarded, kernels):
-        if manner.threads and kernel.set_threads:
-            kernel.set_threads(manner.threads)
+        if manner.threads and kernel.set_threads and (before := kernel.set_threads(manner.threads)):
+            click.get_current_context().call_on_close(partial(kernel.set_threads, before))
     return kernels
 
 

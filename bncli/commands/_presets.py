@@ -87,4 +87,9 @@ def _as_typed(option: click.Option, value: Any, where: str) -> Any:
     if any(isinstance(each, (list, dict)) for each in values) or (isinstance(value, list) and not option.multiple):
         mend = "a value or a list of them" if option.multiple else "one value"
         raise InputError(f"{where} is {value!r}: give {mend}")
-    return values if option.multiple else value
+    if option.is_flag:
+        if not isinstance(value, bool):
+            raise InputError(f"{where} is {value!r}: give true or false")
+        return value
+    words = [str(each) for each in values]
+    return words if option.multiple else words[0]

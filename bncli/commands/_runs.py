@@ -44,6 +44,11 @@ class Runs:
     identity: bool = False
     bound: int | None = None
 
+    @property
+    def isolated(self) -> bool:
+        """Whether kernels have processes of their own."""
+        return any(kernel.process for kernel in self.kernels)
+
     def __len__(self) -> int:
         return len(self.requests)
 

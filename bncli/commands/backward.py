@@ -65,7 +65,14 @@ def backward(
     """
     runs = _arrays.begun(runs, affine)
     if wanted:
-        _cluster.refuse({"--update": update, "--features": features, "pictures": pictures})
+        _cluster.refuse(
+            {
+                "--update": update,
+                "--features": features,
+                "pictures": pictures,
+                "--isolate": runs.isolated,
+            }
+        )
         output.emit(_cluster.run("backward", "train", runs, wanted, save))
         return
     pictures.require(runs)

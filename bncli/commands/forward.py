@@ -63,7 +63,7 @@ def forward(
     """
     runs = _arrays.begun(runs, affine)
     if wanted:
-        _cluster.refuse({"--features": features, "pictures": pictures})
+        _cluster.refuse({"--features": features, "pictures": pictures, "--isolate": runs.isolated})
         output.emit(_cluster.run("forward", mode, runs, wanted, save))
         return
     pictures.require(runs)

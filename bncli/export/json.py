@@ -18,7 +18,9 @@ def render(report: Report) -> str:
         "columns": [{"key": c.key, "title": c.title, "kind": c.kind} for c in report.columns],
         "rows": [dict(row) for row in report.rows],
     }
-    return json.dumps(_finite(document), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    text = json.dumps(_finite(document), indent=2, allow_nan=False, ensure_ascii=False)
+    # What could steer a terminal stands in strings alone, where JSON has another way to write it.
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text) + "\n"
 
 
 def _finite(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from bncli.core.report import BELOW, Exporter, Report
-from bncli.core.units import text
+from bncli.core.units import printable, text
 
 
 def render(report: Report) -> str:
@@ -25,6 +25,7 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _escape(cell: str) -> str:
+    cell = printable(cell)
     for character in "\\`*_<>|[]":
         cell = cell.replace(character, "\\" + character)
     return cell

@@ -19,7 +19,6 @@ from bncli.inputs._numbers import cast, require_real
 Array = NDArray[Any]
 
 MAGIC = npy.MAGIC_PREFIX
-WIDEST = max(ITEMSIZE.values())
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -48,9 +47,10 @@ def header(name: str, stream: IO[bytes], size: int) -> Header:
 
 def read(name: str, stream: IO[bytes], size: int) -> Array:
     """The array in ``stream``, of ``size`` bytes; InputError where it cannot be used, or does not fit in memory."""
-    elements = math.prod((found := header(name, stream, size)).shape)
+    found = header(name, stream, size)
     # It may have to be converted, too.
-    memory.require(name, elements * (found.dtype.itemsize + WIDEST), "give a smaller array")
+    needed = math.prod(found.shape) * (found.dtype.itemsize + max(ITEMSIZE.values()))
+    memory.require(name, needed, "give a smaller array, or --workers")
     stream.seek(0)
     array: Array = npy.read_array(stream, allow_pickle=False)
     return array

@@ -17,7 +17,6 @@ from bncli.errors import InputError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-
 COLOURS = 3
 WIDEST = 8  # bytes of a value while an image is read
 
@@ -58,6 +57,14 @@ def _names(paths: list[Path], copies: int) -> Iterator[str]:
             yield from (f"{path.stem}-{copy}{path.suffix}" for copy in range(1, copies + 1))
 
 
+def _require_memory(image: Image, count: int, request: Request) -> None:
+    """For ``count`` images like the first: their pixels, and the batch of their copies."""
+    width, height = image.size
+    values = width * height * COLOURS * count
+    needed = values * (WIDEST + request.copies * ITEMSIZE[request.dtype or "float64"])
+    memory.require(f"{count * request.copies} images of {width}x{height}", needed, "use fewer, or a smaller --resize")
+
+
 def lazy(request: Request) -> Lazy:
     """The same batch, but only the headers of the files are read."""
     from bncli.inputs import _picture, _pictures
@@ -80,14 +87,6 @@ def _paths(request: Request) -> list[Path]:
     if request.copies < 1:
         raise InputError(f"cannot make {request.copies} copies of an image: ask for 1 or more")
     return [path for value in request.values for path in _picture.files(Path(value))]
-
-
-def _require_memory(image: Image, count: int, request: Request) -> None:
-    """For ``count`` images like the first: their pixels, and the batch of their copies."""
-    width, height = image.size
-    values = width * height * COLOURS * count
-    needed = values * (WIDEST + request.copies * ITEMSIZE[request.dtype or "float64"])
-    memory.require(f"{count * request.copies} images of {width}x{height}", needed, "use fewer, or a smaller --resize")
 
 
 def _check_sizes(paths: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> None:

@@ -1,0 +1,104 @@
+"""What files say is only ever data: it steers no terminal, and runs nothing."""
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from click.testing import CliRunner
+
+import bncli
+from bncli.cli import main
+from bncli.core.report import Kind
+
+EVIL = "\x1b[31m\x07\u202e\x9b2J<script>alert(1)</script>\x00"
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
+PACKAGE = Path(bncli.__file__).parent
+
+
+def with_evil(value, kept):
+    """Every text in ``value``, but for those in ``kept``, with control characters and a script behind it."""
+    if isinstance(value, dict):
+        return {key: with_evil(each, kept) for key, each in value.items()}
+    if isinstance(value, list):
+        return [with_evil(each, kept) for each in value]
+    return value + EVIL if isinstance(value, str) and value not in kept else value
+
+
+@pytest.fixture(scope="module")
+def evil(saved_results, tmp_path_factory):
+    """A result of bench in which every text is evil."""
+    document = json.loads(saved_results["bench"].read_text(encoding="utf-8"))
+    keys = {column["key"] for column in document["columns"]}
+    path = tmp_path_factory.mktemp("evil") / f"{EVIL.replace('/', '').replace(chr(0), '')}.json"
+    path.write_text(json.dumps(with_evil(document, {"bench", *keys, *get_args(Kind), "PASS"})))
+    return path
+
+
+@pytest.mark.parametrize("output", ["table", "markdown", "csv", "json"])
+def test_no_text_of_a_file_steers_the_terminal(evil, saved_results, output):
+    result = CliRunner().invoke(main, ["compare", str(saved_results["bench"]), str(evil), "--format", output])
+    assert result.exit_code == 0
+    assert "alert(1)" in result.output
+    assert not CONTROL.search(result.output)
+
+
+def test_no_text_of_a_file_runs_in_the_page_or_steers_what_shows_it(evil, tmp_path):
+    pytest.importorskip("jinja2")
+    page = tmp_path / "page.html"
+    assert CliRunner().invoke(main, ["report", str(evil), "--output", str(page)]).exit_code == 0
+    text = page.read_text(encoding="utf-8")
+    assert "alert(1)" in text
+    assert "<script>alert" not in text
+    assert not CONTROL.search(text)
+
+
+def test_no_text_of_a_file_is_markup_in_a_picture(evil, saved_results, tmp_path):
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "picture.svg"
+    words = ["compare", str(saved_results["bench"]), str(evil), "--plot", str(picture)]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    if picture.exists():  # where the evil names match, there is nothing to compare
+        text = picture.read_text(encoding="utf-8")
+        assert "<script>alert" not in text
+        assert not CONTROL.search(text)
+
+
+def test_a_preset_runs_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("evil.py").write_text("open('ran', 'w')")
+    for spec in ("evil.py", "./evil.py", "evil", str(Path("evil.py").resolve())):
+        Path("p.toml").write_text(f"kernel = [{json.dumps(spec)}]\n")
+        assert CliRunner().invoke(main, ["gradcheck", "--preset", "p.toml"]).exit_code == 2
+    assert not Path("ran").exists()
+
+
+def calls(path):
+    """The functions that a file calls, as they are written."""
+    return {
+        ast.unparse(node.func)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    }
+
+
+def test_nothing_calls_a_shell_or_runs_text():
+    """And what is unpickled comes from a process of bncli's own."""
+    forbidden = re.compile(
+        r"(os\.(system|popen|exec\w*|spawn\w*|startfile)|subprocess\..*|eval|exec|pickle\.loads?|np\.load)"
+    )
+    found = {
+        (path.relative_to(PACKAGE).as_posix(), call)
+        for path in PACKAGE.rglob("*.py")
+        for call in calls(path)
+        if forbidden.fullmatch(call)
+    }
+    assert found == {("isolation/transfer.py", "pickle.loads")}
+
+
+def test_whoever_called_a_shell_would_be_found(tmp_path):
+    file = tmp_path / "file.py"
+    file.write_text("import os\ndef f(name):\n    os.system('ls ' + name)\n")
+    assert "os.system" in calls(file)
