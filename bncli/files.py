@@ -1,23 +1,25 @@
 """Files appear whole or not at all."""
 
 import os
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from bncli.errors import InputError
 
 
-def check_writable(path: Path) -> None:
-    """Raise InputError, before any work is done, where ``path`` cannot be written."""
-    folder = path.parent
-    if path.is_dir():
+def check_writable(path: Path, folder: bool = False) -> None:
+    """Raise InputError, before any work is done, where ``path`` cannot be written, or be a ``folder`` to replace."""
+    parent = path.parent
+    if path.is_dir() and not folder:
         raise InputError(f"cannot write {str(path)!r}: it is a folder; name a file in it")
-    if not folder.is_dir():
-        raise InputError(f"cannot write {str(path)!r}: there is no folder {str(folder)!r}; create it first")
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"cannot write {str(path)!r}: the folder {str(folder)!r} is read-only")
+    if not parent.is_dir():
+        raise InputError(f"cannot write {str(path)!r}: there is no folder {str(parent)!r}; create it first")
+    if not os.access(parent, os.W_OK):
+        raise InputError(f"cannot write {str(path)!r}: the folder {str(parent)!r} is read-only")
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -44,6 +46,23 @@ def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
         if isinstance(error, OSError):
             raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
         raise
+
+
+@contextmanager
+def staged(path: Path) -> Iterator[Path]:
+    """A path beside ``path`` for a file or a folder, which takes the place of ``path`` if all goes well.
+
+    If not, it is removed, and what stood at ``path`` is unharmed.
+    """
+    workshop = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        workshop.chmod(0o777 & ~_umask())  # others' processes may take part in the work
+        yield workshop / path.name
+        if path.is_dir():
+            path.rename(workshop / "replaced")
+        (workshop / path.name).replace(path)
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
 
 
 def _umask() -> int:

@@ -16,7 +16,7 @@ FLOORS = [
     {"errors", "plugins", "files", "__init__"},
     {"core"},
     {"kernels", "inputs"},
-    {"layer", "verification", "benchmarking"},
+    {"layer", "verification", "benchmarking", "cluster"},
     {"render", "export", "drawing"},
     {"reports", "charts", "page"},
     {"commands"},
@@ -32,6 +32,9 @@ KNOWN_TO = {
     # benchmarking measures what the memory can do, which NumPy's copies on one core do not show.
     "numba": {"kernels", "benchmarking", "commands"},
     "llvmlite": {"kernels", "benchmarking"},
+    "dask": {"kernels", "cluster"},
+    "distributed": {"kernels", "cluster"},
+    "zarr": {"inputs", "cluster"},
     "matplotlib": {"drawing"},
     "jinja2": {"page"},
 }

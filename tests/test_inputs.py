@@ -688,7 +688,7 @@ def test_header_that_claims_too_much_allocates_nothing(
     else:
         with zipfile.ZipFile(path, "w", compression) as archive:
             archive.writestr("x.npy", lying_npy(shape))
-    monkeypatch.setattr(array.npy, "read_array", lambda *_, **__: pytest.fail("the array was read"))
+    monkeypatch.setattr(array._npy.npy, "read_array", lambda *_, **__: pytest.fail("the array was read"))
     claimed = 8 * shape[0] * shape[1]
     assert f"x should take {claimed} bytes but 64 are there: it is truncated; save it again" in refusal(
         load_array, path
@@ -763,7 +763,7 @@ def test_array_that_memory_cannot_hold(tmp_path: Path, monkeypatch: pytest.Monke
     def exhausted(*_: Any, **__: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(array.npy, "read_array", exhausted)
+    monkeypatch.setattr(array._npy.npy, "read_array", exhausted)
     assert "it does not fit in memory" in refusal(load_array, npy_saved(tmp_path / "x.npy", X))
 
 

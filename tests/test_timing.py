@@ -110,6 +110,20 @@ def test_samples_that_turn_out_short_get_more_calls():
     assert fast.samples == pytest.approx([1e-6] * len(fast.samples))
 
 
+def test_calls_that_become_slow_do_not_keep_everybody_waiting():
+    # Threads that must share a core wait for one another: 10 ms for what takes 1 µs.
+    found = sampled(Machine(), 5.0, starved=[1e-6] * 5000 + [1e-2]).sampled["starved"]
+    assert found.calls < 10
+    assert found.samples[-1] == pytest.approx(1e-2)
+
+
+def test_one_long_interruption_leaves_samples_long_enough():
+    quick = [1e-6] * 5000
+    found = sampled(Machine(), 2.0, interrupted=[*quick, 1.0, *quick]).sampled["interrupted"]
+    assert SHORTEST_SAMPLE / 2 <= found.calls * 1e-6 < 3 * SHORTEST_SAMPLE
+    assert max(found.samples) > 1e-3  # kept
+
+
 def test_calls_on_different_arrays_take_turns_across_all_that_share_them():
     machine = Machine()
     timed = {

@@ -10,7 +10,7 @@ import bncli
 from bncli.core.guard import guarded
 from bncli.core.kernel import Kernel
 from bncli.core.layout import Layout
-from bncli.core.loading import kernel_names, load_kernel
+from bncli.core.loading import kernel_names, load_kernel, registered_kernel
 from bncli.core.problem import Problem
 from bncli.errors import CheckFailed, InputError
 from bncli.reports.verify import default_problems
@@ -19,7 +19,8 @@ from bncli.verification.finding import Finding, Verdict
 from bncli.verification.mutants import MUTANTS, RIGHT
 
 NUMPY = load_kernel("numpy")
-OWN = ["numpy", "numba", "reference"]
+CLUSTER = "dask"  # needs an extra
+OWN = ["numpy", "numba", "reference", *([CLUSTER] if registered_kernel(CLUSTER).available() is None else [])]
 MUTANT = {mutant.name: mutant.kernel for mutant in MUTANTS}
 
 
@@ -244,4 +245,4 @@ def test_default_problems_are_in_dtypes_that_the_kernels_take():
 
 
 def test_every_registered_kernel_but_the_specimen_is_among_those_tested():
-    assert set(OWN) == set(kernel_names()) - {"numpynet", "torch", "onednn", "inductor", "jax"}
+    assert {*OWN, CLUSTER} == set(kernel_names()) - {"numpynet", "torch", "onednn", "inductor", "jax"}

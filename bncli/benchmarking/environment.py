@@ -12,6 +12,7 @@ import psutil
 
 import bncli
 
+CPU = Path("/proc/cpuinfo")
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 FACTS = ("type", "level", "size")  # of a cache, each a file
 USUAL_CACHE = 32 << 20  # bytes of a last-level cache, where the system does not tell
@@ -59,7 +60,7 @@ def _bytes(size: str) -> int:
 
 def _cpu_name() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        lines = CPU.read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

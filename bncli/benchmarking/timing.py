@@ -17,6 +17,7 @@ Samples = Mapping[Name, Sequence[float]]
 SHORTEST_SAMPLE = 200e-6  # seconds: far above a call's own jitter, and short enough to fall between interruptions
 STEPS = 1000  # of the clock that a sample lasts at least
 FEWEST_ROUNDS = 5
+FAR_TOO_LONG = 100  # times the shortest sample: a short interruption does not make one so long
 TRIES = 3  # that must all last long enough
 
 
@@ -35,7 +36,8 @@ class Timed(NamedTuple):
 class Sampled(NamedTuple):
     """``samples`` are seconds per call, one a round, each the mean of ``calls`` calls in a row.
 
-    There are more ``calls`` than at first where a busy machine had made them seem slow.
+    ``calls`` are the last sample's: more than at first where a busy machine had made them seem slow, and
+    fewer where it has become busy since.
     """
 
     calls: int
@@ -145,6 +147,8 @@ class _Rounds(Generic[Name]):
         self.samples[name].append(seconds / repeats)
         if seconds < self.shortest / 2:  # the machine was slower when they were counted
             self.repeats[name] = 2 * repeats
+        elif seconds > FAR_TOO_LONG * self.shortest:  # it is slower now: threads wait for one another, every call anew
+            self.repeats[name] = max(1, repeats // 4)
 
     def _seconds(self, name: Name) -> float:
         """What a sample takes."""

@@ -37,8 +37,8 @@ class Runs:
 
     ``requests`` have the sweep that each is of, empty for a problem by itself. ``options`` are what was
     typed beside problems, data and kernels, for a command that does the same again. ``threads`` are
-    several counts for a command that takes them; else the kernels are bound already. With ``identity``,
-    gamma is 1 and beta 0 where the data do not say otherwise.
+    several counts for a command that takes them; else the kernels are bound already, to ``bound``. With
+    ``identity``, gamma is 1 and beta 0 where the data do not say otherwise.
     """
 
     kernels: Sequence[Kernel]
@@ -47,6 +47,7 @@ class Runs:
     options: Sequence[str] = ()
     threads: Sequence[int] = ()
     identity: bool = False
+    bound: int | None = None
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -56,12 +57,15 @@ class Runs:
             if request.shape:
                 _require_memory(_problem(request))
             batch = load_source(self.source).load(request)
-            arrays = {**_identity(batch.problem), **batch.arrays} if self.identity else batch.arrays
-            recipe = _recipe(self.source, request)
-            case = complete(batch.problem, arrays, request.seed, recipe, batch.names)
+            recipe = recipe_of(self.source, request)
+            case = complete(batch.problem, self.given(batch.problem, batch.arrays), request.seed, recipe, batch.names)
             for kernel in self.kernels:
                 require_dtype(kernel, case.problem.dtype)
             yield case
+
+    def given(self, problem: Problem, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What is not drawn: the ``arrays`` of the data, and with ``identity`` gamma and beta."""
+        return {**_identity(problem), **arrays} if self.identity else arrays
 
 
 def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -79,7 +83,7 @@ def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Call
             optional = ctx.get_parameter_source("kernel") is ParameterSource.DEFAULT_MAP
             bound, counts = (None, threads) if isinstance(threads, tuple) else (threads, ())
             kernels = load_kernels(kernel, bound, dtypes, optional)
-            chosen = Runs(kernels, source, requests, thread_options(bound), counts)
+            chosen = Runs(kernels, source, requests, thread_options(bound), counts, bound=bound)
             # What a kernel makes of infinities is in its results; NumPy's warnings add nothing.
             with np.errstate(all="ignore"):
                 command(runs=chosen, **options)
@@ -133,7 +137,7 @@ def _problem(request: Request) -> Problem:
     return Problem(request.shape or (), request.layout, request.dtype or "float64", request.epsilon)
 
 
-def _recipe(source: str, request: Request) -> str:
+def recipe_of(source: str, request: Request) -> str:
     """The options that make the same data again, beside those of the problem."""
     words = [word for value in request.values for word in (f"--{source}", value)]
     if request.resize:

@@ -6,7 +6,9 @@ from typing import Any
 import click
 from numpy.typing import NDArray
 
-from bncli.commands import _arrays
+from bncli.cluster.session import Wanted
+from bncli.commands import _arrays, _cluster
+from bncli.commands._cluster import cluster
 from bncli.commands._output import Output, output
 from bncli.commands._pictures import Pictures, pictures
 from bncli.commands._runs import Runs, runs
@@ -28,11 +30,13 @@ SHOWN = ("x_hat", "y", *Gradients._fields, *UPDATED)
     "--save",
     type=click.Path(path_type=Path),
     metavar="FILE.npz",
-    help="Write the arrays of the first kernel to this file; --array reads it again.",
+    help="Write the arrays of the first kernel to this file; --array reads it again. By blocks: .npy (dx alone) or "
+    ".zarr.",
 )
 @click.option("--update", is_flag=True, help="Also take one step of gradient descent with gamma and beta.")
 @click.option("--lr", type=float, default=1e-2, show_default=True, help="The learning rate of --update.")
 @click.option("--decay", type=float, default=0.0, show_default=True, help="The L2 decay of --update.")
+@cluster
 @_arrays.AFFINE
 @_arrays.FEATURES
 @pictures
@@ -48,14 +52,22 @@ def backward(
     decay: float,
     affine: str | None,
     features: int,
+    wanted: Wanted | None,
 ) -> None:
     """Propagate dy, the gradient of a loss, back to x, gamma and beta.
 
     What the data does not hold is drawn: dy is standard normal plus, in every feature, a signed
     multiple of 1 and of x_hat, so that each of the three terms of dx counts. The last column is how
     far a kernel is from the first one, relative to the largest value.
+
+    With --workers, or on the cluster of --scheduler, the batch is read, propagated and saved block by
+    block, and never in memory as a whole; a dy that is not given is then drawn for each block.
     """
     runs = _arrays.begun(runs, affine)
+    if wanted:
+        _cluster.refuse({"--update": update, "--features": features, "pictures": pictures})
+        output.emit(_cluster.run("backward", "train", runs, wanted, save))
+        return
     pictures.require(runs)
     if save:
         _arrays.require_savable(save, runs)

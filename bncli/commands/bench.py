@@ -9,7 +9,7 @@ import click
 
 from bncli.benchmarking.buffers import COLD, WARM
 from bncli.benchmarking.passes import FRESH, GIVEN, MOVED, TRAINING
-from bncli.commands import _options
+from bncli.commands import _cluster, _options
 from bncli.commands._ending import termination_as_interrupt
 from bncli.commands._live import Live, compilations
 from bncli.commands._output import Output, output
@@ -73,6 +73,7 @@ BOTH = "both"
 )
 @_options.FAIL_SLOWER
 @_options.ALLOW_DIFFERENT_MACHINE
+@_cluster.WORKERS
 @runs("numpy", "numba", several_threads=True)
 @output
 def bench(
@@ -87,6 +88,7 @@ def bench(
     baseline: Path | None,
     fail_slower: float | None,
     allow_different_machine: bool,
+    workers: tuple[int, ...] | None,
 ) -> None:
     """Time forward and backward of each kernel, once it is verified on the very same arrays.
 
@@ -101,11 +103,17 @@ def bench(
     can only copy into them. Over several problems a summary compares each kernel with the fastest of the
     others on each, and over a sweep, such as --shape '64x{1000..1000000:x10}', it says how times grow.
 
+    With --workers, x and dy are sent to the workers' memory, which is not timed with the rest, and y and
+    dx stay there; what workers did is told apart: computing blocks, moving what is merged, and the rest,
+    which is scheduling and waiting.
+
     Files are written anew after each problem, so nothing is lost to Ctrl-C: it prints and saves what is
     measured, and exits 130. Exits 0 also where a kernel is wrong: gradcheck is the gate of that.
     """
     if fail_slower is not None and baseline is None:
         raise InputError("--fail-slower needs something to compare with: add --baseline OLD.json")
+    if workers:
+        _cluster.require_kernel(runs)
     settings = reports.Settings(
         directions=tuple(dict.fromkeys(directions)),
         outputs=(FRESH, GIVEN) if outputs == BOTH else (outputs,),
@@ -130,6 +138,10 @@ def bench(
     output.show(reports.summary(found.rows, settings))
     output.show(_scaling.table(found.rows, settings))
     found = replace(found, failures=())
+    if workers:
+        scaling = _cluster.scaling(runs, workers, max_time)
+        output.show(scaling)
+        found = replace(found, rows=[*found.rows, *scaling.rows])
     if before:
         comparison = compare.compare(
             before, found, fail_slower=fail_slower, allow_different_machine=allow_different_machine

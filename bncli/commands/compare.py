@@ -20,9 +20,11 @@ def compare(output: Output, old: Path, new: Path, fail_slower: float | None, all
 
     Each row is a kernel's pass on a problem: the ratio of the medians with its 95 % interval, and
     the noise: what two runs of the same code may differ by. It is estimated from how the medians of
-    tenths of each run wander, and never below 7 %. SLOWER and FASTER mean that the whole interval is
+    tenths of each run wander, how far the baseline timed twice was apart, and how far the limits of the
+    memory of both runs are, and is never below 7 %. SLOWER and FASTER mean that the whole interval is
     beyond the noise; SAME that it is within, and within 10 %; UNSURE that it is neither: measure for
-    longer, or on a quieter machine.
+    longer, or on a quieter machine. What a change of the processor's clock explains, which both runs have
+    timed, is the SAME; what was measured while other processes used the machine is UNSURE.
 
     Only SLOWER can fail, and only with --fail-slower. What is in one file alone is shown, and so is
     what else has changed: the machine, the software.

@@ -7,7 +7,9 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.commands import _arrays
+from bncli.cluster.session import Wanted
+from bncli.commands import _arrays, _cluster
+from bncli.commands._cluster import cluster
 from bncli.commands._output import Output, output
 from bncli.commands._pictures import Pictures, pictures
 from bncli.commands._runs import Runs, runs
@@ -32,22 +34,38 @@ Array = NDArray[Any]
     "--save",
     type=click.Path(path_type=Path),
     metavar="FILE.npz",
-    help="Write the arrays of the first kernel to this file; --array reads it again.",
+    help="Write the arrays of the first kernel to this file; --array reads it again. By blocks: .npy (y alone) or "
+    ".zarr.",
 )
+@cluster
 @_arrays.AFFINE
 @_arrays.FEATURES
 @pictures
 @runs("numpy", "numba")
 @output
 def forward(
-    runs: Runs, output: Output, pictures: Pictures, mode: str, save: Path | None, affine: str | None, features: int
+    runs: Runs,
+    output: Output,
+    pictures: Pictures,
+    mode: str,
+    save: Path | None,
+    affine: str | None,
+    features: int,
+    wanted: Wanted | None,
 ) -> None:
     """Normalize a batch: its statistics before (x) and after (x_hat, and y = gamma x_hat + beta).
 
     |mean|≤ and |std-1|≤ are the largest over all features of x_hat. The last column is how far a
     kernel is from the first one, relative to the largest value.
+
+    With --workers, or on the cluster of --scheduler, the batch is read, normalized and saved block by
+    block, and never in memory as a whole.
     """
     runs = _arrays.begun(runs, affine)
+    if wanted:
+        _cluster.refuse({"--features": features, "pictures": pictures})
+        output.emit(_cluster.run("forward", mode, runs, wanted, save))
+        return
     pictures.require(runs)
     if save:
         _arrays.require_savable(save, runs)

@@ -58,22 +58,27 @@ class Case:
         odd = self.x.size - int(np.isfinite(self.x).sum())
         if odd:
             found.append(f"{self.problem}: {odd:,} of {self.x.size:,} values of x are NaN or infinite")
-        if self.problem.samples == 1:
-            found.append(
-                f"{self.problem}: one sample per feature has nothing to normalise, x_hat and dx are 0: "
-                "give more images, --copies N or a larger batch"
-            )
-        return found
+        return found + one_sample(self.problem)
 
 
-def generator(seed: int, name: str) -> np.random.Generator:
-    """The random numbers for one of a case's arrays.
+def one_sample(problem: Problem) -> list[str]:
+    """The warning that there is nothing to normalise, where there is none."""
+    if problem.samples > 1:
+        return []
+    return [
+        f"{problem}: one sample per feature has nothing to normalise, x_hat and dx are 0: "
+        "give more images, --copies N or a larger batch"
+    ]
+
+
+def generator(seed: int, name: str, *block: int) -> np.random.Generator:
+    """The random numbers for one of a case's arrays, or for one numbered ``block`` of it.
 
     Each array has a generator of its own: were dy drawn from that of x, it would lie in the span
     of 1 and x_hat, where batch norm's gradient vanishes.
     """
     streams = ("x", "gamma", "beta", "dy", "probe")
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(streams.index(name),)))
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(streams.index(name), *block)))
 
 
 def complete(
@@ -88,30 +93,42 @@ def complete(
     Raises InputError where an array does not fit the problem.
     """
     x = _fit("x", arrays["x"], problem)
-    draws = {"gamma": _draw_gamma, "beta": _draw_beta, "dy": _draw_dy}
-    drawn = {name: draw(x, generator(seed, name)) for name, draw in draws.items() if name not in arrays}
+    drawn = {name: draw(problem.features, seed) for name, draw in DRAWS.items() if name not in arrays}
+    if "dy" not in arrays:
+        drawn["dy"] = _draw_dy(x, seed)
     rest = {name: _fit(name, array, problem) for name, array in {**arrays, **drawn}.items() if name != "x"}
     return Case(problem, x=x, recipe=recipe, seed=seed, names=names, **rest)
 
 
-def _draw_gamma(x: Array, rng: np.random.Generator) -> Array:
-    features = x.shape[1]
+def draw_gamma(features: int, seed: int) -> Array:
+    """(F,) signed numbers between 0.5 and 1.5 in size."""
+    rng = generator(seed, "gamma")
     return np.asarray(rng.uniform(0.5, 1.5, features) * rng.choice((-1, 1), features))
 
 
-def _draw_beta(x: Array, rng: np.random.Generator) -> Array:
-    return np.asarray(rng.standard_normal(x.shape[1]))
+def draw_beta(features: int, seed: int) -> Array:
+    """(F,) standard normal numbers."""
+    return np.asarray(generator(seed, "beta").standard_normal(features))
 
 
-def _draw_dy(x: Array, rng: np.random.Generator) -> Array:
+DRAWS = {"gamma": draw_gamma, "beta": draw_beta}
+
+
+def terms_of_dy(features: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Per feature, the multiples of 1 and of x_hat that a drawn dy has: see ``_draw_dy``."""
+    offset, slope = rng.uniform(0.5, 1.5, (2, features)) * rng.choice((-1, 1), (2, features))
+    return offset, slope
+
+
+def _draw_dy(x: Array, seed: int) -> Array:
     """Standard normal, plus a signed multiple of 1 and one of x_hat, drawn per feature.
 
     The mean of a purely random dy, and that of dy * x_hat, shrink with the square root of the
     number of samples, and with them two of the three terms of dx, until a kernel may have them
     wrong unseen. Like this all three stay of one size.
     """
-    dtype = np.result_type(x.dtype, np.float32)
-    offset, slope = (rng.uniform(0.5, 1.5, (2, x.shape[1])) * rng.choice((-1, 1), (2, x.shape[1]))).astype(dtype)
+    dtype, rng = np.result_type(x.dtype, np.float32), generator(seed, "dy")
+    offset, slope = (term.astype(dtype) for term in terms_of_dy(x.shape[1], rng))
     with np.errstate(all="ignore"):
         mean, std = x.mean((0, 2), dtype=dtype), x.std((0, 2), dtype=dtype)
         slope = np.where(std > 0, slope / std, 0).astype(dtype)

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 LONGEST = 300  # characters of somebody else's message: some compilers write pages
 PASSING = (KeyboardInterrupt, MemoryError, KernelFault)
-BETWEEN = ("bncli", "importlib")  # packages whose frames stand between bncli's caller and a user's code
+BETWEEN = (
+    "bncli",
+    "importlib",
+    "importlib_metadata",
+)  # packages whose frames stand between bncli's caller and a user's code
 
 
 def guarded(kernel: Kernel) -> Kernel:

@@ -29,4 +29,4 @@ def kept(njit: Callable[..., Any]) -> bool:
 
 
 def _nothing() -> None:
-    pass
+    """What is compiled to find out."""

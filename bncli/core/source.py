@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bncli.core.layout import Layout, Shape
 from bncli.core.problem import EPSILON, Problem
@@ -40,13 +40,42 @@ class Batch:
     names: tuple[str, ...] = ()
 
 
+class Rows(Protocol):
+    """A batch that stays where it is stored, and is read a few samples at a time.
+
+    ``shape`` is the problem's own, and ``step`` how many samples are stored together, so that
+    reading a multiple of it reads nothing twice.
+    """
+
+    @property
+    def shape(self) -> Shape:
+        """That of the whole batch."""
+
+    @property
+    def step(self) -> int:
+        """Samples that are read together: a part had better be a multiple."""
+
+    def part(self, first: int, last: int) -> Callable[[], NDArray[Any]]:
+        """What reads the samples from ``first`` to ``last`` when it is called; it can be sent to another process."""
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """What a source answers without reading the batch: ``batches`` holds x and perhaps dy, ``arrays`` the others."""
+
+    problem: Problem
+    batches: Mapping[str, Rows]
+    arrays: Mapping[str, NDArray[Any]]
+
+
 @dataclass(frozen=True)
 class Source:
     """One way to come by x; a file in ``bncli/inputs`` exports one as ``SOURCE``.
 
     The file's name is the command-line option that selects it; what the option takes is one of
     ``choices`` or, where there are none, a ``metavar``. ``repeatable`` options may be given more
-    than once, ``shaped`` sources obey ``--shape``. ``load`` raises InputError.
+    than once, ``shaped`` sources obey ``--shape``. ``load`` raises InputError, and so do ``lazy``, for
+    a batch that need not fit in memory, and the parts of what it returns.
     """
 
     load: Callable[[Request], Batch]
@@ -55,3 +84,4 @@ class Source:
     metavar: str = "PATH"
     repeatable: bool = False
     shaped: bool = False
+    lazy: Callable[[Request], Lazy] | None = None

@@ -6,8 +6,10 @@ import logging
 import math
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEEP = 65535
+GREY = ("1", "L", "LA", "La")
+ORIENTATION = 0x0112  # the EXIF tag
+SIDEWAYS = (5, 6, 7, 8)  # its values for images whose rows are stored as columns
+DAMAGED_EXIF = (SyntaxError, ValueError, LookupError, TypeError, OSError, struct.error)
 
 # Pillow logs some damaged files as errors, which Python prints where no handler is installed.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -39,8 +45,32 @@ def files(path: Path) -> list[Path]:
     return files
 
 
+class Facts(NamedTuple):
+    """The (width, height) and the number of channels of an image as ``read`` and ``pixels`` give it."""
+
+    size: tuple[int, int]
+    channels: int
+
+
 def read(path: Path) -> Image.Image:
     """The image upright and flat, its first frame if it moves: mode L, RGB, or F for 16-bit grey."""
+    with _opened(path) as image:
+        return _flat(_upright(image))
+
+
+def facts(path: Path) -> Facts:
+    """What the header of a file says, without reading its pixels."""
+    with _opened(path) as image:
+        try:
+            turned = image.getexif().get(ORIENTATION, 1) in SIDEWAYS
+        except DAMAGED_EXIF:
+            turned = False
+        grey = image.mode in GREY or image.mode.startswith("I")
+        return Facts(image.size[::-1] if turned else image.size, 1 if grey else 3)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         # A pipe would block, a device never end.
         if path.exists() and not path.is_file():
@@ -51,7 +81,7 @@ def read(path: Path) -> Image.Image:
             if not path.stat().st_size:
                 raise InputError("it is empty; save it again")
             with Image.open(file) as image:
-                return _flat(_upright(image))
+                yield image
     except Exception as error:
         # Pillow raises whatever a damaged file makes its parsers trip on.
         raise InputError(f"cannot read {str(path)!r} as an image: {_explained(error)}") from error
@@ -76,7 +106,7 @@ def _upright(image: Image.Image) -> Image.Image:
     image.load()
     try:
         return ImageOps.exif_transpose(image)
-    except (SyntaxError, ValueError, LookupError, TypeError, OSError, struct.error):
+    except DAMAGED_EXIF:
         # Damaged EXIF leaves the pixels good; viewers show them unturned.
         return image
 
@@ -86,8 +116,7 @@ def _flat(image: Image.Image) -> Image.Image:
         raise InputError("its pixels are floating-point, of unknown range; save it as 16-bit grey, or give --array")
     if image.mode.startswith("I"):
         return _deep(image)
-    grey = image.mode in ("1", "L", "LA", "La")
-    base, with_alpha = ("L", "LA") if grey else ("RGB", "RGBA")
+    base, with_alpha = ("L", "LA") if image.mode in GREY else ("RGB", "RGBA")
     if not image.has_transparency_data:
         return image.convert(base)
     image = image.convert(with_alpha)

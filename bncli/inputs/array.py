@@ -1,54 +1,99 @@
-"""Arrays that NumPy saved: x alone in a .npy, or x with what goes with it in a .npz."""
+"""Arrays that were saved: x alone in a .npy or a Zarr array, or x with what goes with it in a .npz or a Zarr group."""
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib import format as npy
 
-from bncli.core.case import ARRAYS, STATISTICS
-from bncli.core.problem import ITEMSIZE, Problem
-from bncli.core.source import Batch, Request, Source
+from bncli.core.case import ARRAYS, BATCH
+from bncli.core.problem import Problem
+from bncli.core.source import Batch, Lazy, Request, Source
 from bncli.errors import InputError
+from bncli.inputs import _npy, _zarr
+from bncli.inputs._numbers import cast, floating
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bncli.core.layout import Shape
+    from bncli.core.source import Rows
+
     Array = NDArray[Any]
 
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
-HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 LISTED = 8
 
 
 def load(request: Request) -> Batch:
-    """x, and of a .npz any of gamma, beta, dy, mean, var too; a .npz's other arrays are ignored.
+    """x, and where the file has them any of gamma, beta, dy, mean, var; its other arrays are ignored.
 
     x keeps its dtype unless the request names one; integers, booleans and long doubles become
     float64. gamma, beta and dy follow x. Nothing is ever unpickled.
 
     Raises InputError where the file cannot be read or its numbers cannot be used.
     """
-    (value,) = request.values
-    path = Path(value)
-    try:
+    path = Path(request.values[0])
+    with _naming(path):
         arrays = _read(path)
-        shaped = Problem(arrays["x"].shape)
-        dtype = request.dtype or _floating(arrays["x"].dtype)
-        problem = replace(shaped, layout=request.layout, dtype=dtype, epsilon=request.epsilon)
-        return Batch(problem, {name: _cast(name, array, dtype) for name, array in arrays.items()})
+        problem = _problem(request, arrays["x"].shape, arrays["x"].dtype)
+        return Batch(problem, {name: cast(name, array, problem.dtype) for name, array in arrays.items()})
+
+
+def lazy(request: Request) -> Lazy:
+    """The same without reading the batch: of a .npy, which is mapped into memory, or of a Zarr array or group."""
+    path = Path(request.values[0]).resolve()
+    with _naming(path):
+        if _zarr.is_zarr(path):
+            return _lazy_zarr(request, path)
+        with _opened(path) as (file, size):
+            if not _is_npy(file):
+                raise InputError("it cannot be read by blocks; save x as .npy, or all of it as a Zarr group")
+            head = _npy.header("x", file, size)
+        if head.fortran:
+            raise InputError("its samples are scattered (Fortran order); save it in C order to read it by blocks")
+        problem = _problem(request, head.shape, head.dtype)
+        return Lazy(problem, {"x": _npy.NpyRows(str(path), head, problem.dtype)}, {})
+
+
+def _lazy_zarr(request: Request, path: Path) -> Lazy:
+    held = _zarr.members(path)
+    problem = _problem(request, held["x"].shape, held["x"].dtype)
+    batches: dict[str, Rows] = {n: _zarr.rows(path, n, held[n], problem.dtype) for n in BATCH if n in held}
+    arrays = {name: cast(name, held[name][...], problem.dtype) for name in held.keys() - batches.keys()}
+    return Lazy(problem, batches, arrays)
+
+
+def _problem(request: Request, shape: Shape, dtype: np.dtype[Any]) -> Problem:
+    wanted = request.dtype or floating(dtype)
+    return replace(Problem(shape), layout=request.layout, dtype=wanted, epsilon=request.epsilon)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    try:
+        yield
     except InputError as error:
         raise InputError(f"cannot use {str(path)!r}: {error}") from error
 
 
-def _read(path: Path) -> dict[str, Array]:
+def _read(path: Path) -> Mapping[str, Array]:
+    if _zarr.is_zarr(path):
+        return {name: np.asarray(array[...]) for name, array in _zarr.members(path).items()}
+    with _opened(path) as (file, size):
+        return {"x": _npy.read("x", file, size)} if _is_npy(file) else _read_zip(file)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
+    """The file and its size; what goes wrong with it becomes an InputError."""
     try:
         # A pipe would block, a device never end.
         if path.exists() and not path.is_file():
@@ -56,7 +101,7 @@ def _read(path: Path) -> dict[str, Array]:
         with warnings.catch_warnings(), path.open("rb") as file:
             # NumPy warns of a header that Python 2 wrote, which it reads well.
             warnings.simplefilter("ignore")
-            return _read_open(file)
+            yield file, os.fstat(file.fileno()).st_size
     except InputError:
         raise
     except MemoryError as error:
@@ -68,17 +113,15 @@ def _read(path: Path) -> dict[str, Array]:
         raise InputError("it is truncated or damaged; save it again with numpy.save or numpy.savez") from error
 
 
-def _read_open(file: IO[bytes]) -> dict[str, Array]:
-    size = os.fstat(file.fileno()).st_size
-    magic = file.read(len(npy.MAGIC_PREFIX))
+def _is_npy(file: IO[bytes]) -> bool:
+    """Whether the file is a .npy, else a .npz; InputError where it is neither."""
+    magic = file.read(len(_npy.MAGIC))
     file.seek(0)
-    if not size:
+    if not magic:
         raise InputError("it is empty; save it again with numpy.save or numpy.savez")
-    if magic == npy.MAGIC_PREFIX:
-        return {"x": _read_array("x", file, size)}
-    if magic.startswith(ZIP_MAGIC):
-        return _read_zip(file)
-    raise InputError("it is neither .npy nor .npz; save it with numpy.save or numpy.savez")
+    if magic != _npy.MAGIC and not magic.startswith(ZIP_MAGIC):
+        raise InputError("it is neither .npy nor .npz; save it with numpy.save or numpy.savez")
+    return magic == _npy.MAGIC
 
 
 def _read_zip(file: IO[bytes]) -> dict[str, Array]:
@@ -93,52 +136,13 @@ def _read_zip(file: IO[bytes]) -> dict[str, Array]:
             if f"{name}.npy" in held:
                 entry = archive.getinfo(f"{name}.npy")
                 with archive.open(entry) as member:
-                    arrays[name] = _read_array(name, member, entry.file_size)
+                    arrays[name] = _npy.read(name, member, entry.file_size)
     return arrays
-
-
-def _read_array(name: str, stream: IO[bytes], size: int) -> Array:
-    """The array in ``stream``, of ``size`` bytes; its header is judged before anything is allocated."""
-    version = npy.read_magic(stream)
-    if version not in HEADERS:
-        # Format 3.0 exists for structured arrays alone.
-        raise InputError(f"{name} is in .npy format {version[0]}.{version[1]}; save it again, as plain real numbers")
-    shape, _, dtype = HEADERS[version](stream)
-    if dtype.hasobject:
-        raise InputError(f"{name} holds Python objects, which are never unpickled; save it as floating-point numbers")
-    if dtype.kind not in "biuf":
-        raise InputError(f"{name} has dtype {dtype}; save it as real numbers, float64 for instance")
-    if min(shape, default=0) < 0:
-        raise InputError(f"{name} has shape {shape}: it is damaged; save it again")
-    claimed, held = math.prod(shape) * dtype.itemsize, size - stream.tell()
-    if claimed > held:
-        raise InputError(f"{name} should take {claimed} bytes but {held} are there: it is truncated; save it again")
-    stream.seek(0)
-    array: Array = npy.read_array(stream, allow_pickle=False)
-    return array
-
-
-def _floating(dtype: np.dtype[Any]) -> str:
-    name = f"float{8 * dtype.itemsize}"
-    return name if dtype.kind == "f" and name in ITEMSIZE else "float64"
-
-
-def _cast(name: str, array: Array, dtype: str) -> Array:
-    wanted = "float64" if name in STATISTICS else dtype
-    if array.dtype == wanted:
-        return array
-    with np.errstate(all="ignore"):
-        cast = array.astype(wanted)
-    overflowed = np.isinf(cast) & np.isfinite(array)
-    if overflowed.any():
-        raise InputError(
-            f"{name} holds {array[overflowed][0]}, too large for {wanted}; scale it or use a wider --dtype"
-        )
-    return cast
 
 
 SOURCE = Source(
     load,
-    help="Read x from a .npy, or x and any of gamma, beta, dy, mean, var from a .npz.",
+    help="Read x from a .npy, or x and any of gamma, beta, dy, mean, var from a .npz; also a Zarr array or group.",
     metavar="FILE.npy",
+    lazy=lazy,
 )

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bncli.core.case import generator
-from bncli.core.layout import Layout
 from bncli.core.problem import Problem
-from bncli.core.source import Batch, Request, Source
+from bncli.core.source import Batch, Lazy, Request, Source
 from bncli.errors import InputError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from PIL.Image import Image
-
-    Array = NDArray[Any]
-
-BRIGHTNESS = 0.7, 1.3
-SHIFT = 0.1
 
 
 def load(request: Request) -> Batch:
@@ -33,18 +25,14 @@ def load(request: Request) -> Batch:
 
     Raises InputError where an image cannot be read, or where their sizes differ.
     """
-    if request.copies < 1:
-        raise InputError(f"cannot make {request.copies} copies of an image: ask for 1 or more")
     # Imported here, so that a run on random numbers does not pay for Pillow.
-    from bncli.inputs import _picture
+    from bncli.inputs import _pictures
 
-    paths = [path for value in request.values for path in _picture.files(Path(value))]
-    images = [_picture.read(path) for path in paths]
-    if request.resize:
-        images = [_picture.resized(image, request.resize) for image in images]
-    _check_sizes(paths, images)
+    paths = _paths(request)
+    images = [_pictures.read(path, request.resize) for path in paths]
+    _check_sizes(paths, [image.size for image in images])
     try:
-        batch = _batch([_picture.pixels(image) for image in images], request)
+        batch = _batch(images, request)
     except (MemoryError, ValueError) as error:
         # NumPy says ValueError where the size is beyond any memory.
         count = len(images) * request.copies
@@ -61,46 +49,56 @@ def _names(paths: list[Path], copies: int) -> Iterator[str]:
             yield from (f"{path.stem}-{copy}{path.suffix}" for copy in range(1, copies + 1))
 
 
-def _check_sizes(paths: list[Path], images: list[Image]) -> None:
-    first = images[0]
-    for path, image in zip(paths, images, strict=True):
-        if image.size != first.size:
-            sizes = "{}x{}".format(*first.size), "{}x{}".format(*image.size)
+def lazy(request: Request) -> Lazy:
+    """The same batch, but only the headers of the files are read."""
+    from bncli.inputs import _picture, _pictures
+
+    paths = [path.resolve() for path in _paths(request)]
+    facts = [_picture.facts(path) for path in paths]
+    sizes = [each.size for each in facts]
+    if not request.resize:
+        _check_sizes(paths, sizes)
+    width, height = request.resize or sizes[0]
+    count = len(paths) * request.copies
+    drawn = tuple(_pictures.changes(count, height, width, request.seed)) if request.copies > 1 else ()
+    rows = _pictures.PictureRows(paths, (height, width, max(each.channels for each in facts)), drawn, request)
+    return Lazy(Problem(rows.shape, request.layout, rows.dtype, request.epsilon), {"x": rows}, {})
+
+
+def _paths(request: Request) -> list[Path]:
+    from bncli.inputs import _picture
+
+    if request.copies < 1:
+        raise InputError(f"cannot make {request.copies} copies of an image: ask for 1 or more")
+    return [path for value in request.values for path in _picture.files(Path(value))]
+
+
+def _check_sizes(paths: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> None:
+    first = sizes[0]
+    for path, size in zip(paths, sizes, strict=True):
+        if size != first:
+            shown = "{}x{}".format(*first), "{}x{}".format(*size)
             raise InputError(
-                f"the images differ in size: {str(paths[0])!r} is {sizes[0]} and {str(path)!r} is {sizes[1]}; "
-                f"make them equal with --resize {sizes[0]}"
+                f"the images differ in size: {str(paths[0])!r} is {shown[0]} and {str(path)!r} is {shown[1]}; "
+                f"make them equal with --resize {shown[0]}"
             )
 
 
-def _batch(images: list[Array], request: Request) -> Batch:
-    height, width, _ = images[0].shape
-    channels = max(image.shape[2] for image in images)
+def _batch(images: Sequence[Image], request: Request) -> Batch:
+    from bncli.inputs import _picture, _pictures
+
+    pixels = [_picture.pixels(image) for image in images]
+    height, width, _ = pixels[0].shape
+    channels = max(image.shape[2] for image in pixels)
     dtype = request.dtype or "float64"
-    x: Array = np.empty((len(images) * request.copies, height, width, channels), dtype)
-    rng = generator(request.seed, "x")
-    varied = (copy for image in images for copy in _copies(image, request.copies, rng))
-    for place, pixels in zip(x, varied, strict=True):
-        # A grey image in a batch of colour is broadcast to its three channels.
-        place[...] = pixels
-    if request.layout == Layout.CHANNELS_FIRST:
-        x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+    x = np.empty((len(images) * request.copies, height, width, channels), dtype)
+    x = _pictures.stack(pixels, x, _pictures.changes(len(x), height, width, request.seed), request.layout)
     return Batch(Problem(x.shape, request.layout, dtype, request.epsilon), {"x": x})
-
-
-def _copies(pixels: Array, count: int, rng: np.random.Generator) -> Iterator[Array]:
-    """The image itself, or where more than one is asked for, that many brightened and shifted ones."""
-    if count == 1:
-        yield pixels
-        return
-    height, width, _ = pixels.shape
-    down, right = int(height * SHIFT), int(width * SHIFT)
-    for _ in range(count):
-        shift = int(rng.integers(-down, down, endpoint=True)), int(rng.integers(-right, right, endpoint=True))
-        yield np.clip(np.roll(pixels, shift, (0, 1)) * rng.uniform(*BRIGHTNESS), 0, 1)
 
 
 SOURCE = Source(
     load,
     help="Read x from image files, or from folders of them.",
     repeatable=True,
+    lazy=lazy,
 )

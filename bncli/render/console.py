@@ -38,6 +38,11 @@ def warn(message: str) -> None:
     stderr().print(Text.assemble(("warning: ", "yellow"), printable(message)), soft_wrap=True)
 
 
+def note(message: str) -> None:
+    """One line of news, on stderr."""
+    stderr().print(Text(printable(message)), soft_wrap=True)
+
+
 @contextmanager
 def progress(*, quietly: bool = False) -> Iterator[Update]:
     """What is being done, and below it a live bar, on stderr; nothing at all where stderr is no terminal.

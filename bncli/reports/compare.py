@@ -8,18 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from bncli.benchmarking import compare as judging
-from bncli.benchmarking import drift, environment, saved, statistics
+from bncli.benchmarking import drift, environment, statistics
 from bncli.benchmarking.compare import Pair, Verdict
 from bncli.core.report import Column, Report, Row
 from bncli.core.units import text
 from bncli.errors import InputError
 from bncli.reports import _setting
+from bncli.reports._comparable import comparable
 from bncli.reports.bench import LIMIT
 
-NEEDED = ("problem", "kernel", "direction")
-TIMES = (1e-12, 1e9)  # seconds that a sample may last: beyond, it is no measurement
-MOST_FLOOR = 1e9
-MOST_CORES = 1e6
 # What a row of bench is told of its comparison, and by which name.
 TOLD = {"old": "baseline", "ratio": "ratio", "low": "ratio_low", "high": "ratio_high", "verdict": "compared"}
 
@@ -57,7 +54,7 @@ def compare(
     Raises InputError for what cannot be read or compared, and for a gate that means nothing: a factor
     that is not a number of at least 1, different machines, or nothing that both runs have timed.
     """
-    before, after = _bench(old, "old"), _bench(new, "new")
+    before, after = comparable(old, "old"), comparable(new, "new")
     pairs = judging.pairs(before.rows, after.rows)
     if fail_slower is not None:
         _require_gate(before, after, fail_slower, allow_different_machine)
@@ -83,7 +80,7 @@ def baseline(old: str | Path, fail_slower: float | None = None, allow_different_
 
     So what is wrong is said before any time goes into measuring.
     """
-    before, here = _bench(old, "old"), Report("bench", (), (), environment=environment.collect())
+    before, here = comparable(old, "old"), Report("bench", (), (), environment=environment.collect())
     if fail_slower is not None:
         _require_gate(before, here, fail_slower, allow_different_machine)
     return before
@@ -97,34 +94,6 @@ def told(found: Report, comparison: Report) -> Report:
         for row in map(dict, found.rows)
     ]
     return replace(found, rows=rows, warnings=[*found.warnings, *comparison.warnings], failures=comparison.failures)
-
-
-def _bench(given: str | Path | Report, which: str) -> Report:
-    """The report, whose rows can be compared."""
-    report, name = (given, which) if isinstance(given, Report) else (saved.load(Path(given)), repr(str(given)))
-    if report.command != "bench":
-        raise InputError(f"{name} holds what {report.command!r} found: only results of bench can be compared")
-    for number, row in enumerate(report.rows, 1):
-        for key in NEEDED:
-            if not isinstance(row.get(key), str):
-                raise InputError(f"{name} is damaged: the {key} of row {number} is {row.get(key)!r:.40}")
-        if not _are_times(row.get("samples") or []):
-            raise InputError(f"{name} is damaged: the samples of row {number} are not times")
-        if not _is_within(row.get(judging.AA) or 0.0, 0, MOST_FLOOR):
-            raise InputError(f"{name} is damaged: the {judging.AA} of row {number} is no share of a time")
-        if not _is_within(row.get(drift.CLOCK) or 1.0, *TIMES):
-            raise InputError(f"{name} is damaged: the {drift.CLOCK} of row {number} is no time")
-        if not _is_within(row.get(drift.OTHERS) or 0.0, 0, MOST_CORES):
-            raise InputError(f"{name} is damaged: the {drift.OTHERS} of row {number} is no number of cores")
-    return report
-
-
-def _are_times(samples: Any) -> bool:
-    return isinstance(samples, Sequence) and all(_is_within(each, *TIMES) for each in samples)
-
-
-def _is_within(value: Any, least: float, most: float) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
 
 
 def _require_gate(before: Report, after: Report, factor: float, allow_different_machine: bool) -> None:

@@ -1,0 +1,60 @@
+"""From tasks to what they make together."""
+
+import time
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
+
+from bncli.cluster.failures import NOTHING
+from bncli.cluster.session import PATIENCE, Session
+from bncli.errors import Unavailable
+from bncli.kernels._dask import engine
+
+Progress = Callable[[float, str], None]
+
+POLL = 0.005  # seconds between two looks at what has been done
+
+
+def collect(
+    session: Session, leaves: Sequence[Any], merge: Callable[[Any], Any], doing: str, progress: Progress
+) -> Any:
+    """What the tree makes of ``leaves``, one task a block; ``progress`` hears how many are done.
+
+    Raises Unavailable where no worker is left for ``PATIENCE`` seconds, or the scheduler is gone.
+    """
+    futures = session.client.compute([*leaves, engine.merged(leaves, merge)], optimize_graph=False)
+    root, waiting = futures[-1], len(futures)
+    pending, watch = import_module("distributed").as_completed(futures), _Watch(session)
+    del futures  # what has been merged is not kept
+    while waiting:
+        if not pending.has_ready():
+            watch.look()
+            time.sleep(POLL)
+            continue
+        for future in pending.next_batch(block=False):
+            if future.status != "finished":
+                future.result()  # which raises
+            waiting -= 1
+        done = len(leaves) - max(0, waiting - 1)
+        progress(done / len(leaves), f"{doing}: block {done} of {len(leaves)}")
+    return root.result()
+
+
+class _Watch:
+    """Looks once a second whether there is anyone to wait for."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.looked = self.seen = time.monotonic()
+
+    def look(self) -> None:
+        now = time.monotonic()
+        if now - self.looked < 1:
+            return
+        self.looked = now
+        if self.session.client.status != "running":
+            raise Unavailable(f"the scheduler is gone; {NOTHING}: start it, and run this again")
+        if self.session.client.nthreads():
+            self.seen = now
+        elif now - self.seen > PATIENCE:
+            raise Unavailable(f"no worker has been there for {PATIENCE:.0f} s; {NOTHING}: start one, and run again")

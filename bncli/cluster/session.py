@@ -1,0 +1,173 @@
+"""A Dask cluster for the time of a run: one that is running, or one of processes on this machine."""
+
+import logging
+import signal
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from multiprocessing import resource_tracker
+from os import cpu_count
+from typing import Any
+
+from bncli.cluster import worker
+from bncli.cluster.failures import started
+from bncli.core.units import text
+from bncli.errors import InputError, Unavailable
+
+PATIENCE = 30.0  # seconds to wait for a scheduler, or for a worker to be there
+USABLE = 0.95  # of its memory limit: with more, Dask ends a worker
+LOGGERS = ("distributed", "distributed.client")
+# Blocks are few and bounded, so that a worker need not write them to disk, nor wait until it holds less. One
+# that exceeds its limit all the same is ended by Dask, and named.
+MEMORY = {f"distributed.worker.memory.{what}": False for what in ("target", "spill", "pause")}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for: the address of a ``scheduler``, or ``workers`` processes on this machine.
+
+    ``threads`` are those of each worker, and so the blocks that it works on at once; ``memory_limit``
+    is in bytes and of each worker.
+    """
+
+    workers: int | None = None
+    scheduler: str | None = None
+    memory_limit: int | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Session:
+    """A client with its workers, by their address: the ``threads`` of each, and what it said of itself."""
+
+    client: Any
+    dashboard: str | None
+    threads: Mapping[str, int]
+    workers: Mapping[str, Mapping[str, Any]]
+    memory_limit: int | None
+    warnings: list[str] = field(default_factory=list)
+
+    def described(self) -> str:
+        """``2 workers of 1 thread``, and where."""
+        each = sorted(set(self.threads.values()))
+        hosts = {facts["host"] for facts in self.workers.values()}
+        threads = f"{'–'.join(map(str, each))} thread{'s' * (each != [1])}"
+        where = f" on {len(hosts)} hosts" if len(hosts) > 1 else ""
+        return f"{len(self.threads)} worker{'s' * (len(self.threads) > 1)} of {threads}{where}"
+
+    def peaks(self) -> dict[str, int]:
+        """The most memory that each worker that is still there has had at a time, in bytes."""
+        found: dict[str, int] = self.client.run(worker.peak_memory, on_error="ignore")
+        return found
+
+
+@contextmanager
+def session(wanted: Wanted, dtype: str) -> Iterator[Session]:
+    """Connect to the cluster that is ``wanted``, and close what was started for it, whatever happens.
+
+    Raises Unavailable where there is no Dask, no scheduler or no worker.
+    """
+    if not find_spec("distributed"):
+        raise Unavailable("a cluster needs Dask: pip install 'bncli[cluster]'")
+    with ExitStack() as stack:
+        stack.enter_context(_silence())
+        with started(wanted.memory_limit):
+            found = _session(_client(wanted, stack), wanted, dtype)
+        yield found
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Say nothing of what distributed logs and warns of: where it matters, it is said in a line of bncli's."""
+    import_module("distributed")  # which sets these levels
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    levels = [logger.level for logger in loggers]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for logger in loggers:
+                logger.setLevel(logging.CRITICAL + 1)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _client(wanted: Wanted, stack: ExitStack) -> Any:
+    distributed = import_module("distributed")
+    if wanted.scheduler:
+        try:
+            client = stack.enter_context(distributed.Client(wanted.scheduler, timeout=PATIENCE))
+            client.wait_for_workers(1, timeout=PATIENCE)
+        except (OSError, ValueError) as error:
+            raise Unavailable(
+                f"no Dask scheduler with workers answers at {wanted.scheduler!r}: start one with dask scheduler, and "
+                f"dask worker {wanted.scheduler} ({' '.join(str(error).split())})"
+            ) from error
+        return client
+    stack.enter_context(import_module("dask").config.set(MEMORY))
+    with _uninterrupted():
+        cluster = distributed.LocalCluster(
+            n_workers=wanted.workers or cpu_count() or 1,
+            threads_per_worker=wanted.threads or 1,
+            memory_limit=wanted.memory_limit or 0,
+            dashboard_address=":0",
+            silence_logs=logging.CRITICAL,
+        )
+        stack.enter_context(cluster)
+    return stack.enter_context(distributed.Client(cluster))
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Keep Ctrl-C from the threads and processes that are started meanwhile, and put it off until they are.
+
+    A terminal sends it to all of them; only this process is to hear it, and closes the others.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # which lets the signal through again where it is the first to start
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _session(client: Any, wanted: Wanted, dtype: str) -> Session:
+    workers = client.run(worker.introduce, dtype)
+    dashboard = client.dashboard_link if client.run_on_scheduler(find_spec, "bokeh") else None
+    # Not those of a worker that has come meanwhile, of which nothing else is known.
+    threads = {address: count for address, count in client.nthreads().items() if address in workers}
+    found = Session(client, dashboard, threads, workers, wanted.memory_limit)
+    found.warnings.extend(_differences(client, workers))
+    return found
+
+
+def _differences(client: Any, workers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each version that is not the same everywhere."""
+    here = worker.versions()
+    scheduler = client.get_versions()["scheduler"]["packages"]
+    others = {"the scheduler": {name: scheduler.get(name) for name in ("dask", "distributed")}}
+    others |= {address: facts["versions"] for address, facts in workers.items()}
+    for name, own in here.items():
+        there: dict[str, str] = {}
+        for where, found in others.items():
+            if found.get(name) not in (None, own):
+                there.setdefault(found[name], where)
+        for version, where in there.items():
+            yield f"{name} is {own} here and {version} at {where}: install the same one"
+
+
+def require_memory(found: Session, needed: int) -> None:
+    """Raise InputError where a worker's memory limit cannot hold ``needed`` bytes beside what it takes anyway."""
+    limit, base = found.memory_limit, max(facts["memory"] for facts in found.workers.values())
+    if limit and base + needed > USABLE * limit:
+        raise InputError(
+            f"--memory-limit {text(limit, 'bytes')} is not enough: a worker takes {text(base, 'bytes')} without any "
+            f"block, and up to {text(needed, 'bytes')} for blocks: give {text((base + needed) / USABLE, 'bytes')}"
+        )

@@ -1,0 +1,78 @@
+"""The .npy format: its header is judged before anything is allocated, and its batch need never be in memory."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from bncli.core.layout import Shape
+from bncli.errors import InputError
+from bncli.inputs._numbers import cast, require_real
+
+Array = NDArray[Any]
+
+MAGIC = npy.MAGIC_PREFIX
+HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+
+class Header(NamedTuple):
+    shape: Shape
+    fortran: bool
+    dtype: np.dtype[Any]
+    offset: int
+
+
+def header(name: str, stream: IO[bytes], size: int) -> Header:
+    """The header of the array in ``stream``, of ``size`` bytes; InputError where the array cannot be used."""
+    version = npy.read_magic(stream)
+    if version not in HEADERS:
+        # Format 3.0 exists for structured arrays alone.
+        raise InputError(f"{name} is in .npy format {version[0]}.{version[1]}; save it again, as plain real numbers")
+    shape, fortran, dtype = HEADERS[version](stream)
+    require_real(name, dtype)
+    if min(shape, default=0) < 0:
+        raise InputError(f"{name} has shape {shape}: it is damaged; save it again")
+    claimed, held = math.prod(shape) * dtype.itemsize, size - stream.tell()
+    if claimed > held:
+        raise InputError(f"{name} should take {claimed} bytes but {held} are there: it is truncated; save it again")
+    return Header(shape, fortran, dtype, stream.tell())
+
+
+def read(name: str, stream: IO[bytes], size: int) -> Array:
+    header(name, stream, size)
+    stream.seek(0)
+    array: Array = npy.read_array(stream, allow_pickle=False)
+    return array
+
+
+@dataclass(frozen=True)
+class NpyRows:
+    """The samples of a .npy file, mapped into memory where they are read."""
+
+    path: str
+    header: Header
+    dtype: str
+    step: int = 1
+
+    @property
+    def shape(self) -> Shape:
+        return self.header.shape
+
+    def part(self, first: int, last: int) -> Callable[[], Array]:
+        return partial(_mapped, self.path, self.header, self.dtype, first, last)
+
+
+def _mapped(path: str, header: Header, dtype: str, first: int, last: int) -> Array:
+    sample = math.prod(header.shape[1:])
+    offset = header.offset + first * sample * header.dtype.itemsize
+    try:
+        mapped = np.memmap(path, header.dtype, "r", offset, (last - first, *header.shape[1:]))
+    except (OSError, ValueError) as error:
+        # NumPy says ValueError of a file that has become shorter.
+        raise InputError(f"cannot read {path!r} any more: {error}") from error
+    return cast("x", np.asarray(mapped), dtype)

@@ -1,0 +1,40 @@
+"""What numbers can be used, and how they become those that are asked for."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bncli.core.case import STATISTICS
+from bncli.core.problem import ITEMSIZE
+from bncli.errors import InputError
+
+Array = NDArray[Any]
+
+
+def require_real(name: str, dtype: np.dtype[Any]) -> None:
+    if dtype.hasobject:
+        raise InputError(f"{name} holds Python objects, which are never unpickled; save it as floating-point numbers")
+    if dtype.kind not in "biuf":
+        raise InputError(f"{name} has dtype {dtype}; save it as real numbers, float64 for instance")
+
+
+def floating(dtype: np.dtype[Any]) -> str:
+    """The dtype to compute in, where x is stored in ``dtype``."""
+    name = f"float{8 * dtype.itemsize}"
+    return name if dtype.kind == "f" and name in ITEMSIZE else "float64"
+
+
+def cast(name: str, array: Array, dtype: str) -> Array:
+    """``array`` in ``dtype``, or in float64 where it is a statistic. Raises InputError where a value is too large."""
+    wanted = "float64" if name in STATISTICS else dtype
+    if array.dtype == wanted:
+        return array
+    with np.errstate(all="ignore"):
+        found = array.astype(wanted)
+    overflowed = np.isinf(found) & np.isfinite(array)
+    if overflowed.any():
+        raise InputError(
+            f"{name} holds {array[overflowed][0]}, too large for {wanted}; scale it or use a wider --dtype"
+        )
+    return found

@@ -1,0 +1,113 @@
+"""A batch of pictures: stacked in memory, or read where it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from bncli.core.case import generator
+from bncli.core.layout import Layout
+from bncli.errors import InputError
+from bncli.inputs import _picture
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from bncli.core.layout import Shape
+    from bncli.core.source import Request
+
+    Array = NDArray[Any]
+
+BRIGHTNESS = 0.7, 1.3
+SHIFT = 0.1
+
+
+class Change(NamedTuple):
+    """What makes a copy of a picture: moved by ``shift`` pixels, down and right, and so many times as bright."""
+
+    shift: tuple[int, int]
+    brightness: float
+
+    def apply(self, pixels: Array) -> Array:
+        return np.clip(np.roll(pixels, self.shift, (0, 1)) * self.brightness, 0, 1)
+
+
+def changes(count: int, height: int, width: int, seed: int) -> Iterable[Change]:
+    """So many changes, drawn one after the other from ``seed``."""
+    rng = generator(seed, "x")
+    down, right = int(height * SHIFT), int(width * SHIFT)
+    for _ in range(count):
+        shift = int(rng.integers(-down, down, endpoint=True)), int(rng.integers(-right, right, endpoint=True))
+        yield Change(shift, rng.uniform(*BRIGHTNESS))
+
+
+def read(path: Path, resize: tuple[int, int] | None) -> Image:
+    image = _picture.read(path)
+    return _picture.resized(image, resize) if resize else image
+
+
+def stack(images: Iterable[Array], x: Array, drawn: Iterable[Change], layout: Layout) -> Array:
+    """Fill ``x`` (B, height, width, C) with ``images``, each as often as it fits in, and put it in the ``layout``.
+
+    Where there is one of each it is as it is, else each is changed in another way.
+    """
+    images = list(images)
+    copies = len(x) // len(images)
+    repeated = (pixels for pixels in images for _ in range(copies))
+    varied = (change.apply(p) for p, change in zip(repeated, drawn, strict=True)) if copies > 1 else repeated
+    for place, pixels in zip(x, varied, strict=True):
+        # A grey image in a batch of colour is broadcast to its three channels.
+        place[...] = pixels
+    return np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if layout == Layout.CHANNELS_FIRST else x
+
+
+@dataclass(frozen=True)
+class PictureRows:
+    """The pictures of a request, each (height, width, channels) once it is read; their copies are stored together."""
+
+    paths: Sequence[Path]
+    size: tuple[int, int, int]
+    drawn: Sequence[Change]
+    request: Request
+
+    @property
+    def dtype(self) -> str:
+        return self.request.dtype or "float64"
+
+    @property
+    def step(self) -> int:
+        return self.request.copies
+
+    @property
+    def shape(self) -> Shape:
+        height, width, channels = self.size
+        first = self.request.layout == Layout.CHANNELS_FIRST
+        return len(self.paths) * self.step, *((channels, height, width) if first else self.size)
+
+    def part(self, first: int, last: int) -> Callable[[], Array]:
+        start, stop = first // self.step, -(-last // self.step)
+        drawn = self.drawn[start * self.step : stop * self.step]
+        whole = partial(_read, self.paths[start:stop], self.size, drawn, self.request, self.dtype)
+        return partial(_some, whole, first - start * self.step, last - start * self.step)
+
+
+def _some(whole: Callable[[], Array], first: int, last: int) -> Array:
+    return whole()[first:last]
+
+
+def _read(
+    paths: Sequence[Path], size: tuple[int, int, int], drawn: Sequence[Change], request: Request, dtype: str
+) -> Array:
+    height, width, _ = size
+    images = [read(path, request.resize) for path in paths]
+    for path, image in zip(paths, images, strict=True):
+        if image.size != (width, height):
+            raise InputError(f"{str(path)!r} has changed: it was {width}x{height} when the run began")
+    x = np.empty((len(paths) * request.copies, *size), dtype)
+    return stack(map(_picture.pixels, images), x, drawn, request.layout)

@@ -1,0 +1,185 @@
+"""Compiled passes over one block, each on one thread without the GIL.
+
+They start no threads of their own, so Dask may run as many as it likes: Numba's threading layers are never
+entered. Nothing lets the compiler reorder a sum or fuse a product into it, so the bits of a block are the
+same on every processor that keeps IEEE 754, whatever its vectors.
+
+Loops run over slices of rows: of an index that is a sum, Numba cannot tell that it is not negative, and then no
+vectors are used.
+
+x comes as (rows, lanes): a lane is one (feature, inner) place, and lane l belongs to feature
+l // inner % features. All arithmetic is float64. A tile of rows and lanes fits a core's cache, where it is
+read twice: the mean first, then the deviations from it (the two-pass algorithm), merged into what came
+before by Chan's formula.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+
+LANES = 1024  # of a tile: the sums of its lanes stay in a core's first cache
+ROWS = 64  # of a tile: with so many lanes it stays in the second
+
+compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
+
+
+@compiled
+def moments(x: Any, features: int, inner: int, count: Any, mean: Any, squares: Any) -> None:
+    """Merge the samples of x into the moments that are known: per feature, how many, their mean and M2."""
+    rows, lanes = x.shape
+    pivot, above, around, own_mean, own_squares = np.empty((5, LANES))
+    for start in range(0, lanes, LANES):
+        size = min(LANES, lanes - start)
+        for first in range(0, rows, ROWS):
+            last = min(first + ROWS, rows)
+            row = x[first, start : start + size]
+            for k in range(size):
+                # Sums of differences from a row lose no digits where the mean is far from 0.
+                pivot[k], above[k], around[k] = row[k], 0.0, 0.0
+            for r in range(first + 1, last):
+                row = x[r, start : start + size]
+                for k in range(size):
+                    above[k] += row[k] - pivot[k]
+            for k in range(size):
+                above[k] /= last - first
+            for r in range(first, last):
+                row = x[r, start : start + size]
+                for k in range(size):
+                    deviation = (row[k] - pivot[k]) - above[k]
+                    around[k] += deviation * deviation
+            _merge_rows(first, last, size, pivot, above, around, own_mean, own_squares)
+        _merge_lanes(rows, start, size, features, inner, own_mean, own_squares, around, count, mean, squares)
+
+
+@compiled
+def _merge_rows(first: int, last: int, size: int, pivot: Any, above: Any, around: Any, mean: Any, squares: Any) -> None:
+    """Chan's formula per lane: rows up to ``first``, in ``mean`` and ``squares``, and those from there to ``last``."""
+    share = (last - first) / last
+    for k in range(size):
+        if first == 0:
+            mean[k], squares[k] = pivot[k] + above[k], around[k]
+        else:
+            apart = (pivot[k] - mean[k]) + above[k]
+            mean[k] += apart * share
+            squares[k] += around[k] + apart * apart * (first * share)
+
+
+@compiled
+def _merge_lanes(
+    rows: int, start: int, size: int, features: int, inner: int, lane_mean: Any, lane_squares: Any, scratch: Any,
+    count: Any, mean: Any, squares: Any,
+) -> None:  # fmt: skip
+    """Chan's formula per feature: first its lanes here, which are of ``rows`` samples each, then what is known."""
+    k, feature, place = 0, start // inner % features, start % inner
+    while k < size:
+        run = min(inner - place, size - k)
+        pivot, above, around = lane_mean[k], 0.0, lane_squares[k]
+        if run > 1:
+            for j in range(run):
+                scratch[j] = lane_mean[k + j] - pivot
+            above = _total(scratch, run) / run
+            for j in range(run):
+                apart = (lane_mean[k + j] - pivot) - above
+                scratch[j] = lane_squares[k + j] + rows * apart * apart
+            around = _total(scratch, run)
+        before, own = count[feature], rows * run
+        if before == 0:
+            mean[feature], squares[feature] = pivot + above, around
+        else:
+            apart, share = (pivot - mean[feature]) + above, own / (before + own)
+            mean[feature] += apart * share
+            squares[feature] += around + apart * apart * (before * share)
+        count[feature] = before + own
+        k, feature, place = k + run, feature + 1 if feature + 1 < features else 0, 0
+
+
+@compiled
+def sums(dy: Any, x: Any, features: int, inner: int, mean: Any, of_dy: Any, of_product: Any) -> None:
+    """Add, per feature, the sum of dy to ``of_dy`` and that of dy * (x - mean) to ``of_product``."""
+    rows, lanes = x.shape
+    centre, total, product = np.empty((3, LANES))
+    for start in range(0, lanes, LANES):
+        size = min(LANES, lanes - start)
+        _spread(mean, start, size, features, inner, centre)
+        total[:], product[:] = 0.0, 0.0
+        for r in range(rows):
+            row, gradients = x[r, start : start + size], dy[r, start : start + size]
+            for k in range(size):
+                gradient = np.float64(gradients[k])
+                total[k] += gradient
+                product[k] += gradient * (row[k] - centre[k])
+        k, feature, place = 0, start // inner % features, start % inner
+        while k < size:
+            run = min(inner - place, size - k)
+            if run == 1:
+                of_dy[feature] += total[k]
+                of_product[feature] += product[k]
+            else:
+                of_dy[feature] += _total(total[k : k + run], run)
+                of_product[feature] += _total(product[k : k + run], run)
+            k, feature, place = k + run, feature + 1 if feature + 1 < features else 0, 0
+
+
+@compiled
+def normalize(x: Any, features: int, inner: int, mean: Any, scale: Any, beta: Any, y: Any) -> None:
+    """y = (x - mean) * scale + beta, where scale = gamma * inv_std."""
+    rows, lanes = x.shape
+    centre, factor, offset = np.empty((3, LANES))
+    for start in range(0, lanes, LANES):
+        size = min(LANES, lanes - start)
+        _spread(mean, start, size, features, inner, centre)
+        _spread(scale, start, size, features, inner, factor)
+        _spread(beta, start, size, features, inner, offset)
+        for r in range(rows):
+            row, out = x[r, start : start + size], y[r, start : start + size]
+            for k in range(size):
+                out[k] = (row[k] - centre[k]) * factor[k] + offset[k]
+
+
+@compiled
+def propagate(
+    dy: Any, x: Any, features: int, inner: int, mean: Any, slope: Any, mean_dy: Any, scale: Any, dx: Any
+) -> None:
+    """dx = scale * (dy - mean_dy - (x - mean) * slope), where slope = inv_std * mean(dy * x_hat)."""
+    rows, lanes = x.shape
+    centre, along, above, factor = np.empty((4, LANES))
+    for start in range(0, lanes, LANES):
+        size = min(LANES, lanes - start)
+        _spread(mean, start, size, features, inner, centre)
+        _spread(slope, start, size, features, inner, along)
+        _spread(mean_dy, start, size, features, inner, above)
+        _spread(scale, start, size, features, inner, factor)
+        for r in range(rows):
+            row, gradients, out = x[r, start : start + size], dy[r, start : start + size], dx[r, start : start + size]
+            for k in range(size):
+                rest = np.float64(gradients[k]) - above[k] - (row[k] - centre[k]) * along[k]
+                out[k] = factor[k] * rest
+
+
+@compiled
+def _total(values: Any, size: int) -> Any:
+    """The sum of ``values``, which it overwrites: halves are added up, which vectors can do and a running sum not."""
+    while size > 1:
+        half = (size + 1) // 2
+        for k in range(size - half):
+            values[k] += values[k + half]
+        size = half
+    return values[0]
+
+
+@compiled
+def _spread(per_feature: Any, start: int, size: int, features: int, inner: int, per_lane: Any) -> None:
+    """The value of each lane's feature. Runs are copied: a division for each lane would take longer than its use."""
+    k = 0
+    while k < size:
+        feature = (start + k) // inner % features
+        if inner == 1:
+            run = min(features - feature, size - k)
+            for step in range(run):
+                per_lane[k + step] = per_feature[feature + step]
+        else:
+            run, value = min(inner - (start + k) % inner, size - k), per_feature[feature]
+            for step in range(run):
+                per_lane[k + step] = value
+        k += run
