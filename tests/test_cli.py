@@ -532,15 +532,14 @@ def test_interruption_and_lack_of_memory_are_one_line(monkeypatch, error, code, 
     assert result.stderr.strip() == message
 
 
-def test_threads_bound_what_numba_uses():
+def test_threads_bound_what_numba_uses_while_it_runs(monkeypatch):
     import numba
 
-    before = numba.get_num_threads()
-    try:
-        run("forward", *SMALL, "--threads", "1")
-        assert numba.get_num_threads() == 1
-    finally:
-        numba.set_num_threads(before)
+    before, bind, asked = numba.get_num_threads(), numba.set_num_threads, []
+    monkeypatch.setattr(numba, "set_num_threads", lambda count: (asked.append(count), bind(count)))
+    run("forward", *SMALL, "--threads", "1")
+    assert asked[0] == 1
+    assert numba.get_num_threads() == before
     assert "threads" in fails("forward", *SMALL, "--threads", "100000")
 
 
