@@ -31,6 +31,7 @@ AA = "noise_floor"
 # the same code within a quarter of an hour: of the 1,680 rows of their pairs none was SLOWER or FASTER with 7 %, 3 with
 # 5 %, and 17 where neither the clock nor other processes were minded; with 15 % slower code every pair had
 # a row that was SLOWER. Twice the drift of the memory made fewer such rows, and no fewer false ones.
+# The same runs chose it, and one more is left out, since other processes used the cores.
 LEAST_FLOOR = 0.07
 # Standard deviations of the difference of two blocks. The median of a run wanders less than that of a
 # tenth of it, unless it wanders slowly: then as much. In the same measurements, 4 instead of 3
