@@ -1,4 +1,5 @@
 import dataclasses
+import signal
 
 import numpy as np
 import pytest
@@ -7,6 +8,9 @@ from hypothesis import settings
 import results
 from bncli.core.case import complete, generator
 from bncli.core.problem import Problem
+
+# A job in the background of a shell starts with Ctrl-C ignored, and so would all that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A first call compiles; what hypothesis calls a slow example is that.
 settings.register_profile("bncli", deadline=None, derandomize=True, max_examples=30)

@@ -60,11 +60,11 @@ class Resident:
         return np.concatenate(self.client.gather(parts))
 
     def _there(self, tasks: Sequence[Any]) -> Sequence[Any]:
-        futures = self.client.compute(tasks, optimize_graph=False)
+        futures: Sequence[Any] = self.client.compute(tasks, optimize_graph=False)
         for future in import_module("distributed").wait(futures).done:
             if future.status != "finished":
                 future.result()  # which raises
-        return futures  # type: ignore[no-any-return]
+        return futures
 
 
 def send(client: Any, case: Case) -> Resident:

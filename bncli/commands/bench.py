@@ -43,14 +43,14 @@ BOTH = "both"
 )
 @click.option(
     "--max-time",
-    type=click.FloatRange(0),
+    type=_options.Number(least=0),
     default=2.0,
     show_default=True,
     help="Seconds to sample a problem, all kernels together.",
 )
 @click.option(
     "--precision",
-    type=click.FloatRange(0, 100),
+    type=_options.Number(least=0),
     default=1.0,
     show_default=True,
     metavar="PERCENT",

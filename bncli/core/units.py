@@ -71,6 +71,11 @@ def _with_interval(value: float, low: float, high: float) -> str:
     return f"{shown}× ±{half:.{decimals}f}" if low < high else f"{shown}×"
 
 
+def shortened(value: str, most: int) -> str:
+    """``value`` in at most ``most`` characters, the middle left out where it is longer."""
+    return value if len(value) <= most else f"{value[: most // 2 - 1]}…{value[-(most // 2) :]}"
+
+
 def _scaled(value: float, units: Sequence[tuple[float, str]]) -> str:
     scale, unit = next(((scale, unit) for scale, unit in units if value >= scale), units[-1])
     return f"{_plain(value / scale, 3)} {unit}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bncli import files
-from bncli.core.units import printable, text
+from bncli.core.units import printable, shortened, text
 from bncli.drawing.figure import DPI, SETTINGS, write
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _draw(strip: Strip, row: Sequence[Any]) -> None:
     row[0].text(y=0.56, s=lines, va="top", fontsize=7, color="#444444", **words)
     for (name, pixels), axes in zip(strip.images, row[1:], strict=False):
         axes.imshow(pixels, interpolation="nearest")
-        axes.set_title(_short(printable(name)), fontsize=7)
+        axes.set_title(shortened(printable(name), LONGEST), fontsize=7)
     if strip.values is not None:
         _histogram(strip.values, row[-1])
 
@@ -96,7 +96,3 @@ def _histogram(values: Array, axes: Any) -> None:
     axes.tick_params(labelsize=6)
     if len(channels) > 1:
         axes.legend(fontsize=6, frameon=False)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST else f"{name[: LONGEST // 2 - 1]}…{name[-LONGEST // 2 :]}"

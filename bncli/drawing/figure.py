@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from bncli import files
 from bncli.core.chart import Chart, Series
-from bncli.core.units import printable
+from bncli.core.units import printable, shortened
 from bncli.drawing import lanes
 from bncli.drawing.scale import Scale
 from bncli.drawing.style import LIMIT, style
@@ -16,6 +16,7 @@ from bncli.errors import InputError
 
 SUFFIXES = (".svg", ".png", ".pdf")
 DPI = 150
+LONGEST = 48  # characters of a name: a longer one, as a file may have, leaves a chart no room
 WIDTH = 6.4  # inches of a chart
 LINE, SPACE = 0.17, 0.12  # inches of a series in a row, and of what is above and below
 LETTERS, KEY = 80, 7  # across a chart, and those that a legend's point takes the place of
@@ -73,6 +74,10 @@ def write(figure: Any, file: BinaryIO, suffix: str) -> None:
     figure.savefig(file, format=suffix.removeprefix("."), metadata=metadata)
 
 
+def _named(words: str) -> str:
+    return shortened(printable(words), LONGEST)
+
+
 def _height(chart: Chart) -> float:
     return HEAD + len(chart.rows) * _row(chart) if chart.rows else HEIGHT
 
@@ -83,13 +88,13 @@ def _row(chart: Chart) -> float:
 
 def _draw(chart: Chart, axes: Any) -> None:
     value = Scale.over(chart.value, chart.values())
-    axes.set_title(printable(chart.title), loc="left", fontsize=10, weight="bold", pad=18 if chart.setting else 6)
-    axes.annotate(printable(chart.setting), (0, 1), (0, 5), "axes fraction", textcoords="offset points")
+    axes.set_title(_named(chart.title), loc="left", fontsize=10, weight="bold", pad=18 if chart.setting else 6)
+    axes.annotate(_named(chart.setting), (0, 1), (0, 5), "axes fraction", textcoords="offset points")
     _set(axes.xaxis if chart.rows else axes.yaxis, value)
     if chart.along:
         _set(axes.xaxis, Scale.over(chart.along, chart.places()))
     else:
-        axes.set_yticks(range(len(chart.rows)), [printable(row) for row in chart.rows])
+        axes.set_yticks(range(len(chart.rows)), [_named(row) for row in chart.rows])
         axes.set_ylim(len(chart.rows) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
         for row in range(0, len(chart.rows), 2):
@@ -117,7 +122,7 @@ def _set(axis: Any, scale: Scale) -> None:
 
 def _put(series: Series, chart: Chart, axes: Any, value: Scale) -> Any:
     """Draw points with the arms of their intervals, or a band; return what stands for them in the legend."""
-    name, middle = printable(series.name), [value.clamped(point.value) for point in series.points]
+    name, middle = _named(series.name), [value.clamped(point.value) for point in series.points]
     low, high = ([value.clamped(point.ends[end]) for point in series.points] for end in (0, 1))
     at = [point.at + SHIFT * lanes.offset(chart, series) if chart.rows else point.at for point in series.points]
     if series.role == "band":

@@ -1,5 +1,6 @@
 """Several problems, one after the other: the report of ``bncli bench``."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
@@ -141,6 +142,9 @@ def _require_usable(kernels: Sequence[Kernel], problems: Iterable[Problem], sett
         for each in given:
             if each not in known:
                 raise InputError(plugins.unknown(what, each, known))
+    for what, number in {"max_time": settings.max_time, "precision": settings.precision}.items():
+        if not 0 <= number < math.inf:
+            raise InputError(f"{what} is {number!r}: it must be finite and not negative")
     for problem in problems:
         for kernel in kernels:
             require_dtype(kernel, problem.dtype)

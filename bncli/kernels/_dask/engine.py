@@ -100,7 +100,8 @@ def _here(tasks: Sequence[Any], size: int) -> Sequence[Any]:
     threads = 1 if size <= SMALL else _threads
     scheduler = {"scheduler": "synchronous"} if threads == 1 else {"scheduler": "threads", "num_workers": threads}
     with np.errstate(all="ignore"):
-        return _dask().compute(*tasks, optimize_graph=False, **scheduler)  # type: ignore[no-any-return]
+        found: Sequence[Any] = _dask().compute(*tasks, optimize_graph=False, **scheduler)
+    return found
 
 
 def _dask() -> Any:

@@ -35,19 +35,9 @@ def _normalize(
 
 @inlined
 def _propagate(
-    f: int,
-    some: Any,
-    per_sample: Any,
-    plus: Any,
-    x: Any,
-    dy: Any,
-    gamma: Any,
-    mean: Any,
-    var: Any,
-    dgamma: Any,
-    dbeta: Any,
-    dx: Any,
-) -> None:
+    f: int, some: Any, per_sample: Any, plus: Any, x: Any, dy: Any, gamma: Any, mean: Any, var: Any, dgamma: Any,
+    dbeta: Any, dx: Any,
+) -> None:  # fmt: skip
     end, step = x.size, x.shape[1]
     about, inverse = load(mean, f, some), inverse_root(load(var, f, some) + plus)
     total, products = every(0.0), every(0.0)
@@ -75,18 +65,9 @@ def _forward(first: int, last: int, x: Any, gamma: Any, beta: Any, epsilon: floa
 
 @inner
 def _backward(
-    first: int,
-    last: int,
-    x: Any,
-    dy: Any,
-    gamma: Any,
-    mean: Any,
-    var: Any,
-    epsilon: float,
-    dgamma: Any,
-    dbeta: Any,
+    first: int, last: int, x: Any, dy: Any, gamma: Any, mean: Any, var: Any, epsilon: float, dgamma: Any, dbeta: Any,
     dx: Any,
-) -> None:
+) -> None:  # fmt: skip
     per_sample, plus = every(1 / x.shape[0]), every(epsilon)
     some = (last - first) % LANES
     for f in range(first, last - some, LANES):
@@ -111,35 +92,17 @@ def forward(tiles: Any, ahead: int, x: Any, gamma: Any, beta: Any, epsilon: floa
 
 @serial
 def backward_alone(
-    tiles: Any,
-    ahead: int,
-    x: Any,
-    dy: Any,
-    gamma: Any,
-    mean: Any,
-    var: Any,
-    epsilon: float,
-    dgamma: Any,
-    dbeta: Any,
+    tiles: Any, ahead: int, x: Any, dy: Any, gamma: Any, mean: Any, var: Any, epsilon: float, dgamma: Any, dbeta: Any,
     dx: Any,
-) -> None:
+) -> None:  # fmt: skip
     _backward(0, x.shape[1], x, dy, gamma, mean, var, epsilon, dgamma, dbeta, dx)
 
 
 @parallel
 def backward(
-    tiles: Any,
-    ahead: int,
-    x: Any,
-    dy: Any,
-    gamma: Any,
-    mean: Any,
-    var: Any,
-    epsilon: float,
-    dgamma: Any,
-    dbeta: Any,
+    tiles: Any, ahead: int, x: Any, dy: Any, gamma: Any, mean: Any, var: Any, epsilon: float, dgamma: Any, dbeta: Any,
     dx: Any,
-) -> None:
+) -> None:  # fmt: skip
     for block in numba.prange(tiles.shape[0]):
         own = tiles[block, 0]
         _backward(own.first, own.last, x, dy, gamma, mean, var, epsilon, dgamma, dbeta, dx)

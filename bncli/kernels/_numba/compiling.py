@@ -2,7 +2,8 @@
 
 ``contract`` lets a product and a sum become one instruction. Never ``reassoc``: the order of a sum is
 what makes its bits the same on every run. Numba compiles lazily, so an engine costs nothing until a
-shape needs it; the parallel functions are few and thin, since each takes seconds.
+shape needs it; the parallel functions are few and thin, since each takes seconds. Those of an engine and
+their twins for one thread are written out: Numba would not cache a ``prange`` that a third function made.
 
 Numba finds what it has cached by the file of the function that Python calls. After a change to any other
 file here, delete its cache, or touch the engines: it would run the old code.

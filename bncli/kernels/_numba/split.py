@@ -86,18 +86,9 @@ def forward(tiles: Any, ahead: int, x: Any, gamma: Any, beta: Any, epsilon: floa
 
 @parallel
 def backward(
-    tiles: Any,
-    ahead: int,
-    x: Any,
-    dy: Any,
-    gamma: Any,
-    mean: Any,
-    var: Any,
-    epsilon: float,
-    dgamma: Any,
-    dbeta: Any,
+    tiles: Any, ahead: int, x: Any, dy: Any, gamma: Any, mean: Any, var: Any, epsilon: float, dgamma: Any, dbeta: Any,
     dx: Any,
-) -> None:
+) -> None:  # fmt: skip
     blocks, parts = tiles.shape
     partial = np.empty((parts, 2, mean.size))
     rows = np.empty((4, mean.size), x.dtype)

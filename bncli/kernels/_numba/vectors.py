@@ -29,7 +29,7 @@ extend: Any = extending
 typing_templates: Any = templates
 
 
-class Vector(numba_type):  # type: ignore[misc]
+class Vector(numba_type):  # type: ignore[misc]  # a base without types
     """Numba's type of a vector of ``LANES`` elements of a dtype."""
 
     def __init__(self, dtype: Any) -> None:
@@ -38,14 +38,14 @@ class Vector(numba_type):  # type: ignore[misc]
 
 
 @extend.register_model(Vector)
-class _VectorModel(data_model):  # type: ignore[misc]
+class _VectorModel(data_model):  # type: ignore[misc]  # a base without types
     def __init__(self, manager: Any, of: Vector) -> None:
         super().__init__(manager, of, llvm.vector(of.dtype))
 
 
 def _arithmetic(operation: Any, instruction: str) -> None:
     @typing_templates.infer_global(operation)
-    class _Typed(typing_templates.AbstractTemplate):  # type: ignore[misc]
+    class _Typed(typing_templates.AbstractTemplate):  # type: ignore[misc]  # a base without types
         def generic(self, args: Any, kws: Any) -> Any:
             if len(args) == 2 and isinstance(args[0], Vector) and args[0] == args[1]:
                 return typing_templates.signature(args[0], *args)

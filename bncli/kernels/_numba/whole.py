@@ -43,18 +43,9 @@ def _forward(
 
 @inner
 def _backward(
-    tiles: Any,
-    ahead: int,
-    x: Any,
-    dy: Any,
-    gamma: Any,
-    mean: Any,
-    var: Any,
-    epsilon: float,
-    dgamma: Any,
-    dbeta: Any,
+    tiles: Any, ahead: int, x: Any, dy: Any, gamma: Any, mean: Any, var: Any, epsilon: float, dgamma: Any, dbeta: Any,
     dx: Any,
-) -> None:
+) -> None:  # fmt: skip
     own = slice(tiles[0].first, tiles[0].last)
     size = own.stop - own.start
     rows, sums = scratch(4, size, x), scratch(2, size, mean)
@@ -87,35 +78,17 @@ def forward(tiles: Any, ahead: int, x: Any, gamma: Any, beta: Any, epsilon: floa
 
 @serial
 def backward_alone(
-    tiles: Any,
-    ahead: int,
-    x: Any,
-    dy: Any,
-    gamma: Any,
-    mean: Any,
-    var: Any,
-    epsilon: float,
-    dgamma: Any,
-    dbeta: Any,
+    tiles: Any, ahead: int, x: Any, dy: Any, gamma: Any, mean: Any, var: Any, epsilon: float, dgamma: Any, dbeta: Any,
     dx: Any,
-) -> None:
+) -> None:  # fmt: skip
     for block in range(tiles.shape[0]):
         _backward(tiles[block], ahead, x, dy, gamma, mean, var, epsilon, dgamma, dbeta, dx)
 
 
 @parallel
 def backward(
-    tiles: Any,
-    ahead: int,
-    x: Any,
-    dy: Any,
-    gamma: Any,
-    mean: Any,
-    var: Any,
-    epsilon: float,
-    dgamma: Any,
-    dbeta: Any,
+    tiles: Any, ahead: int, x: Any, dy: Any, gamma: Any, mean: Any, var: Any, epsilon: float, dgamma: Any, dbeta: Any,
     dx: Any,
-) -> None:
+) -> None:  # fmt: skip
     for block in numba.prange(tiles.shape[0]):
         _backward(tiles[block], ahead, x, dy, gamma, mean, var, epsilon, dgamma, dbeta, dx)
