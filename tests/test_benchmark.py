@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import shlex
 import signal
@@ -85,6 +86,9 @@ def test_a_wrong_kernel_fails_the_report_and_has_no_time():
         (("numpy", "5x4"), {"directions": ["sideways"]}, "sideways"),
         (("numpy", "5x4"), {"outputs": ["stale"]}, "stale"),
         (("numpy", "5x4"), {"caches": ["lukewarm"]}, "lukewarm"),
+        (("numpy", "5x4"), {"max_time": math.nan}, "max_time is nan"),
+        (("numpy", "5x4"), {"max_time": math.inf}, "max_time is inf"),
+        (("numpy", "5x4"), {"precision": -1}, "precision is -1"),
         (("numpy", "5x4/float16"), {}, "does not take float16"),
         (([Kernel(NUMPY.forward, NUMPY.backward)] * 2,), {}, "2 kernels are named 'kernel'"),
     ],

@@ -172,6 +172,7 @@ def test_what_cannot_be_shown_is_refused_before_anything_is_written(arguments, w
     (tmp_path / "file").write_text("x")
     result = run("forward", *arguments, code=2)
     assert words in result.stderr
+    assert result.stdout == ""
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 

@@ -50,6 +50,11 @@ class Pictures:
         if self.folder:
             _require_folder(self.folder)
 
+    def require_images(self, case: Case) -> None:
+        """Raise InputError where they are asked for and ``case`` holds none."""
+        if self:
+            images(case.problem, case.x)
+
     def show(self, case: Case, kernel: str, arrays: Mapping[str, Array]) -> None:
         """Make them of what the first kernel gave."""
         if not self:

@@ -80,6 +80,7 @@ def backward(
         _arrays.require_savable(save, runs)
     rows, warnings = [], []
     for case in runs:
+        pictures.require_images(case)
         given = {name: getattr(case, name) for name in GIVEN}
         rows += _arrays.rows(case, "train", _arrays.INPUT, given, GIVEN, features=features)
         first: dict[str, Array] = {}

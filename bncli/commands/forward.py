@@ -71,6 +71,7 @@ def forward(
         _arrays.require_savable(save, runs)
     rows, warnings = [], []
     for case in runs:
+        pictures.require_images(case)
         rows += _arrays.rows(case, mode, _arrays.INPUT, {"x": case.x}, ("x",), features=features)
         first: dict[str, Array] = {}
         for kernel in runs.kernels:
