@@ -3,6 +3,7 @@
 import pytest
 
 from bncli.benchmarking import clock, drift, statistics
+from bncli.benchmarking.compare import MEETINGS
 from bncli.benchmarking.drift import Drift
 from bncli.core.report import Column, Report
 from bncli.reports.compare import compare
@@ -71,6 +72,25 @@ def test_what_the_clock_explains_is_the_same(ratio, chain, verdict):
     assert found["numba"] == verdict
     assert only["clock"] == pytest.approx(chain)
     assert only["ratio"] == pytest.approx(ratio, rel=0.05)  # which stays that of the times
+
+
+# The threads.
+
+
+def test_a_meeting_is_that_of_both_runs_or_none():
+    for old, new, apart in ((1e-6, 3e-6, 2e-6), (3e-6, 1e-6, 2e-6), (None, 3e-6, 0.0), (1e-6, None, 0.0)):
+        assert drift.between({"meeting": old}, {"meeting": new}, []).meeting == pytest.approx(apart)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(("more", "verdict"), [(5e-6, "UNSURE"), (1e-6, "SAME"), (30e-6, "SLOWER")])
+def test_what_threads_that_meet_later_may_explain_is_not_slower(more, verdict, turned):
+    old, new = row(time=20e-6, meeting=1.2e-6), row(time=20e-6 + more, meeting=2.2e-6)
+    assert drift.between(old, new, []).meeting * MEETINGS == pytest.approx(20e-6)
+    found, (only,) = verdicts(*([new], [old]) if turned else ([old], [new]))
+    assert found["numba"] == ("FASTER" if turned and verdict == "SLOWER" else verdict)
+    explained = "numba forward: threads took 1.00 µs more or less to meet, which may be why"
+    assert only["note"] == (explained if verdict == "UNSURE" else "")
 
 
 # The memory.

@@ -239,6 +239,7 @@ def test_every_row_says_how_it_was_measured(make_case):
         assert row["minimum"] <= row["low"] <= row["median"] <= row["high"]
         assert row["noise_floor"] >= 0
         assert row["others"] >= 0
+        assert 0 < row["meeting"] < 1
         assert row["rounds"] == len(row["samples"]) >= 5
         assert row["outliers"] <= row["rounds"]
         assert bool(row["outliers_why"]) == bool(row["outliers"])

@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 from bncli.benchmarking.passes import Key
 
-PASS, AGAIN, MEMORY, CLOCK = "pass", "again", "memory", "clock"
+PASS, AGAIN, MEMORY, CLOCK, MEETING = "pass", "again", "memory", "clock", "meeting"
 
 
 class Name(NamedTuple):
-    """A pass, a pass of the baseline once more, a way to move the memory, or the clock.
+    """A pass, a pass of the baseline once more, a way to move the memory, the clock, or a meeting of threads.
 
     The key of a way has the operation for a kernel, and the way for a direction.
     """
@@ -18,3 +18,4 @@ class Name(NamedTuple):
 
 
 THE_CLOCK = Name(CLOCK, Key("clock", ""))
+THE_MEETING = Name(MEETING, Key("meeting", ""))

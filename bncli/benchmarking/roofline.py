@@ -58,6 +58,14 @@ def calls(arrays: Iterable[tuple[Array, Array, Array]]) -> dict[tuple[str, str],
     return found
 
 
+def meeting() -> Call:
+    """A call in which threads do next to nothing but begin and end together; it is made once, and so compiled."""
+    words = np.zeros(BLOCK + 1, np.uint64)  # two blocks, so that two threads have one each
+    call = partial(_move, False, 0, words, words, np.zeros_like(words))
+    call()
+    return call
+
+
 def set_threads(threads: int) -> int:
     """Move the memory with so many threads, or as many as there are; returns how many it were before."""
     most = int(getattr(numba.config, "NUMBA_NUM_THREADS"))  # noqa: B009, set when Numba starts: its types do not know it

@@ -31,8 +31,9 @@ def comparable(given: str | Path | Report, which: str) -> Report:
             raise InputError(f"{name} is damaged: the samples of row {number} are not times")
         if not _is_within(row.get(judging.AA) or 0.0, 0, MOST_FLOOR):
             raise InputError(f"{name} is damaged: the {judging.AA} of row {number} is no share of a time")
-        if not _is_within(row.get(drift.CLOCK) or 1.0, *TIMES):
-            raise InputError(f"{name} is damaged: the {drift.CLOCK} of row {number} is no time")
+        for key in (drift.CLOCK, drift.MEETING):
+            if not _is_within(row.get(key) or 1.0, *TIMES):
+                raise InputError(f"{name} is damaged: the {key} of row {number} is no time")
         if not _is_within(row.get(drift.OTHERS) or 0.0, 0, MOST_CORES):
             raise InputError(f"{name} is damaged: the {drift.OTHERS} of row {number} is no number of cores")
     return report

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from bncli.benchmarking import outlying, statistics
 from bncli.benchmarking.conditions import Surroundings
-from bncli.benchmarking.entries import AGAIN, MEMORY, PASS, THE_CLOCK, Name
+from bncli.benchmarking.entries import AGAIN, MEMORY, PASS, THE_CLOCK, THE_MEETING, Name
 from bncli.benchmarking.passes import LIMIT, MOVED, Key, Pass
 from bncli.benchmarking.timing import Sampled, Sampling
 from bncli.core.case import Case
@@ -22,10 +22,11 @@ class Figures:
     def __init__(self, case: Case, sampling: Sampling[Name], surroundings: Surroundings, baseline: str) -> None:
         self.case, self.sampled, self.baseline = case, sampling.sampled, baseline
         self.again = next((key.kernel for role, key in self.sampled if role == AGAIN), baseline)
-        clock = self.sampled.get(THE_CLOCK, Sampled(0, ())).samples
+        clock, meeting = (self.sampled.get(name, Sampled(0, ())).samples for name in (THE_CLOCK, THE_MEETING))
         self.of_all = {
             "stopped": str(sampling.stopped),
             "clock": statistics.median(clock) if clock else None,
+            "meeting": statistics.median(meeting) if meeting else None,
             "clock_change": statistics.travel(clock) if len(clock) >= FEWEST else None,
             **surroundings._asdict(),
         }

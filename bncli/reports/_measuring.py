@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from bncli.benchmarking import buffers, conditions, threads, timing
 from bncli.benchmarking.buffers import COLD, WARM, WARMING
 from bncli.benchmarking.conditions import Surroundings
-from bncli.benchmarking.entries import AGAIN, MEMORY, PASS, THE_CLOCK, Name
+from bncli.benchmarking.entries import AGAIN, MEMORY, PASS, THE_CLOCK, THE_MEETING, Name
 from bncli.benchmarking.passes import FRESH, GIVEN, TRAINING, Key
 from bncli.benchmarking.sampling import Rule
 from bncli.benchmarking.timing import Sampling, Timed
@@ -106,6 +106,8 @@ def _timed_rows(
     timed |= {Name(AGAIN, name.key): entry for name, entry in timed.items() if name.key.kernel == baseline}
     timed |= _memory(work, {roofline.OPERATION[key.direction] for key in right})
     timed[THE_CLOCK] = Timed([partial(clock.chain, clock.chain(1))])
+    bind = threads.binding(roofline.set_threads, work.settings.threads[0])
+    timed[THE_MEETING] = Timed([roofline.meeting()], bind, WARMING[WARM])
 
     sampling, surroundings = _sample(work, timed, progress)
     spoilt = {cache for cache, space in work.spaces.items() if space.inputs.are_spoilt()}

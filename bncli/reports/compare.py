@@ -145,6 +145,8 @@ def _row(pair: Pair, limits: Sequence[tuple[Row, Row]], cores: Sequence[object])
         note = "other processes used much of the machine while it was measured, which decides nothing: wait for it"
     elif not math.isfinite(floor):
         note = f"{_name(row)}: the samples are too few or too noisy to tell: give bench more time, or a quieter machine"
+    elif verdict is Verdict.UNSURE and judging.may_be_meetings(old, new, moved):
+        note = f"{_name(row)}: threads took {text(moved.meeting, 'seconds')} more or less to meet, which may be why"
     return row | {
         "ratio": ratio.value,
         "low": ratio.low,
