@@ -48,7 +48,8 @@ class Commands(click.Group):
             with warnings.catch_warnings():
                 warnings.showwarning = _show_warning
                 code = super().main(args, prog_name or "bncli", **settings)
-                sys.stdout.flush()
+                if sys.stdout:  # it may be closed
+                    sys.stdout.flush()
         except BncliError as error:
             code = _fail(str(error), error.exit_code, "bncli: " if isinstance(error, CheckFailed) else "bncli: error: ")
         except click.ClickException as error:
