@@ -290,7 +290,10 @@ def test_a_memory_limit_that_cannot_do_is_said_before_any_block(cluster):
 def test_bench_on_workers_needs_the_kernel_that_they_run():
     done = cli("bench", "--kernel", "numpy", "--shape", "4x3", "--workers", "1,2", "--max-time", "0")
     assert (done.exit_code, done.stderr) == (2, "bncli: error: --workers times the kernel dask: add --kernel dask\n")
-    assert cli("bench", "--workers", "1,").stderr.count("'1,' is no list of numbers of workers: write it as 1,2,4") == 1
+    assert (
+        cli("bench", "--workers", "1,").stderr.count("'1,' is no number of workers, nor several: write 2, or 1,2,4")
+        == 1
+    )
 
 
 REFUSED = {

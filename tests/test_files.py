@@ -47,13 +47,57 @@ def test_a_full_disk_under_stderr_leaves_the_exit_code():
         assert bncli("presets", "--nonsense", stderr=full).returncode == 2
 
 
-@pytest.mark.parametrize("words", [*PRINTED, ("bench", "--kernel", "numpy", "--shape", "3x4", "--max-time", "0.1")])
-def test_a_closed_pipe_ends_quietly(words):
+SMALL = ("--kernel", "numpy", "--shape", "3x4")
+UNREAD = [
+    *PRINTED,
+    ("--help",),
+    ("forward", *SMALL),
+    ("forward", *SMALL, "--format", "json"),
+    ("gradcheck", "--kernel", "numpynet", "--shape", "5x4x4x3"),
+    ("bench", *SMALL, "--max-time", "0.1"),
+]
+
+
+@contextlib.contextmanager
+def closed_pipe():
     reader, writer = os.pipe()
     os.close(reader)
-    done = bncli(*words, stdout=writer, stderr=subprocess.PIPE)
+    yield writer
     os.close(writer)
-    assert done.stderr == ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a closed pipe is another error there")
+@pytest.mark.parametrize("words", UNREAD, ids=" ".join)
+def test_a_closed_pipe_ends_quietly_and_is_no_failed_check(words):
+    with closed_pipe() as pipe:
+        done = bncli(*words, stdout=pipe, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a closed pipe is another error there")
+@pytest.mark.parametrize("words", [("forward", "--shape", "1x4", "--kernel", "numpy"), ("presets", "--nonsense")])
+def test_a_closed_pipe_under_stderr_too(words):
+    with closed_pipe() as pipe:
+        assert bncli(*words, stdout=pipe, stderr=pipe).returncode in (2, 141)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a closed pipe is another error there")
+@pytest.mark.parametrize("command", ["forward", "bench"])
+def test_files_are_written_whole_where_nobody_reads_on(command):
+    with closed_pipe() as pipe:
+        done = bncli(command, *SMALL, "--export", "x.json", stdout=pipe, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (141, "")
+    assert json.loads(Path("x.json").read_text())["rows"]
+    assert [each.name for each in Path().iterdir()] == ["x.json"]
+
+
+def test_who_reads_the_first_line_gets_it():
+    words = [*BNCLI, "presets", "--format", "json"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "{\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode in (0, 141)  # it may have written all before
 
 
 @pytest.fixture
