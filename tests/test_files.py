@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,53 @@ def test_what_cannot_be_written_whole_is_not_written():
         files.replace(path, write)
     assert [each.name for each in Path().iterdir()] == ["x.json"]
     assert path.read_text() == "old"
+
+
+@pytest.fixture
+def left():
+    """left(name, hours) makes a temporary file that nobody has written to for so long; returns it."""
+
+    def make(name, hours):
+        path = Path(name)
+        path.write_text("half")
+        then = time.time() - 3600 * hours
+        os.utime(path, (then, then))
+        return path
+
+    return make
+
+
+def test_what_a_kill_has_left_is_removed_with_the_next_run_once_it_is_old(left):
+    old, new = left(".x[1].json.abcdefgh.bncli", 25), left(".x[1].json.ijklmnop.bncli", 23)
+    others = [left(name, 99) for name in (".y.json.abcdefgh.bncli", ".x[1].json.original", "x[1].json.bncli")]
+    files.replace_text(Path("x[1].json"), "whole")
+    assert not old.exists()
+    assert all(each.read_text() == "half" for each in (new, *others))
+    assert Path("x[1].json").read_text() == "whole"
+
+
+def test_a_folder_to_which_somebody_writes_or_that_holds_the_only_copy_stays(left):
+    for name, inner, hours in (("old", "x.zarr", 25), ("new", "x.zarr", 1), ("only", "replaced", 25)):
+        Path(f".x.zarr.{name}.bncli", inner).mkdir(parents=True)
+        for folder in (Path(f".x.zarr.{name}.bncli", inner), Path(f".x.zarr.{name}.bncli")):
+            left(folder / "chunk", hours)
+            os.utime(folder, (0, 0))
+    with files.staged(Path("x.zarr")) as path:
+        path.write_text("whole")
+    assert sorted(each.name for each in Path().iterdir()) == [".x.zarr.new.bncli", ".x.zarr.only.bncli", "x.zarr"]
+
+
+def test_a_temporary_file_is_known_by_its_name():
+    """So that nobody takes it for a result, a preset or an image, and a kill's remains can be told from all else."""
+    seen = []
+    files.replace(Path("x.json"), lambda file: seen.extend(Path().iterdir()))
+    assert [(each.name[:8], each.suffix) for each in seen] == [(".x.json.", ".bncli")]
+
+
+@pytest.mark.parametrize("name", ["x" * 250 + ".json", "\u00fc" * 100 + "\U0001f600" * 10 + ".json"])
+def test_a_name_may_be_as_long_as_the_file_system_takes(name):
+    files.replace_text(Path(name), "whole")
+    assert Path(name).read_text() == "whole"
 
 
 def test_a_kill_at_any_moment_leaves_whole_files():
