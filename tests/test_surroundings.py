@@ -17,6 +17,8 @@ from click.testing import CliRunner
 
 from bncli.cli import main
 from bncli.core import arithmetic, streams
+from bncli.core.guard import change_by, remember
+from bncli.core.kernel import Kernel
 
 SMALL = ("--shape", "6x40")
 COMMANDS = {
@@ -90,7 +92,7 @@ def state():
         "threads": numba.get_num_threads(),
         "filters": list(warnings.filters),
         "streams": (sys.stdout, sys.stderr),
-        "stdout": os.fstat(1),
+        "stdout": os.fstat(1)[1:3],
     }
 
 
@@ -123,10 +125,10 @@ def test_a_kernel_that_meddles_leaves_nothing_behind_and_is_named(command, tmp_p
     assert state() == before
     if MODES:
         notes = [row.get("note") for row in json.loads(result.stdout)["rows"]]
-        (said,) = [note for note in (*notes, *result.stderr.splitlines()) if note and "compute after it" in note]
-        assert "forward changes how all compute after it: subnormal numbers become 0, which was undone here" in said
+        (said,) = [note for note in (*notes, *result.stderr.splitlines()) if note and "computed after" in note]
+        assert "computed after forward, subnormal numbers become 0, which was undone here" in said
         if command != "forward":
-            assert "backward changes how all compute after it: results are rounded up" in said
+            assert "computed after backward, results are rounded up, which was undone here" in said
 
 
 @needs_control
@@ -162,6 +164,14 @@ def test_where_nothing_can_be_undone_that_is_said(monkeypatch):
     assert told == ["subnormal numbers become 0, which cannot be undone here"]
 
 
+def test_who_changes_the_same_in_several_functions_is_told_of_once():
+    kernel = Kernel(len, len, name="fast")
+    for function in ("loading it", "forward", "forward"):
+        remember(kernel.name, function, "subnormal numbers become 0")
+    said = "for whatever is computed after loading it and forward, subnormal numbers become 0"
+    assert (change_by(kernel), change_by(kernel)) == (said, "")
+
+
 def test_what_changes_nothing_is_not_told():
     told = []
     with arithmetic.preserved(told.append):
@@ -181,11 +191,11 @@ def test_traps_are_undone():
 
 
 def test_stdout_comes_back_after_an_error_and_after_it_was_closed(capfd):
-    before = os.fstat(1)
+    before = os.fstat(1)[1:3]
     for disturb in (lambda: os.close(1), lambda: os.dup2(0, 1), lambda: 1 / 0):
         with contextlib.suppress(ZeroDivisionError), streams.stdout_as_stderr():
             disturb()
-        assert os.fstat(1) == before
+        assert os.fstat(1)[1:3] == before
     os.write(1, b"data")
     assert capfd.readouterr() == ("data", "")
 

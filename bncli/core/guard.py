@@ -87,12 +87,13 @@ def _given(out: Any) -> dict[str, Any]:
     return {} if out is None else {"out": out}
 
 
-_changes: dict[str, list[str]] = {}  # by whom
+_changes: dict[str, dict[str, list[str]]] = {}  # by whom, what, and in which functions
 
 
 def change_by(kernel: Kernel) -> str:
     """How ``kernel`` has changed the way in which this thread computes, since this was last asked; mostly nothing."""
-    return "; ".join(_changes.pop(kernel.spec or kernel.name, ()))
+    changes = _changes.pop(kernel.spec or kernel.name, {})
+    return "; ".join(f"for whatever is computed after {' and '.join(by)}, {what}" for what, by in changes.items())
 
 
 def watched(kernel: Kernel, function: str) -> contextlib.AbstractContextManager[None]:
@@ -102,9 +103,9 @@ def watched(kernel: Kernel, function: str) -> contextlib.AbstractContextManager[
 
 def remember(spec: str, doing: str, change: str) -> None:
     """Keep for ``change_by`` a ``change`` that the kernel ``spec`` makes."""
-    known = _changes.setdefault(spec, [])
-    if (said := f"{doing} changes how all compute after it: {change}") not in known:
-        known.append(said)
+    known = _changes.setdefault(spec, {}).setdefault(change, [])
+    if doing not in known:
+        known.append(doing)
 
 
 @contextlib.contextmanager
