@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -219,6 +220,22 @@ def test_bench_times_workers_whose_bits_are_right_and_says_where_the_time_goes(c
         assert row["compute"] + row["transfer"] + row["scheduling"] == pytest.approx(1)
         assert row["efficiency"] == row["speedup"] / row["workers"]
     assert rows[0]["speedup"] == 1
+
+
+@pytest.mark.usefixtures("_bench_on_it")
+def test_what_the_first_kernel_prints_beside_workers_stays_out_of_the_data(case, capfd):
+    own = load_kernel("numpy")
+
+    def forward(*given, **options):
+        sys.stdout.write("printed\n")
+        os.write(1, b"written\n")
+        return own.forward(*given, **options)
+
+    workers.measure(case, [replace(own, forward=forward), load_kernel("dask")], (2,), None, max_time=0)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "printed" in err
+    assert "written" in err
 
 
 @pytest.mark.usefixtures("_bench_on_it")
