@@ -5,10 +5,10 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from io import TextIOWrapper
-from typing import Any, Never
+from typing import Any, Never, TextIO
 
 import click
 
@@ -17,6 +17,19 @@ from bncli.errors import BncliError, CheckFailed
 
 PACKAGE = "bncli.commands"
 INTERRUPTED = 130
+UNREAD = 141  # as a shell says of what SIGPIPE has ended: 1 would be a check that failed
+
+
+class _Unread(Exception):
+    """Whoever read what bncli prints has closed the pipe; Click would end with 1 for it."""
+
+
+@contextlib.contextmanager
+def _pipes() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _Unread from error
 
 
 class Commands(click.Group):
@@ -37,6 +50,16 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, _summary(name)) for name in self.list_commands(ctx)])
 
+    def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
+        """Read the command line, which may print help."""
+        with _pipes():
+            return super().make_context(*arguments, **settings)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _pipes():
+            return super().invoke(ctx)
+
     def main(  # type: ignore[override]  # Click's overloads tell apart what this one never does: return
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **settings: Any
     ) -> Never:
@@ -48,29 +71,35 @@ class Commands(click.Group):
             with warnings.catch_warnings():
                 warnings.showwarning = _show_warning
                 code = super().main(args, prog_name or "bncli", **settings)
-                sys.stdout.flush()
+                if sys.stdout:  # it may be closed
+                    sys.stdout.flush()
         except BncliError as error:
             code = _fail(str(error), error.exit_code, "bncli: " if isinstance(error, CheckFailed) else "bncli: error: ")
         except click.ClickException as error:
             code = _fail(error.format_message(), error.exit_code)
         except (click.Abort, KeyboardInterrupt):
             code = _fail("interrupted", INTERRUPTED, "bncli: ")
+        except (_Unread, BrokenPipeError):
+            code = UNREAD
+            _drop_output(sys.stdout, sys.stderr)
         except OSError as error:
             # Of files each command speaks itself: this is what it prints, onto a full disk for instance.
             code = _fail(
                 f"the output cannot be written: {(error.strerror or str(error)).lower()}", BncliError.exit_code
             )
-            _drop_output()
+            _drop_output(sys.stdout)
         except MemoryError:
             code = _fail("the memory does not suffice: use a smaller --shape or fewer --kernel", BncliError.exit_code)
         sys.exit(code)
 
 
-def _drop_output() -> None:
+def _drop_output(*streams: TextIO) -> None:
     """What is still to be printed would fail again when Python ends, and be reported by it."""
-    with contextlib.suppress(OSError, ValueError):  # no file, in a test
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        with contextlib.suppress(OSError, ValueError):  # no file, in a test
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _summary(name: str) -> str:

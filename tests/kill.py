@@ -11,6 +11,8 @@ from pathlib import Path
 
 import click
 
+from bncli import files
+
 WRITER = """
 import sys
 from pathlib import Path
@@ -41,6 +43,7 @@ def check_writer(folder, rng):
     content = path.read_text()
     assert len(content) == 1_000_000
     assert len(set(content)) == 1, "two files are mixed"
+    assert {each.suffix for each in folder.iterdir() if each != path} <= {files.MARK}, "what is left has another name"
 
 
 def check_bench(folder, rng):

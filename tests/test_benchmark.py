@@ -295,7 +295,7 @@ def test_what_is_wrong_with_a_baseline_is_said_before_anything_is_measured(monke
         ("--fail-slower", "1.1"): "--fail-slower needs something to compare with: add --baseline OLD.json",
         ("--baseline", "none.json"): "cannot read 'none.json'",
         ("--baseline", "newer.json"): "is of schema 99, which a newer bncli wrote",
-        ("--baseline", "old.json", "--fail-slower", "0.9"): "give a number of at least 1",
+        ("--baseline", "old.json", "--fail-slower", "0.9"): "'0.9' is too small: give 1 or more",
         ("--baseline", "other.json", "--fail-slower", "1.1"): "add --allow-different-machine",
     }.items():
         result = run(*BASIC, *words, code=2)

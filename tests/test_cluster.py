@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -222,6 +223,22 @@ def test_bench_times_workers_whose_bits_are_right_and_says_where_the_time_goes(c
 
 
 @pytest.mark.usefixtures("_bench_on_it")
+def test_what_the_first_kernel_prints_beside_workers_stays_out_of_the_data(case, capfd):
+    own = load_kernel("numpy")
+
+    def forward(*given, **options):
+        sys.stdout.write("printed\n")
+        os.write(1, b"written\n")
+        return own.forward(*given, **options)
+
+    workers.measure(case, [replace(own, forward=forward), load_kernel("dask")], (2,), None, max_time=0)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "printed" in err
+    assert "written" in err
+
+
+@pytest.mark.usefixtures("_bench_on_it")
 def test_bench_gives_no_time_to_other_bits(case, monkeypatch):
     right = Resident.gathered
     monkeypatch.setattr(Resident, "gathered", lambda self, parts: np.nextafter(right(self, parts), np.float32(0)))
@@ -290,7 +307,10 @@ def test_a_memory_limit_that_cannot_do_is_said_before_any_block(cluster):
 def test_bench_on_workers_needs_the_kernel_that_they_run():
     done = cli("bench", "--kernel", "numpy", "--shape", "4x3", "--workers", "1,2", "--max-time", "0")
     assert (done.exit_code, done.stderr) == (2, "bncli: error: --workers times the kernel dask: add --kernel dask\n")
-    assert cli("bench", "--workers", "1,").stderr.count("'1,' is no list of numbers of workers: write it as 1,2,4") == 1
+    assert (
+        cli("bench", "--workers", "1,").stderr.count("'1,' is no number of workers, nor several: write 2, or 1,2,4")
+        == 1
+    )
 
 
 REFUSED = {

@@ -374,9 +374,9 @@ def test_a_file_that_cannot_be_compared_is_one_line(files, broken, message):
     [
         (("old.json",), "Missing argument 'NEW'"),
         (("old.json", "none.json"), "cannot read 'none.json': No such file or directory"),
-        (("old.json", "old.json", "--fail-slower", "fast"), "'fast' is not a valid float"),
-        (("old.json", "old.json", "--fail-slower", "nan"), "give a number of at least 1"),
-        (("old.json", "old.json", "--fail-slower", "0.9"), "give a number of at least 1"),
+        (("old.json", "old.json", "--fail-slower", "fast"), "'fast' is not a number"),
+        (("old.json", "old.json", "--fail-slower", "nan"), "'nan' is not a finite number"),
+        (("old.json", "old.json", "--fail-slower", "0.9"), "'0.9' is too small: give 1 or more"),
     ],
 )
 def test_wrong_usage_is_one_line(files, words, message):

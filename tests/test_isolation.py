@@ -155,15 +155,35 @@ def test_a_kernel_that_breaks_while_it_is_timed_has_no_time(isolate):
     assert all(row["median"] > 0 for row in rows(result) if row["kernel"] == "good")
 
 
-@pytest.mark.parametrize(("isolate", "written"), [((), "print('hello')"), (("--isolate",), "os.write(1, b'hello')")])
-def test_what_is_printed_stays_out_of_the_data(isolate, written):
-    spec = write("prints", f"import os; {written}")
+PRINTING = {
+    "python": "print('hello')",
+    "the first stdout": "sys.__stdout__.write('hello')",
+    "the descriptor": "os.write(1, b'hello')",
+    "c": "ctypes.CDLL(None).printf(b'hello')",
+    "a child": "subprocess.run([sys.executable, '-c', 'print(chr(104) + str(chr(101)) + chr(108) * 2 + chr(111))'])",
+}
+
+
+@pytest.mark.parametrize(("isolate", "way"), [*(((), way) for way in PRINTING), (("--isolate",), "the descriptor")])
+def test_what_is_printed_stays_out_of_the_data(isolate, way):
+    once = f"import ctypes, os, subprocess, sys; __name__ in os.environ or {PRINTING[way]}; os.environ[__name__] = ''"
+    spec = write("prints", once)
     script = [sys.executable, "-m", "bncli", "bench", "--kernel", spec, *SMALL, "--max-time", "0.02", *isolate]
     result = subprocess.run([*script, "--format", "json"], capture_output=True, text=True, timeout=100, check=True)
     assert "prints" in {row["kernel"] for row in json.loads(result.stdout)["rows"]}
     assert "hello" in result.stderr
     if isolate:
         assert "warning: kernel 'prints.py': it printed 'hello" in result.stderr
+
+
+@pytest.mark.parametrize("closed", ["1", "2"])
+def test_a_closed_stream_is_no_error(closed):
+    spec = write("prints", "print('hello')")
+    script = f'exec "$0" -m bncli forward --kernel {spec} --shape 5x4 {closed}>&-'
+    result = subprocess.run(["sh", "-c", script, sys.executable], capture_output=True, text=True, timeout=100)
+    assert result.returncode == 0
+    assert "Error" not in result.stderr
+    assert ("prints" in result.stdout) == (closed == "2")
 
 
 def test_loading_breaks_in_one_line():

@@ -1,7 +1,13 @@
 """What a command leaves behind in its process: nothing, whatever its kernels did."""
 
+import contextlib
+import inspect
+import json
+import os
+import platform
 import sys
 import warnings
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -9,6 +15,10 @@ import pytest
 from click.testing import CliRunner
 
 from bncli.cli import main
+from bncli.core import arithmetic, streams
+from bncli.core.guard import change_by, remember
+from bncli.core.kernel import Kernel
+from bncli.core.libc import LIBRARY
 
 SMALL = ("--shape", "6x40")
 COMMANDS = {
@@ -23,16 +33,42 @@ import os, sys, warnings
 import numpy as np
 from bncli.kernels import numpy as own
 
+def meddle(mode):
+    pass
+
 def forward(x, gamma, beta, epsilon):
     np.seterr(all="raise")
     warnings.simplefilter("error")
     print("printed")
+    meddle("flush")
     return own.forward(x, gamma, beta, epsilon)
 
 def backward(dy, saved):
     np.seterr(all="call")
+    meddle("up")
     return own.backward(dy, saved)
 """
+
+
+# How an ALU's control register is changed by C's own means: where in fenv_t it stands, and the bits.
+CONTROL = {"x86_64": (7, {"flush": 0x8000, "zeros": 0x0040, "up": 0x4000, "down": 0x2000, "towards 0": 0x6000}),
+           "aarch64": (0, {"flush": 1 << 24, "up": 1 << 22, "down": 1 << 23, "towards 0": 3 << 22})}  # fmt: skip
+WORD, MODES = CONTROL.get(platform.machine(), (0, {}))
+needs_control = pytest.mark.skipif(sys.platform != "linux" or not MODES, reason="the register stands elsewhere here")
+WORDS = {
+    "flush": "subnormal numbers become 0",
+    "zeros": "subnormal numbers become 0",
+    **{mode: f"results are rounded {mode}" for mode in ("up", "down", "towards 0")},
+}
+
+
+def meddle(mode):
+    import ctypes
+
+    library, state = ctypes.CDLL(None), (ctypes.c_uint32 * 16)()
+    library.fegetenv(state)
+    state[WORD] |= MODES.get(mode, 0)
+    library.fesetenv(state)
 
 
 def subnormals():
@@ -56,6 +92,7 @@ def state():
         "threads": numba.get_num_threads(),
         "filters": list(warnings.filters),
         "streams": (sys.stdout, sys.stderr),
+        "stdout": os.fstat(1)[1:3],
     }
 
 
@@ -71,14 +108,106 @@ def test_a_command_leaves_the_process_as_it_was(command, threads):
     assert state() == before
 
 
+def meddling(path):
+    """Write MEDDLING, with ``meddle`` as it is here, and return how to ask for it."""
+    function = inspect.getsource(meddle).replace("WORD", str(WORD)).replace("MODES", str(MODES))
+    path.write_text(MEDDLING.replace("def meddle(mode):\n    pass\n", function))
+    return "--kernel", str(path)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_kernel_that_meddles_leaves_nothing_behind(command, tmp_path):
-    kernel = tmp_path / "meddling.py"
-    kernel.write_text(MEDDLING)
+def test_a_kernel_that_meddles_leaves_nothing_behind_and_is_named(command, tmp_path):
     before = state()
-    result = CliRunner().invoke(
-        main, [command, *SMALL, "--kernel", str(kernel), *COMMANDS[command], "--format", "json"]
-    )
+    words = [command, *SMALL, *meddling(tmp_path / "meddling.py"), *COMMANDS[command], "--format", "json"]
+    result = CliRunner().invoke(main, words)
     assert result.exit_code in (0, 1), result.output
     assert "printed" not in result.stdout
     assert state() == before
+    if MODES:
+        notes = [row.get("note") for row in json.loads(result.stdout)["rows"]]
+        (said,) = [note for note in (*notes, *result.stderr.splitlines()) if note and "computed after" in note]
+        assert "computed after forward, subnormal numbers become 0, which was undone here" in said
+        if command != "forward":
+            assert "computed after backward, results are rounded up, which was undone here" in said
+
+
+@needs_control
+@pytest.mark.parametrize("mode", MODES)
+def test_each_way_to_change_arithmetic_is_told_and_undone(mode):
+    before, told = state(), []
+    with arithmetic.preserved(told.append):
+        meddle(mode)
+    assert state() == before
+    assert told == [f"{WORDS[mode]}, which was undone here"]
+
+
+@needs_control
+def test_what_had_been_changed_before_stays_so():
+    """A program that has asked for speed does not get exactness from us."""
+    told = []
+    with arithmetic.preserved(told.append):
+        meddle("flush")
+        with arithmetic.preserved(told.append):
+            meddle("down")
+        assert subnormals() != [True] * 4
+        assert told == ["results are rounded down, which was undone here"]
+
+
+@needs_control
+def test_where_nothing_can_be_undone_that_is_said(monkeypatch):
+    told = []
+    with arithmetic.preserved(lambda change: None):
+        monkeypatch.setattr(arithmetic, "_CAN_PUT_BACK", False)
+        with arithmetic.preserved(told.append):
+            meddle("flush")
+        monkeypatch.undo()
+    assert told == ["subnormal numbers become 0, which cannot be undone here"]
+
+
+def test_who_changes_the_same_in_several_functions_is_told_of_once():
+    kernel = Kernel(len, len, name="fast")
+    for function in ("loading it", "forward", "forward"):
+        remember(kernel.name, function, "subnormal numbers become 0")
+    said = "for whatever is computed after loading it and forward, subnormal numbers become 0"
+    assert (change_by(kernel), change_by(kernel)) == (said, "")
+
+
+def test_what_changes_nothing_is_not_told():
+    told = []
+    with arithmetic.preserved(told.append):
+        np.array([1e-300]) * np.array([1e-300]) / np.array([3.0])
+    assert told == []
+
+
+@pytest.mark.skipif(
+    platform.machine() != "x86_64" or not hasattr(LIBRARY, "feenableexcept"), reason="not every processor can trap"
+)
+def test_traps_are_undone():
+    """Else the next 0 / 0 would end the process."""
+    before = LIBRARY.fegetexcept()
+    with arithmetic.preserved(lambda change: None):
+        assert LIBRARY.feenableexcept(1) == before
+        assert LIBRARY.fegetexcept() == before | 1
+    assert LIBRARY.fegetexcept() == before
+
+
+def test_stdout_comes_back_after_an_error_and_after_it_was_closed(capfd):
+    before = os.fstat(1)[1:3]
+    for disturb in (lambda: os.close(1), lambda: os.dup2(0, 1), lambda: 1 / 0):
+        with contextlib.suppress(ZeroDivisionError), streams.stdout_as_stderr():
+            disturb()
+        assert os.fstat(1)[1:3] == before
+    os.write(1, b"data")
+    assert capfd.readouterr() == ("data", "")
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="the files that are open are not listed here")
+def test_no_file_is_left_open():
+    def count():
+        return len(list(Path("/dev/fd").iterdir()))
+
+    before = count()
+    for _ in range(3):
+        with streams.stdout_as_stderr():
+            pass
+    assert count() == before

@@ -5,13 +5,16 @@ import json
 import re
 from pathlib import Path
 from typing import get_args
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 import bncli
 from bncli.cli import main
 from bncli.core.report import Kind
+from bncli.drawing import album, figure
 
 EVIL = "\x1b[31m\x07\u202e\x9b2J<script>alert(1)</script>\x00"
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
@@ -65,6 +68,91 @@ def test_no_text_of_a_file_is_markup_in_a_picture(evil, tmp_path):
     assert "alert(1)" in text
     assert "<script>alert" not in text
     assert not CONTROL.search(text)
+
+
+# What a file may be called, and nothing that shows it may obey; a leading _ hides a label from matplotlib's legends.
+NAME = "_\x1b[31m\x07\u202e\x9b2J<b>alert(1)&$x^2$\u4e2d\n"
+RIGHT = """
+from bncli.kernels import numpy as own
+forward = lambda x, gamma, beta, epsilon: own.forward(x, gamma, beta, epsilon)
+backward = lambda dy, saved: own.backward(dy, saved)
+"""
+DRAWN = {
+    "gradcheck": ("--shape", "4x3"),
+    "verify": ("--shape", "4x3", "--dtype", "float64", "--random", "normal"),
+    "verify --curve": ("--shape", "4x3", "--dtype", "float64"),
+    "bench": ("--shape", "4x3", "--max-time", "0"),
+    "bench {}": ("--shape", "4x{2..8:x2}", "--max-time", "0"),
+}
+
+
+@pytest.fixture
+def drawn_texts(monkeypatch):
+    """All the texts of the figures that are written, whatever the format."""
+    pytest.importorskip("matplotlib")
+    from matplotlib.text import Text
+
+    found, write = [], figure.write
+
+    def writing(drawn, file, suffix):
+        write(drawn, file, suffix)
+        found.extend(text.get_text() for text in drawn.findobj(Text))
+
+    monkeypatch.setattr(figure, "write", writing)
+    monkeypatch.setattr(album, "write", writing)
+    return found
+
+
+def is_harmless(path, texts):
+    """The name is in the picture, as text, and steers nothing."""
+    assert any("alert(1)" in text for text in texts), texts
+    assert not CONTROL.search("".join(texts).replace("\n", ""))
+    if path.suffix == ".svg":
+        content = path.read_text(encoding="utf-8")
+        assert "alert(1)" in "".join(ElementTree.fromstring(content).itertext())
+        assert not CONTROL.search(content)
+
+
+# What is drawn is the same in all formats.
+@pytest.mark.parametrize(
+    ("words", "suffix"), [*((words, ".svg") for words in DRAWN), ("gradcheck", ".png"), ("gradcheck", ".pdf")]
+)
+def test_no_name_of_a_kernel_steers_what_shows_a_plot(words, suffix, tmp_path, monkeypatch, drawn_texts):
+    monkeypatch.chdir(tmp_path)
+    Path(f"{NAME}.py").write_text(RIGHT)
+    command, *flags = words.replace(" {}", "").split()
+    plot = Path(f"out{suffix}")
+    result = CliRunner().invoke(
+        main, [command, *flags, "--kernel", f"./{NAME}.py", *DRAWN[words], "--plot", str(plot), "--export", "out.json"]
+    )
+    assert result.exit_code == 0, result.output
+    assert not CONTROL.search(result.output)
+    is_harmless(plot, drawn_texts)
+    if suffix == ".svg":
+        assert CliRunner().invoke(main, ["report", "out.json", "--output", "out.html"]).exit_code == 0
+        page = Path("out.html").read_text(encoding="utf-8")
+        assert "alert(1)" in page
+        assert "<b>alert" not in page
+        assert not CONTROL.search(page)
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".png", ".pdf"])
+@pytest.mark.parametrize("command", ["forward", "backward"])
+def test_no_name_of_an_image_or_a_kernel_steers_what_shows_a_picture(
+    command, suffix, tmp_path, monkeypatch, drawn_texts
+):
+    monkeypatch.chdir(tmp_path)
+    Path(f"{NAME}.py").write_text(RIGHT)
+    for number in range(2):
+        Image.new("RGB", (5, 4), (50 * number, 9, 200)).save(f"{NAME[:9]}{number}<b>alert(1).png")
+    picture = Path(f"out{suffix}")
+    words = [command, *(word for path in sorted(Path().glob("*.png")) for word in ("--image", str(path)))]
+    result = CliRunner().invoke(
+        main, [*words, "--kernel", f"./{NAME}.py", "--picture", str(picture), "--save-images", "out", "--preview"]
+    )
+    assert result.exit_code == 0, result.output
+    assert not CONTROL.search(result.output)
+    is_harmless(picture, drawn_texts)
 
 
 def test_a_preset_runs_no_file(tmp_path, monkeypatch):

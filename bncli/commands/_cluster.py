@@ -1,5 +1,6 @@
 """The options of a cluster, and what forward and backward do on one: the batch stays in storage, block by block."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ import click
 
 from bncli.cluster.session import Wanted
 from bncli.commands import _arrays
-from bncli.commands._options import load_source
+from bncli.commands._options import Counts, load_source
 from bncli.commands._runs import Runs, recipe_of
 from bncli.core.loading import require_dtype
 from bncli.core.report import Column, Report
@@ -28,9 +29,10 @@ class _Bytes(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", str(value), re.ASCII)
-        if not found or float(found[1]) == 0:
+        size = float(found[1]) * UNITS[found[2]] if found else 0.0
+        if not 0 < size < math.inf:
             self.fail(f"{value!r} is no size in bytes: write it as 256MiB", param, ctx)
-        return int(float(found[1]) * UNITS[found[2]])
+        return int(size)
 
 
 def cluster(command: Callable[..., None]) -> Callable[..., None]:
@@ -54,19 +56,9 @@ def cluster(command: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
-class _Counts(click.ParamType[tuple[int, ...]]):
-    name = "N,N"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        words = str(value).split(",")
-        if not all(word.isdecimal() and 0 < int(word) < 1 << 16 for word in words):
-            self.fail(f"{value!r} is no list of numbers of workers: write it as 1,2,4", param, ctx)
-        return tuple(dict.fromkeys(map(int, words)))
-
-
 WORKERS = click.option(
     "--workers",
-    type=_Counts(),
+    type=Counts("workers"),
     help=f"Also time the kernel {KERNEL} on clusters of so many processes, as 1,2,4, with the batch in their memory.",
 )
 

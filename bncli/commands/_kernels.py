@@ -10,7 +10,7 @@ import click
 
 from bncli.commands._options import EVERY_KERNEL
 from bncli.core import memory
-from bncli.core.guard import guarded
+from bncli.core.guard import change_by, guarded
 from bncli.core.kernel import Kernel
 from bncli.core.loading import kernel_names, load_kernel, registered_kernel
 from bncli.core.problem import Problem
@@ -54,10 +54,17 @@ def load_kernels(
     names = Counter(kernel.name for kernel in found.values())
     # Two files may have the same name; where they are is then what tells them apart.
     kernels = [k if names[k.name] == 1 else replace(k, name=k.spec) for k in found.values()]
+    ctx = click.get_current_context()
     for kernel in map(guarded, kernels):
+        ctx.call_on_close(partial(_tell_change, kernel))
         if manner.threads and kernel.set_threads and (before := kernel.set_threads(manner.threads)):
-            click.get_current_context().call_on_close(partial(kernel.set_threads, before))
+            ctx.call_on_close(partial(kernel.set_threads, before))
     return kernels
+
+
+def _tell_change(kernel: Kernel) -> None:
+    if change := change_by(kernel):  # of which no check has told
+        warn(f"kernel {kernel.name!r}: {change}")
 
 
 def require_memory(problem: Problem, kernels: Sequence[Kernel], arrays: int = LIVE_ARRAYS) -> None:

@@ -33,7 +33,7 @@ class _Size(click.ParamType[tuple[int, int]]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
         width, _, height = str(value).partition("x")
-        if not (width.isdecimal() and height.isdecimal() and 0 < int(width) < 1 << 16 and 0 < int(height) < 1 << 16):
+        if not (_is_count(width) and _is_count(height)):
             self.fail(f"{value!r} is no size in pixels: write width and height, as 96x96", param, ctx)
         return int(width), int(height)
 
@@ -59,18 +59,26 @@ class Number(click.ParamType[float]):
         return number
 
 
-class _Counts(click.ParamType[tuple[int, ...]]):
-    """One count or several, ``1,2,4``, each of which is at least 1."""
+class Counts(click.ParamType[tuple[int, ...]]):
+    """One count ``of`` something or several, ``1,2,4``, each of which is at least 1."""
 
     name = "counts"
+
+    def __init__(self, of: str) -> None:
+        self.of = of
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         if isinstance(value, tuple):  # Click converts what is converted
             return value
         words = str(value).split(",")
-        if not all(word.isdecimal() and 0 < int(word) < 1 << 16 for word in words):
-            self.fail(f"{value!r} is no number of threads, nor several: write 2, or 1,2,4", param, ctx)
+        if not all(map(_is_count, words)):
+            self.fail(f"{value!r} is no number of {self.of}, nor several: write 2, or 1,2,4", param, ctx)
         return tuple(dict.fromkeys(map(int, words)))
+
+
+def _is_count(word: str) -> bool:
+    # Python refuses to read a number of some thousand digits.
+    return word.isdecimal() and len(word) < 8 and 0 < int(word) < 1 << 16
 
 
 class _KernelSpec(click.ParamType[str]):
@@ -104,7 +112,7 @@ PRESET = click.option(
 
 FAIL_SLOWER = click.option(
     "--fail-slower",
-    type=float,
+    type=Number(least=1),
     metavar="FACTOR",
     help="Exit 1 where a row is SLOWER and its whole interval is above this factor, as 1.10.",
 )
@@ -135,7 +143,9 @@ def problem(
             help="Which axes are features: all but the batch, the last, or axis 1.",
         ),
         click.option("--dtype", type=click.Choice(DTYPES), help=f"[default: {dtype}]"),
-        click.option("--epsilon", type=float, default=epsilon, show_default=True, help="Added to the variance."),
+        click.option(
+            "--epsilon", type=Number(least=0), default=epsilon, show_default=True, help="Added to the variance."
+        ),
         click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn."),
     )
 
@@ -165,7 +175,7 @@ def kernel(default: Sequence[str], several_threads: bool = False) -> tuple[Any, 
     one = click.option("--threads", type=click.IntRange(1), help="Threads a kernel may use.  [default: its own choice]")
     several = click.option(
         "--threads",
-        type=_Counts(),
+        type=Counts("threads"),
         metavar="N[,N…]",
         help="Threads a kernel may use; of several, as 1,2,4, each is timed.  [default: its own choice]",
     )

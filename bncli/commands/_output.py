@@ -44,18 +44,26 @@ class Output:
             self.shown = True
 
     def emit(self, report: Report) -> None:
-        """Print ``report``, write it to the files that were asked for, and raise CheckFailed where it failed."""
+        """Print ``report``, write it to the files that were asked for, and raise CheckFailed where it failed.
+
+        The files are also written where nothing can be printed: who reads only the first lines wants them, too.
+        """
         report = replace(report, environment=report.environment or environment.collect())
+        try:
+            self._print(report)
+        finally:
+            self.save(report)
+            if self.plot:
+                _draw(report, self.plot)
+        report.raise_if_failed()
+
+    def _print(self, report: Report) -> None:
         for warning in report.warnings:
             console.warn(warning)
         if self.format_name != TABLE:
             click.echo(_exporter(self.format_name).render(report), nl=False)
         elif not self.shown:
             tables.show(report, console.stdout())
-        self.save(report)
-        if self.plot:
-            _draw(report, self.plot)
-        report.raise_if_failed()
 
     def save(self, report: Report) -> None:
         """Write ``report`` to the files that were asked for, each of which appears whole or stays as it was."""

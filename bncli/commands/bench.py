@@ -159,9 +159,11 @@ def _measure(
         live = Live(runs, update)
 
         def finished(rows: Sequence[Row], so_far: Report) -> None:
-            with update.hidden():
-                output.show(table(rows))
-            output.save(replace(so_far, failures=()))
+            try:
+                with update.hidden():
+                    output.show(table(rows))
+            finally:
+                output.save(replace(so_far, failures=()))
 
         with compilations(live.compiling):
             return report(live.cases(), runs.kernels, settings, live, finished)

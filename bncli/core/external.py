@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Never
 
 from bncli import plugins
 from bncli.core.adapter import adapt
-from bncli.core.guard import described, quiet
+from bncli.core.guard import described, quiet, remember
 from bncli.core.imports import import_file, import_named
 from bncli.core.kernel import Kernel
 from bncli.errors import InputError, Unavailable
@@ -45,16 +46,16 @@ def as_kernel(namespace: Any) -> Kernel:
 def published_kernel(name: str, point: EntryPoint) -> Kernel:
     """The kernel that an installed package publishes as ``name``; where it is broken, one that is not available."""
     try:
-        with _loading(point.value):
+        with _loading(point.value, name):
             return adapt(point.load(), name, name)
     except InputError as error:
         return _unavailable(name, str(error))
 
 
 @contextmanager
-def _loading(what: str) -> Iterator[None]:
+def _loading(what: str, spec: str = "") -> Iterator[None]:
     try:
-        with quiet():
+        with quiet(partial(remember, spec or what, "loading it")):
             yield
     except InputError as error:
         raise InputError(f"cannot load {what!r} as a kernel: {error}") from error

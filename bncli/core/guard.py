@@ -6,14 +6,15 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bncli.core import results
+from bncli.core import arithmetic, results, streams
 from bncli.core.kernel import Gradients, Kernel
 from bncli.errors import BncliError, KernelFault
 
@@ -35,14 +36,15 @@ def guarded(kernel: Kernel) -> Kernel:
     """``kernel``, but whatever its functions raise, or return in the wrong number or shape, is a KernelFault.
 
     KeyboardInterrupt and MemoryError pass, and from ``set_threads`` bncli's own errors, which say
-    how many there may be. What a function warns of is not shown, and what it prints goes to stderr.
+    how many there may be. What a function warns of is not shown, and what it prints goes to stderr;
+    where it changes how this thread computes, that is undone, and ``change_by`` tells.
     No array is copied. A call costs some microseconds more: time the kernel itself.
     """
 
     @contextlib.contextmanager
     def named(function: str, passing: tuple[type[BaseException], ...] = PASSING) -> Iterator[None]:
         try:
-            with quiet():
+            with watched(kernel, function):
                 yield
         except results.Malformed as fault:
             raise KernelFault(f"kernel {kernel.name!r}: {fault}") from fault
@@ -85,10 +87,40 @@ def _given(out: Any) -> dict[str, Any]:
     return {} if out is None else {"out": out}
 
 
+_changes: dict[str, dict[str, list[str]]] = {}  # by whom, what, and in which functions
+
+
+def change_by(kernel: Kernel) -> str:
+    """How ``kernel`` has changed the way in which this thread computes, since this was last asked; mostly nothing."""
+    changes = _changes.pop(kernel.spec or kernel.name, {})
+    return "; ".join(f"for whatever is computed after {' and '.join(by)}, {what}" for what, by in changes.items())
+
+
+def watched(kernel: Kernel, function: str) -> contextlib.AbstractContextManager[None]:
+    """``quiet``, for calls of one ``function`` of a kernel; ``change_by`` then tells of it."""
+    return quiet(partial(remember, kernel.spec or kernel.name, function))
+
+
+def remember(spec: str, doing: str, change: str) -> None:
+    """Keep for ``change_by`` a ``change`` that the kernel ``spec`` makes."""
+    known = _changes.setdefault(spec, {}).setdefault(change, [])
+    if doing not in known:
+        known.append(doing)
+
+
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Run somebody else's code: no warnings, and stdout kept for bncli's own data."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"), contextlib.redirect_stdout(sys.stderr):
+def quiet(tell: Callable[[str], object] = lambda change: None) -> Iterator[None]:
+    """Run somebody else's code: no warnings, stdout kept for bncli's own data, and arithmetic kept as it is.
+
+    ``tell`` is called with what it has changed of that.
+    """
+    with (
+        warnings.catch_warnings(),
+        np.errstate(all="ignore"),
+        contextlib.redirect_stdout(sys.stderr),
+        streams.stdout_as_stderr(),
+        arithmetic.preserved(tell),
+    ):
         warnings.simplefilter("ignore")
         yield
 

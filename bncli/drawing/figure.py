@@ -51,9 +51,7 @@ def save(path: Path, charts: Sequence[Chart], title: str) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(SETTINGS), warnings.catch_warnings():
-        # Of a letter that the font lacks, a box is drawn, and SVG has the letter itself.
-        warnings.filterwarnings("ignore", "Glyph", UserWarning)
+    with matplotlib.rc_context(SETTINGS):
         across = min(len(charts), 2)
         rows = [charts[i : i + across] for i in range(0, len(charts), across)]
         heights = [max(map(_height, row)) for row in rows]
@@ -71,7 +69,10 @@ def write(figure: Any, file: BinaryIO, suffix: str) -> None:
     """Write a matplotlib figure in the format of ``suffix``."""
     # Without the date of today the same figures are the same bytes.
     metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(suffix)
-    figure.savefig(file, format=suffix.removeprefix("."), metadata=metadata)
+    with warnings.catch_warnings():
+        # Of a letter that the font lacks, a box is drawn, and SVG has the letter itself.
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)
+        figure.savefig(file, format=suffix.removeprefix("."), metadata=metadata)
 
 
 def _named(words: str) -> str:

@@ -23,14 +23,20 @@ class Update(Protocol):
         """Make room for what is printed meanwhile."""
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave what to do where nobody reads on to bncli: rich would exit with 1, as for a check that failed."""
+        raise  # what rich is handling
+
+
 def stdout() -> Console:
     """Where data go; made anew, since the width and the stream may have changed."""
-    return Console(highlight=False)
+    return _Console(highlight=False)
 
 
 def stderr() -> Console:
     """Where progress and warnings go."""
-    return Console(stderr=True, highlight=False)
+    return _Console(stderr=True, highlight=False)
 
 
 def warn(message: str) -> None:

@@ -85,7 +85,9 @@ def _table(columns: Sequence[Column], rows: Sequence[Row], padding: int) -> Tabl
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, padding, 0, 0), header_style="bold", show_edge=False)
     for column in columns:
         left = column.kind in ("text", "verdict", "prose")
-        table.add_column(Text(column.title), justify="left" if left else "right", no_wrap=column.kind != "prose")
+        table.add_column(
+            Text(printable(column.title)), justify="left" if left else "right", no_wrap=column.kind != "prose"
+        )
     for row in rows:
         table.add_row(*(_cell(column, row) for column in columns))
     return table
@@ -96,7 +98,7 @@ def _list(columns: Sequence[Column], rows: Sequence[Row]) -> Table:
     table = Table.grid(padding=(0, 1))
     for row in rows:
         for column in columns:
-            table.add_row(Text(column.title, style="bold"), _cell(column, row))
+            table.add_row(Text(printable(column.title), style="bold"), _cell(column, row))
         table.add_row()
     return table
 

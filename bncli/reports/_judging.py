@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bncli.benchmarking.buffers import Inputs, Outputs, digest
 from bncli.benchmarking.passes import GIVEN, RESULTS, TRAINING, Key, Pass, passes, writing_into
 from bncli.core.case import Case
-from bncli.core.guard import described, guarded, quiet
+from bncli.core.guard import described, guarded, watched
 from bncli.core.kernel import Gradients, Kernel
 from bncli.errors import KernelFault
 from bncli.verification import accuracy
@@ -86,7 +86,7 @@ def after(judged: Judged, kernel: Kernel, space: Space, repeats: int) -> Finding
     """
     timed = judged.timed
     try:
-        with quiet():
+        with watched(kernel, timed.key.direction):
             for call in islice(cycle(timed.calls), repeats):
                 call()
         return _wrong_bits(judged, kernel, space) or _kept(timed, kernel, space)

@@ -14,7 +14,7 @@ from bncli.core.report import Column, Report
 from bncli.errors import KernelFault
 from bncli.reports import _data, _rows
 from bncli.reports._rows import Row
-from bncli.verification import curve, suite, tolerance
+from bncli.verification import contract, curve, suite, tolerance
 from bncli.verification.finding import Verdict, digits
 from bncli.verification.suite import Judged
 
@@ -115,7 +115,8 @@ def _of(judged: Judged, group: Sequence[Judged], reproduce: str) -> Row:
     """``judged`` is the worst of ``group``."""
     finding, problem = judged.finding, judged.case.problem
     note = ""
-    if finding.verdict is not Verdict.PASS:
+    # What a kernel that passes refuses stands in the table; what it does besides is worth a line.
+    if finding.verdict is not Verdict.PASS or (judged.check == contract.ARRAY and finding.reason):
         # What a kernel raises is the same in every check.
         raised = finding.reason and not finding.array
         parts = dict.fromkeys((finding.kernel, judged.check, finding.array, finding.reason or _rows.where(finding)))

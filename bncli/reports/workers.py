@@ -15,6 +15,7 @@ from bncli.cluster.failures import told
 from bncli.cluster.resident import Resident, send, spent
 from bncli.cluster.session import Wanted, session
 from bncli.core.case import Case
+from bncli.core.guard import quiet
 from bncli.core.kernel import Gradients, Kernel
 from bncli.core.report import Column
 from bncli.reports._rows import Row
@@ -70,8 +71,9 @@ def measure(
     with ExitStack() as stack:
         teams = [stack.enter_context(_team(case, own, count, threads)) for count in counts]
         for direction in PASSES:
-            base = _call_here(kernels[0], case, direction)
-            samples = _in_turns([base, *(team.calls[direction] for team in teams)], max_time / len(PASSES))
+            with quiet():
+                base = _call_here(kernels[0], case, direction)
+                samples = _in_turns([base, *(team.calls[direction] for team in teams)], max_time / len(PASSES))
             rows += [_row(case, direction, teams, number, samples) for number in range(len(teams))]
     return rows
 

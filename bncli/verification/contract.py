@@ -12,7 +12,7 @@ from inspect import signature
 import numpy as np
 
 from bncli.core.case import Case
-from bncli.core.guard import guarded
+from bncli.core.guard import change_by, guarded
 from bncli.core.kernel import Kernel
 from bncli.errors import KernelFault
 from bncli.verification._contract import memory, state, values
@@ -64,10 +64,11 @@ def check(kernel: Kernel, case: Case) -> Finding:
             (remarks if isinstance(said, Remark) else broken)[name] = said
         if name == FIRST and broken:
             break  # whoever damages its input fails most of the others too, and says no more
+    reasons = [*(broken or remarks).values(), change_by(kernel)]
     return Finding(
         kernel.name, ARRAY, f"{len(CHECKS)} checks", Verdict.WRONG if broken else Verdict.PASS,
         error=np.inf if broken else 0.0, budget=0.0, checked=len(CHECKS) - len(broken), total=len(CHECKS),
-        reason="; ".join(dict.fromkeys((broken or remarks).values())), broken=tuple(broken),
+        reason="; ".join(dict.fromkeys(filter(None, reasons))), broken=tuple(broken),
     )  # fmt: skip
 
 

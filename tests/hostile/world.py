@@ -1,6 +1,7 @@
 """A folder to play in, a way to damage what is in it, and the judge of how a command ends."""
 
 import logging
+import os
 import random
 import re
 import signal
@@ -22,6 +23,7 @@ WAITS = 10  # times as long as that may a command wait, on a busy machine
 FINE, FAILED, USAGE, UNAVAILABLE = 0, 1, 2, 3
 SMALL = ("--kernel", "numpy", "--shape", "3x4")
 QUICK = {"bench": ("--max-time", "0"), "verify": ("--random", "normal", "--dtype", "float32")}
+UNIT = np.finfo(float).eps
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 RIGHT = """
 from bncli.kernels import numpy as own
@@ -54,7 +56,7 @@ def within(seconds):
 
 def run(*words):
     """Run a command line, and assert that it ends well; returns click's result."""
-    errors, handlers = np.geterr(), list(logging.root.handlers)
+    errors, handlers, stdout = np.geterr(), list(logging.root.handlers), os.fstat(1)[1:3]  # which file it is
     with within(LONGEST), warnings.catch_warnings(record=True) as leaked:
         warnings.simplefilter("always")
         result = CliRunner().invoke(main, list(words))
@@ -66,6 +68,9 @@ def run(*words):
     assert "Traceback" not in result.output, f"{shown} printed {result.output}"
     assert not CONTROL.search(result.output), f"{shown} printed control characters: {result.output!r}"
     assert np.geterr() == errors, f"{shown} left {np.geterr()}"
+    assert np.array([1.0]) + UNIT / 2 == 1, f"{shown} left another rounding"
+    assert -np.array([1.0]) - UNIT / 2 == -1, f"{shown} left another rounding"
+    assert os.fstat(1)[1:3] == stdout, f"{shown} left another stdout"
     assert logging.root.handlers == handlers
     said = [line for line in result.stderr.splitlines() if not line.startswith(("warning: ", "wrote "))]
     wanted = 0 if result.exit_code == FINE else 1
