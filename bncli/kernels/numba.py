@@ -139,11 +139,17 @@ def _engine(shape: tuple[int, int, int]) -> Engine:
     return Engine(split.forward, split.backward, infer, tiles, ahead)
 
 
+def available() -> str | None:
+    # The engines are made of the compiler's own instructions, which Python cannot run.
+    return "NUMBA_DISABLE_JIT turns Numba's compiler off: unset it" if numba.config.DISABLE_JIT else None
+
+
 KERNEL = Kernel(
     forward,
     backward,
     infer,
     summary="parallel tiles, float64 sums; compiled by Numba",
+    available=available,
     set_threads=set_threads,
     tries_complex=False,  # the compiler would take its time to say so
 )
