@@ -1,4 +1,5 @@
 import dataclasses
+import os
 import signal
 
 import numpy as np
@@ -15,6 +16,35 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # A first call compiles; what hypothesis calls a slow example is that.
 settings.register_profile("bncli", deadline=None, derandomize=True, max_examples=30)
 settings.load_profile("bncli")
+
+
+NEEDS_COMPILER = "needs Numba's compiler, which NUMBA_DISABLE_JIT turns off"
+INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
+
+
+def pytest_collection_modifyitems(items):
+    if INTERPRETED:
+        for item in items:
+            if item.get_closest_marker("compiled"):
+                item.add_marker(pytest.mark.skip(reason=NEEDS_COMPILER))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_compiler():
+    """Skip whatever runs the kernel numba or times something, where Python is to run what is compiled otherwise."""
+    if not INTERPRETED:
+        yield
+        return
+    from bncli.benchmarking import roofline
+    from bncli.kernels import numba
+
+    def skip():
+        pytest.skip(NEEDS_COMPILER)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numba, "KERNEL", dataclasses.replace(numba.KERNEL, available=skip))
+        patch.setattr(roofline, "require_compiler", skip)
+        yield
 
 
 @pytest.fixture(scope="session")

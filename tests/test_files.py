@@ -118,6 +118,25 @@ def test_a_read_only_folder_is_said_before_any_work(monkeypatch):
         files.check_writable(Path("x.json"))
 
 
+def test_a_folder_is_replaced_whole_or_stays_as_it_was(tmp_path):
+    old = tmp_path / "out"
+    old.mkdir()
+    (old / "old").write_text("old")
+    with pytest.raises(ZeroDivisionError), files.staged(old) as new:
+        begin_and_fail(new)
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "old"]
+    with files.staged(old) as new:
+        new.mkdir()
+        (new / "new").write_text("new")
+        assert (old / "old").exists()
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "new"]
+
+
+def begin_and_fail(folder):
+    folder.mkdir()
+    raise ZeroDivisionError
+
+
 def test_what_cannot_be_written_whole_is_not_written():
     path = Path("x.json")
     path.write_text("old")

@@ -443,6 +443,16 @@ def test_more_copies_than_memory(tmp_path: Path, copies: int) -> None:
     assert message.endswith(" are free: use fewer, or a smaller --resize")
 
 
+def test_copies_for_which_the_memory_does_not_suffice_after_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bncli.core.memory.require", lambda *asked: None)  # what is free then has gone since
+    path = saved(tmp_path / "a.png", np.zeros((1000, 1000), np.uint8))
+    for copies in (10**8, 10**13):
+        message = refusal(load_image, path, copies=copies)
+        assert message == f"{copies} images do not fit in memory: use fewer, or a smaller --resize"
+
+
 # --- images that cannot be read
 
 

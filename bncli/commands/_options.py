@@ -65,8 +65,6 @@ class _Counts(click.ParamType[tuple[int, ...]]):
     name = "counts"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        if isinstance(value, tuple):  # Click converts what is converted
-            return value
         words = str(value).split(",")
         if not all(word.isdecimal() and 0 < int(word) < 1 << 16 for word in words):
             self.fail(f"{value!r} is no number of threads, nor several: write 2, or 1,2,4", param, ctx)
