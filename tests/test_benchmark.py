@@ -363,6 +363,7 @@ def test_each_number_of_threads_is_timed_where_a_kernel_can_be_bound():
 # The terminal.
 
 
+@pytest.mark.compiled
 def test_numba_is_named_when_it_compiles_and_not_when_it_has():
     told = []
     twice = numba.njit(lambda x: 2 * x)

@@ -413,6 +413,7 @@ def test_a_file_finds_its_own_module():
     )
 
 
+@pytest.mark.compiled
 def test_numbas_cache_works_in_a_file(monkeypatch):
     import numba
 

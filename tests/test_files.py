@@ -47,7 +47,10 @@ def test_a_full_disk_under_stderr_leaves_the_exit_code():
         assert bncli("presets", "--nonsense", stderr=full).returncode == 2
 
 
-@pytest.mark.parametrize("words", [*PRINTED, ("bench", "--kernel", "numpy", "--shape", "3x4", "--max-time", "0.1")])
+BENCH = ("bench", "--kernel", "numpy", "--shape", "3x4", "--max-time", "0.1")
+
+
+@pytest.mark.parametrize("words", [*PRINTED, pytest.param(BENCH, marks=pytest.mark.compiled)])
 def test_a_closed_pipe_ends_quietly(words):
     reader, writer = os.pipe()
     os.close(reader)
@@ -151,6 +154,7 @@ def test_what_cannot_be_written_whole_is_not_written():
     assert path.read_text() == "old"
 
 
+@pytest.mark.compiled
 def test_a_kill_at_any_moment_leaves_whole_files():
     kill.run(8, seed=1, checks=(kill.check_writer,))
     kill.run(2, seed=1, checks=(kill.check_bench,))

@@ -102,6 +102,7 @@ def test_each_way_to_break_a_process_is_one_line_and_the_others_go_on():
     assert "Traceback" not in result.output
 
 
+@pytest.mark.compiled
 def test_what_never_returns_is_ended():
     kernels = ("--kernel", write("loops", "while True: pass"), "--kernel", write("good", "pass"))
     started = time.monotonic()
@@ -144,6 +145,7 @@ def test_a_crash_is_no_refusal():
     assert {row["check"]: row["verdict"] for row in rows(result)}["1 sample"] == "WRONG"
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("isolate", [(), ("--isolate",)])
 def test_a_kernel_that_breaks_while_it_is_timed_has_no_time(isolate):
     count = "forward.count = getattr(forward, 'count', 0) + 1\n    if forward.count > 20: raise RuntimeError('tired')"
@@ -157,6 +159,7 @@ def test_a_kernel_that_breaks_while_it_is_timed_has_no_time(isolate):
     assert all(row["median"] > 0 for row in rows(result) if row["kernel"] == "good")
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(("isolate", "written"), [((), "print('hello')"), (("--isolate",), "os.write(1, b'hello')")])
 def test_what_is_printed_stays_out_of_the_data(isolate, written):
     spec = write("prints", f"import os; {written}")

@@ -39,7 +39,7 @@ helper = numba.njit(cache=KEPT, **WITHOUT_WRAPPERS)
 
 def require_compiler() -> None:
     """Raise Unavailable where Numba is told to compile nothing: Python's loops are no limit of the memory's."""
-    if numba.config.DISABLE_JIT:
+    if getattr(numba.config, "DISABLE_JIT"):  # noqa: B009, set when Numba starts: its types do not know it
         raise Unavailable("the memory's limit is measured with Numba's compiler: unset NUMBA_DISABLE_JIT")
 
 

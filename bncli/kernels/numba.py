@@ -141,7 +141,8 @@ def _engine(shape: tuple[int, int, int]) -> Engine:
 
 def available() -> str | None:
     # The engines are made of the compiler's own instructions, which Python cannot run.
-    return "NUMBA_DISABLE_JIT turns Numba's compiler off: unset it" if numba.config.DISABLE_JIT else None
+    off = getattr(numba.config, "DISABLE_JIT")  # noqa: B009, set when Numba starts: its types do not know it
+    return "NUMBA_DISABLE_JIT turns Numba's compiler off: unset it" if off else None
 
 
 KERNEL = Kernel(
