@@ -4,7 +4,7 @@ import signal
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import results
 from bncli.core.case import complete, generator
@@ -13,8 +13,10 @@ from bncli.core.problem import Problem
 # A job in the background of a shell starts with Ctrl-C ignored, and so would all that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A first call compiles; what hypothesis calls a slow example is that.
-settings.register_profile("bncli", deadline=None, derandomize=True, max_examples=30)
+# A first call compiles, and a machine may be busy: what hypothesis calls slow is that.
+settings.register_profile(
+    "bncli", deadline=None, derandomize=True, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("bncli")
 
 
@@ -67,7 +69,7 @@ def make_case():
 @pytest.fixture(scope="session")
 def saved_results(tmp_path_factory):
     """saved_results["bench"] is a file that ``bncli bench --export`` wrote; and so on."""
-    return results.save(tmp_path_factory.mktemp("results"))
+    return results.Results(tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture(autouse=True)

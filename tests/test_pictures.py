@@ -33,8 +33,9 @@ def photos(tmp_path):
     return folder
 
 
-def run(*arguments, code=0):
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+def run(command, *arguments, code=0):
+    kernel = () if "--kernel" in arguments else ("--kernel", "numpy")  # the first one's pictures are made in any case
+    result = CliRunner().invoke(main, [command, *map(str, arguments), *kernel])
     assert result.exit_code == code, result.output
     return result
 

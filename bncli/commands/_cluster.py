@@ -11,7 +11,7 @@ import click
 
 from bncli.cluster.session import Wanted
 from bncli.commands import _arrays
-from bncli.commands._options import load_source
+from bncli.commands._options import Counts, load_source
 from bncli.commands._runs import Runs, recipe_of
 from bncli.core.loading import require_dtype
 from bncli.core.report import Column, Report
@@ -54,19 +54,9 @@ def cluster(command: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
-class _Counts(click.ParamType[tuple[int, ...]]):
-    name = "N,N"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        words = str(value).split(",")
-        if not all(word.isdecimal() and 0 < int(word) < 1 << 16 for word in words):
-            self.fail(f"{value!r} is no list of numbers of workers: write it as 1,2,4", param, ctx)
-        return tuple(dict.fromkeys(map(int, words)))
-
-
 WORKERS = click.option(
     "--workers",
-    type=_Counts(),
+    type=Counts("N,N", "is no list of numbers of workers: write it as 1,2,4"),
     help=f"Also time the kernel {KERNEL} on clusters of so many processes, as 1,2,4, with the batch in their memory.",
 )
 

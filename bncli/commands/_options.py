@@ -59,15 +59,17 @@ class Number(click.ParamType[float]):
         return number
 
 
-class _Counts(click.ParamType[tuple[int, ...]]):
+class Counts(click.ParamType[tuple[int, ...]]):
     """One count or several, ``1,2,4``, each of which is at least 1."""
 
-    name = "counts"
+    def __init__(self, name: str, refusal: str) -> None:
+        """``name`` stands for the value in the help; ``refusal`` is said of what is no count, after it."""
+        self.name, self.refusal = name, refusal
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         words = str(value).split(",")
         if not all(word.isdecimal() and 0 < int(word) < 1 << 16 for word in words):
-            self.fail(f"{value!r} is no number of threads, nor several: write 2, or 1,2,4", param, ctx)
+            self.fail(f"{value!r} {self.refusal}", param, ctx)
         return tuple(dict.fromkeys(map(int, words)))
 
 
@@ -163,7 +165,7 @@ def kernel(default: Sequence[str], several_threads: bool = False) -> tuple[Any, 
     one = click.option("--threads", type=click.IntRange(1), help="Threads a kernel may use.  [default: its own choice]")
     several = click.option(
         "--threads",
-        type=_Counts(),
+        type=Counts("counts", "is no number of threads, nor several: write 2, or 1,2,4"),
         metavar="N[,N…]",
         help="Threads a kernel may use; of several, as 1,2,4, each is timed.  [default: its own choice]",
     )
