@@ -6,6 +6,7 @@ import math
 import os
 import shlex
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
@@ -232,6 +233,17 @@ def test_in_the_library_ctrl_c_is_ctrl_c_and_has_the_report(monkeypatch):
         bncli.bench("numpy", ["5x4", "6x4"], max_time=0)
     assert isinstance(raised.value, Interrupted)
     assert problems_of({"rows": raised.value.report.rows}) == ["5x4"]
+
+
+def test_sigterm_is_left_alone_in_a_thread_of_a_program_that_calls_bncli():
+    def during():
+        with termination_as_interrupt():
+            return signal.getsignal(signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(during).result() is before
+    assert during() is not before
 
 
 def test_sigterm_is_left_alone_afterwards_even_after_an_error():
