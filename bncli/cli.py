@@ -13,6 +13,7 @@ from typing import Any, Never, TextIO
 import click
 
 from bncli import __version__, plugins
+from bncli.core.units import printable
 from bncli.errors import BncliError, CheckFailed
 
 PACKAGE = "bncli.commands"
@@ -129,14 +130,17 @@ def _show_warning(
     file: Any = None,
     line: str | None = None,
 ) -> None:
-    click.echo(f"warning: {message}", err=True)
+    click.echo(f"warning: {_one_line(str(message))}", err=True)
 
 
 def _fail(message: str, code: int, prefix: str = "bncli: error: ") -> int:
-    line = " ".join(message.split())
     with contextlib.suppress(OSError):  # where even that cannot be written, the code still tells
-        click.echo(prefix + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line), err=True)
+        click.echo(prefix + _one_line(message), err=True)
     return code
+
+
+def _one_line(message: str) -> str:
+    return printable(" ".join(message.split()))
 
 
 @click.group(

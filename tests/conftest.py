@@ -1,9 +1,10 @@
 import dataclasses
+import os
 import signal
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import results
 from bncli.core.case import complete, generator
@@ -12,9 +13,40 @@ from bncli.core.problem import Problem
 # A job in the background of a shell starts with Ctrl-C ignored, and so would all that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A first call compiles; what hypothesis calls a slow example is that.
-settings.register_profile("bncli", deadline=None, derandomize=True, max_examples=30)
+# A first call compiles, and a machine may be busy: what hypothesis calls slow is that.
+settings.register_profile(
+    "bncli", deadline=None, derandomize=True, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("bncli")
+
+
+NEEDS_COMPILER = "needs Numba's compiler, which NUMBA_DISABLE_JIT turns off"
+INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
+
+
+def pytest_collection_modifyitems(items):
+    if INTERPRETED:
+        for item in items:
+            if item.get_closest_marker("compiled"):
+                item.add_marker(pytest.mark.skip(reason=NEEDS_COMPILER))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_compiler():
+    """Skip whatever runs the kernel numba or times something, where Python is to run what is compiled otherwise."""
+    if not INTERPRETED:
+        yield
+        return
+    from bncli.benchmarking import roofline
+    from bncli.kernels import numba
+
+    def skip():
+        pytest.skip(NEEDS_COMPILER)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numba, "KERNEL", dataclasses.replace(numba.KERNEL, available=skip))
+        patch.setattr(roofline, "require_compiler", skip)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +69,7 @@ def make_case():
 @pytest.fixture(scope="session")
 def saved_results(tmp_path_factory):
     """saved_results["bench"] is a file that ``bncli bench --export`` wrote; and so on."""
-    return results.save(tmp_path_factory.mktemp("results"))
+    return results.Results(tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """Results of every command that has charts, as a user saves them."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -27,14 +28,22 @@ COMMANDS = {
 }
 
 
-def save(folder: Path) -> dict[str, Path]:
-    """A file for each, and one of a comparison; their names."""
-    found = {}
-    for name, words in COMMANDS.items():
-        found[name] = folder / f"{name}.json"
-        done = CliRunner().invoke(main, [*words, "--export", str(found[name])])
-        assert done.exit_code == (1 if name == "gradcheck" else 0), done.output
-    found["compare"] = folder / "compare.json"
-    words = ["compare", str(found["bench"]), str(found["bench"]), "--export", str(found["compare"])]
-    assert CliRunner().invoke(main, words).exit_code == 0
-    return found
+class Results(Mapping[str, Path]):
+    """A file for each in ``folder``, and one of a comparison, by their names; each is made when it is first wanted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*COMMANDS, "compare"))
+
+    def __len__(self) -> int:
+        return len(COMMANDS) + 1
+
+    def __getitem__(self, name: str) -> Path:
+        file = self.folder / f"{name}.json"
+        if not file.exists():
+            words = ["compare", *[str(self["bench"])] * 2] if name == "compare" else COMMANDS[name]
+            done = CliRunner().invoke(main, [*words, "--export", str(file)])
+            assert done.exit_code == (1 if name == "gradcheck" else 0), done.output
+        return file

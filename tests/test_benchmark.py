@@ -6,6 +6,7 @@ import math
 import os
 import shlex
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
@@ -234,6 +235,17 @@ def test_in_the_library_ctrl_c_is_ctrl_c_and_has_the_report(monkeypatch):
     assert problems_of({"rows": raised.value.report.rows}) == ["5x4"]
 
 
+def test_sigterm_is_left_alone_in_a_thread_of_a_program_that_calls_bncli():
+    def during():
+        with termination_as_interrupt():
+            return signal.getsignal(signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(during).result() is before
+    assert during() is not before
+
+
 def test_sigterm_is_left_alone_afterwards_even_after_an_error():
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(ValueError, match="mine"), termination_as_interrupt():
@@ -363,6 +375,7 @@ def test_each_number_of_threads_is_timed_where_a_kernel_can_be_bound():
 # The terminal.
 
 
+@pytest.mark.compiled
 def test_numba_is_named_when_it_compiles_and_not_when_it_has():
     told = []
     twice = numba.njit(lambda x: 2 * x)

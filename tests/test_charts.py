@@ -4,6 +4,7 @@ import itertools
 import math
 import statistics
 import warnings
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from bncli.charts import charts
 from bncli.core.chart import Axis
 from bncli.core.descriptors import parted
 from bncli.core.report import Column, Report
-from bncli.drawing import lanes
+from bncli.drawing import lanes, svg
 from bncli.drawing.scale import Scale
 from bncli.drawing.style import LIMIT, STYLES
 
@@ -92,6 +93,13 @@ def test_a_range_of_shapes_has_a_chart_of_its_growth_and_a_roofline():
     assert sorted(p.at for p in series(roofline, "numpy").points) == [2400, 4800, 9600]
 
 
+def test_a_kernel_without_a_time_at_some_sizes_grows_without_an_exponent():
+    rows = [timed("numpy", f"{n}x3", n * 1e-6) for n in (100, 200, 400)]
+    growth = next(chart for chart in bench(*rows, *(timed("mine", f"{n}x3", 1e-6) for n in (100, 400))) if chart.along)
+    assert [each.name.partition(" ±")[0] for each in growth.series] == ["numpy, k = 1.0", "mine"]
+    assert [point.at for point in series(growth, "mine").points] == [300, 1200]
+
+
 @pytest.mark.parametrize(
     "problems", [["4x3", "8x3"], ["4x3", "8x3", "8x6"], ["4x3", "8x3/float32", "16x3"], ["4x3", "8x3", "what"]]
 )
@@ -107,6 +115,13 @@ def test_a_ratio_stands_beside_its_noise():
     assert (noise.low, noise.high) == (0.8, 1.25)
     [point] = series(chart, "SLOWER").points
     assert (point.value, *point.ends) == (1.5, 1.4, 1.6)
+    drawn = ElementTree.fromstring(svg.picture(chart))
+    [band] = [each for each in drawn.iter("rect") if each.get("class") == "band"]
+    left, right = float(band.get("x")), float(band.get("x")) + float(band.get("width"))
+    [same] = [each.get("d") for each in drawn.iter("path") if each.get("class") == "mark"]
+    assert float(same[1:].split()[0]) == pytest.approx((left + right) / 2, abs=0.1)  # 1, of which both ends are as far
+    [slower] = [each for each in drawn.iter("circle") if each.get("class") == "reach"]
+    assert float(slower.get("transform")[len("translate(") :].split()[0]) > right
 
 
 def test_the_share_of_the_budget_is_drawn_for_all_that_was_measured():

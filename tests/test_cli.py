@@ -1,12 +1,14 @@
 """The command line as a stranger uses it."""
 
 import csv
+import dataclasses
 import io
 import json
 import os
 import shlex
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -532,6 +534,19 @@ def test_interruption_and_lack_of_memory_are_one_line(monkeypatch, error, code, 
     assert result.stderr.strip() == message
 
 
+def test_what_a_library_warns_of_is_one_line_that_steers_no_terminal(monkeypatch):
+    source = bncli.inputs.random.SOURCE
+
+    def load(request):
+        warnings.warn("an old\nfile\x1b[31m", UserWarning, stacklevel=1)
+        return source.load(request)
+
+    monkeypatch.setattr("bncli.inputs.random.SOURCE", dataclasses.replace(source, load=load))
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert run("forward", *SMALL, "--kernel", "numpy").stderr == "warning: an old file\\x1b[31m\n"
+
+
 def test_threads_bound_what_numba_uses_while_it_runs(monkeypatch):
     import numba
 
@@ -601,6 +616,19 @@ def test_values_too_far_apart_or_too_near_for_bins_have_a_histogram(value, tmp_p
         result = run("forward", "--array", str(tmp_path / f"{name}.npy"), "--kernel", "numpy", "--format", "json")
         counts = json.loads(result.stdout)["rows"][0]["histogram"]
         assert sum(counts) == len(array)
+
+
+def test_values_none_of_which_is_finite_have_no_histogram(tmp_path):
+    np.save(tmp_path / "x.npy", np.full((3, 4), np.nan))
+    found = rows("forward", "--array", tmp_path / "x.npy", "--kernel", "numpy")
+    assert [row["histogram"] for row in found] == [[], [], []]
+
+
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_a_preset_may_set_a_flag(value, tmp_path):
+    (tmp_path / "p.toml").write_text(f"update = {value}\nkernel = 'numpy'\nshape = '4x3'\n")
+    arrays = [row["array"] for row in rows("backward", "--preset", tmp_path / "p.toml")]
+    assert ("gamma_new" in arrays) is (value == "true")
 
 
 @pytest.mark.parametrize("value", ["1", '"yes"', "[true]"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from click.testing import CliRunner
 from bncli.cli import main
 from bncli.cluster import outputs, passes, worker
 from bncli.cluster.batches import in_blocks
-from bncli.cluster.resident import Resident, spent
+from bncli.cluster.resident import Resident, send, spent
 from bncli.cluster.session import Wanted, require_memory, session
 from bncli.core.case import complete
 from bncli.core.kernel import Gradients
@@ -28,7 +29,8 @@ from bncli.core.problem import Problem
 from bncli.core.source import Lazy, Request
 from bncli.errors import InputError, Unavailable
 from bncli.inputs import array
-from bncli.reports import workers
+from bncli.kernels._dask import engine
+from bncli.reports import blocks, workers
 
 pytest.importorskip("distributed")
 zarr = pytest.importorskip("zarr")
@@ -175,7 +177,7 @@ def test_a_worker_that_is_killed_changes_no_bit(cluster, group, alone, tmp_path)
     lazy = deadly(group, tmp_path / "graves", lives=1)
     run(passes.backward, cluster, lazy, tmp_path / "dx.npy", "dx")
     assert len(list((tmp_path / "graves").iterdir())) == 1
-    cluster.client.wait_for_workers(2, timeout=30)
+    cluster.client.wait_for_workers(2, timeout=150)
     assert before != set(cluster.client.run(os.getpid).values())
     np.testing.assert_array_equal(np.load(tmp_path / "dx.npy"), PROBLEM.own(alone["dx"]))
 
@@ -191,7 +193,7 @@ def test_a_block_that_kills_every_worker_is_an_error_and_harms_no_file(cluster, 
     )
     assert (tmp_path / "y.npy").read_text() == "what was there"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["graves", "in.zarr", "y.npy"]
-    cluster.client.wait_for_workers(2, timeout=30)
+    cluster.client.wait_for_workers(2, timeout=150)
 
 
 def test_what_a_block_cannot_be_read_for_is_the_error(cluster, tmp_path):
@@ -247,6 +249,30 @@ def test_bench_gives_no_time_to_other_bits(case, monkeypatch):
     assert not any("median" in row for row in rows)
 
 
+@pytest.mark.usefixtures("_bench_on_it")
+def test_bench_prints_the_workers_below_its_own_times_and_saves_both(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ("--kernel", "numpy", "--kernel", "dask", "--shape", "37x6x5x4/channels-first/float32/eps=1e-05")
+    done = cli("bench", *words, "--max-time", "0", "--workers", "1,2", "--export", "out.json")
+    assert done.exit_code == 0, done.stderr
+    assert re.search(r"workers +pass +bits +median +± +speed-up +effic\. .* vs numpy", done.stdout)
+    rows = json.loads((tmp_path / "out.json").read_text())["rows"]
+    assert {row["kernel"] for row in rows} == {"numpy", "dask", "copy", "add", "dask, 1 worker", "dask, 2 workers"}
+    on_workers = [row for row in rows if row.get("workers")]
+    assert [(row["workers"], row["direction"], row["verdict"]) for row in on_workers] == [
+        (count, direction, "PASS") for direction in ("forward", "backward") for count in (1, 2)
+    ]
+
+
+def test_a_task_that_fails_on_a_worker_fails_what_waits_for_it(cluster, case):
+    with pytest.raises(ZeroDivisionError):
+        send(cluster.client, case)._there([engine.delayed(divide, 1, each) for each in (1, 0)])
+
+
+def divide(a, b):
+    return a / b
+
+
 def test_the_task_stream_is_told_apart_into_computing_moving_and_the_rest():
     steps = [("transfer", 1.0, 1.5), ("compute", 1.5, 3.0), ("disk-read", 0, 9)]
     records = [{"startstops": [{"action": action, "start": start, "stop": stop} for action, start, stop in steps]}] * 2
@@ -274,6 +300,33 @@ def test_the_command_line_uses_a_cluster_that_is_running(cluster, group, alone, 
         assert (row["mean"], row["std"]) == pytest.approx((expected[name]["mean"], expected[name]["std"]), abs=1e-6)
     assert rows["x"]["peak_memory"] >= rows["x"]["base_memory"] > 0
     assert cluster.client.run(os.getpid)  # it is still there
+
+
+def test_backward_of_a_cluster_shows_and_saves_what_one_process_does(cluster, group, alone, tmp_path):
+    words = ("--kernel", "dask", "--array", group, "--layout", "channels-first", "--epsilon", "1e-5", "--seed", "5")
+    address = cluster.client.scheduler.address
+    done = cli("backward", *words, "--scheduler", address, "--save", tmp_path / "dx.npy", "--format", "json")
+    assert (done.exit_code, done.stderr) == (0, "")
+    np.testing.assert_array_equal(np.load(tmp_path / "dx.npy"), PROBLEM.own(alone["dx"]))
+    rows = {row["array"]: row for row in json.loads(done.stdout)["rows"]}
+    expected = {row["array"]: row for row in json.loads(cli("backward", *words, "--format", "json").stdout)["rows"]}
+    assert list(rows) == ["x", "dy", "gamma", "beta", "dx", "dgamma", "dbeta"]
+    for name, row in rows.items():
+        assert row["shape"] == expected[name]["shape"]
+        for figure in ("min", "max", "mean", "std"):
+            assert row[figure] == pytest.approx(expected[name][figure], rel=1e-5, abs=1e-6), (name, figure)
+
+
+def test_the_dashboard_and_the_dead_are_told_of(cluster, group, monkeypatch):
+    threads = {**cluster.client.nthreads(), "tcp://127.0.0.1:1": 1}  # one that is not there any more
+    changed = replace(cluster, dashboard="http://127.0.0.1:1/status", threads=threads, warnings=[])
+    monkeypatch.setattr(blocks, "session", lambda wanted, dtype: nullcontext(changed))
+    done = cli("forward", "--kernel", "dask", "--array", group, "--workers", "3", "--memory-limit", "512MiB")
+    assert done.exit_code == 0
+    assert done.stderr.splitlines() == [
+        "dashboard: http://127.0.0.1:1/status",
+        "warning: 1 worker died on the way; others did the blocks again",
+    ]
 
 
 def test_data_that_deserve_a_warning_get_it_by_blocks_too(cluster, tmp_path):
@@ -350,10 +403,25 @@ def test_what_cannot_be_done_by_blocks_is_refused_before_any_worker_starts(tmp_p
     assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"bncli: error: {REFUSED[words]}\n")
 
 
-def test_a_size_is_written_with_its_unit(tmp_path):
-    done = cli("forward", "--kernel", "dask", "--memory-limit", "256MiBs")
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [("1000", 1000), ("256MiB", 256 << 20), ("256M", 256 << 20), ("1.5GiB", 3 << 29), ("2KB", 2048), ("1T", 1 << 40)],
+)
+def test_a_size_is_written_with_its_unit(written, size, monkeypatch, tmp_path):
+    def refuse(wanted, dtype):
+        raise InputError(f"asked for {wanted.memory_limit} bytes")
+
+    monkeypatch.setattr(blocks, "session", refuse)
+    np.save(tmp_path / "x.npy", np.ones((4, 3)))
+    done = cli("forward", "--kernel", "dask", "--array", tmp_path / "x.npy", "--memory-limit", written)
+    assert done.stderr == f"bncli: error: asked for {size} bytes\n"
+
+
+@pytest.mark.parametrize("written", ["256MiBs", "-1", "0", "0.0G", "M", "1e9", "MiB256", "\u0661MiB"])
+def test_what_is_no_size_is_said(written):
+    done = cli("forward", "--kernel", "dask", "--memory-limit", written)
     assert done.exit_code == 2
-    assert "'256MiBs' is no size in bytes: write it as 256MiB" in done.stderr
+    assert f"{written!r} is no size in bytes: write it as 256MiB" in done.stderr
 
 
 def test_update_is_refused_by_blocks():

@@ -7,6 +7,7 @@ import pytest
 
 from bncli.core.kernel import Kernel
 from bncli.core.loading import load_kernel
+from bncli.errors import InputError
 from bncli.verification import contract
 from bncli.verification.finding import Verdict
 from bncli.verification.mutants import MUTANTS, RIGHT
@@ -118,6 +119,26 @@ def test_last_bits_that_depend_on_threads_are_said_and_pass(make_case):
     assert finding.verdict is Verdict.PASS
     assert finding.reason == "the last bits of dbeta differ between 1 thread and 2"
     assert threads == [1]  # as it was before
+
+
+def test_a_number_of_threads_that_a_kernel_refuses_is_passed_over(make_case):
+    threads = [4]
+
+    def set_threads(count):
+        if count == 3:
+            raise InputError("not three")
+        before, threads[0] = threads[0], count
+        return before
+
+    def forward(x, gamma, beta, epsilon):
+        y, saved = NUMPY.forward(x, gamma, beta, epsilon)
+        return y * (1 + (threads[0] == wrong)), saved
+
+    kernel = Kernel(forward, NUMPY.backward, set_threads=set_threads, name="choosy")
+    for wrong in (0, 4):
+        finding = contract.check(kernel, make_case("12x6"))
+        assert ("thread-count" in finding.broken) is (wrong == 4), finding.reason
+        assert threads == [4]
 
 
 def test_the_case_is_left_as_it_was(make_case):

@@ -126,6 +126,17 @@ def test_blocks_may_be_worked_on_by_many_threads_at_once():
             np.testing.assert_array_equal(one.squares, other.squares)
 
 
+def test_a_block_is_written_into_memory_that_is_not_contiguous():
+    from bncli.kernels._dask import blocks
+
+    x, dy = np.random.default_rng(0).standard_normal((2, 9, 4, 3))
+    of_features = np.random.default_rng(1).standard_normal((4, 4))
+    for function, *arrays in ((blocks.normalize, x, *of_features[:3]), (blocks.propagate, dy, x, *of_features)):
+        out = np.full((9, 4, 6), np.nan)[..., ::2]
+        assert function(*arrays, out=out) is out
+        np.testing.assert_array_equal(out, function(*arrays))
+
+
 @HERE
 def test_numbas_threads_are_never_started():
     # Its workqueue layer ends the process where two threads enter it: whoever never starts it cannot.

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from bncli.core.case import generator
 from bncli.core.loading import load_kernel
 from bncli.core.problem import Problem
+from bncli.verification import gradcheck
 from bncli.verification._diagnosis.wording import number, ratio
 from bncli.verification.diagnosis import diagnose
+from bncli.verification.explanation import explain
 
 SAMPLES = (0, 2)
 PROBLEMS = [
@@ -1096,3 +1098,34 @@ def test_a_number_is_written_as_far_as_it_is_known(value, error, written):
 
 def test_a_ratio_reads_as_a_part_or_as_times():
     assert (ratio(0.25), ratio(4.0), ratio(-0.25)) == ("0.25 of", "4 times", "-0.25 times")
+
+
+def test_where_y_alone_is_wrong_backward_is_not_asked(make_case):
+    case, numpy = make_case("6x5"), load_kernel("numpy")
+    calls = []
+
+    def forward(x, gamma, beta, epsilon):
+        calls.append("forward")
+        y, saved = numpy.forward(x, gamma, beta, epsilon)
+        return y - beta[:, None], saved
+
+    def backward(dy, saved):
+        calls.append("backward")
+        return numpy.backward(dy, saved)
+
+    kernel = dataclasses.replace(numpy, forward=forward, backward=backward, name="without-beta")
+    findings = gradcheck.check(kernel, case)
+    calls.clear()
+    assert explain(kernel, case, findings) == {"y": ("beta is forgotten",)}
+    assert calls == ["forward"]
+
+
+def test_what_raises_when_it_runs_again_has_no_diagnosis(make_case):
+    case = make_case("5x4x4x3")
+    findings = gradcheck.check(load_kernel("numpynet"), case)
+    assert explain(load_kernel("numpynet"), case, findings).keys() == {"dx"}
+
+    def forward(x, gamma, beta, epsilon):
+        raise OverflowError("not again")
+
+    assert explain(dataclasses.replace(load_kernel("numpynet"), forward=forward), case, findings) == {}

@@ -34,6 +34,7 @@ def verdicts(old, new):
 # The clock.
 
 
+@pytest.mark.compiled
 def test_the_chain_is_computed_step_by_step():
     def wrapped(value):
         return (value + (1 << 63)) % (1 << 64) - (1 << 63)

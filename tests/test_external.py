@@ -1,5 +1,6 @@
 """Any kernel: from a file, a module or an entry point; what is missing or malformed is one line."""
 
+import inspect
 import json
 import os
 import py_compile
@@ -235,6 +236,25 @@ def test_a_module_or_another_namespace_is_a_kernel(make_case):
         as_kernel(json)
 
 
+def test_a_compiled_function_need_not_say_what_it_takes(make_case):
+    write(
+        "mine.py",
+        "import ctypes, types\nfrom bncli.kernels import numpy as own\nkept = []\n"
+        "def compiled(function, count):\n"
+        "    kind = ctypes.PYFUNCTYPE(ctypes.py_object, *[ctypes.py_object] * count)\n"
+        "    return kind(lambda *given: kept.append(function(*given)) or kept[-1])\n"
+        "forward, backward = compiled(own.forward, 4), compiled(own.backward, 2)\n",
+    )
+    kernel = load_kernel("mine.py")
+    with pytest.raises(ValueError, match="signature"):
+        inspect.signature(sys.modules[import_of("mine.py")].forward)
+    assert_right(kernel, make_case("6x5"))
+
+
+def import_of(path):
+    return imports.import_file(path).__name__
+
+
 # What is malformed.
 
 MALFORMED = {
@@ -293,6 +313,18 @@ def test_a_file_that_cannot_be_read_is_one_line(spec, why):
     os.mkdir("folder")
     os.mkfifo("pipe.py")
     assert fails("forward", "--kernel", spec) == f"bncli: error: cannot load {spec!r} as a kernel: {why}"
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        ("KeyboardInterrupt", 130, "bncli: interrupted"),
+        ("MemoryError", 2, "bncli: error: the memory does not suffice: use a smaller --shape or fewer --kernel"),
+    ],
+)
+def test_what_ends_bncli_while_a_file_is_loaded_is_not_the_files_fault(raised, code, said):
+    write("mine.py", f"raise {raised}\n" + KERNEL)
+    assert run("forward", "--kernel", "mine.py", code=code).stderr.strip() == said
 
 
 def test_a_syntax_error_beside_the_file_names_its_own_line():
@@ -381,6 +413,7 @@ def test_a_file_finds_its_own_module():
     )
 
 
+@pytest.mark.compiled
 def test_numbas_cache_works_in_a_file(monkeypatch):
     import numba
 
@@ -482,6 +515,8 @@ def test_a_published_kernel_is_registered(publish, make_case):
         assert_right(kernel, make_case("6x5"))
     assert kernel_names() == (*plugins.names("bncli.kernels"), "fast", "odd", "slow")
     assert "did you mean 'slow'?" in fails("forward", "--kernel", "slwo")
+    with pytest.raises(InputError, match="no kernel is called 'slwo': did you mean 'slow'"):
+        registered_kernel("slwo")
     write("mine.toml", 'kernel = "fast"\n')
     assert "fast" in run("forward", *SMALL, "--preset", "mine.toml").stdout
 

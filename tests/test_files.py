@@ -55,7 +55,7 @@ UNREAD = [
     ("forward", *SMALL),
     ("forward", *SMALL, "--format", "json"),
     ("gradcheck", "--kernel", "numpynet", "--shape", "5x4x4x3"),
-    ("bench", *SMALL, "--max-time", "0.1"),
+    pytest.param(("bench", *SMALL, "--max-time", "0.1"), marks=pytest.mark.compiled),
 ]
 
 
@@ -83,7 +83,7 @@ def test_a_closed_pipe_under_stderr_too(words):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a closed pipe is another error there")
-@pytest.mark.parametrize("command", ["forward", "bench"])
+@pytest.mark.parametrize("command", ["forward", pytest.param("bench", marks=pytest.mark.compiled)])
 def test_files_are_written_whole_where_nobody_reads_on(command):
     with closed_pipe() as pipe:
         done = bncli(command, *SMALL, "--export", "x.json", stdout=pipe, stderr=subprocess.PIPE)
@@ -163,6 +163,25 @@ def test_a_read_only_folder_is_said_before_any_work(monkeypatch):
         files.check_writable(Path("x.json"))
 
 
+def test_a_folder_is_replaced_whole_or_stays_as_it_was(tmp_path):
+    old = tmp_path / "out"
+    old.mkdir()
+    (old / "old").write_text("old")
+    with pytest.raises(ZeroDivisionError), files.staged(old) as new:
+        begin_and_fail(new)
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "old"]
+    with files.staged(old) as new:
+        new.mkdir()
+        (new / "new").write_text("new")
+        assert (old / "old").exists()
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "new"]
+
+
+def begin_and_fail(folder):
+    folder.mkdir()
+    raise ZeroDivisionError
+
+
 def test_what_cannot_be_written_whole_is_not_written():
     path = Path("x.json")
     path.write_text("old")
@@ -224,6 +243,7 @@ def test_a_name_may_be_as_long_as_the_file_system_takes(name):
     assert Path(name).read_text() == "whole"
 
 
+@pytest.mark.compiled
 def test_a_kill_at_any_moment_leaves_whole_files():
     kill.run(8, seed=1, checks=(kill.check_writer,))
     kill.run(2, seed=1, checks=(kill.check_bench,))

@@ -9,6 +9,7 @@ from bncli.core.kernel import Gradients, Kernel
 from bncli.core.loading import load_kernel
 from bncli.core.problem import Problem
 from bncli.errors import InputError
+from bncli.reports import gradcheck as reports
 from bncli.verification import accuracy, contract, gradcheck, tolerance
 from bncli.verification.finding import Finding, Verdict, worst
 
@@ -349,6 +350,37 @@ def test_a_kernel_that_raises_is_wrong(make_case):
     found = gradcheck.check(Kernel(NUMPY.forward, backward, name="faulty"), make_case("6x7"))
     assert {f.verdict for f in found} == {Verdict.WRONG}
     assert "backward raised ZeroDivisionError: nothing there" in found[0].reason
+
+
+def test_what_has_no_finite_element_is_undecided(make_case):
+    case = make_case("6x3")
+    nothing = dataclasses.replace(case, x=np.full_like(case.x, np.nan))
+    y, _ = NUMPY.forward(nothing.x, case.gamma, case.beta, case.problem.epsilon)
+    (finding,) = accuracy.judge(NUMPY, nothing, {"y": y})
+    assert (finding.verdict, finding.checked, finding.total) == (Verdict.UNDECIDED, 0, 18)
+    assert finding.reason == "no element of it is expected to be finite"
+
+
+def test_a_gradient_of_something_else_says_so_beside_the_reference(make_case):
+    # Right by the reference on this case, as a kernel that knows the answer would be; not by its slopes.
+    case = make_case("6x7")
+    right = NUMPY.forward(case.x, case.gamma, case.beta, case.problem.epsilon)[0]
+
+    def forward(x, gamma, beta, epsilon):
+        y, saved = NUMPY.forward(x, gamma, beta, epsilon)
+        return (y if np.array_equal(x, case.x) else right + 2 * (y - right)), saved
+
+    report = reports.report([case], [Kernel(forward, NUMPY.backward, name="double")], gradcheck.Method.CENTRAL)
+    notes = {(row["array"], row["method"]): row["note"] for row in report.rows}
+    assert notes["dx", "reference"] == ""
+    assert notes["dx", "central"].startswith("double: dx is not the derivative of the forward pass: at (")
+
+
+def test_a_chosen_method_is_in_the_line_that_shows_it_again(make_case):
+    report = reports.report([make_case("5x4x4x3")], [load_kernel("numpynet")], gradcheck.Method.CENTRAL)
+    [reproduce] = {row["reproduce"] for row in report.rows if row["verdict"] == "WRONG"}
+    assert "--kernel numpynet" in reproduce
+    assert reproduce.endswith("--method central")
 
 
 def test_accuracy_sees_what_float32_loses(make_case):

@@ -25,7 +25,7 @@ from bncli.inputs import array, image, random
 
 COLOUR = np.random.default_rng(1).integers(0, 256, (6, 8, 3), np.uint8)
 GREY = COLOUR[..., 0]
-ORIENTATION = 0x0112
+ORIENTATION, SOFTWARE = 0x0112, 0x0131  # EXIF tags
 
 
 def load_image(*paths: Path, **asked: Any) -> Batch:
@@ -206,7 +206,20 @@ def test_transparent_colour_is_white(tmp_path: Path, pixels: Any, key: Any) -> N
     np.testing.assert_array_equal(x[0, 1, 1], np.atleast_1d(pixels[1, 1]) / 255)
 
 
-@pytest.mark.parametrize(("orientation", "turned"), [(6, lambda p: np.rot90(p, -1)), (3, lambda p: np.rot90(p, 2))])
+@pytest.mark.parametrize(
+    ("orientation", "turned"),
+    [
+        (1, lambda p: p),
+        (2, lambda p: p[:, ::-1]),
+        (3, lambda p: np.rot90(p, 2)),
+        (4, lambda p: p[::-1]),
+        (5, lambda p: p.swapaxes(0, 1)),
+        (6, lambda p: np.rot90(p, -1)),
+        (7, lambda p: np.rot90(p, 2).swapaxes(0, 1)),
+        (8, lambda p: np.rot90(p, 1)),
+        (9, lambda p: p),  # there is no such value
+    ],
+)
 def test_exif_rotation_is_applied(tmp_path: Path, orientation: int, turned: Any) -> None:
     plain = load_image(saved(tmp_path / "plain.jpg", COLOUR)).arrays["x"][0]
     exif = Image.Exif()
@@ -219,6 +232,32 @@ def test_damaged_exif_leaves_the_pixels(tmp_path: Path) -> None:
     plain = load_image(saved(tmp_path / "plain.jpg", COLOUR)).arrays["x"]
     damaged = load_image(saved(tmp_path / "damaged.jpg", COLOUR, exif=b"Exif\0\0not a TIFF header")).arrays["x"]
     np.testing.assert_array_equal(damaged, plain)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "exif"),
+    [
+        ("png", b"Exif\0\0MM\0*\0"),  # cut short in its header
+        ("png", b"Exif\0\0what"),
+    ],
+)
+def test_exif_that_pillow_trips_on_leaves_the_pixels(tmp_path: Path, suffix: str, exif: bytes) -> None:
+    plain, damaged = saved(tmp_path / f"plain.{suffix}", COLOUR), saved(tmp_path / f"x.{suffix}", COLOUR, exif=exif)
+    np.testing.assert_array_equal(load_image(damaged).arrays["x"], load_image(plain).arrays["x"])
+    lazy = image.SOURCE.lazy(Request((str(damaged),)))
+    assert lazy.problem.shape == (1, *COLOUR.shape)
+
+
+def test_a_rotation_is_applied_though_other_exif_is_damaged(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[SOFTWARE] = 6, 19 * "s"
+    # Said to be 5 floats, and not the 20 characters that it is: Pillow reads that, but cannot write it anew.
+    as_text, as_floats = (SOFTWARE.to_bytes(2, "big") + bytes([0, *of, 0, 0, 0, n]) for *of, n in ((2, 20), (11, 5)))
+    assert as_text in exif.tobytes()
+    damaged = saved(tmp_path / "damaged.jpg", COLOUR, exif=exif.tobytes().replace(as_text, as_floats))
+    plain = load_image(saved(tmp_path / "plain.jpg", COLOUR)).arrays["x"][0]
+    np.testing.assert_array_equal(load_image(damaged).arrays["x"][0], np.rot90(plain, -1))
+    assert image.SOURCE.lazy(Request((str(damaged),))).problem.shape == (1, 8, 6, 3)
 
 
 @pytest.mark.parametrize("suffix", ["png", "tiff"])
@@ -402,6 +441,16 @@ def test_more_copies_than_memory(tmp_path: Path, copies: int) -> None:
     message = refusal(load_image, saved(tmp_path / "a.png", np.zeros((1000, 1000), np.uint8)), copies=copies)
     assert message.startswith(f"{copies} images of 1000x1000 would take about ")
     assert message.endswith(" are free: use fewer, or a smaller --resize")
+
+
+def test_copies_for_which_the_memory_does_not_suffice_after_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bncli.core.memory.require", lambda *asked: None)  # what is free then has gone since
+    path = saved(tmp_path / "a.png", np.zeros((1000, 1000), np.uint8))
+    for copies in (10**8, 10**13):
+        message = refusal(load_image, path, copies=copies)
+        assert message == f"{copies} images do not fit in memory: use fewer, or a smaller --resize"
 
 
 # --- images that cannot be read

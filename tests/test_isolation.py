@@ -1,6 +1,7 @@
 """Kernels that break their process: each is one line, and the others go on."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -16,8 +17,9 @@ from click.testing import CliRunner
 from bncli.cli import main
 from bncli.core.loading import load_kernel
 from bncli.errors import InputError, KernelFault, KernelLost, Unavailable
-from bncli.isolation import transfer
+from bncli.isolation import transfer, worker
 from bncli.isolation.process import MOST_ENDS, Process
+from bncli.reports import _apart, _measuring
 
 SMALL = ("--shape", "5x4")
 RIGHT = """
@@ -100,6 +102,7 @@ def test_each_way_to_break_a_process_is_one_line_and_the_others_go_on():
     assert "Traceback" not in result.output
 
 
+@pytest.mark.compiled
 def test_what_never_returns_is_ended():
     kernels = ("--kernel", write("loops", "while True: pass"), "--kernel", write("good", "pass"))
     started = time.monotonic()
@@ -142,6 +145,7 @@ def test_a_crash_is_no_refusal():
     assert {row["check"]: row["verdict"] for row in rows(result)}["1 sample"] == "WRONG"
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("isolate", [(), ("--isolate",)])
 def test_a_kernel_that_breaks_while_it_is_timed_has_no_time(isolate):
     count = "forward.count = getattr(forward, 'count', 0) + 1\n    if forward.count > 20: raise RuntimeError('tired')"
@@ -164,6 +168,7 @@ PRINTING = {
 }
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(("isolate", "way"), [*(((), way) for way in PRINTING), (("--isolate",), "the descriptor")])
 def test_what_is_printed_stays_out_of_the_data(isolate, way):
     once = f"import ctypes, os, subprocess, sys; __name__ in os.environ or {PRINTING[way]}; os.environ[__name__] = ''"
@@ -286,6 +291,73 @@ def refuse(kernel):
 def test_what_a_job_raises_is_the_kernels_fault(process):
     with pytest.raises(KernelFault, match="it raised ValueError: a job of bncli's own"):
         process(write("good", "pass")).load().run(refuse)
+
+
+def test_a_kernel_apart_is_compared_with_one_that_is_not(make_case, process):
+    settings = _measuring.Settings(max_time=0.0)
+    found = _apart.measure(make_case("5x4"), [load_kernel("numpy"), process("reference").load()], settings)
+    timed = {(row["kernel"], row["direction"]): row for row in found}
+    assert timed.keys() == {(name, each) for name in ("numpy", "reference") for each in ("forward", "backward")} | {
+        ("copy", "limit"), ("add", "limit"),
+    }  # fmt: skip
+    for direction in ("forward", "backward"):
+        here, apart = timed["numpy", direction], timed["reference", direction]
+        assert apart["speedup"] == here["median"] / apart["median"]
+        assert here["speedup"] == 1
+
+
+@pytest.fixture
+def served(tmp_path):
+    """served(spec) starts a kernel's process by hand; returns a way to ask it, and it itself."""
+    context = multiprocessing.get_context("spawn")
+    (jobs, theirs), (printed, writer) = context.Pipe(), context.Pipe(duplex=False)
+    child = context.Process(target=worker.serve, args=(theirs, writer, str(tmp_path / "trace")))
+    child.start()
+    theirs.close()
+    writer.close()
+    assert transfer.receive(jobs) is None  # it is ready
+
+    def ask(spec, job, *arguments):
+        transfer.send(jobs, transfer.pack((spec, "its name", job, arguments)))
+        return transfer.receive(jobs)
+
+    ask.jobs, ask.printed, ask.child = jobs, printed, child
+    yield ask
+    child.kill()
+    child.join()
+
+
+def test_a_process_answers_whatever_a_job_does_and_ends_when_nobody_asks_any_more(served):
+    with open("threads.py", "w", encoding="utf-8") as file:
+        file.write("used = [0]\ndef set_threads(n): used[0] = n\n" + RIGHT.replace("{first}", "print('from forward')"))
+    found = served("threads.py", worker.describe)
+    described = worker.Description("threads", ("float32", "float64"), "", os.path.abspath("threads.py"), False, True)
+    assert found == (True, described)
+    assert served("threads.py", worker.set_threads, 3) == (True, None)
+    assert served("threads.py", worker.run, threads_used, ()) == (True, 3)
+    assert served("numpynet", worker.set_threads, 3) == (True, None)  # it has none to set
+    assert served("threads.py", worker.run, name_of, ()) == (True, "its name")
+    fine, error = served("threads.py", worker.run, refuse, ())
+    assert (fine, type(error)) == (False, KernelFault)
+    assert str(error).startswith("kernel 'its name': it raised ValueError: a job of bncli's own")
+    fine, error = served("threads.py", worker.run, hog, ())
+    assert (fine, type(error)) == (False, KernelFault)
+    assert str(error).startswith("kernel 'its name': it ran out of memory: MemoryError: Unable to allocate 1.00 TiB")
+    fine, error = served("nothing.py", worker.describe)
+    assert (fine, str(error)) == (False, "cannot load 'nothing.py' as a kernel: there is no such file")
+    served("threads.py", worker.run, call_forward, ())
+    served.jobs.close()
+    served.child.join(60)
+    assert served.child.exitcode == 0
+    assert os.read(served.printed.fileno(), 1 << 16) == b"from forward\n"
+
+
+def name_of(kernel):
+    return kernel.name
+
+
+def hog(kernel):
+    return np.ones(1 << 37)
 
 
 class Pipe:

@@ -9,7 +9,7 @@ from PIL import Image
 from bncli.core.layout import Layout
 from bncli.core.source import Request
 from bncli.errors import InputError
-from bncli.inputs import array, image
+from bncli.inputs import _zarr, array, image
 
 
 def lazy_and_loaded(source, value, **asked):
@@ -113,6 +113,36 @@ def test_zarr_without_x_or_of_no_numbers_is_refused(tmp_path):
         for read_it in (array.SOURCE.load, array.SOURCE.lazy):
             with pytest.raises(InputError, match=said):
                 read_it(Request((str(tmp_path / name),)))
+
+
+def test_a_damaged_zarr_is_refused_in_one_line(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    for name in ("head", "chunk"):
+        zarr.create_array(str(tmp_path / name), data=np.ones((4, 3)), chunks=(2, 3))
+    (tmp_path / "head" / "zarr.json").write_text("{")
+    for read_it in (array.SOURCE.load, array.SOURCE.lazy):
+        with pytest.raises(InputError, match=r"head': it is a damaged Zarr array or group; save it again$"):
+            read_it(Request((str(tmp_path / "head"),)))
+    rows = array.SOURCE.lazy(Request((str(tmp_path / "chunk"),))).batches["x"]
+    next(path for path in (tmp_path / "chunk" / "c").rglob("*") if path.is_file()).write_bytes(b"no such codec")
+    with pytest.raises(InputError, match=r"^cannot read '.*chunk': \S") as raised:
+        rows.part(0, 4)()
+    assert "\n" not in str(raised.value)
+
+
+def test_a_value_of_a_zarr_that_is_too_large_is_found_in_its_part(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    zarr.create_array(str(tmp_path / "x.zarr"), data=np.array([[1.0], [1e300]]))
+    rows = array.SOURCE.lazy(Request((str(tmp_path / "x.zarr"),), dtype="float32")).batches["x"]
+    with pytest.raises(InputError, match=r"^x holds 1e.300, too large for float32"):
+        rows.part(0, 2)()
+
+
+def test_without_zarr_its_folders_are_known_and_the_extra_is_named(tmp_path, monkeypatch):
+    (tmp_path / "zarr.json").write_text("{}")
+    monkeypatch.setattr(_zarr, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"which needs the package zarr: pip install 'bncli\[cluster\]'$"):
+        array.SOURCE.load(Request((str(tmp_path),)))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bncli.benchmarking import buffers
+from bncli.benchmarking import buffers, timing
 from bncli.benchmarking.conditions import Surroundings
 from bncli.benchmarking.entries import AGAIN, MEMORY, PASS, Name
 from bncli.benchmarking.passes import MOVED, Key, Pass
@@ -14,7 +14,7 @@ from bncli.benchmarking.timing import Sampled, Sampling
 from bncli.core.kernel import Kernel
 from bncli.core.loading import load_kernel
 from bncli.reports import _summary
-from bncli.reports._figures import Figures
+from bncli.reports._figures import Figures, estimates
 from bncli.reports.bench import Settings, measure
 
 NUMPY = load_kernel("numpy")
@@ -82,6 +82,36 @@ def test_what_goes_wrong_under_load_loses_its_time(make_case, do, said, outputs)
     assert "samples" not in row
     if do is not overwrite:
         assert found["mine", "backward"]["median"] > 0
+
+
+@pytest.mark.parametrize("error", [OverflowError("too late"), SystemExit("too late")])
+def test_what_fails_only_when_it_is_judged_again_loses_its_time(make_case, monkeypatch, error):
+    timed, interleave = [], timing.interleave
+    monkeypatch.setattr(timing, "interleave", lambda *a, **options: timed.append(interleave(*a, **options)) or timed[0])
+
+    def forward(x, gamma, beta, epsilon, *, out=None):
+        if timed:
+            raise error
+        return NUMPY.forward(x, gamma, beta, epsilon, out=out)
+
+    row = rows(make_case("5x4x4x3"), kernel(forward=forward))["mine", "forward"]
+    said = f"mine loses its time: a call is WRONG: it raised {type(error).__name__}: too late (test_measuring.py, line "
+    assert row["note"].startswith(said)
+    assert "median" not in row
+
+
+def test_progress_shows_the_medians_so_far_of_the_first_pass():
+    samples = {
+        Name(PASS, Key("numpy", "forward")): [3e-3, 1e-3, 2e-3],
+        Name(PASS, Key("mine", "forward")): [],
+        Name(PASS, Key("late", "forward", threads=2)): [5e-6],
+        Name(PASS, Key("late", "forward", threads=4)): [1.0],
+        Name(PASS, Key("numpy", "backward")): [1.0],
+        Name(AGAIN, Key("numpy", "forward")): [1.0],
+        Name(MEMORY, Key("copy", "loop")): [1.0],
+    }
+    assert estimates(samples) == "forward numpy 2.00 ms, late 5.00 µs"
+    assert estimates(dict.fromkeys(samples, ())) == ""
 
 
 def test_what_goes_wrong_only_later_was_right_when_it_was_timed(make_case):

@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bncli.core.kernel import Gradients
-from bncli.core.loading import load_kernel
+from bncli.core.loading import registered_kernel
 from bncli.errors import InputError
 from bncli.kernels import numba as numba_kernel
 from bncli.kernels._numba.tiles import plan
 
-KERNEL = load_kernel("numba")
+KERNEL = registered_kernel("numba")
+pytestmark = pytest.mark.compiled
 # One tile and several, whole features to a task and features cut in parts, a vector of features at a time, alone and
 # in parallel, long runs and short, in each layout.
 SHAPES = [

@@ -12,6 +12,8 @@ from bncli.kernels._numba import vectors
 from bncli.kernels._numba.llvm import LANES
 from bncli.kernels._numba.vectors import ALL, load, store
 
+pytestmark = pytest.mark.compiled
+
 
 @numba.njit
 def combine(a, b, c, out, start, some):

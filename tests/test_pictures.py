@@ -15,6 +15,7 @@ from bncli.core.problem import Problem
 from bncli.core.units import text
 from bncli.drawing import album, png, shades
 from bncli.errors import InputError
+from bncli.render import preview
 
 HEIGHT, WIDTH = 12, 16
 
@@ -32,8 +33,9 @@ def photos(tmp_path):
     return folder
 
 
-def run(*arguments, code=0):
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+def run(command, *arguments, code=0):
+    kernel = () if "--kernel" in arguments else ("--kernel", "numpy")  # the first one's pictures are made in any case
+    result = CliRunner().invoke(main, [command, *map(str, arguments), *kernel])
     assert result.exit_code == code, result.output
     return result
 
@@ -85,6 +87,14 @@ def test_the_natural_shades_of_an_image_are_from_0_to_1():
     assert shades.natural(inside).pixels(inside)[0, :, 0].tolist() == [51, 178]
     assert shades.natural(outside).pixels(outside)[0, :, 0].tolist() == [0, 255]
     assert shades.from_zero(np.array([0.0, 2.0])).high == 2
+
+
+def test_shades_of_no_number_at_all_are_those_of_nothing():
+    nothing = np.full((2, 2, 3), np.nan)
+    for of, low, high in ((shades.natural, 0, 1), (shades.about_zero, -1, 1), (shades.from_zero, 0, 0)):
+        found = of(nothing)
+        assert (found.low, found.high, found.beyond, found.odd) == (low, high, 0, nothing.size)
+        assert (found.pixels(nothing) == shades.ODD).all()
 
 
 def test_each_output_is_saved_under_the_name_of_its_input(photos, tmp_path):
@@ -143,6 +153,35 @@ def test_the_figure_says_what_it_leaves_out(tmp_path, photos):
     assert "Of two samples" in path.read_text(encoding="utf-8")
 
 
+def test_a_picture_of_what_has_no_finite_value_says_so(tmp_path):
+    pytest.importorskip("matplotlib")
+    np.save(tmp_path / "x.npy", np.full((2, 4, 4, 3), np.nan))
+    run("forward", "--array", tmp_path / "x.npy", "--kernel", "numpy", "--picture", tmp_path / "picture.svg")
+    words = (tmp_path / "picture.svg").read_text(encoding="utf-8")
+    assert words.count(">no finite value<") == 2  # of x and of y
+
+
+def test_the_picture_of_a_kernel_that_hides_its_statistics_has_none(photos, tmp_path):
+    pytest.importorskip("matplotlib")
+    hiding = tmp_path / "hiding.py"
+    hiding.write_text(HIDING)
+    for kernel, shown in (("numpy", True), (hiding, False)):
+        run("forward", "--image", photos, "--kernel", kernel, "--picture", tmp_path / "picture.svg")
+        assert (">statistics<" in (tmp_path / "picture.svg").read_text(encoding="utf-8")) is shown
+
+
+HIDING = """
+from bncli.kernels import numpy as own
+
+def forward(x, gamma, beta, epsilon):
+    y, saved = own.forward(x, gamma, beta, epsilon)
+    return y, (saved,)
+
+def backward(dy, saved):
+    return own.backward(dy, *saved)
+"""
+
+
 def test_the_preview_has_two_pixels_a_character_or_a_letter_for_a_brightness(photos, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     plain = run("forward", "--image", photos, "--preview").stdout
@@ -174,6 +213,12 @@ def test_what_cannot_be_shown_is_refused_before_anything_is_written(arguments, w
     assert words in result.stderr
     assert result.stdout == ""
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_preview_says_how_many_images_it_leaves_out(photos):
+    shown = run("forward", "--image", photos / "a.png", "--copies", preview.MOST + 3, "--preview").stdout
+    assert f"{preview.MOST} of {preview.MOST + 3} images are shown" in shown
+    assert "images are shown" not in run("forward", "--image", photos, "--preview").stdout
 
 
 def test_gamma_and_beta_are_those_of_a_new_layer_for_images_and_drawn_otherwise(photos):

@@ -40,6 +40,7 @@ def read_only(tmp_path_factory):
     return folder
 
 
+@pytest.mark.compiled
 @POSIX
 @pytest.mark.parametrize("cache", [None, "/dev/null/numba"], ids=["no cache is named", "the named one is unwritable"])
 def test_a_read_only_installation_works_for_a_user_without_a_home(read_only, cache, tmp_path):
@@ -50,6 +51,25 @@ def test_a_read_only_installation_works_for_a_user_without_a_home(read_only, cac
     assert done.returncode == 0, done.stderr.decode()
     assert done.stderr.decode().splitlines() == [f"warning: {keeping.UNKEPT}"]
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (
+            ("gradcheck", "--kernel", "numba", "--shape", "5x4"),
+            "kernel 'numba' cannot run here: NUMBA_DISABLE_JIT turns Numba's compiler off: unset it",
+        ),
+        (
+            ("bench", "--kernel", "numpy", "--shape", "5x4"),
+            "the memory's limit is measured with Numba's compiler: unset NUMBA_DISABLE_JIT",
+        ),
+    ],
+    ids=["numba", "bench"],
+)
+def test_without_numbas_compiler_nothing_is_called_wrong_or_timed(command, said):
+    done = run(("-m", "bncli"), *command, NUMBA_DISABLE_JIT="1")
+    assert (done.returncode, done.stdout, done.stderr.decode()) == (3, b"", f"bncli: error: {said}\n")
 
 
 def test_what_is_compiled_is_kept_where_it_can_be():

@@ -71,6 +71,10 @@ def shown(width, report=REPORT):
         (150000, "count", "150,000"),
         ((0, 3012, 2), "text", "(0, 3012, 2)"),
         ("a\x1b[31mb\n", "text", "a\\x1b[31mb\\n"),
+        ((2.5, 2.4, 2.7), "ratio", "2.50× ±0.20"),
+        ((23.25, 23.0, 24.5), "ratio", "23.2× ±1.2"),
+        ((0.0001234, 0.0001, 0.0002), "ratio", "1.2e-4×"),
+        ((2.5, 2.5, 2.5), "ratio", "2.50×"),
     ],
 )
 def test_values_are_written_for_people(value, kind, expected):

@@ -7,6 +7,8 @@ import pytest
 from bncli.benchmarking import roofline
 from bncli.benchmarking.passes import MOVED
 
+pytestmark = pytest.mark.compiled
+
 
 def memory(size, seed):
     """Bytes of every value, at an address that is a multiple of 8."""

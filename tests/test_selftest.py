@@ -60,6 +60,29 @@ def test_a_fault_that_is_nowhere_visible_is_not_counted_as_caught():
     assert not selftest.of_mutant(hidden, [_data.draw("normal", Problem((5, 3)), 0)], []).ok
 
 
+def test_a_kernel_is_only_counted_on_the_types_that_it_takes():
+    cases = [_data.draw("normal", Problem((6, 4), dtype=dtype), 0) for dtype in ("float64", "float32")]
+    narrow = dataclasses.replace(MUTANTS[0].kernel, dtypes=("float32",))
+    mutant = dataclasses.replace(MUTANTS[0], kernel=narrow, needs="")
+    outcome = selftest.of_mutant(mutant, cases, [])
+    assert (outcome.caught, outcome.problems, outcome.ok) == (1, 1, True)
+    assert not selftest.of_mutant(mutant, cases[:1], []).ok  # judged on nothing
+
+
+def test_the_columns_of_torch_count_what_it_rejects(monkeypatch):
+    def caught(kernel, case, fast):
+        assert (case.problem.samples > 100) is fast
+        return not fast or kernel.name == "swapped"
+
+    monkeypatch.setattr(reports.torchcheck, "available", lambda: None)
+    monkeypatch.setattr(reports.torchcheck, "caught", caught)
+    found = reports.report(["dx-zero", "swapped"], with_torch=True)
+    by_torch = {row["kernel"]: (row["torch_slow"], row["torch_fast"]) for row in found.rows}
+    assert by_torch == {"dx-zero": (1, 0), "swapped": (1, 1)}
+    assert "torch.autograd.gradcheck rejects 2 of them on " in found.rows[-1]["note"]
+    assert "and 1 with fast_mode=True on " in found.rows[-1]["note"]
+
+
 def test_the_command_runs_chosen_faults_and_names_the_nearest():
     runner = CliRunner()
     chosen = runner.invoke(main, ["selftest", "--fault", "swapped", "--no-torch", "--format", "json"])

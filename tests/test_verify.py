@@ -12,15 +12,15 @@ from bncli.core.kernel import Kernel
 from bncli.core.layout import Layout
 from bncli.core.loading import kernel_names, load_kernel, registered_kernel
 from bncli.core.problem import Problem
-from bncli.errors import CheckFailed, InputError
-from bncli.reports.verify import default_problems
+from bncli.errors import CheckFailed, InputError, KernelLost
+from bncli.reports.verify import curve_report, default_problems
 from bncli.verification import accuracy, curve, invariants, suite
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.mutants import MUTANTS, RIGHT
 
 NUMPY = load_kernel("numpy")
-CLUSTER = "dask"  # needs an extra
-OWN = ["numpy", "numba", "reference", *([CLUSTER] if registered_kernel(CLUSTER).available() is None else [])]
+NEEDY = ("numba", "dask")  # which cannot run everywhere
+OWN = ["numpy", "reference", *(name for name in NEEDY if registered_kernel(name).available() is None)]
 MUTANT = {mutant.name: mutant.kernel for mutant in MUTANTS}
 
 
@@ -123,6 +123,24 @@ def test_a_degenerate_problem_may_be_refused_and_no_other(make_case):
     assert wrong >= {"normal", "2 samples", "epsilon 1", "shift", "contract"}
 
 
+def test_a_process_that_is_lost_is_wrong_in_whatever_was_asked_of_it(make_case):
+    def lose(name, job, arguments, longer=0.0):
+        if job is suite.invariants.check:
+            raise KernelLost(f"kernel {name!r}: it ended its process, with status 3")
+        return job(NUMPY, *arguments)
+
+    apart = dataclasses.replace(NUMPY, name="apart", process=types.SimpleNamespace(options=("--isolate",), run=lose))
+    case = make_case("12x6")
+    assert {
+        each.finding.verdict for each in suite.on_data(apart, suite.scenarios(["normal"], case.problem)[0], case)
+    } == {Verdict.PASS}
+    [lost] = suite.behaviour(apart, case)
+    assert (lost.finding.verdict, lost.finding.reason) == (
+        Verdict.WRONG,
+        "kernel 'apart': it ended its process, with status 3",
+    )
+
+
 def test_nan_in_one_feature_must_not_reach_the_others():
     report = bncli.verify(MUTANT["nan-spreads"], ["9x8"], random=["nan"])
     assert {row["verdict"] for row in report.rows if row["check"] == "nan"} == {"WRONG"}
@@ -201,6 +219,20 @@ def test_the_curve_shows_where_a_kernel_breaks_down(make_case):
     assert curve.breakdown(naive) is None or curve.breakdown(naive) > 1
 
 
+def test_a_kernel_without_a_curve_is_a_failure_and_the_others_have_theirs():
+    def forward(x, gamma, beta, epsilon):
+        if np.abs(x).max() > 1e3:
+            raise OverflowError("too far")
+        return NUMPY.forward(x, gamma, beta, epsilon)
+
+    problem = Problem.parse("16x5/float32")
+    report = curve_report([problem], [guarded(Kernel(forward, NUMPY.backward, name="short")), NUMPY], 0)
+    assert [failure.partition(" (")[0] for failure in report.failures] == [
+        "kernel 'short': forward raised OverflowError: too far"
+    ]
+    assert [row["kernel"] for row in report.rows] == ["numpy"] * 9
+
+
 def test_the_offset_is_the_asked_ratio(make_case):
     moved = curve.offset(make_case("200x3"), 1e3)
     np.testing.assert_allclose(moved.x.mean((0, 2)) / moved.x.std((0, 2)), 1e3)
@@ -245,4 +277,4 @@ def test_default_problems_are_in_dtypes_that_the_kernels_take():
 
 
 def test_every_registered_kernel_but_the_specimen_is_among_those_tested():
-    assert {*OWN, CLUSTER} == set(kernel_names()) - {"numpynet", "torch", "onednn", "inductor", "jax"}
+    assert {*OWN, *NEEDY} == set(kernel_names()) - {"numpynet", "torch", "onednn", "inductor", "jax"}

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from bncli.benchmarking.timing import Call
 from bncli.core.keeping import kept
+from bncli.errors import Unavailable
 
 Array = NDArray[Any]
 
@@ -34,6 +35,12 @@ BLOCK = 512 * LINE  # what a thread moves at a time: smaller blocks cost more th
 WITHOUT_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 KEPT = kept(numba.njit)
 helper = numba.njit(cache=KEPT, **WITHOUT_WRAPPERS)
+
+
+def require_compiler() -> None:
+    """Raise Unavailable where Numba is told to compile nothing: Python's loops are no limit of the memory's."""
+    if getattr(numba.config, "DISABLE_JIT"):  # noqa: B009, set when Numba starts: its types do not know it
+        raise Unavailable("the memory's limit is measured with Numba's compiler: unset NUMBA_DISABLE_JIT")
 
 
 def calls(arrays: Iterable[tuple[Array, Array, Array]]) -> dict[tuple[str, str], list[Call]]:

@@ -68,8 +68,6 @@ class Counts(click.ParamType[tuple[int, ...]]):
         self.of = of
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        if isinstance(value, tuple):  # Click converts what is converted
-            return value
         words = str(value).split(",")
         if not all(map(_is_count, words)):
             self.fail(f"{value!r} is no number of {self.of}, nor several: write 2, or 1,2,4", param, ctx)

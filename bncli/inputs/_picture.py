@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from bncli.errors import InputError
 
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 DEEP = 65535
 GREY = ("1", "L", "LA", "La")
 ORIENTATION = 0x0112  # the EXIF tag
-SIDEWAYS = (5, 6, 7, 8)  # its values for images whose rows are stored as columns
+TURN = Image.Transpose
+TURNS = {  # by its value: what makes the image upright
+    2: TURN.FLIP_LEFT_RIGHT, 3: TURN.ROTATE_180, 4: TURN.FLIP_TOP_BOTTOM,
+    5: TURN.TRANSPOSE, 6: TURN.ROTATE_270, 7: TURN.TRANSVERSE, 8: TURN.ROTATE_90,
+}  # fmt: skip
+SIDEWAYS = [TURNS[value] for value in (5, 6, 7, 8)]  # whose rows are stored as columns
 DAMAGED_EXIF = (SyntaxError, ValueError, LookupError, TypeError, OSError, struct.error)
 
 # Pillow logs some damaged files as errors, which Python prints where no handler is installed.
@@ -61,10 +66,7 @@ def read(path: Path) -> Image.Image:
 def facts(path: Path) -> Facts:
     """What the header of a file says, without reading its pixels."""
     with _opened(path) as image:
-        try:
-            turned = image.getexif().get(ORIENTATION, 1) in SIDEWAYS
-        except DAMAGED_EXIF:
-            turned = False
+        turned = _turn(image) in SIDEWAYS
         grey = image.mode in GREY or image.mode.startswith("I")
         return Facts(image.size[::-1] if turned else image.size, 1 if grey else 3)
 
@@ -103,12 +105,18 @@ def _explained(error: Exception) -> str:
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    # Not ImageOps.exif_transpose: it writes the EXIF anew, and fails where another of its tags is damaged.
     image.load()
+    turn = _turn(image)
+    return image if turn is None else image.transpose(turn)
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
     try:
-        return ImageOps.exif_transpose(image)
+        return TURNS.get(image.getexif().get(ORIENTATION, 1))
     except DAMAGED_EXIF:
-        # Damaged EXIF leaves the pixels good; viewers show them unturned.
-        return image
+        # The pixels are good; viewers show them unturned.
+        return None
 
 
 def _flat(image: Image.Image) -> Image.Image:

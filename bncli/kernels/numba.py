@@ -139,11 +139,18 @@ def _engine(shape: tuple[int, int, int]) -> Engine:
     return Engine(split.forward, split.backward, infer, tiles, ahead)
 
 
+def available() -> str | None:
+    # The engines are made of the compiler's own instructions, which Python cannot run.
+    off = getattr(numba.config, "DISABLE_JIT")  # noqa: B009, set when Numba starts: its types do not know it
+    return "NUMBA_DISABLE_JIT turns Numba's compiler off: unset it" if off else None
+
+
 KERNEL = Kernel(
     forward,
     backward,
     infer,
     summary="parallel tiles, float64 sums; compiled by Numba",
+    available=available,
     set_threads=set_threads,
     tries_complex=False,  # the compiler would take its time to say so
 )

@@ -63,7 +63,12 @@ def measure(case: Case, kernels: Sequence[Kernel], settings: Settings, progress:
     """Verify every kernel, time those that are right, and the memory beside them; the rows of one problem.
 
     The first kernel is the baseline. A kernel that is wrong has no time, nor has a pass that has gone wrong since.
+    Raises Unavailable where Numba compiles nothing.
     """
+    # Not before it is needed: Numba takes long to import.
+    from bncli.benchmarking import roofline
+
+    roofline.require_compiler()
     work = Work(case, {each.name: each for each in kernels}, settings, {c: _space(case, c) for c in settings.caches})
     with ExitStack() as stack:
         setters = [setter for kernel in kernels if (setter := guarded(kernel).set_threads)]
@@ -97,7 +102,6 @@ def _judge(work: Work, progress: Progress) -> Iterator[Judged]:
 def _timed_rows(
     work: Work, judged: Sequence[Judged], right: Mapping[Key, Judged], stack: ExitStack, progress: Progress
 ) -> list[Row]:
-    # Not before it is needed: Numba takes long to import.
     from bncli.benchmarking import clock, roofline
 
     stack.enter_context(threads.restored([roofline.set_threads], work.settings.threads[0]))

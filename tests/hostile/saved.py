@@ -19,7 +19,7 @@ ODD = st.sampled_from(("nan", "inf", "-inf", -1, 0, [], {}, "\x1b]0;x\x07", "<sc
 def documents():
     """What every command that has charts saves."""
     with tempfile.TemporaryDirectory() as folder:
-        return [path.read_text(encoding="utf-8") for path in results.save(Path(folder)).values()]
+        return [path.read_text(encoding="utf-8") for path in results.Results(Path(folder)).values()]
 
 
 def saved(draw):

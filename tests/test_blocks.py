@@ -1,0 +1,207 @@
+"""What a worker does with a block, and what a cluster fails of, each by itself: no cluster is started."""
+
+import re
+import signal
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from bncli.cluster import collecting, failures, outputs, worker
+from bncli.cluster import session as sessions
+from bncli.cluster.session import Wanted, session
+from bncli.cluster.tasks import Drawn, Piece, Terms, normalize, propagate, sums
+from bncli.core.case import generator
+from bncli.core.layout import Layout
+from bncli.errors import InputError, Unavailable
+
+SHAPE, AXES = (7, 3, 4), (0, 2)
+RNG = np.random.default_rng(0)
+X, DY = RNG.normal(2, 3, (2, *SHAPE)).astype(np.float32)
+MEAN, SCALE, BETA, SLOPE, MEAN_DY = RNG.normal(size=(5, 3))
+TERMS = Terms(np.array([0.5, -1.0, 1.5]), np.array([0.25, -0.5, 0.75]))
+
+
+def piece(array):
+    """A block as it is stored, (rows, F, height, width), of which a worker gets what it asks for."""
+    return Piece(lambda: array.reshape(7, 3, 2, 2), Layout.CHANNELS_FIRST)
+
+
+def line(per_feature):
+    return per_feature[:, None]
+
+
+def summarised(found, array, axes=None):
+    least, most, (samples, mean, squares) = found
+    assert (least, most) == (array.min(), array.max())
+    np.testing.assert_allclose(mean, np.mean(array, axes, dtype=float), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(squares / samples, np.var(array, axes, dtype=float), rtol=1e-6)
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_block_is_normalized_written_and_summed_up(written):
+    kept, inv_std = [], np.array([0.5, 2.0, 1.0])
+    write = (lambda y: kept.append(y.copy())) if written else None  # its memory is used again
+    found = normalize(piece(X), write, MEAN, inv_std, SCALE, BETA)
+    y = ((X - line(MEAN)) * line(SCALE) + line(BETA)).astype(np.float32)
+    assert len(kept) == written
+    for array in kept:
+        np.testing.assert_array_equal(array, y)
+    summarised(found["y"], y)
+    summarised(found["x_hat"], ((X - line(MEAN)) * line(inv_std)).astype(np.float32), AXES)
+
+
+@pytest.mark.parametrize("writeable", [True, False])
+def test_a_blocks_gradient_is_propagated_and_its_sums_are_those_of_all_its_samples(writeable):
+    dy = DY.copy()
+    dy.flags.writeable = writeable  # then dx takes its place
+    (of_dy, of_product), shown = sums(piece(X), piece(dy), MEAN, None)
+    np.testing.assert_allclose(of_dy, DY.sum(AXES, dtype=float), rtol=1e-12)
+    np.testing.assert_allclose(of_product, (DY * (X - line(MEAN))).sum(AXES), rtol=1e-12)
+    summarised(shown["dy"], DY)
+    kept = []
+    shown = propagate(piece(X), piece(dy), kept.append, None, MEAN, SLOPE, MEAN_DY, SCALE)
+    dx = (line(SCALE) * (DY - line(MEAN_DY) - (X - line(MEAN)) * line(SLOPE))).astype(np.float32)
+    np.testing.assert_allclose(kept[0], dx, rtol=1e-6, atol=1e-6)
+    summarised(shown["dx"], kept[0])
+    assert np.array_equal(dy, DY) is not writeable
+
+
+def test_a_gradient_that_is_drawn_for_a_block_is_the_same_whenever_it_is_needed():
+    noise = generator(5, "dy", 2).standard_normal(SHAPE, dtype=np.float32)
+    dy = ((X - line(MEAN)) * line(TERMS.slope) + line(TERMS.offset)).astype(np.float32) + noise
+    drawn = Drawn(seed=5, block=2)
+    (of_dy, _), shown = sums(piece(X), drawn, MEAN, TERMS)
+    np.testing.assert_allclose(of_dy, dy.sum(AXES, dtype=float), rtol=1e-6)
+    summarised(shown["dy"], dy)
+    kept = []
+    for gradient in (drawn, piece(dy)):
+        propagate(piece(X), gradient, kept.append, TERMS, MEAN, SLOPE, MEAN_DY, SCALE)
+    np.testing.assert_allclose(kept[0], kept[1], rtol=1e-6, atol=1e-6)
+    other = sums(piece(X), Drawn(seed=5, block=3), MEAN, TERMS)[0].of_dy
+    assert not np.allclose(other, of_dy)
+
+
+# What a cluster fails of.
+
+
+@pytest.mark.parametrize(
+    ("error", "limit", "said"),
+    [
+        (TimeoutError("no\nanswer"), None, "the workers did not start (no answer)"),
+        (
+            TimeoutError("no answer"),
+            64 << 20,
+            "the workers did not start (no answer): --memory-limit 64.0 MiB may be less than a worker takes without "
+            "any block",
+        ),
+        (ImportError("old"), None, "the workers cannot import bncli: install this version there (old)"),
+        (
+            RuntimeError("ModuleNotFoundError: No module named 'bncli'"),
+            None,
+            "the workers cannot import bncli: install this version there "
+            "(ModuleNotFoundError: No module named 'bncli')",
+        ),
+        (Unavailable("no scheduler"), 64 << 20, "no scheduler"),
+    ],
+)
+def test_what_the_start_of_a_cluster_fails_of_is_one_line(error, limit, said):
+    with pytest.raises(Unavailable) as raised, failures.started(limit):
+        raise error
+    assert str(raised.value) == said
+
+
+def named(name, message):
+    return type(name, (Exception,), {})(message)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (
+            named("KilledWorker", "…"),
+            Unavailable,
+            "workers died again and again on the same block: out of memory? nothing was written",
+        ),
+        (
+            named("FutureCancelledError", "…"),
+            Unavailable,
+            "the cluster lost what it had computed (FutureCancelledError); nothing was written: run this again",
+        ),
+        (
+            ZeroDivisionError("by\nzero"),
+            Unavailable,
+            "the cluster failed with ZeroDivisionError: by zero; nothing was written",
+        ),
+        (InputError("x holds 1e300"), InputError, "x holds 1e300"),
+    ],
+)
+def test_what_a_run_on_a_cluster_fails_of_is_one_line(error, kind, said):
+    with pytest.raises(kind) as raised, failures.told(None):
+        raise error
+    assert str(raised.value) == said
+
+
+@pytest.fixture
+def watch(monkeypatch):
+    """watch(seconds) looks at a cluster so much later, of which ``client`` is what is known."""
+    now = [100.0]
+    monkeypatch.setattr(collecting, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    client = SimpleNamespace(status="running", nthreads=lambda: {"tcp://one": 1})
+    watching = collecting._Watch(SimpleNamespace(client=client))
+
+    def look(seconds):
+        now[0] += seconds
+        watching.look()
+
+    look.client = client
+    return look
+
+
+def test_workers_that_stay_away_are_waited_for_and_then_given_up(watch):
+    watch(1000)
+    watch.client.nthreads = dict
+    watch(collecting.PATIENCE / 2)
+    watch(collecting.PATIENCE / 2)
+    watch.client.nthreads = lambda: {"tcp://another": 1}
+    watch(2)  # another has come
+    watch.client.nthreads = dict
+    watch(collecting.PATIENCE)
+    with pytest.raises(Unavailable, match=r"^no worker has been there for 30 s; nothing was written: start one, and"):
+        watch(2)
+
+
+def test_a_scheduler_that_goes_away_is_noticed_within_a_second_or_so(watch):
+    watch.client.status = "closed"
+    watch(0.5)
+    with pytest.raises(Unavailable, match=r"^the scheduler is gone; nothing was written: start it, and run this again"):
+        watch(0.6)
+
+
+@pytest.mark.parametrize(
+    ("module", "attempt", "said"),
+    [
+        (sessions, lambda path: session(Wanted(workers=1), "float32").__enter__(), "a cluster needs Dask: "),
+        (outputs, lambda path: outputs.check(path / "y.zarr"), "--save to .zarr needs the package zarr: "),
+    ],
+)
+def test_what_is_not_installed_is_named_with_the_extra(module, attempt, said, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(Unavailable, match=f"^{re.escape(said)}pip install 'bncli\\[cluster\\]'$"):
+        attempt(tmp_path)
+
+
+def test_the_signal_of_ctrl_c_is_held_back_where_the_system_can(monkeypatch):
+    mask = getattr(signal, "pthread_sigmask", None)
+    with sessions._uninterrupted():
+        assert mask is None or signal.SIGINT in mask(signal.SIG_BLOCK, [])
+    assert mask is None or signal.SIGINT not in mask(signal.SIG_BLOCK, [])
+    monkeypatch.delattr(signal, "pthread_sigmask", raising=False)
+    with sessions._uninterrupted():  # as on Windows
+        assert mask is None or signal.SIGINT not in mask(signal.SIG_BLOCK, [])
+
+
+def test_the_memory_of_a_process_is_known_where_linux_does_not_tell(monkeypatch, tmp_path):
+    linux = worker.peak_memory()
+    monkeypatch.setattr(worker, "STATUS", tmp_path / "status")
+    assert 1 << 20 < worker.peak_memory() <= 2 * linux
