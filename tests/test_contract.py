@@ -65,7 +65,21 @@ def test_a_finding_counts_the_checks_and_joins_what_they_say(make_case):
     wrong = contract.check(Kernel(NUMPY.forward, backward, name="raises"), make_case("12x6"))
     assert (wrong.error, wrong.budget, wrong.broken[0]) == (np.inf, 0, "inputs-unchanged")
     assert wrong.reason.startswith("kernel 'raises': backward raised ValueError: no")
-    assert wrong.reason.count("raised") == 1
+    assert wrong.reason.count("raised") == 1  # what several checks say is said once
+
+    def forward(x, gamma, beta, epsilon):
+        y, saved = NUMPY.forward(x, gamma, beta, epsilon)
+        return y.astype(float), saved
+
+    def infer(x, *arguments):
+        return NUMPY.infer(x, *arguments) + 1
+
+    kernel = Kernel(forward, NUMPY.backward, infer, name="wide")
+    several = contract.check(kernel, make_case("12x6/float32"))
+    assert (several.broken, several.checked) == (("dtypes", "inference"), len(contract.CHECKS) - 2)
+    first, second = several.reason.split("; ")
+    assert first == "y is float64 where x is float32"
+    assert second.startswith("infer gives ")
 
 
 def test_of_a_large_problem_some_features_suffice(make_case):

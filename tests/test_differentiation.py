@@ -73,8 +73,7 @@ def steps(case):
 
 @pytest.mark.parametrize("mean", [2.0, 1e9])
 def test_central_differences_are_taken_at_three_steps(case, direction, mean):
-    gamma = case.gamma.copy()
-    gamma[1] = 0
+    gamma = case.gamma * [1, 0, 1e-3]
     case = dataclasses.replace(case, x=case.x + mean, gamma=gamma)
     h, std = steps(case), sizes(case)[0]
     assert h[1] == 2.0**-10
