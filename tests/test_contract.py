@@ -54,6 +54,56 @@ def test_who_keeps_to_it_passes(make_case, kernel, problem):
     assert finding.verdict is Verdict.PASS
 
 
+def test_a_finding_counts_the_checks_and_joins_what_they_say(make_case):
+    right = contract.check(NUMPY, make_case("12x6"))
+    assert (right.kernel, right.array, right.method) == ("numpy", "contract", f"{len(contract.CHECKS)} checks")
+    assert (right.error, right.budget, right.checked, right.total) == (0, 0, len(contract.CHECKS), len(contract.CHECKS))
+    assert (right.reason, right.broken) == ("", ())
+
+    def backward(dy, saved):
+        raise ValueError("no")
+
+    wrong = contract.check(Kernel(NUMPY.forward, backward, name="raises"), make_case("12x6"))
+    assert (wrong.error, wrong.budget, wrong.broken[0]) == (np.inf, 0, "inputs-unchanged")
+    assert wrong.reason.startswith("kernel 'raises': backward raised ValueError: no")
+    assert wrong.reason.count("raised") == 1  # what several checks say is said once
+
+    def forward(x, gamma, beta, epsilon):
+        y, saved = NUMPY.forward(x, gamma, beta, epsilon)
+        return y.astype(float), saved
+
+    def infer(x, *arguments):
+        return NUMPY.infer(x, *arguments) + 1
+
+    kernel = Kernel(forward, NUMPY.backward, infer, name="wide")
+    several = contract.check(kernel, make_case("12x6/float32"))
+    assert (several.broken, several.checked) == (("dtypes", "inference"), len(contract.CHECKS) - 2)
+    first, second = several.reason.split("; ")
+    assert first == "y is float64 where x is float32"
+    assert second.startswith("infer gives ")
+
+
+def test_of_a_large_problem_some_features_suffice(make_case):
+    shapes = set()
+
+    def forward(x, gamma, beta, epsilon):
+        shapes.add(x.shape)
+        return NUMPY.forward(x, gamma, beta, epsilon)
+
+    kernel = Kernel(forward, NUMPY.backward, name="recorded")
+    for descriptor, features in (
+        ("4096x6", 4),
+        ("5000x6", 3),
+        ("10000x6", 2),
+        ("20000x6", 2),
+        ("10000x1", 1),
+        ("9x6", 6),
+    ):
+        shapes.clear()
+        contract.check(kernel, make_case(descriptor))
+        assert {shape[1] for shape in shapes} == {features}
+
+
 def test_every_check_fails_for_some_fault(make_case):
     hard = make_case("12x6/float32/eps=1e-09", mean=1e4), make_case("12x6")
     broken = {name for case in hard for mutant in MUTANTS for name in contract.check(mutant.kernel, case).broken}

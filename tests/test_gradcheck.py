@@ -1,6 +1,7 @@
 """The checker itself: it rejects what is wrong, passes what is right, and never passes what shows nothing."""
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from bncli.core.loading import load_kernel
 from bncli.core.problem import Problem
 from bncli.errors import InputError
 from bncli.reports import gradcheck as reports
-from bncli.verification import accuracy, contract, gradcheck, tolerance
+from bncli.verification import accuracy, contract, gradcheck, probes, tolerance
 from bncli.verification.finding import Finding, Verdict, worst
 
 NUMPY = load_kernel("numpy")
@@ -220,6 +221,21 @@ def test_a_dy_that_hides_one_term_is_undecided(make_case, span, term, dtype):
     assert verdicts(NUMPY, case)["dx"] is Verdict.UNDECIDED
 
 
+def test_both_terms_that_a_dy_hides_are_named(make_case):
+    case = make_case("50x9")
+    x_hat = (case.x - case.x.mean(SAMPLES)[:, None]) / case.x.std(SAMPLES)[:, None]
+    dy = case.dy.copy()
+    for _ in range(2):
+        dy -= dy.mean(SAMPLES)[:, None]
+        dy -= x_hat * (dy * x_hat).mean(SAMPLES)[:, None]
+    dx = of_dx(NUMPY, dataclasses.replace(case, dy=dy), "complex-step")
+    assert dx.verdict is Verdict.UNDECIDED
+    assert dx.reason == (
+        "the mean and the x_hat terms of dx vanish for this dy, and would be wrong unseen: "
+        "give a dy with a mean, and one with x"
+    )
+
+
 def test_one_sample_is_undecided(make_case):
     dx = of_dx(NUMPY, make_case("1x9"), "complex-step")
     assert dx.verdict is Verdict.UNDECIDED
@@ -245,6 +261,63 @@ def test_nan_in_one_feature_does_not_stop_the_others_from_being_judged(make_case
     with np.errstate(all="ignore"):
         assert set(verdicts(NUMPY, case).values()) <= {Verdict.PASS, Verdict.UNDECIDED}
         assert verdicts(with_dx(WRONG_DX["overall 0.1 %"]), case)["dx"] is not Verdict.PASS
+
+
+def test_what_rests_on_a_reference_that_fails_its_own_check_is_undecided(make_case, monkeypatch):
+    def backward(dy, saved, *, out=None):
+        return dy * 0, *NUMPY.backward(dy, saved)[1:]
+
+    reference = load_kernel("reference")
+    monkeypatch.setattr(gradcheck, "load_kernel", lambda name: dataclasses.replace(reference, backward=backward))
+    case = make_case("6x7/float32")
+    found = {f.array: f for f in gradcheck.check(with_parameters(lambda dx, dg, db, dy, saved: (dx, dg, 2 * db)), case)}
+    for array in ("y", "dx", "dgamma"):
+        assert found[array].verdict is Verdict.UNDECIDED
+        assert found[array].reason == "the reference itself could not be checked here: dx: WRONG"
+    assert (found["dbeta"].verdict, found["dbeta"].reason) == (Verdict.WRONG, "")
+    with pytest.raises(InputError, match="--method central takes slopes"):
+        gradcheck.check(NUMPY, case, method=gradcheck.Method.CENTRAL)
+
+
+def test_directions_are_drawn_from_the_seed_and_the_features_are_evenly_spread(make_case, monkeypatch):
+    seeds = []
+
+    def directions(x_hat, seed, whole):
+        seeds.append((seed, whole))
+        return probes.directions(x_hat, seed, whole)
+
+    monkeypatch.setattr(gradcheck, "probes", types.SimpleNamespace(directions=directions))
+    for dtype in ("float64", "float32"):
+        gradcheck.check(NUMPY, make_case(f"6x7/{dtype}"), seed=11)
+    gradcheck.check(NUMPY, make_case("6x7"), seed=12, method=gradcheck.Method.DIRECTIONAL)
+    gradcheck.check(NUMPY, make_case("6x7"), method=gradcheck.Method.CENTRAL)
+    assert seeds == [(11, True), (11, True), (12, False), (0, True)]
+    for limit, features in ((70, range(7)), (30, [0, 3, 6]), (29, [0, 6]), (10, [0]), (3, [0])):
+        monkeypatch.setattr(gradcheck, "DIFFERENTIATED", limit)
+        np.testing.assert_array_equal(gradcheck.differentiated_features(Problem((10, 7))), features)
+
+
+def test_each_gradient_is_compared_with_its_own_slope(make_case):
+    found = gradcheck.check(NUMPY, make_case("6x7"), method=gradcheck.Method.DIRECTIONAL)
+    assert [(f.array, f.method) for f in found] == [
+        *((array, "reference") for array in ("y", "dx", "dgamma", "dbeta")),
+        *(("dx", "directional"), ("dgamma", "central"), ("dbeta", "central")),
+        ("contract", f"{len(contract.CHECKS)} checks"),
+    ]
+    for array, fault in (
+        ("dgamma", lambda dx, dg, db, dy, saved: (dx, 1.001 * dg, db)),
+        ("dbeta", lambda dx, dg, db, dy, saved: (dx, dg, 1.001 * db)),
+    ):
+        found = gradcheck.check(with_parameters(fault), make_case("6x7"))
+        wrong = {(f.array, f.method) for f in found if f.verdict is Verdict.WRONG}
+        assert (
+            {(array, "reference"), (array, "central")}
+            <= wrong
+            <= {
+                *((array, method) for method in ("reference", "central")),
+                ("contract", f"{len(contract.CHECKS)} checks"),
+            }
+        )
 
 
 def test_few_samples_are_moved_one_by_one_and_many_by_sampling(make_case):
@@ -349,7 +422,10 @@ def test_a_kernel_that_raises_is_wrong(make_case):
 
     found = gradcheck.check(Kernel(NUMPY.forward, backward, name="faulty"), make_case("6x7"))
     assert {f.verdict for f in found} == {Verdict.WRONG}
-    assert "backward raised ZeroDivisionError: nothing there" in found[0].reason
+    first, last = found
+    assert "backward raised ZeroDivisionError: nothing there" in first.reason
+    assert (first.kernel, first.array, first.method) == ("faulty", "call", "")
+    assert (first.error, first.budget, last.array) == (np.inf, 0, "contract")
 
 
 def test_what_has_no_finite_element_is_undecided(make_case):

@@ -7,11 +7,43 @@ import pytest
 from click.testing import CliRunner
 
 from bncli.cli import main
+from bncli.core.kernel import Kernel
+from bncli.core.loading import load_kernel
 from bncli.core.problem import Problem
 from bncli.reports import _data
 from bncli.reports import selftest as reports
 from bncli.verification import selftest
+from bncli.verification.finding import Finding, Verdict
 from bncli.verification.mutants import MUTANTS, RIGHT, Mutant
+from bncli.verification.selftest import Outcome
+
+NUMPY = load_kernel("numpy")
+
+
+def finding(array, method="reference", verdict=Verdict.WRONG):
+    return Finding("k", array, method, verdict, 1.0, 0.1)
+
+
+@pytest.fixture
+def outcome(monkeypatch, make_case):
+    """outcome(found, function): what becomes of a kernel of which gradcheck finds ``found`` by the case's shape."""
+    cases = [make_case(problem) for problem in ("3x2", "4x2", "5x2/float32")]
+    hard = [make_case("6x2")]
+
+    def make(found, function=selftest.of_right, invariant=Verdict.PASS, **fields):
+        kernel = Kernel(NUMPY.forward, NUMPY.backward, dtypes=("float64",), name="k")
+
+        def check(kernel, case, seed):
+            assert seed == case.seed
+            return found.get(case.problem.shape[0], [])
+
+        monkeypatch.setattr(selftest.gradcheck, "check", check)
+        monkeypatch.setattr(selftest.invariants, "check", lambda kernel, case: [finding("y", "shift", invariant)])
+        if function is selftest.of_right:
+            return function(kernel, cases)
+        return function(Mutant("m", "", "dx", kernel, **fields), cases, hard)
+
+    return make
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +113,51 @@ def test_the_columns_of_torch_count_what_it_rejects(monkeypatch):
     assert by_torch == {"dx-zero": (1, 0), "swapped": (1, 1)}
     assert "torch.autograd.gradcheck rejects 2 of them on " in found.rows[-1]["note"]
     assert "and 1 with fast_mode=True on " in found.rows[-1]["note"]
+
+
+@pytest.mark.parametrize(
+    ("found", "check"),
+    [
+        (finding("y"), "values"),
+        (finding("dx"), "gradients"),
+        (finding("dgamma"), "gradients"),
+        (finding("dx", "central"), "slopes"),
+        (finding("contract", "15 checks"), "contract"),
+        (finding("call", ""), "contract"),
+    ],
+)
+def test_what_is_wrong_counts_for_the_check_that_finds_it(outcome, found, check):
+    counts = dict.fromkeys(selftest.CHECKS, 0)
+    # float32 is none of the kernel's dtypes, so that problem is not one of them.
+    assert outcome({3: [found, found], 4: [found]})[1:] == (counts | {check: 2}, 2, 2, False)
+    assert outcome({4: [found]})[1:] == (counts | {check: 1}, 1, 2, False)
+    assert outcome({5: [found]})[1:] == (counts, 0, 2, True)
+    undecided = dataclasses.replace(found, verdict=Verdict.UNDECIDED)
+    assert outcome({3: [undecided], 4: []})[1:] == (counts, 0, 2, True)
+
+
+def test_invariants_count_where_they_suit(outcome, monkeypatch):
+    wrong = outcome({}, invariant=Verdict.WRONG)
+    assert (wrong.caught_by["invariants"], wrong.caught) == (2, 2)
+    monkeypatch.setattr(selftest.invariants, "suits", lambda case: case.problem.shape[0] == 4)
+    assert outcome({}, invariant=Verdict.WRONG).caught == 1
+
+
+def test_a_fault_must_be_caught_wherever_it_shows_or_once_where_it_needs_something(outcome):
+    both, one = {3: [finding("y")], 4: [finding("y")]}, {4: [finding("y")]}
+
+    def judged(found, shows=lambda problem: True, needs=""):
+        outcome_of = outcome(found, selftest.of_mutant, visible=shows, needs=needs)
+        assert isinstance(outcome_of, Outcome)
+        return outcome_of.caught, outcome_of.problems, outcome_of.ok
+
+    assert judged(both) == (2, 2, True)
+    assert judged(one) == (1, 2, False)
+    assert judged(one, lambda problem: problem.shape[0] > 3) == (1, 1, True)
+    assert judged(both, lambda problem: False) == (0, 0, False)
+    assert judged({6: [finding("y")]}, needs="a second call") == (1, 3, True)
+    assert judged({}, needs="a second call") == (0, 3, False)
+    assert judged(both, lambda problem: False, needs="a second call") == (2, 3, True)
 
 
 def test_the_command_runs_chosen_faults_and_names_the_nearest():

@@ -69,7 +69,7 @@ class Slopes:
         rounding = self._rounding(self.case.gamma, self.case.beta, self.amplification)
         # Of truncation h**4 / 64 and rounding ROUNDINGS_OVER_H * r / h, for a loss whose size is that of dy.
         size = np.abs(self.case.gamma) * self.amplification
-        relative = np.divide(rounding, size, out=np.zeros_like(rounding), where=size > 0)
+        relative = rounding / np.where(size > 0, size, np.inf)
         h = np.clip((64 * ROUNDINGS_OVER_H * relative) ** 0.2, SMALLEST_STEP, LARGEST_STEP)
         coarse, middle, fine = (self._difference(direction, h / 2**k) for k in range(3))
         once = (4 * middle - coarse) / 3

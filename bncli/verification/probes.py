@@ -37,7 +37,7 @@ def directions(x_hat: Array, seed: int, whole: bool) -> Iterator[tuple[Array, Ar
         noise -= noise.mean(SAMPLES)[:, None]
         along = (noise * x_hat).mean(SAMPLES)
         size = (x_hat * x_hat).mean(SAMPLES)
-        noise -= np.divide(along, size, out=np.zeros_like(along), where=size > 0)[:, None] * x_hat
+        noise -= (along / np.where(size > 0, size, np.inf))[:, None] * x_hat
         yield noise, None
 
 

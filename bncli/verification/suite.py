@@ -99,8 +99,7 @@ def behaviour(kernel: Kernel, case: Case) -> list[Judged]:
 
 
 def _exactness(kernel: Kernel, case: Case) -> list[Finding]:
-    safe = guarded(kernel)
-    return accuracy.check(safe, case) + accuracy.check_inference(safe, case)
+    return accuracy.check(guarded(kernel), case)
 
 
 def worst(judged: Iterable[Judged]) -> Judged:
