@@ -12,7 +12,16 @@ from bncli.benchmarking import statistics
 from bncli.benchmarking.buffers import outputs_for
 from bncli.benchmarking.passes import FRESH, GIVEN, MOVED, passes
 from bncli.benchmarking.sampling import Rule, Stop
-from bncli.benchmarking.timing import FEWEST_ROUNDS, SHORTEST_SAMPLE, STEPS, Timed, first_call, interleave, step_of
+from bncli.benchmarking.timing import (
+    FEWEST_ROUNDS,
+    LONG,
+    SHORTEST_SAMPLE,
+    STEPS,
+    Timed,
+    first_call,
+    interleave,
+    step_of,
+)
 from bncli.core.loading import load_kernel
 
 
@@ -155,19 +164,35 @@ def test_results_are_kept_alive_only_where_that_is_asked_for():
     assert most["some"] == 6  # those, and the one that is made
 
 
-def test_what_prepares_a_sample_is_not_timed_nor_is_the_call_after_a_change():
+def test_what_prepares_a_sample_and_warms_it_is_not_timed():
     machine = Machine()
-    changes = iter([True, False] * 1000)
 
     def prepare():
         machine.now += 1.0
         machine.log.append("prepare")
-        return next(changes)
 
-    timed = Timed([machine.call("call", 1e-3)], prepare)
+    def call():
+        # Whatever was timed before has left it cold.
+        machine.now += 3e-3 if machine.log[-1] == "prepare" else 1e-3
+        machine.log.append("call")
+
+    timed = Timed([call], prepare, warming=1.5e-3)
     found = interleave({"call": timed}, Rule(0.0), clock=machine.clock).sampled["call"]
     assert found.samples == pytest.approx([1e-3] * FEWEST_ROUNDS)
-    assert machine.log[:5] == ["prepare", "call", "call", "prepare", "call"]
+    first, *later = [part.count("call") for part in " ".join(machine.log).split("prepare")[1:]]
+    assert first == 2  # nobody knows yet how long a call lasts
+    assert later == [3] * len(later)
+
+
+@pytest.mark.parametrize(
+    ("warming", "seconds", "before"),
+    [(None, 1e-3, 0), (0.0, 1e-3, 1), (1e-3, 3e-4, 4), (1e-3, 0.9 * LONG, 1), (1e-3, 1.1 * LONG, 0)],
+)
+def test_calls_before_a_sample_last_as_long_as_asked_but_long_ones_need_none(warming, seconds, before):
+    machine = Machine()
+    timed = Timed([machine.call("call", seconds)], lambda: machine.log.append("prepare"), warming)
+    interleave({"call": timed}, Rule(0.0), clock=machine.clock)
+    assert machine.log[-before - 2 :] == ["prepare", *["call"] * (before + 1)]
 
 
 def test_between_rounds_the_inputs_can_change():

@@ -31,6 +31,10 @@ WARM_BYTES = 256 * 1024  # of x and dy that take turns: what a core's own cache 
 MOST_WARM = 16
 CACHES_FULL = 2  # of each of x and dy in turns, so that a call finds nothing of them in a cache
 MOST_COLD = 1 << 14
+# Seconds of calls before a sample. What was timed before has let threads fall asleep and filled the caches: on
+# two virtual cores the first call on 8 MB in the last-level cache took 1.5 times as long as the later ones, and
+# came within 7 % of them after a millisecond. A call on another copy wakes the threads, and leaves this one cold.
+WARMING = {WARM: 1e-3, COLD: 0.0}
 COLD_ARRAYS = 4  # for each copy: x, dy, an output that is given, and one that is kept
 
 

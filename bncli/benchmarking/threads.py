@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 SetThreads = Callable[[int], int | None]
 
@@ -18,8 +19,6 @@ def restored(setters: Iterable[SetThreads], threads: int | None) -> Iterator[Non
                 each(count)
 
 
-def binding(setter: SetThreads | None, threads: int | None) -> Callable[[], bool]:
-    """What bounds the threads before a sample, and says whether that may have changed anything."""
-    if setter is None or threads is None:
-        return lambda: False
-    return lambda: setter(threads) != threads
+def binding(setter: SetThreads | None, threads: int | None) -> Callable[[], object]:
+    """What bounds the threads before a sample."""
+    return partial(setter, threads) if setter and threads else lambda: None

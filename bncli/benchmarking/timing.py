@@ -1,6 +1,7 @@
 """Timing of several calls, interleaved so that the machine's drift hits all alike."""
 
 import gc
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
@@ -19,17 +20,20 @@ STEPS = 1000  # of the clock that a sample lasts at least
 FEWEST_ROUNDS = 5
 FAR_TOO_LONG = 100  # times the shortest sample: a short interruption does not make one so long
 TRIES = 3  # that must all last long enough
+LONG = 20e-3  # seconds: beside them, a thread that wakes and caches that fill take less than a hundredth
 
 
 class Timed(NamedTuple):
     """Calls that do the same on different arrays, in turns.
 
-    ``prepare`` runs before each sample, untimed; where it has changed anything, a call then is untimed, too.
-    ``keep`` is how many results stay alive, so that later ones are not written to the same memory.
+    Before each sample ``prepare`` runs, untimed, and calls for ``warming`` seconds, at least one; none where it
+    is None, or a call lasts longer than ``LONG``. ``keep`` is how many results stay alive, so that later ones are
+    not written to the same memory.
     """
 
     calls: Sequence[Call]
-    prepare: Callable[[], bool] = lambda: False
+    prepare: Callable[[], object] = lambda: None
+    warming: float | None = None
     keep: int = 0
 
 
@@ -92,6 +96,7 @@ class _Rounds(Generic[Name]):
         self.turns = {len(each.calls): 0 for each in timed.values()}
         self.kept = {each.keep: deque[object](maxlen=each.keep) for each in timed.values()}
         self.repeats: dict[Name, int] = {}
+        self.lasts = dict.fromkeys(timed, 0.0)  # seconds a call
         self.rounds = 0
 
     def run(
@@ -153,9 +158,15 @@ class _Rounds(Generic[Name]):
     def _seconds(self, name: Name) -> float:
         """What a sample takes."""
         timed = self.timed[name]
-        if timed.prepare():
-            self._next(timed, 1)[0]()
-        calls = self._next(timed, self.repeats[name])
+        timed.prepare()
+        self._run(timed, self._warming(timed, self.lasts[name]))
+        seconds = self._run(timed, self.repeats[name])
+        self.lasts[name] = seconds / self.repeats[name]
+        return seconds
+
+    def _run(self, timed: Timed, repeats: int) -> float:
+        """What so many calls take, in seconds."""
+        calls = self._next(timed, repeats)
         keep = self.kept[timed.keep].append if timed.keep else None
         start = self.clock()
         if keep:
@@ -165,6 +176,12 @@ class _Rounds(Generic[Name]):
             for call in calls:
                 call()
         return self.clock() - start
+
+    def _warming(self, timed: Timed, lasts: float) -> int:
+        """How many calls come before a sample, where one has lasted so many seconds, or 0 before the first."""
+        if timed.warming is None or lasts > LONG:
+            return 0
+        return max(1, math.ceil(timed.warming / lasts)) if lasts else 1
 
     def _next(self, timed: Timed, repeats: int) -> list[Call]:
         """The calls whose turn it is."""

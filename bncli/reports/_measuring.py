@@ -8,12 +8,11 @@ from itertools import cycle
 from typing import NamedTuple, Protocol
 
 from bncli.benchmarking import buffers, conditions, threads, timing
-from bncli.benchmarking.buffers import COLD, WARM
+from bncli.benchmarking.buffers import COLD, WARM, WARMING
 from bncli.benchmarking.conditions import Surroundings
 from bncli.benchmarking.entries import AGAIN, MEMORY, PASS, THE_CLOCK, Name
 from bncli.benchmarking.passes import FRESH, GIVEN, TRAINING, Key
 from bncli.benchmarking.sampling import Rule
-from bncli.benchmarking.threads import SetThreads
 from bncli.benchmarking.timing import Sampling, Timed
 from bncli.core.case import Case
 from bncli.core.guard import guarded, quiet
@@ -127,16 +126,10 @@ def _entry(work: Work, judged: Judged) -> Timed:
     key, calls = judged.timed.key, judged.timed.calls
     return Timed(
         calls,
-        prepare=_prepare(work, key, work.kernels[key.kernel].set_threads),
+        prepare=threads.binding(work.kernels[key.kernel].set_threads, key.threads),
+        warming=WARMING[key.cache],
         keep=len(calls) if key.cache == COLD else 0,
     )
-
-
-def _prepare(work: Work, key: Key, set_threads: SetThreads | None) -> Callable[[], bool]:
-    bind = threads.binding(set_threads, key.threads)
-    # What was timed before may have been cold, and left nothing in the caches.
-    warms = key.cache == WARM and COLD in work.spaces
-    return lambda: bind() or warms
 
 
 def _memory(work: Work, operations: Collection[str]) -> dict[Name, Timed]:
@@ -149,7 +142,9 @@ def _memory(work: Work, operations: Collection[str]) -> dict[Name, Timed]:
         for (operation, way), calls in moves.items():
             for count in work.settings.threads if operation in operations else ():
                 key = Key(operation, way, GIVEN, space.cache, count)
-                found[Name(MEMORY, key)] = Timed(calls, _prepare(work, key, roofline.set_threads))
+                found[Name(MEMORY, key)] = Timed(
+                    calls, threads.binding(roofline.set_threads, count), WARMING[space.cache]
+                )
     return found
 
 
