@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import tempfile
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import walk_packages
 
@@ -58,6 +59,8 @@ def _import_everything():
 @click.option("--reader", required=True, type=click.Choice(("descriptors", "saved", "presets", "images", "arrays")))
 @click.option("--seconds", type=click.IntRange(1), default=600, show_default=True)
 def main(reader, seconds):
+    if not find_spec("atheris"):
+        raise click.ClickException("it needs atheris: pip install atheris")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["TMPDIR"] = folder  # libFuzzer leaves what it does not know of
         seeds = Path(folder, "seeds")
