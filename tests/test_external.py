@@ -204,6 +204,11 @@ def test_what_is_optional_is_used():
         loaded("def available(): return 'no GPU'\n" + KERNEL, "gpu.py")
 
 
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="before 3.14, the file's own def raises NameError")
+def test_what_an_annotation_names_need_not_be_there(make_case):
+    assert_right(loaded(KERNEL.replace("(data, ", "(data: imported.for_types.only, ")), make_case("6x5"))
+
+
 def test_the_names_that_numpy_exports_are_not_taken_for_the_users():
     kernel = loaded("from numpy import *\n" + KERNEL)  # ndim and dtypes among them
     assert kernel.dtypes == Kernel.dtypes

@@ -195,6 +195,15 @@ def test_the_preview_has_two_pixels_a_character_or_a_letter_for_a_brightness(pho
     assert "\x1b[38;2;" in coloured
 
 
+@pytest.mark.parametrize("coloured", [False, True])
+def test_the_preview_of_a_column_is_as_high_as_a_screen(coloured, tmp_path, monkeypatch):
+    if coloured:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+    Image.new("L", (2, 3000), 99).save(tmp_path / "column.png")
+    lines = run("forward", "--kernel", "numpy", "--image", tmp_path / "column.png", "--preview").stdout.splitlines()
+    assert 3 * 24 < len(lines) < 3 * 24 + 20  # of x, the statistics and y
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

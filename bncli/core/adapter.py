@@ -1,6 +1,7 @@
 """Make a Kernel of whatever has a forward and a backward."""
 
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -66,7 +67,7 @@ def _function(source: Any, name: str, view: calls.View) -> calls.Function:
     if not callable(call):
         raise InputError(f"its {name} is of type {type(call).__name__}, not a function")
     try:
-        signature = inspect.signature(call)
+        signature = _signature(call)
     except ValueError:
         return calls.Function(call, view, takes_out=False)  # compiled, and does not say what it takes
     try:
@@ -74,6 +75,15 @@ def _function(source: Any, name: str, view: calls.View) -> calls.Function:
     except TypeError as error:
         raise InputError(f"its {name} cannot be called as {_written(name)}: {error}") from error
     return calls.Function(call, view, takes_out="out" in signature.parameters.keys() - positional.keys())
+
+
+def _signature(call: Callable[..., Any]) -> inspect.Signature:
+    if sys.version_info >= (3, 14):
+        from annotationlib import Format
+
+        # Annotations are evaluated only now, and may name what is imported for a type checker alone.
+        return inspect.signature(call, annotation_format=Format.STRING)
+    return inspect.signature(call)
 
 
 def _written(name: str) -> str:

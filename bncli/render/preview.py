@@ -23,6 +23,7 @@ HALF = "▀"
 RAMP = " .:-=+*#%@"
 LUMINANCE = 0.2126, 0.7152, 0.0722  # of red, green and blue: ITU-R BT.709
 WIDEST = 24  # characters of an image
+HIGHEST = 24  # lines of one: a file of 200 bytes may declare millions of pixels, all in one column
 MOST = 6  # images beside each other
 LABEL = 11  # characters left of them
 ASPECT = 2  # a character is about twice as high as wide
@@ -52,7 +53,9 @@ def show(strips: Sequence[tuple[str, str, Sequence[tuple[str, Pixels]]]], images
 
 
 def _picture(pixels: Pixels, width: int, coloured: bool) -> Text:
-    height = max(1, round(pixels.shape[0] / pixels.shape[1] * width / ASPECT))
+    lines = pixels.shape[0] / pixels.shape[1] / ASPECT  # for each character of its width
+    width = max(1, min(width, round(HIGHEST / lines)))
+    height = max(1, min(HIGHEST, round(lines * width)))
     return _in_colours(_shrunk(pixels, width, 2 * height)) if coloured else _in_letters(_shrunk(pixels, width, height))
 
 

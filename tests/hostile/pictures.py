@@ -35,10 +35,15 @@ def _image(draw):
     image = Image.new(draw(st.sampled_from(MODES)), size, draw(st.integers(0, 255)))
     suffix = draw(st.sampled_from(FORMATS))
     moving = {"save_all": True, "append_images": [image.copy()]} if suffix in MOVING and draw(st.booleans()) else {}
+    return encoded(image, suffix, **moving) or draw(st.sampled_from(LYING))
+
+
+def encoded(image, suffix, **how):
+    """The file of ``image`` in that format; nothing where the format does not have its mode."""
     file = io.BytesIO()
     try:
         with warnings.catch_warnings(action="ignore"):  # of formats that are on their way out
-            image.save(file, suffix, **moving)
-    except (OSError, ValueError, KeyError):  # a mode that the format does not have
-        return draw(st.sampled_from(LYING))
+            image.save(file, suffix, **how)
+    except (OSError, ValueError, KeyError):
+        return b""
     return file.getvalue()

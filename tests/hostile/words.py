@@ -43,9 +43,13 @@ DESCRIPTOR = st.builds(
 
 
 def descriptors(draw):
+    read_back(draw(DESCRIPTOR))
+
+
+def read_back(text):
     """What can be read is written as it was meant, and reads back."""
     try:
-        found = ranges.problems(draw(DESCRIPTOR))
+        found = ranges.problems(text)
     except InputError:
         return
     assert 0 < len(found) <= ranges.MOST
