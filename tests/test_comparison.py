@@ -70,6 +70,8 @@ def test_where_all_is_right_the_worst_element_is_named(judge):
 def test_a_difference_as_large_as_is_allowed_passes(judge):
     finding = judge([compared([1.25, 3], [1, 3], [0.25, 0.25], 0), compared([500, 3], [500, 300], [0.25, 297], 1)])
     assert (finding.verdict, finding.wrong_features) == (Verdict.PASS, ())
+    finding = judge([compared([1.375, 3], [1, 3], [0.25, 0.02], 0)])  # half as much again does not
+    assert (finding.verdict, finding.wrong_features) == (Verdict.WRONG, (1,))
 
 
 def test_more_elements_than_there_are_are_never_said_to_be_checked(judge):
