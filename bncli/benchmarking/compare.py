@@ -28,11 +28,12 @@ AA = "noise_floor"
 # Nothing within one process shows by how much a whole process is faster or slower than the next:
 # where code and data happen to lie in memory (Mytkowicz et al., "Producing wrong data without doing
 # anything obviously wrong!", 2009), what the machine's other tenants do. On two virtual cores, 15 runs of
-# the same code within a quarter of an hour: of the 1,680 rows of their pairs none was SLOWER or FASTER with 7 %, 3 with
-# 5 %, and 17 where neither the clock nor other processes were minded; with 15 % slower code every pair had
-# a row that was SLOWER. Twice the drift of the memory made fewer such rows, and no fewer false ones.
-# The same runs chose it, and one more is left out, since other processes used the cores.
+# the same code within three minutes: of the 1,260 rows of their pairs that move at most 8 MB none was SLOWER or
+# FASTER with 7 %; of 420 that move 20 or 31 MB, 10 were with 7 %, and none with 15 %. With 15 % slower code every
+# pair had a row that was SLOWER. The same runs chose 15 %; 7 % was chosen on others, the day before.
 LEAST_FLOOR = 0.07
+LARGE = 8e6  # bytes moved: more than the cores' own caches hold, and what lies where counts
+LARGE_FLOOR = 0.15
 # Standard deviations of the difference of two blocks. The median of a run wanders less than that of a
 # tenth of it, unless it wanders slowly: then as much. In the same measurements, 4 instead of 3
 # made half a percent more of the same code SAME, but 15 % slower code SLOWER in 86 % instead of 94 %.
@@ -78,7 +79,7 @@ class Pair(NamedTuple):
 def compare(
     old: Sequence[float], new: Sequence[float], aa: float = 0.0, drift: Drift = STILL, seed: int = 0
 ) -> Comparison:
-    """Judge two runs by their samples, at least one each; ``aa`` is the floor that A/A pairs showed.
+    """Judge two runs by their samples, at least one each; ``aa`` is the floor that A/A pairs showed, or the least.
 
     With f the noise floor, new is SLOWER where the whole interval of the ratio is above 1 + f, FASTER
     where it is below 1 / (1 + f), SAME where it is between these and within ``MOST_SAME``, else UNSURE.
@@ -114,6 +115,11 @@ def noise_floor(old: Sequence[float], new: Sequence[float]) -> float:
         return math.inf
     far = DEVIATIONS * math.sqrt(2) * statistics.wandering(old, new)
     return max(LEAST_FLOOR, math.expm1(far)) if far <= math.log1p(MOST_FLOOR) else math.inf
+
+
+def least_floor(moved: float | None) -> float:
+    """The floor of a pass that moves so many bytes, however steady its runs are."""
+    return LARGE_FLOOR if (moved or 0) > LARGE else LEAST_FLOOR
 
 
 def pairs(old: Iterable[Row], new: Iterable[Row]) -> list[Pair]:

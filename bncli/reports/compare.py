@@ -136,7 +136,8 @@ def _row(pair: Pair, limits: Sequence[tuple[Row, Row]], cores: Sequence[object])
     if not (pair.old and pair.new and old and new):
         return row | {"verdict": "ONLY OLD" if old else "ONLY NEW" if new else "NO TIME"}
     busy = any(drift.is_busy(each, count) for each, count in zip((pair.old, pair.new), cores, strict=True))
-    aa = math.inf if busy else max(float(each.get(judging.AA) or 0.0) for each in (pair.old, pair.new))
+    floors = [float(each.get(judging.AA) or 0.0) for each in (pair.old, pair.new)]
+    aa = math.inf if busy else max(*floors, judging.least_floor(pair.new.get("bytes")))
     # A limit is not judged by itself.
     moved = drift.between(pair.old, pair.new, [] if drift.is_limit(pair.new) else limits)
     ratio, floor, verdict = judging.compare(old, new, aa, moved)
