@@ -194,6 +194,8 @@ def test_what_cannot_be_written_whole_is_not_written():
         files.replace(path, write)
     assert [each.name for each in Path().iterdir()] == ["x.json"]
     assert path.read_text() == "old"
+    files.replace_text(path, "newé")
+    assert path.read_text(encoding="utf-8") == "newé"
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from bncli import plugins
 from bncli.cli import main
-from bncli.commands._options import Number
+from bncli.commands._types import Number
 
 OPTIONS = {
     (command, option.opts[0]): option.type

@@ -144,23 +144,6 @@ def test_markdown_is_a_table_per_group_with_escaped_cells():
     assert "- numba: dx is wrong" in text
 
 
-def test_a_file_appears_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "out.txt"
-    path.write_text("old")
-
-    def fail(file):
-        file.write(b"half of the new")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        files.replace(path, fail)
-    assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["out.txt"]
-    files.replace_text(path, "newé")
-    assert path.read_text(encoding="utf-8") == "newé"
-    assert os.listdir(tmp_path) == ["out.txt"]
-
-
 def test_a_file_keeps_the_usual_permissions(tmp_path):
     files.replace_text(tmp_path / "ours", "")
     (tmp_path / "usual").write_text("")

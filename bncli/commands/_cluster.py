@@ -12,8 +12,9 @@ import click
 
 from bncli.cluster.session import Wanted
 from bncli.commands import _arrays
-from bncli.commands._options import Counts, load_source
+from bncli.commands._options import load_source
 from bncli.commands._runs import Runs, recipe_of
+from bncli.commands._types import Counts
 from bncli.core.loading import require_dtype
 from bncli.core.report import Column, Report
 from bncli.errors import InputError

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import click
 
-from bncli.commands._options import EVERY_KERNEL
+from bncli.commands._types import EVERY_KERNEL
 from bncli.core import memory
 from bncli.core.guard import change_by, guarded
 from bncli.core.kernel import Kernel

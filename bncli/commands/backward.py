@@ -7,11 +7,12 @@ import click
 from numpy.typing import NDArray
 
 from bncli.cluster.session import Wanted
-from bncli.commands import _arrays, _cluster, _options
+from bncli.commands import _arrays, _cluster
 from bncli.commands._cluster import cluster
 from bncli.commands._output import Output, output
 from bncli.commands._pictures import Pictures, pictures
 from bncli.commands._runs import Runs, runs
+from bncli.commands._types import Number
 from bncli.core.case import Case
 from bncli.core.guard import guarded
 from bncli.core.kernel import Gradients, Kernel
@@ -34,8 +35,8 @@ SHOWN = ("x_hat", "y", *Gradients._fields, *UPDATED)
     ".zarr.",
 )
 @click.option("--update", is_flag=True, help="Also take one step of gradient descent with gamma and beta.")
-@click.option("--lr", type=_options.Number(), default=1e-2, show_default=True, help="The learning rate of --update.")
-@click.option("--decay", type=_options.Number(), default=0.0, show_default=True, help="The L2 decay of --update.")
+@click.option("--lr", type=Number(), default=1e-2, show_default=True, help="The learning rate of --update.")
+@click.option("--decay", type=Number(), default=0.0, show_default=True, help="The L2 decay of --update.")
 @cluster
 @_arrays.AFFINE
 @_arrays.FEATURES

@@ -14,6 +14,7 @@ from bncli.commands._ending import termination_as_interrupt
 from bncli.commands._live import Live, compilations
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
+from bncli.commands._types import Number
 from bncli.core.report import Report, Row
 from bncli.errors import InputError
 from bncli.render import console
@@ -43,14 +44,14 @@ BOTH = "both"
 )
 @click.option(
     "--max-time",
-    type=_options.Number(least=0),
+    type=Number(least=0),
     default=2.0,
     show_default=True,
     help="Seconds to sample a problem, all kernels together.",
 )
 @click.option(
     "--precision",
-    type=_options.Number(least=0),
+    type=Number(least=0),
     default=1.0,
     show_default=True,
     metavar="PERCENT",

@@ -1,0 +1,84 @@
+"""What the words after an option may be, beyond Click's own types; each says what is wrong with them, and the mend."""
+
+import math
+from typing import Any
+
+import click
+from click.core import ParameterSource
+from click.shell_completion import CompletionItem
+
+from bncli import plugins
+from bncli.core.loading import PACKAGE, is_registered, kernel_names
+from bncli.errors import InputError
+
+EVERY_KERNEL = "all"
+
+
+class Size(click.ParamType[tuple[int, int]]):
+    name = "WxH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        width, _, height = str(value).partition("x")
+        if not (_is_count(width) and _is_count(height)):
+            self.fail(f"{value!r} is no size in pixels: write width and height, as 96x96", param, ctx)
+        return int(width), int(height)
+
+
+class Number(click.ParamType[float]):
+    """A finite number, ``least`` or more, or more than ``above``; Click's own let NaN through every range."""
+
+    name = "float"
+
+    def __init__(self, least: float = -math.inf, above: float = -math.inf) -> None:
+        self.least, self.above = least, above
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        if number < self.least or number <= self.above:
+            bound = f"more than {self.above:g}" if self.above > -math.inf else f"{self.least:g} or more"
+            self.fail(f"{value!r} is too small: give {bound}", param, ctx)
+        return number
+
+
+class Counts(click.ParamType[tuple[int, ...]]):
+    """One count ``of`` something or several, ``1,2,4``, each of which is at least 1."""
+
+    name = "counts"
+
+    def __init__(self, of: str) -> None:
+        self.of = of
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        words = str(value).split(",")
+        if not all(map(_is_count, words)):
+            self.fail(f"{value!r} is no number of {self.of}, nor several: write 2, or 1,2,4", param, ctx)
+        return tuple(dict.fromkeys(map(int, words)))
+
+
+def _is_count(word: str) -> bool:
+    # Python refuses to read a number of some thousand digits.
+    return word.isdecimal() and len(word) < 8 and 0 < int(word) < 1 << 16
+
+
+class KernelSpec(click.ParamType[str]):
+    """What ``load_kernel`` takes, or ``all``; from a preset, registered names only: it must not run anyone's code."""
+
+    name = "kernel"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        spec = str(value)
+        source = ctx.get_parameter_source(param.name or "") if ctx and param else None
+        if source is ParameterSource.DEFAULT_MAP and spec != EVERY_KERNEL and not is_registered(spec):
+            if plugins.is_path(spec) or "." in spec:
+                raise InputError(f"kernel {spec!r}: a preset cannot run a file's code: type it after --kernel")
+            raise InputError(plugins.unknown("kernel", spec, kernel_names()))
+        return spec
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        names = [name for name in (*plugins.names(PACKAGE), EVERY_KERNEL) if name.startswith(incomplete)]
+        return [CompletionItem(name) for name in names] or [CompletionItem(incomplete, type="file")]
