@@ -317,6 +317,66 @@ def test_a_fault_in_dx_is_named(right, fault, problem):
     agrees(told(r.case, "dx", values(r)), templates, factors[0](r) if factors else [], r)
 
 
+# What a term of dx may be multiplied by; " in" is followed by the term.
+OF_A_TERM = {
+    "is missing": lambda r: 0,
+    "has the wrong sign": lambda r: -1,
+    "is 2 times what it should be": lambda r: 2,
+    "is 0.5 of what it should be": lambda r: 0.5,
+    "gamma is forgotten in": lambda r: 1 / r.gamma,
+    "gamma is applied twice in": lambda r: r.gamma,
+    "gamma divides where it should multiply in": lambda r: 1 / r.gamma**2,
+    "the sign of gamma is lost in": lambda r: np.sign(r.gamma),
+}
+OF_DY = {
+    K + ": divided by {samples}, the number of samples": lambda r: 1 / r.samples,
+    K + ": divided by {batch}, the batch size": lambda r: 1 / r.batch,
+    K + ": divided by {spatial}, the positions of one item": lambda r: 1 / r.spatial,
+    K + f": divided by {PROD}": lambda r: 1 / r.features,
+    K + ": multiplied by {samples}, the number of samples": lambda r: r.samples,
+}
+OF_A_MEAN = {
+    K + ": divided by {fewer}, one less than the {samples} samples that were averaged": (
+        lambda r: r.samples / (r.samples - 1)
+    ),
+    K + ": summed over the {samples} samples, not averaged": lambda r: r.samples,
+    K + f": divided by {PROD}, where {{samples}} samples were averaged": lambda r: r.samples / r.features,
+    K + f": averaged, and then divided by {PROD}, once more": lambda r: 1 / r.features,
+    K + ": averaged twice, divided by {samples}, the number of samples, once more": lambda r: 1 / r.samples,
+    K + ": divided by {batch}, the batch size alone, where {samples} samples were averaged": lambda r: r.spatial,
+    K + ": divided by {spatial}, the positions of one item alone, where {samples} samples were averaged": (
+        lambda r: r.batch
+    ),
+    K + ": averaged, and then divided by {batch}, the batch size, once more": lambda r: 1 / r.batch,
+    K + ": averaged, and then divided by {spatial}, the positions of one item, once more": lambda r: 1 / r.spatial,
+    K + ": divided by one more than the {samples} samples": lambda r: r.samples / (r.samples + 1),
+    K + ": multiplied by {fewer} / {samples}": lambda r: (r.samples - 1) / r.samples,
+}
+OF_SCALE = {
+    "inv_std is forgotten in": lambda r: r.std,
+    "inv_std is applied twice in": lambda r: 1 / r.std,
+    "sqrt(var + epsilon) multiplies where it should divide in": lambda r: r.std**2,
+    "var + epsilon stands where inv_std belongs in": lambda r: r.std**3,
+    "gamma and inv_std are forgotten in": lambda r: r.std / r.gamma,
+}
+TERMS = {
+    "dy": (DY, OF_A_TERM | OF_DY | OF_SCALE),
+    "mean_dy": (MEAN, OF_A_TERM | OF_A_MEAN | OF_SCALE),
+    "x_hat": (X_HAT, OF_A_TERM | OF_A_MEAN),
+}
+
+
+@pytest.mark.parametrize("problem", ["8x3x2x5/channels-first/eps=0.001", "5x3x4x7/channels-last/float32/eps=0.3"])
+@pytest.mark.parametrize("term", TERMS)
+def test_whatever_a_term_may_be_multiplied_by_is_named(right, term, problem):
+    r = right(problem, seed=3)
+    name, factors = TERMS[term]
+    for says, factor in factors.items():
+        value = factor(r)
+        template = f"{says} {name.strip()}" if says.endswith(" in") else name + says
+        agrees(told(r.case, "dx", r.terms(**{term: value})), [template], [value] * template.count("{k}"), r)
+
+
 def test_terms_that_cancel_are_allowed_their_own_rounding(right):
     # Of 4 samples little is left of dx, but its terms are rounded when they are 400 times as large.
     for seed in range(100):
@@ -483,8 +543,8 @@ def test_another_epsilon_is_found(right, problem, epsilon):
         assert told(r.case, array, values) == (said,)
 
 
-@pytest.mark.parametrize("epsilon", [1e-3, 1e-5, 1e-6, 1e-8, 1e-12])
-def test_a_hard_coded_epsilon_is_found_even_by_one_feature(right, epsilon):
+@pytest.mark.parametrize("epsilon", [*(10.0**-n for n in (3, 4, 5, 6, 7, 8, 10, 12)), 0.1**2, 0.1**0.5])
+def test_a_hard_coded_epsilon_or_its_square_or_root_is_found_even_by_one_feature(right, epsilon):
     r = right("9x1/eps=0.1", std=1e-5)
     for array, values in r.of_variance(np.sqrt(r.var + epsilon)).items():
         assert told(r.case, array, values) == (
@@ -944,6 +1004,24 @@ def test_factors_that_differ_by_feature_are_told_as_a_range(right):
     )
 
 
+def test_a_range_is_told_of_what_no_feature_shows_well(right):
+    # 70,000 deviations from 0, float32 knows x_hat to a sixth.
+    r = right("9x4/float32/eps=0.01", mean=7e4)
+    by_feature = np.array([1.5, 2, 2.5, 3]).reshape(1, 4, 1)
+    assert told(r.case, "y", r.y + (by_feature - 1) * r.gamma * r.x_hat + 4 * by_feature) == (
+        "6 to 12 is added to y, by feature",
+        "gamma * x_hat is 1.5 to 3 times what it should be, by feature",
+    )
+
+
+def test_what_is_added_shows_in_small_features_beside_large_ones(right):
+    # float32 cannot hold the quarter beside 1,000 as it does beside a thousandth.
+    r = right("9x6/float32", gamma=np.array([1e3, 1e-3] * 3), beta=np.zeros(6))
+    y = np.array(r.y)
+    y[4] += 0.25
+    assert told(r.case, "y", y) == ("y is wrong only at 1 of the 9 indices of axis 0: 4", "there 0.25 is added to it")
+
+
 # What the data cannot show is not claimed.
 
 
@@ -999,6 +1077,14 @@ def test_the_simplest_of_explanations_that_agree_is_told(right):
     (alone,) = told(r.case, "dx", r.terms(x_hat=5 / 4))
     assert alone.endswith("divided by 4, one less than the 5 samples that were averaged")
     both = told(r.case, "dx", r.terms(x_hat=5 / 4, mean_dy=1 / 4))
+    assert all("the number of features" in sentence for sentence in both)
+
+
+def test_one_mistake_seen_twice_is_simpler_than_two(right):
+    # 2 features: a half may be a half, and 4 samples over 2 features may be twice.
+    r = right("4x2")
+    both = told(r.case, "dx", r.terms(x_hat=2) / 2)
+    assert len(both) == 2
     assert all("the number of features" in sentence for sentence in both)
 
 
