@@ -116,8 +116,7 @@ def _local(evidence: Evidence) -> tuple[str, ...]:
     if not evidence.actual[wrong].any():
         return says, "there it is 0"
     part, inside = evidence.take(features), wrong[:, features]
-    explained = _first((*OF_SOME, *VAGUE), part) if not features.all() else ()
-    explained = explained or alike(part, inside)
+    explained = _first((*OF_SOME, *VAGUE), part) or alike(part, inside)
     if not explained and inside.sum() > LISTED:
         of_features = not features.all() and inside.mean() > MOST
         explained = _first(LAST if of_features else (imprecise,), part)
