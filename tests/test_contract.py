@@ -5,10 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import Gradients, Kernel
 from bncli.core.loading import load_kernel
 from bncli.errors import InputError
 from bncli.verification import contract
+from bncli.verification._contract import memory, state, values
+from bncli.verification._contract.calls import Remark
 from bncli.verification.finding import Verdict
 from bncli.verification.mutants import MUTANTS, RIGHT
 
@@ -198,3 +200,302 @@ def test_the_case_is_left_as_it_was(make_case):
         contract.check(mutant.kernel, dataclasses.replace(case, **writable))
     for name, array in writable.items():
         np.testing.assert_array_equal(array, getattr(case, name))
+
+
+# What is said, word for word: each kernel breaks one thing.
+
+EPS = np.finfo(float).eps
+
+
+def gradients(dy, saved):
+    return Gradients(*NUMPY.backward(dy, saved))
+
+
+def kernel(forward=NUMPY.forward, backward=NUMPY.backward, infer=NUMPY.infer, **options):
+    return Kernel(forward, backward, infer, **options)
+
+
+def after_forward(change):
+    """forward, and then ``change(y, x, gamma, beta, saved)``."""
+
+    def forward(x, gamma, beta, epsilon):
+        y, saved = NUMPY.forward(x, gamma, beta, epsilon)
+        change(y, x, gamma, beta, saved)
+        return y, saved
+
+    return forward
+
+
+def after_backward(change):
+    """backward, and then ``change(dx, dgamma, dbeta, dy, saved)``, all of which it may write to."""
+
+    def backward(dy, saved):
+        found = gradients(dy, saved)
+        change(*found, dy, saved)
+        return found
+
+    return backward
+
+
+def put(array):
+    array[...] = 7
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "says"),
+    [
+        (lambda y, x, gamma, beta, saved: (put(gamma), put(beta)), None, "forward writes into its gamma and beta"),
+        (None, lambda dx, dgamma, dbeta, dy, saved: (put(dy), put(saved.x)), "backward writes into x and dy"),
+        (None, lambda dx, dgamma, dbeta, dy, saved: put(saved.gamma), "backward writes into gamma"),
+    ],
+)
+def test_every_input_that_is_written_to_is_named(make_case, forward, backward, says):
+    change = {"forward": forward and after_forward(forward), "backward": backward and after_backward(backward)}
+    finding = contract.check(kernel(**{name: made for name, made in change.items() if made}), make_case("12x6"))
+    assert finding.reason == says
+
+
+def test_an_output_that_backward_writes_to_is_named(make_case):
+    def forward(x, gamma, beta, epsilon):
+        y, saved = NUMPY.forward(x, gamma, beta, epsilon)
+        return y, (y, saved)
+
+    def backward(dy, saved):
+        put(saved[0])
+        return NUMPY.backward(dy, saved[1])
+
+    assert contract.check(kernel(forward, backward), make_case("12x6")).reason == "backward writes into y"
+
+
+def test_values_that_are_never_written_are_counted(make_case):
+    def forward(x, gamma, beta, epsilon):
+        right, saved = NUMPY.forward(x, gamma, beta, epsilon)
+        y = np.empty_like(x)
+        y[:, 2:] = right[:, 2:]
+        return y, saved
+
+    def backward(dy, saved):
+        dx, dgamma, dbeta = NUMPY.backward(dy, saved)
+        short = np.empty(dbeta.shape)
+        short[1:] = dbeta[1:]
+        numbers = np.empty(3, int)  # which holds no NaN
+        numbers[:] = 1
+        return dx, dgamma * numbers[0], short
+
+    says = "{} values of y and 1 values of dbeta are never written, and keep what the memory held"
+    case = make_case("12x6")
+    assert memory.written_in_full(kernel(forward, backward), case) == says.format(24)
+    # NaN is no sign of it where NaN is right.
+    x = case.x.copy()
+    x[3, 0] = np.nan
+    with np.errstate(all="ignore"):
+        assert memory.written_in_full(kernel(), dataclasses.replace(case, x=x)) == ""
+        said = memory.written_in_full(kernel(forward, backward), dataclasses.replace(case, x=x))
+    assert said == says.format(12)
+
+
+def with_out(write_y=True, write_dx=True, return_y=True, return_dbeta=True):
+    """A kernel with out=, but for what it neither writes nor returns."""
+
+    def forward(x, gamma, beta, epsilon, *, out=None):
+        y, saved = NUMPY.forward(x, gamma, beta, epsilon)
+        if out is None:
+            return y, saved
+        if write_y:
+            out[...] = y
+        return (out if return_y else y), saved
+
+    def backward(dy, saved, *, out=None):
+        found = gradients(dy, saved)
+        if out is None:
+            return found
+        for name, array in zip(("dx", "dgamma", "dbeta"), found, strict=True):
+            if name != "dx" or write_dx:
+                getattr(out, name)[...] = array
+        return out if return_dbeta else out._replace(dbeta=found.dbeta)
+
+    return kernel(forward, backward)
+
+
+@pytest.mark.parametrize(
+    ("missing", "names"),
+    [
+        ({}, ""),
+        ({"write_y": False}, "y"),
+        ({"write_dx": False}, "dx"),
+        ({"return_y": False}, "y"),
+        ({"return_dbeta": False}, "dbeta"),
+        ({"write_y": False, "return_y": False, "return_dbeta": False}, "y and dbeta"),
+    ],
+)
+def test_out_must_be_filled_and_returned(make_case, missing, names):
+    finding = contract.check(with_out(**missing), make_case("12x6"))
+    assert finding.reason == (f"with out= given, {names} is not what stands in it" if names else "")
+    assert finding.broken == (("out",) if names else ())
+
+
+def test_buffers_of_an_earlier_call_are_named(make_case):
+    buffers = {}
+
+    def reused(name, array):
+        buffer = buffers.setdefault((name, array.shape), np.empty_like(array))
+        buffer[...] = array
+        return buffer
+
+    def forward(x, gamma, beta, epsilon):
+        y, saved = NUMPY.forward(x, gamma, beta, epsilon)
+        return reused("y", y), saved
+
+    def backward(dy, saved):
+        found = gradients(dy, saved)
+        return found._replace(dbeta=reused("dbeta", found.dbeta))
+
+    says = "a second call overwrites the first one's y and dbeta"
+    assert memory.own_memory(kernel(forward, backward), make_case("12x6")) == says
+
+
+def test_results_of_another_forward_are_named(make_case):
+    last = []
+
+    def forward(x, gamma, beta, epsilon):
+        y, saved = NUMPY.forward(x, gamma, beta, epsilon)
+        last[:] = [saved]
+        return y, saved
+
+    def backward(dy, saved):
+        return gradients(dy, saved)._replace(dgamma=gradients(dy, last[0]).dgamma)
+
+    says = "dgamma come from the last forward, not from the one that their saved is of"
+    assert state.two_forwards(kernel(forward, backward), make_case("12x6")) == says
+
+
+def test_results_remembered_by_the_array_are_named(make_case):
+    known = {}
+
+    def forward(x, gamma, beta, epsilon):
+        y, saved = NUMPY.forward(x, gamma, beta, epsilon)
+        kept = known.setdefault(id(x), (x, y))  # kept alive, so that no other array gets its number
+        return kept[1].copy(), saved
+
+    says = "y are those of the last call, where the same arrays hold other values"
+    assert state.looks_again(kernel(forward), make_case("12x6")) == says
+
+
+@pytest.mark.parametrize("call", [2, 3, 4])
+def test_any_of_four_calls_may_be_the_one_that_differs(make_case, call):
+    calls = []
+
+    def forward(x, gamma, beta, epsilon):
+        y, saved = NUMPY.forward(x, gamma, beta, epsilon)
+        calls.append(None)
+        return y * (1 + EPS * (len(calls) == call)), saved
+
+    says = "y differ from call to call, on the same data"
+    assert state.repeatable(kernel(forward), make_case("12x6")) == says
+    assert len(calls) == call
+
+
+@pytest.fixture
+def threaded(monkeypatch):
+    """threaded(before, off) -> a kernel that says ``before`` first; and the list of all numbers that it was set to."""
+    monkeypatch.setattr(state, "cpu_count", lambda: 3)
+
+    def make(before, off):
+        counts = []
+
+        def set_threads(count):
+            counts.append(count)
+            return before
+
+        def forward(x, gamma, beta, epsilon):
+            y, saved = NUMPY.forward(x, gamma, beta, epsilon)
+            return y * (1 + off.get(counts[-1] if counts else 0, 0)), saved
+
+        return kernel(forward, set_threads=set_threads), counts
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("before", "off", "said", "set_to"),
+    [
+        (4, {}, "", [1, 2, 3, 4, 4]),
+        (1, {}, "", [1, 2, 1]),  # two are tried in any case
+        (None, {}, "", [1, 2, 3, 3]),  # as many as there are processors, where the kernel does not say
+        (4, {3: 1e-3}, "y differ between 1 thread and 3", [1, 2, 3, 4]),
+        (4, {3: EPS}, "the last bits of y differ between 1 thread and 3", [1, 2, 3, 4, 4]),
+    ],
+)
+def test_every_number_of_threads_is_tried_and_the_first_one_set_again(make_case, threaded, before, off, said, set_to):
+    made, counts = threaded(before, off)
+    found = state.thread_count(made, make_case("12x6"))
+    assert (found, counts) == (said, set_to)
+    assert isinstance(found, Remark) is not (3 in off and off[3] > EPS)
+
+
+def test_a_refusal_is_said_only_of_what_is_read_only(make_case):
+    def forward(x, gamma, beta, epsilon):
+        if not beta.flags.writeable:
+            raise ValueError("beta, please")
+        return NUMPY.forward(x, gamma, beta, epsilon)
+
+    case = make_case("12x6")
+    finding = contract.check(kernel(forward, name="picky"), case)
+    assert finding.reason.startswith(
+        "read-only input is refused: kernel 'picky': forward raised ValueError: beta, please"
+    )
+    assert finding.reason.count("beta, please") == 1
+    assert finding.broken == ("read-only",)
+
+
+def test_what_strides_change_is_named(make_case):
+    def backward(dy, saved):
+        found = gradients(dy, saved)
+        return found if dy.flags.c_contiguous else found._replace(dgamma=2 * found.dgamma, dbeta=-found.dbeta)
+
+    finding = contract.check(kernel(backward=backward), make_case("3x6x4/channels-first"))
+    assert finding.reason == "x and dy that are not contiguous give another dgamma and dbeta"
+
+
+def test_wrong_statistics_and_inference_are_told_with_their_values(make_case):
+    case = make_case("2x1/eps=0", x=np.array([[1.0], [5.0]]))
+    case = dataclasses.replace(case, gamma=np.array([2.0]), beta=np.array([0.5]))
+
+    def forward(x, gamma, beta, epsilon):
+        y, saved = NUMPY.forward(x, gamma, beta, epsilon)
+        return y, saved._replace(mean=saved.mean + 0.25)
+
+    assert values.statistics(kernel(forward), case) == "saved.mean is 3.25 and should be 3"
+    assert values.statistics(kernel(), case) == ""
+
+    def infer(*arguments):
+        y = NUMPY.infer(*arguments)
+        y[1] += 0.5
+        return y
+
+    # From a mean half a deviation higher and twice the deviation: 2 * (5 - 4) / 4 + 0.5.
+    assert values.inference(kernel(infer=infer), case) == "infer gives 1.5 where it should be 1"
+    assert values.inference(kernel(), case) == ""
+
+
+def test_several_arrays_are_wrong_where_epsilon_shows(make_case):
+    def forward(x, gamma, beta, epsilon):
+        y, saved = NUMPY.forward(x, gamma, beta, epsilon if epsilon < 0.1 else 0)
+        return y, saved
+
+    case = make_case("12x6/eps=0.01")
+    assert values.obeys_epsilon(kernel(forward), case) == (
+        "with an epsilon as large as the variance, y and dx and dgamma are wrong: epsilon is ignored, as if it were 0"
+    )
+    assert values.right_on_benign_data(kernel(forward), case) == ""
+
+
+def test_what_is_wrong_already_is_not_said_again_of_benign_data(make_case):
+    def backward(dy, saved):
+        found = gradients(dy, saved)
+        benign = abs(saved.mean.mean() - 0.5) < 1
+        return found._replace(dx=2 * found.dx, dbeta=-found.dbeta if benign else found.dbeta)
+
+    case = make_case("40x6", mean=1e3)
+    said = "on data of mean 0.5 and deviation 1, dbeta is wrong: dbeta has the wrong sign"
+    assert values.right_on_benign_data(kernel(backward=backward), case) == said

@@ -6,7 +6,6 @@ words what is broken, or returns an empty string; ``CHECKS`` names them.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from inspect import signature
 
 import numpy as np
@@ -16,7 +15,7 @@ from bncli.core.guard import change_by, guarded
 from bncli.core.kernel import Kernel
 from bncli.errors import KernelFault
 from bncli.verification._contract import memory, state, values
-from bncli.verification._contract.calls import GIVEN, Remark
+from bncli.verification._contract.calls import Remark, writable
 from bncli.verification.finding import Finding, Verdict
 
 ARRAY = "contract"  # stands for the array in the finding
@@ -54,10 +53,8 @@ def check(kernel: Kernel, case: Case) -> Finding:
     for name, function in CHECKS.items():
         if name == "out" and not _takes_out(kernel):
             continue
-        # Each has its own arrays, which may be written to: one check says that they must not be.
-        own = replace(small, **{name: getattr(small, name).copy() for name in GIVEN})
         try:
-            said = function(safe, own)
+            said = function(safe, writable(small))  # each has its own
         except KernelFault as fault:
             said = str(fault)
         if said:

@@ -14,13 +14,13 @@ from bncli.core.kernel import Gradients, Kernel
 from bncli.core.loading import load_kernel
 from bncli.errors import KernelFault
 from bncli.verification import accuracy
-from bncli.verification._contract.calls import GIVEN, RESULTS, another, run, same
+from bncli.verification._contract.calls import GIVEN, RESULTS, another, run, same, writable
 
 Array = NDArray[Any]
 
 
 def inputs_unchanged(kernel: Kernel, case: Case) -> str:
-    given = replace(case, **{name: getattr(case, name).copy() for name in GIVEN})
+    given = writable(case)
     y, saved = kernel.forward(given.x, given.gamma, given.beta, case.problem.epsilon)
     by_forward = [name for name in GIVEN if not same(getattr(given, name), getattr(case, name))]
     if by_forward:
@@ -91,12 +91,12 @@ def own_memory(kernel: Kernel, case: Case) -> str:
 
 
 def read_only(kernel: Kernel, case: Case) -> str:
-    arrays: dict[str, Any] = {name: getattr(case, name).copy() for name in GIVEN}
-    for array in arrays.values():
-        array.flags.writeable = False
+    fixed = writable(case)
+    for name in GIVEN:
+        getattr(fixed, name).flags.writeable = False
     run(kernel, case)  # which raises what is no matter of being read-only
     try:
-        run(kernel, replace(case, **arrays))
+        run(kernel, fixed)
     except KernelFault as fault:
         return f"read-only input is refused: {fault}"
     return ""

@@ -1,13 +1,12 @@
 """One call has nothing to do with another, nor with how many threads share it."""
 
-from dataclasses import replace
 from os import cpu_count
 
 from bncli.core.case import Case
 from bncli.core.kernel import Gradients, Kernel
 from bncli.errors import BncliError
 from bncli.verification import accuracy
-from bncli.verification._contract.calls import GIVEN, RESULTS, Remark, another, run, same
+from bncli.verification._contract.calls import GIVEN, RESULTS, Remark, another, run, same, writable
 
 
 def two_forwards(kernel: Kernel, case: Case) -> str:
@@ -24,7 +23,7 @@ def two_forwards(kernel: Kernel, case: Case) -> str:
 def looks_again(kernel: Kernel, case: Case) -> str:
     """Other values in the arrays of the last call: whoever remembers it by them gives its results again."""
     other = another(case)
-    given = replace(case, **{name: getattr(case, name).copy() for name in GIVEN})
+    given = writable(case)
     run(kernel, given)
     for name in GIVEN:
         getattr(given, name)[...] = getattr(other, name)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bncli.core.case import Case, complete
 from bncli.core.kernel import Kernel
 from bncli.verification import accuracy
-from bncli.verification._contract.calls import run
+from bncli.verification._contract.calls import run, writable
 from bncli.verification.diagnosis import diagnose
 from bncli.verification.finding import Verdict
 
@@ -33,7 +33,7 @@ def obeys_epsilon(kernel: Kernel, case: Case) -> str:
 
 def _benign(case: Case, epsilon: float) -> Case:
     x = np.random.default_rng(2).standard_normal(case.x.shape) + 0.5
-    return complete(replace(case.problem, epsilon=epsilon), {"x": x.astype(case.x.dtype)}, seed=2)
+    return writable(complete(replace(case.problem, epsilon=epsilon), {"x": x.astype(case.x.dtype)}, seed=2))
 
 
 def _told(when: str, kernel: Kernel, benign: Case, case: Case) -> str:
