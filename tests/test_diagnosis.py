@@ -859,6 +859,53 @@ def test_a_part_that_is_wrong_is_located(right, problem, places, says, dtype):
         assert sentences[0] == f"{array} is wrong only {says}"
 
 
+@pytest.mark.parametrize(
+    ("problem", "places", "says"),
+    [
+        # Up to five elements are listed, and of more the first, unless they fill half of the features and samples.
+        ("40x9", [(i, i) for i in range(5)], "at 5 of its 360 elements: (0, 0), (1, 1), (2, 2), (3, 3) and (4, 4)"),
+        ("40x9", [(3 * i, i) for i in range(6)], "at 6 of its 360 elements, the first at (0, 0)"),
+        (
+            "40x9",
+            [*((i, i) for i in range(4)), (1, 0), (2, 1), (3, 2)],
+            "at 7 of its 360 elements, the first at (0, 0)",
+        ),
+        (
+            "40x9",
+            [*((i, i) for i in range(4)), (1, 0), (2, 1), (3, 2), (0, 3)],
+            "in 4 of 9 features: 0, 1, 2 and 3, at 4 of the 40 indices of axis 0: 0, 1, 2 and 3",
+        ),
+        ("6x9", [(slice(0, 4), slice(0, 6))], "in 6 of 9 features: 0, 1, 2, 3, 4 and 1 more, "
+         "at 4 of the 6 indices of axis 0: 0, 1, 2 and 3"),
+        ("4x1", [(1,)], "at 1 of its 4 elements: (1, 0)"),
+        ("4x3", [(..., 1)], "in 1 of 3 features: 1"),
+        # Five samples are listed, and of six the indices along each axis.
+        (
+            "6x4x3x7/channels-last",
+            [(i, i % 2, 2) for i in range(5)],
+            "at 5 of 72 samples, index (0, 0, 2), (1, 1, 2), (2, 0, 2), (3, 1, 2) and (4, 0, 2) along axes 0, 1 and 2",
+        ),
+        (
+            "6x4x3x7/channels-last",
+            [(i, i % 2, 2) for i in range(6)],
+            "at 2 of the 4 indices of axis 1: 0 and 1, at 1 of the 3 indices of axis 2: 2",
+        ),
+        (
+            "2x9x2x2/channels-first",
+            [(0, slice(None), 1, 1)],
+            "at 1 of 8 samples, index (0, 1, 1) along axes 0, 2 and 3",
+        ),
+        ("2x9x2/channels-last", [(0, 1, 1)], "at 1 of its 36 elements: (0, 1, 1)"),
+    ],
+)  # fmt: skip
+def test_places_are_told_as_briefly_as_they_can_be(right, problem, places, says):
+    r = right(problem)
+    values, own = copy(r, "y")
+    for seed, place in enumerate(places):
+        own[place] += 1 + np.random.default_rng(seed).random(np.shape(own[place]))
+    assert told(r.case, "y", values)[0] == f"y is wrong only {says}"
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_what_is_wrong_with_a_part_is_named(right, dtype):
     r = right(f"9x4x3x5/channels-first/{dtype}/eps=0.01")
@@ -933,6 +980,33 @@ def test_features_that_hold_anothers_values_are_named(right):
     assert told(r.case, "dx", np.roll(r.dx, 2, 0)) == (
         "dx is shifted along the samples: sample 0 holds that of sample 4",
     )
+
+
+def test_the_shortest_word_for_an_order_is_told(right):
+    r = right("10x2/eps=0.01")
+    assert told(r.case, "y", r.y[:, ::-1]) == ("y is shifted along the features: feature 0 holds that of feature 1",)
+    few, half = np.array(r.y), np.array(r.y)
+    few[[0, 2, 3, 7]] = r.y[[2, 3, 7, 0]]
+    assert told(r.case, "y", few) == (
+        "4 of the 10 samples hold y of another: 0 that of 2, 2 that of 3, 3 that of 7 and 7 that of 0",
+    )
+    # Elements, and not whole samples: half of them at least, for sorting hides fewer.
+    few, half = np.array(r.y), np.array(r.y)
+    few[:9, 0] = np.roll(r.y[:9, 0], 1)
+    half[:, 0] = np.roll(r.y[:, 0], 1, 0)
+    shuffled = "the values of y are all there, but in another order"
+    assert told(r.case, "y", few) != (shuffled,)
+    assert told(r.case, "y", half) == (shuffled,)
+
+
+@pytest.mark.parametrize("axes", [(0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
+def test_every_order_of_the_axes_is_named(right, axes):
+    r = right("6x4x5/channels-first/float32/eps=0.01")
+    order = ", ".join(("outer", "feature", "inner")[axis] for axis in axes)
+    for name in ("y", "dx"):
+        values = getattr(r, name).transpose(axes).reshape(r.x.shape)
+        says = f"the axes of {name} are transposed: its values lie in the order ({order})"
+        assert told(r.case, name, values) == (says,)
 
 
 def test_positions_are_told_from_samples(right):
@@ -1146,6 +1220,26 @@ def test_cancellation_is_told_from_ten_deviations_and_up_to_what_it_costs(right)
             assert sentence == f"inv_std is off by up to {number_of}"
 
 
+@pytest.mark.parametrize(
+    ("array", "values", "says"),
+    [
+        ("y", lambda r: r.gamma * r.x_hat**2 + r.beta, "x_hat is squared"),
+        ("dx", lambda r: r.dy, "dx is dy itself, unchanged"),
+        ("dgamma", lambda r: r.dbeta, "dgamma is dbeta: the sum of dy, not of dy * x_hat"),
+        ("dbeta", lambda r: r.dgamma, "dbeta is dgamma: the sum of dy * x_hat, not of dy"),
+    ],
+)
+def test_a_known_formula_is_told_as_far_as_the_noise_goes(right, array, values, says):
+    r = right("9x4/eps=0.01")
+    values = np.asarray(values(r), float)
+    evidence = gather(r.case, {array: values})[array]
+    at = np.unravel_index(np.argmin(evidence.noise / evidence.allowed), evidence.noise.shape)
+    for noise, is_told in ((0.9, True), (1.1, False)):
+        off = values.copy().reshape(evidence.noise.shape)
+        off[at] += noise * evidence.noise[at]
+        assert (told(r.case, array, off) == (says,)) is is_told
+
+
 # What the data cannot show is not claimed.
 
 
@@ -1302,7 +1396,12 @@ def test_only_what_is_called_wrong_is_diagnosed(right):
         (0.10416666, 0, "0.104"), (1 / 48, 0, "0.0208"), (2.0, 0, "2"), (1.001, 0, "1.001"), (0.99975, 0, "0.99975"),
         (1 / 30000, 0, "3.33e-05"), (1048576.0, 0, "1,048,576"), (12.3456, 0, "12.3"), (1234.56, 0, "1,230"),
         (-2.5, 0, "-2.5"), (0.0, 0, "0"), (1e30, 0, "1e+30"), (2 / 3, 0.004, "0.667"), (2 / 3, 0.04, "0.67"),
-        (1.0012345, 1e-6, "1.00123"), (1.0012345, 5e-4, "1.0012"), (64.49, 1.0, "64"), (np.inf, 0, "inf"),
+        (999999999.0, 0, "999,999,999"), (1e9, 0, "1e+09"),
+        (999.6e6, 1e-9, "1e+09"), (999.4e6, 1e-9, "999,000,000"), (-1048576.0, 0, "-1,048,576"),
+        (1.1, 0, "1.1"), (1.0999, 0, "1.0999"), (0.9001, 0, "0.9001"), (0.8999, 0, "0.9"), (0.12345, 0, "0.123"),
+        (0.001, 0, "0.001"), (0.000999, 0, "0.000999"), (0.00012345, 0, "0.000123"), (0.099951, 0, "0.1"),
+        (3.0, 1e-9, "3"), (30.04, 0.1, "30"), (1.0012345, 1e-6, "1.00123"),
+        (1.0012345, 5e-4, "1.0012"), (64.49, 1.0, "64"), (np.inf, 0, "inf"),
     ],
 )  # fmt: skip
 def test_a_number_is_written_as_far_as_it_is_known(value, error, written):
