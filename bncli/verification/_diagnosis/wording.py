@@ -27,13 +27,13 @@ def ratio(value: float, error: float = 0.0) -> str:
 
 
 def number(value: float, error: float = 0.0) -> str:
-    """Three digits, or three of what tells it from 1 where it is close, as far as ``error`` lets them be known.
+    """Three digits, or three of what tells its size from 1 where that is close, as far as ``error`` lets them be known.
 
     Counts, without an error, in full.
     """
     if value == 0 or not isfinite(value) or (not error and value.is_integer() and abs(value) < LONG):
         return f"{value:,.0f}"
-    apart = abs(value - 1)
+    apart = abs(abs(value) - 1)
     places = 2 - floor(log10(apart if 0 < apart < 0.1 else abs(value)))
     if error > 0:
         places = min(places, ceil(-log10(error)))
