@@ -133,6 +133,24 @@ def test_what_is_never_written_is_found_without_out(make_case, problem):
     assert "values of y are never written, and keep what the memory held" in finding.reason
 
 
+def test_what_is_never_written_is_found_in_memory_that_numpy_did_not_give_as_empty(make_case):
+    # Memory of that size has just been freed, and held NaN.
+    def forward(x, gamma, beta, epsilon):
+        y = np.ndarray(x.shape, x.dtype)
+        right, saved = NUMPY.forward(x, gamma, beta, epsilon)
+        y[:, :-1] = right[:, :-1]
+        return y, saved
+
+    def backward(dy, saved):
+        dgamma = np.ndarray(saved.gamma.shape, dy.dtype)
+        dx, right, dbeta = NUMPY.backward(dy, saved)
+        dgamma[1:] = right[1:]
+        return dx, dgamma, dbeta
+
+    said = memory.written_in_full(Kernel(forward, backward), make_case("12x6"))
+    assert said == "12 values of y and 1 values of dgamma are never written, and keep what the memory held"
+
+
 def test_backward_may_be_called_once_for_each_forward(make_case):
     # As an autograd engine that frees its graph has it.
     def backward(dy, saved):
@@ -476,6 +494,20 @@ def test_wrong_statistics_and_inference_are_told_with_their_values(make_case):
     # From a mean half a deviation higher and twice the deviation: 2 * (5 - 4) / 4 + 0.5.
     assert values.inference(kernel(infer=infer), case) == "infer gives 1.5 where it should be 1"
     assert values.inference(kernel(), case) == ""
+
+
+def test_benign_data_are_what_they_are_said_to_be(make_case):
+    seen = []
+
+    def forward(x, gamma, beta, epsilon):
+        seen.append((round(float(x.mean()), 1), round(float(x.std()), 1), epsilon, x.dtype.name))
+        return NUMPY.forward(x, gamma, beta, epsilon)
+
+    case = make_case("4000x3/float32/eps=0.25", mean=1e3)
+    values.right_on_benign_data(kernel(forward), case)
+    values.obeys_epsilon(kernel(forward), case)
+    given = (1000, 1, 0.25, "float32")
+    assert seen == [(0.5, 1, 0.25, "float32"), given, (0.5, 1, 1, "float32"), given]
 
 
 def test_several_arrays_are_wrong_where_epsilon_shows(make_case):

@@ -41,7 +41,7 @@ def _linked(evidence: Evidence) -> Iterator[Candidate]:
     for wrong in WRONG_INV_STD:
         share = wrong.share(facts)
         for of_x_hat in (share**3, wrong.slope(facts) / facts.inv_std**3):
-            told = (state(wrong.says, facts, "dx", whole=True),)
+            told = (state(wrong.says, facts),)
             yield Candidate(told, combine(terms, (share, share, of_x_hat)), np.maximum(share, of_x_hat))
 
 

@@ -30,8 +30,7 @@ def suspected(evidence: Evidence) -> tuple[str, ...]:
 def _candidates(evidence: Evidence) -> Iterator[Candidate]:
     facts = evidence.facts
     for suspect in SUSPECTS[evidence.name]:
-        told = state(suspect.says, facts, evidence.name, whole=True)
-        yield Candidate((told,), suspect.value(facts), suspect.size(facts))
+        yield Candidate((state(suspect.says, facts),), suspect.value(facts), suspect.size(facts))
 
 
 def _y(f: Facts) -> Array:

@@ -7,7 +7,7 @@ from bncli.verification._diagnosis.facts import Facts
 LONG = 1e9  # what is larger is written with an exponent
 
 
-def state(says: str, facts: Facts, it: str, times: str = "", whole: bool = False) -> str:
+def state(says: str, facts: Facts, it: str = "", times: str = "", whole: bool = False) -> str:
     """The sentence ``says`` of ``it``, ``times`` what it should be; ``whole`` where that is the whole array."""
     return says.format(
         it=it,
