@@ -70,7 +70,6 @@ WRONG_INV_STD = (
 _REVERSED = Quantity("{it} has the wrong sign", lambda f: -1.0)
 _VANISHED = Quantity("{it} is 0 but for rounding", lambda f: 0.0)
 _NOTHING = (Quantity("{it} is missing", lambda f: 0.0), _REVERSED)
-_PLAIN = (Quantity(RATIO, lambda f: 2.0), Quantity(RATIO, lambda f: 0.5))
 _GAMMA = (
     Quantity("gamma is forgotten{in_it}", lambda f: 1 / f.gamma),
     Quantity("gamma is applied twice{in_it}", lambda f: f.gamma),
@@ -139,9 +138,9 @@ _DIVIDED = (
     Quantity(RATIO + ": multiplied by {samples}, the number of samples", lambda f: float(f.samples)),
 )
 
-MEAN_TERM = (*_NOTHING, *_AVERAGED, *_GAMMA, *_INV_STD, *_PLAIN)
-X_HAT_TERM = (*_NOTHING, *_AVERAGED, *_GAMMA, *_X_HAT, *_PLAIN)
-DY_TERM = (*_NOTHING, *_GAMMA, *_INV_STD, *_DIVIDED, *_PLAIN)
+MEAN_TERM = (*_NOTHING, *_AVERAGED, *_GAMMA, *_INV_STD)
+X_HAT_TERM = (*_NOTHING, *_AVERAGED, *_GAMMA, *_X_HAT)
+DY_TERM = (*_NOTHING, *_GAMMA, *_INV_STD, *_DIVIDED)
 DX = (*DY_TERM, *_STATISTICS)
 DGAMMA = (
     _VANISHED,
@@ -154,7 +153,6 @@ DGAMMA = (
     Quantity("inv_std is applied twice", lambda f: f.inv_std),
     Quantity("dgamma is multiplied by gamma * inv_std", lambda f: f.gamma * f.inv_std),
     *_STATISTICS,
-    *_PLAIN,
 )
 DBETA = (
     _VANISHED,
@@ -165,7 +163,6 @@ DBETA = (
     Quantity("dbeta is multiplied by beta", lambda f: f.beta),
     Quantity("dbeta is multiplied by gamma * inv_std", lambda f: f.gamma * f.inv_std),
     Quantity("dbeta is multiplied by inv_std", lambda f: f.inv_std),
-    *_PLAIN,
 )
 SLOPE = (
     *_NOTHING,
@@ -173,7 +170,6 @@ SLOPE = (
     Quantity("x - mean is multiplied by the standard deviation, not divided", lambda f: f.inv_std**-2),
     *_GAMMA,
     Quantity("beta stands where gamma belongs", lambda f: f.beta / f.gamma),
-    *_PLAIN,
 )
 # These are not factors of beta, but what stands in its place.
 OFFSET = (
