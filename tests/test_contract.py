@@ -381,9 +381,10 @@ def test_results_of_another_forward_are_named(make_case):
         return y, saved
 
     def backward(dy, saved):
-        return gradients(dy, saved)._replace(dgamma=gradients(dy, last[0]).dgamma)
+        stale = gradients(dy, last[0])
+        return gradients(dy, saved)._replace(dx=stale.dx, dgamma=stale.dgamma)
 
-    says = "dgamma come from the last forward, not from the one that their saved is of"
+    says = "dx and dgamma come from the last forward, not from the one that their saved is of"
     assert state.two_forwards(kernel(forward, backward), make_case("12x6")) == says
 
 
@@ -395,8 +396,12 @@ def test_results_remembered_by_the_array_are_named(make_case):
         kept = known.setdefault(id(x), (x, y))  # kept alive, so that no other array gets its number
         return kept[1].copy(), saved
 
-    says = "y are those of the last call, where the same arrays hold other values"
-    assert state.looks_again(kernel(forward), make_case("12x6")) == says
+    def backward(dy, saved):
+        found = gradients(dy, saved)
+        return found._replace(dbeta=known.setdefault(id(dy), (dy, found.dbeta))[1].copy())
+
+    says = "y and dbeta are those of the last call, where the same arrays hold other values"
+    assert state.looks_again(kernel(forward, backward), make_case("12x6")) == says
 
 
 @pytest.mark.parametrize("call", [2, 3, 4])
@@ -408,8 +413,12 @@ def test_any_of_four_calls_may_be_the_one_that_differs(make_case, call):
         calls.append(None)
         return y * (1 + EPS * (len(calls) == call)), saved
 
-    says = "y differ from call to call, on the same data"
-    assert state.repeatable(kernel(forward), make_case("12x6")) == says
+    def backward(dy, saved):
+        found = gradients(dy, saved)
+        return found._replace(dx=found.dx * (1 + EPS * (len(calls) == call)))
+
+    says = "y and dx differ from call to call, on the same data"
+    assert state.repeatable(kernel(forward, backward), make_case("12x6")) == says
     assert len(calls) == call
 
 
@@ -427,9 +436,13 @@ def threaded(monkeypatch):
 
         def forward(x, gamma, beta, epsilon):
             y, saved = NUMPY.forward(x, gamma, beta, epsilon)
-            return y * (1 + off.get(counts[-1] if counts else 0, 0)), saved
+            return y * (1 + off.get(counts[-1], 0)), saved
 
-        return kernel(forward, set_threads=set_threads), counts
+        def backward(dy, saved):
+            found = gradients(dy, saved)
+            return found._replace(dgamma=found.dgamma * (1 + off.get(counts[-1], 0)))
+
+        return kernel(forward, backward, set_threads=set_threads), counts
 
     return make
 
@@ -440,8 +453,8 @@ def threaded(monkeypatch):
         (4, {}, "", [1, 2, 3, 4, 4]),
         (1, {}, "", [1, 2, 1]),  # two are tried in any case
         (None, {}, "", [1, 2, 3, 3]),  # as many as there are processors, where the kernel does not say
-        (4, {3: 1e-3}, "y differ between 1 thread and 3", [1, 2, 3, 4]),
-        (4, {3: EPS}, "the last bits of y differ between 1 thread and 3", [1, 2, 3, 4, 4]),
+        (4, {3: 1e-3}, "y and dgamma differ between 1 thread and 3", [1, 2, 3, 4]),
+        (4, {3: EPS}, "the last bits of y and dgamma differ between 1 thread and 3", [1, 2, 3, 4, 4]),
     ],
 )
 def test_every_number_of_threads_is_tried_and_the_first_one_set_again(make_case, threaded, before, off, said, set_to):
@@ -449,6 +462,15 @@ def test_every_number_of_threads_is_tried_and_the_first_one_set_again(make_case,
     found = state.thread_count(made, make_case("12x6"))
     assert (found, counts) == (said, set_to)
     assert isinstance(found, Remark) is not (3 in off and off[3] > EPS)
+
+
+def test_every_array_of_another_type_is_named(make_case):
+    def backward(dy, saved):
+        dx, dgamma, dbeta = NUMPY.backward(dy, saved)
+        return dx.astype(np.float32), dgamma, dbeta.astype(np.float16)
+
+    says = "dx is float32 where x is float64; dbeta is float16 where x is float64"
+    assert values.dtypes(kernel(backward=backward), make_case("12x6")) == says
 
 
 def test_a_refusal_is_said_only_of_what_is_read_only(make_case):
@@ -481,9 +503,10 @@ def test_wrong_statistics_and_inference_are_told_with_their_values(make_case):
 
     def forward(x, gamma, beta, epsilon):
         y, saved = NUMPY.forward(x, gamma, beta, epsilon)
-        return y, saved._replace(mean=saved.mean + 0.25)
+        return y, saved._replace(mean=saved.mean + 0.25, inv_std=saved.inv_std * 3)
 
-    assert values.statistics(kernel(forward), case) == "saved.mean is 3.25 and should be 3"
+    said = values.statistics(kernel(forward), case)
+    assert said == "saved.mean is 3.25 and should be 3; saved.inv_std is 1.5 and should be 0.5"
     assert values.statistics(kernel(), case) == ""
 
     def infer(*arguments):
