@@ -704,6 +704,13 @@ def test_the_published_listing_is_found_out(right, problem):
     agrees(told(r.case, "dx", kernel.backward(r.case.dy, saved)[0]), templates, factors, r)
 
 
+def test_one_number_is_told_of_one_number(right):
+    r = right("9x1/eps=0.01")
+    for name in ("dgamma", "dbeta"):
+        (sentence,) = told(r.case, name, 1.3 * getattr(r, name))
+        assert sentence == f"{name} is 1.3 times what it should be"
+
+
 def test_a_small_mistake_beside_a_large_one_is_not_taken_for_rounding(right):
     # With 2,000 times the x_hat term, float32 may be off by more than the whole mean term is; but it is not.
     r = right("16x8x32x32/channels-first/float32/eps=1e-05")
@@ -934,6 +941,10 @@ def test_what_is_wrong_with_a_part_is_named(right, dtype):
     assert part("dgamma", (1,), -r.dgamma) == (
         "dgamma is wrong only in 1 of 4 features: 1",
         "there dgamma has the wrong sign",
+    )
+    assert part("dgamma", (1,), 1.3 * r.dgamma) == (
+        "dgamma is wrong only in 1 of 4 features: 1",
+        "there dgamma is 1.3 times what it should be",
     )
     for change, says in (
         (lambda a: -a, "it has the wrong sign"),
@@ -1320,6 +1331,14 @@ def test_arithmetic_in_float32_is_told_from_a_wrong_term_by_its_roundings(right)
         assert told(r.case, name, array) == (says,)
         wrong = np.asarray(getattr(r, name) * (1 + 1e-4), np.float32)
         assert told(r.case, name, wrong) != (says,)
+
+
+def test_what_is_added_to_a_part_is_told_as_far_as_it_is_known(right):
+    for mean_of_x, says in ((0.5, "33.3"), (7e5, "33")):  # 700,000 deviations from 0, float32 knows y to about 2
+        r = right("9x6/float32", mean=mean_of_x, gamma=np.ones(6), beta=np.zeros(6))
+        y = np.array(r.y)
+        y[4] += 100 / 3
+        assert told(r.case, "y", y)[1:] == (f"there {says} is added to it",)
 
 
 # What the data cannot show is not claimed.

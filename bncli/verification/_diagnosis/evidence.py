@@ -104,9 +104,9 @@ def gather(
 
     Raises ValueError where ``features`` are not as many as the case's, or not among the problem's.
     """
-    # A wide `out` makes the reference hand over all the digits that it has.
-    y, dx = np.empty(case.x.shape, np.longdouble), np.empty(case.x.shape, np.longdouble)
-    gradients = Gradients(dx, np.empty(case.gamma.shape, y.dtype), np.empty(case.gamma.shape, y.dtype))
+    # Of float32 too the reference hands over the digits of a float64, where `out` is that.
+    y, dx = np.empty(case.x.shape), np.empty(case.x.shape)
+    gradients = Gradients(dx, np.empty(case.gamma.shape), np.empty(case.gamma.shape))
     reference = load_kernel("reference")
     _, saved = reference.forward(case.x, case.gamma, case.beta, case.problem.epsilon, out=y)
     reference.backward(case.dy, saved, out=gradients)
