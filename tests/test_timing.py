@@ -119,6 +119,25 @@ def test_samples_that_turn_out_short_get_more_calls():
     assert fast.samples == pytest.approx([1e-6] * len(fast.samples))
 
 
+def test_samples_last_their_share_of_the_longest_call():
+    machine = Machine()
+    calls = {"long": 0.1, "short": 1e-3, "alone": 1e-3}
+    timed = {name: Timed([machine.call(name, lasts)], share=0.5 * (name != "alone")) for name, lasts in calls.items()}
+    found = interleave(timed, Rule(2.0, 0.0), clock=machine.clock).sampled
+    assert {name: each.calls for name, each in found.items()} == {"long": 1, "short": 32, "alone": 1}
+
+
+@pytest.mark.parametrize(("slow", "calls"), [(0.03, 2), (0.002, 32)])
+def test_long_samples_get_fewer_calls_only_where_they_last_far_longer_than_they_should(slow, calls):
+    machine = Machine()
+    quick = [1e-3] * 500
+    timed = {
+        "long": Timed([machine.call("long", 0.1)]),
+        "short": Timed([machine.call("short", *quick, slow)], share=0.5),
+    }
+    assert interleave(timed, Rule(5.0, 0.0), clock=machine.clock).sampled["short"].calls == calls
+
+
 def test_calls_that_become_slow_do_not_keep_everybody_waiting():
     # Threads that must share a core wait for one another: 10 ms for what takes 1 µs.
     found = sampled(Machine(), 5.0, starved=[1e-6] * 5000 + [1e-2]).sampled["starved"]
