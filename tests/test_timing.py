@@ -17,9 +17,12 @@ from bncli.benchmarking.timing import (
     LONG,
     SHORTEST_SAMPLE,
     STEPS,
+    Sampled,
+    Sampling,
     Timed,
     first_call,
     interleave,
+    joined,
     step_of,
 )
 from bncli.core.loading import load_kernel
@@ -136,6 +139,15 @@ def test_long_samples_get_fewer_calls_only_where_they_last_far_longer_than_they_
         "short": Timed([machine.call("short", *quick, slow)], share=0.5),
     }
     assert interleave(timed, Rule(5.0, 0.0), clock=machine.clock).sampled["short"].calls == calls
+
+
+def test_samples_of_several_processes_are_joined_for_what_none_failed_at():
+    first = Sampling({"a": Sampled(1, (1.0, 2.0)), "b": Sampled(1, (5.0,))}, Stop.TIME, {})
+    last = Sampling({"a": Sampled(4, (3.0,))}, Stop.PRECISE, {"b": ValueError()})
+    found = joined([first, last])
+    assert found.sampled == {"a": Sampled(4, (1.0, 2.0, 3.0))}
+    assert (found.stopped, list(found.failed)) == (Stop.TIME, ["b"])
+    assert joined([last]) == last
 
 
 def test_calls_that_become_slow_do_not_keep_everybody_waiting():

@@ -41,7 +41,7 @@ MOST_FLOOR = 9.0  # a run whose own blocks differ by more than tenfold says noth
 # engine with two loops has twice as much to pass.
 MEETINGS = 20
 MOST_SAME = 0.10  # however noisy both runs are, what may differ by more is not called the same
-FEWEST = 5  # samples of each run
+FEWEST = 5  # samples of each run; and processes, where their differences count
 STILL = Drift()
 
 
@@ -80,10 +80,12 @@ def compare(
     aa: float = 0.0,
     drift: Drift = STILL,
     moved: float = 0.0,
+    processes: Sequence[Sequence[int]] = (),
     seed: int = 0,
 ) -> Comparison:
     """Judge two runs by their samples, at least one each, of a pass that moves so many bytes.
 
+    ``processes`` are the samples of each process of each run, where they were several.
     ``aa`` is the floor that A/A pairs showed. With f the noise floor, new is SLOWER where the whole interval of
     the ratio is above 1 + f, FASTER where it is below 1 / (1 + f), SAME where it is between these and within
     ``MOST_SAME``, else UNSURE. Where the processor's clock has changed, that is judged of the ratio of the times and
@@ -94,7 +96,7 @@ def compare(
     """
     ratio = statistics.quotient(old, new, seed)
     large = moved > LARGE
-    noise = max(noise_floor(old, new), aa)
+    noise = max(noise_floor(old, new, processes), aa)
     floor = max(noise, drift.furthest if large else drift.apart)
     verdicts = [_verdict(_over(factor, ratio), floor) for factor in (1.0, drift.clock)]
     verdicts += [_verdict(_over(factor, ratio), noise) for factor in drift.memory if large]
@@ -109,17 +111,22 @@ def may_be_meetings(old: Sequence[float], new: Sequence[float], drift: Drift) ->
     return abs(statistics.median(new) - statistics.median(old)) <= MEETINGS * drift.meeting
 
 
-def noise_floor(old: Sequence[float], new: Sequence[float]) -> float:
+def noise_floor(old: Sequence[float], new: Sequence[float], processes: Sequence[Sequence[int]] = ()) -> float:
     """How far from 1 the ratio of two runs of the same code may be, by how each run wandered.
 
     Another run is at least as far away in time as the blocks of one run are from each other, so its
     median is trusted no better than theirs: to ``DEVIATIONS`` standard deviations of the difference
-    of two blocks, and never to less than ``LEAST_FLOOR``. Infinite where either run has fewer than
-    ``FEWEST`` samples, or they wander beyond ``MOST_FLOOR``.
+    of two blocks. Where both runs are of ``FEWEST`` processes or more, it is trusted by how these differ, to as many
+    standard errors of the difference of their means. Never less than ``LEAST_FLOOR``, and infinite where
+    either run has fewer than ``FEWEST`` samples, or they wander beyond ``MOST_FLOOR``.
     """
     if min(len(old), len(new)) < FEWEST:
         return math.inf
-    far = DEVIATIONS * math.sqrt(2) * statistics.wandering(old, new)
+    if processes and min(map(len, processes)) >= FEWEST:
+        parts, error = map(statistics.medians, (old, new), processes), math.sqrt(sum(1 / len(p) for p in processes))
+    else:
+        parts, error = map(statistics.blocks, (old, new)), math.sqrt(2)
+    far = DEVIATIONS * error * statistics.wandering(*parts)
     return max(LEAST_FLOOR, math.expm1(far)) if far <= math.log1p(MOST_FLOOR) else math.inf
 
 

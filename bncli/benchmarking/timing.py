@@ -58,6 +58,17 @@ class Sampling(NamedTuple, Generic[Name]):
     failed: dict[Name, BaseException]
 
 
+def joined(parts: Sequence[Sampling[Name]]) -> Sampling[Name]:
+    """The samples that several processes took, one after the other, of what none of them failed at."""
+    failed = {name: error for part in parts for name, error in part.failed.items()}
+    sampled = {
+        name: Sampled(last.calls, tuple(sample for part in parts for sample in part.sampled[name].samples))
+        for name, last in parts[-1].sampled.items()
+        if all(name in part.sampled for part in parts)
+    }
+    return Sampling(sampled, max((part.stopped for part in parts), key=list(Stop).index), failed)
+
+
 def first_call(call: Call, clock: Clock = perf_counter) -> float:
     """Seconds that ``call`` takes now."""
     start = clock()

@@ -141,7 +141,14 @@ def _row(pair: Pair, limits: Sequence[tuple[Row, Row]], cores: Sequence[object])
     aa = math.inf if busy else max(floors)
     # A limit is not judged by itself.
     moved = drift.between(pair.old, pair.new, [] if drift.is_limit(pair.new) else limits)
-    ratio, floor, verdict, explained = judging.compare(old, new, aa, moved, pair.new.get("bytes") or 0.0)
+    ratio, floor, verdict, explained = judging.compare(
+        old,
+        new,
+        aa,
+        moved,
+        pair.new.get("bytes") or 0.0,
+        [each.get("processes") or () for each in (pair.old, pair.new)],
+    )
     note = ""
     if busy:
         note = "other processes used much of the machine while it was measured, which decides nothing: wait for it"
