@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import bncli
 from bncli import plugins
 from bncli.benchmarking import compare as judging
-from bncli.benchmarking.compare import IDENTITY, LARGE, LARGE_FLOOR, LEAST_FLOOR, Verdict
+from bncli.benchmarking.compare import IDENTITY, LEAST_FLOOR, Verdict
 from bncli.cli import main
 from bncli.core.report import Column, Report
 from bncli.errors import CheckFailed, InputError
@@ -101,12 +101,24 @@ def test_an_a_a_pair_raises_the_floor():
     assert judging.compare(old, [1.09] * 100, aa=0.2).verdict is Verdict.SAME
 
 
-@pytest.mark.parametrize(("moved", "verdict"), [(LARGE, "SLOWER"), (LARGE + 1, "UNSURE"), (None, "SLOWER")])
-def test_large_arrays_lie_elsewhere_in_the_next_process(moved, verdict):
-    assert judging.least_floor(moved) == (LEAST_FLOOR if verdict == "SLOWER" else LARGE_FLOOR)
-    rows = [row(samples=[time] * 50) | {"bytes": moved} for time in (1.0, 1.12)]
-    (found,) = compare(*map(bench, rows)).rows
-    assert found["verdict"] == verdict
+FACTORS = [1.00, 1.05, 0.95, 1.02, 0.98]  # by which processes differ
+
+
+@pytest.mark.parametrize("number", [5, 2])
+def test_what_processes_differ_by_is_trusted_where_there_are_five(number):
+    samples = np.repeat(FACTORS, 10)
+    counts = [[50 // number] * number] * 2
+    by_blocks = judging.noise_floor(samples, samples)
+    assert by_blocks == pytest.approx(math.expm1(3 * math.sqrt(2) * np.std(np.log(FACTORS * 2), ddof=1)))
+    by_processes = math.expm1(3 * math.sqrt(2 / 5) * np.std(np.log(FACTORS), ddof=1))
+    assert judging.noise_floor(samples, samples, counts) == pytest.approx(by_processes if number == 5 else by_blocks)
+    slower = [row(samples=list(samples * factor)) | {"processes": counts[0]} for factor in (1.0, 1.14)]
+    (found,) = compare(*map(bench, slower)).rows
+    assert found["verdict"] == ("SLOWER" if number == 5 else "UNSURE")
+
+
+def test_processes_that_agree_are_not_trusted_beyond_the_least_floor():
+    assert judging.noise_floor([1.0] * 50, [1.0] * 50, [[10] * 5] * 2) == LEAST_FLOOR
 
 
 @pytest.mark.parametrize("few", [[1.0], [1.0] * 4])

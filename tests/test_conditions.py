@@ -3,7 +3,7 @@
 import pytest
 
 from bncli.benchmarking import conditions, timing
-from bncli.benchmarking.conditions import Readings
+from bncli.benchmarking.conditions import Readings, Surroundings
 from bncli.reports.bench import warnings
 
 START = Readings(time=100.0, busy=50.0, own=10.0, stolen=1.0, throttled=3, hot=7)
@@ -142,3 +142,10 @@ def test_a_share_of_few_samples_says_nothing():
 
 def test_a_sample_of_many_short_calls_is_not_short():
     assert warnings([row(median=1e-6, low=1e-6, high=1e-6, calls=int(timing.SHORTEST_SAMPLE * 1e6))], cores=2) == []
+
+
+def test_what_happened_in_several_processes_is_cores_on_average_and_events_in_all():
+    parts = [Surroundings(0.5, 0.2, 3, None), Surroundings(1.5, 0.4, 4, None)]
+    assert conditions.joined(parts) == pytest.approx(Surroundings(1.0, 0.3, 7, None))
+    unknown = Surroundings(0.0, None, None, None)
+    assert conditions.joined([unknown]) == unknown

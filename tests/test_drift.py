@@ -3,7 +3,7 @@
 import pytest
 
 from bncli.benchmarking import clock, drift, statistics
-from bncli.benchmarking.compare import MEETINGS
+from bncli.benchmarking.compare import LARGE, MEETINGS, STILL
 from bncli.benchmarking.drift import Drift
 from bncli.core.report import Column, Report
 from bncli.reports.compare import compare
@@ -23,11 +23,14 @@ def limit(operation="copy", time=0.1, **more):
     return row(operation, time, direction="limit", **more)
 
 
+def compared(old, new):
+    return compare(
+        *(Report("bench", (Column("kernel", "kernel"),), rows, environment={"cores": CORES}) for rows in (old, new))
+    )
+
+
 def verdicts(old, new):
-    reports = [
-        Report("bench", (Column("kernel", "kernel"),), rows, environment={"cores": CORES}) for rows in (old, new)
-    ]
-    found = compare(*reports).rows
+    found = compared(old, new).rows
     return {each["kernel"]: each["verdict"] for each in found}, found
 
 
@@ -46,9 +49,9 @@ def test_the_chain_is_computed_step_by_step():
 
 
 def test_the_clock_is_that_of_both_runs_or_none():
-    assert drift.between({"clock": 2.0}, {"clock": 3.0}, []) == Drift(1.5, 0.0)
+    assert drift.between({"clock": 2.0}, {"clock": 3.0}, []) == Drift(1.5)
     for old, new in (({}, {"clock": 3.0}), ({"clock": 3.0}, {}), ({"clock": None}, {"clock": 3.0})):
-        assert drift.between(old, new, []) == Drift(1.0, 0.0)
+        assert drift.between(old, new, []) == Drift()
 
 
 @pytest.mark.parametrize(
@@ -97,10 +100,46 @@ def test_what_threads_that_meet_later_may_explain_is_not_slower(more, verdict, t
 # The memory.
 
 
-def test_the_memory_is_the_mean_of_its_limits_either_way():
+def test_the_limits_are_apart_either_way():
     pairs = [(limit(time=1.0), limit(time=1.21)), (limit("add", 1.0), limit("add", 1.0))]
-    assert drift.between({}, {}, pairs).memory == pytest.approx(0.1, abs=1e-3)
-    assert drift.between({}, {}, [(new, old) for old, new in pairs]).memory == pytest.approx(0.1, abs=1e-3)
+    for turned, factors in ((pairs, [1.21, 1.0]), ([(new, old) for old, new in pairs], [1 / 1.21, 1.0])):
+        found = drift.between({}, {}, turned)
+        assert found.memory == pytest.approx(factors, rel=1e-3)
+        assert found.apart == pytest.approx(0.1, abs=1e-3)  # the geometric mean
+        assert found.furthest == pytest.approx(0.21, abs=1e-3)
+    assert (STILL.apart, STILL.furthest) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("moved", "ratio", "copy", "add", "verdict"),
+    [
+        (LARGE + 1, 1.5, 1.2, 1.5, "SAME"),  # as one of the limits
+        (LARGE + 1, 1.2, 1.2, 1.5, "SAME"),
+        (LARGE + 1, 1.0, 1.2, 1.5, "SAME"),  # it does not wait for the memory
+        (LARGE + 1, 1.35, 1.2, 1.5, "UNSURE"),  # it may be both
+        (LARGE + 1, 1.7, 1.2, 1.5, "SLOWER"),  # beside either
+        (LARGE + 1, 1.15, 1.0, 1.0, "SLOWER"),
+        (LARGE, 1.5, 1.2, 1.5, "SLOWER"),  # beyond the mean of both; and its arrays are in the caches
+        (None, 1.5, 1.2, 1.5, "SLOWER"),
+    ],
+)
+def test_large_arrays_follow_the_memory(moved, ratio, copy, add, verdict, turned):
+    before = [row(bytes=moved), limit(), limit("add")]
+    after = [row(time=ratio, bytes=moved), limit(time=0.1 * copy), limit("add", 0.1 * add)]
+    found, (first, *_) = verdicts(*((after, before) if turned else (before, after)))
+    assert found["numba"] == ("FASTER" if turned and verdict == "SLOWER" else verdict)
+    same = "numba forward: the machine's clock or memory changed as much, beside which it is the same"
+    apart = "numba forward: the memory's limits are 1.50× apart, which may be why"
+    said = {"SAME": same if ratio > 1 else "", "UNSURE": apart}
+    assert first["note"] == said.get(verdict, "")
+
+
+@pytest.mark.parametrize(("meeting", "said"), [(2.0e-6, False), (2.2e-6, True), (0.7e-6, True), (None, False)])
+def test_cores_that_were_moved_are_told_once(meeting, said):
+    old = [row(meeting=1.6e-6), row("numpy", meeting=1.6e-6)]
+    report = compared(old, [row(meeting=meeting), row("numpy", meeting=meeting)])
+    assert [each.startswith("threads took 1.60 µs to meet in old") for each in report.warnings[1:]] == [True] * said
 
 
 def test_the_limits_raise_the_floor_of_their_own_place_only():

@@ -8,7 +8,7 @@ import pytest
 from bncli.benchmarking import buffers, timing
 from bncli.benchmarking.conditions import Surroundings
 from bncli.benchmarking.entries import AGAIN, MEMORY, PASS, Name
-from bncli.benchmarking.passes import MOVED, Key, Pass
+from bncli.benchmarking.passes import MOVED, Key
 from bncli.benchmarking.sampling import Stop
 from bncli.benchmarking.timing import Sampled, Sampling
 from bncli.core.kernel import Kernel
@@ -291,7 +291,7 @@ def figures(case, **samples):
         role, kernel, direction, threads = name.split("_")
         key = Key(kernel, direction, "given" if role == MEMORY else "fresh", threads=int(threads) or None)
         found[Name(role, key)] = Sampled(1, tuple(factor * noise))
-    return Figures(case, Sampling(found, Stop.STABLE, {}), QUIET, "base")
+    return Figures(case, [Sampling(found, Stop.STABLE, {})], QUIET, "base")
 
 
 def test_passes_over_the_memory_are_what_the_limit_could_move(make_case):
@@ -299,11 +299,11 @@ def test_passes_over_the_memory_are_what_the_limit_could_move(make_case):
         make_case("5x4"), pass_base_forward_0=4.0, pass_mine_backward_0=3.0,
         memory_copy_loop_0=0.5, memory_copy_numpy_0=1.0, memory_add_numpy_0=1.5,
     )  # fmt: skip
-    forward = found.of_pass(Pass(Key("base", "forward")))
+    forward = found.of_pass(Key("base", "forward"), 1)
     assert forward["of_limit"] == pytest.approx(8)
     assert forward["memory_passes"] == pytest.approx(16)  # twice per time of a copy, which lasts 0.5
     assert forward["stopped"] == "stable"
-    backward = found.of_pass(Pass(Key("mine", "backward")))
+    backward = found.of_pass(Key("mine", "backward"), 1)
     assert backward["memory_passes"] == pytest.approx(6)
     assert "speedup" not in backward  # the baseline has no such pass
     limits = found.of_limits()
@@ -319,9 +319,9 @@ def test_a_pass_is_compared_on_as_many_threads_or_else_with_the_fastest(make_cas
         make_case("5x4"), pass_base_forward_1=8.0, pass_base_forward_2=6.0, pass_mine_forward_2=2.0,
         pass_mine_forward_0=3.0, memory_copy_loop_1=1.0, memory_copy_loop_2=0.5,
     )  # fmt: skip
-    on_two = found.of_pass(Pass(Key("mine", "forward", threads=2)))
+    on_two = found.of_pass(Key("mine", "forward", threads=2), 1)
     assert (on_two["speedup"], on_two["of_limit"]) == (pytest.approx(3), pytest.approx(4))
-    own_choice = found.of_pass(Pass(Key("mine", "forward")))
+    own_choice = found.of_pass(Key("mine", "forward"), 1)
     assert (own_choice["speedup"], own_choice["of_limit"]) == (pytest.approx(2), pytest.approx(6))
     assert [(row["threads"], row["median"]) for row in found.of_limits()] == [(1, 1.0), (2, 0.5)]
 
@@ -332,8 +332,8 @@ def test_the_noise_floor_is_what_the_baseline_differs_from_itself_by(make_case):
         again_base_forward_0=1.1, memory_copy_loop_0=1.0,
     )  # fmt: skip
     for name in ("base", "mine"):
-        assert found.of_pass(Pass(Key(name, "forward")))["noise_floor"] == pytest.approx(0.1)
-    assert found.of_pass(Pass(Key("mine", "backward")))["noise_floor"] is None
+        assert found.of_pass(Key(name, "forward"), 1)["noise_floor"] == pytest.approx(0.1)
+    assert found.of_pass(Key("mine", "backward"), 1)["noise_floor"] is None
     assert found.of_limits()[0]["noise_floor"] == pytest.approx(0.1)
     assert AGAIN != PASS
 

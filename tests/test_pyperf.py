@@ -40,6 +40,11 @@ def test_each_row_that_was_timed_is_a_benchmark():
     assert found["benchmarks"][0]["runs"] == [{"values": [1e-3, 2e-3, 4e-3], "metadata": {"loops": 4}}]
 
 
+def test_each_process_is_a_run():
+    (found,) = document(Report("bench", (), [{**ROWS[0], "processes": [1, 2]}]))["benchmarks"]
+    assert found["runs"] == [{"values": values, "metadata": {"loops": 4}} for values in ([1e-3], [2e-3, 4e-3])]
+
+
 def test_metadata_are_numbers_and_lines_of_text():
     assert document()["metadata"] == {
         "unit": "second",

@@ -17,9 +17,12 @@ from bncli.benchmarking.timing import (
     LONG,
     SHORTEST_SAMPLE,
     STEPS,
+    Sampled,
+    Sampling,
     Timed,
     first_call,
     interleave,
+    joined,
     step_of,
 )
 from bncli.core.loading import load_kernel
@@ -117,6 +120,34 @@ def test_samples_that_turn_out_short_get_more_calls():
     fast = sampled(Machine(), 0.1, fast=[1e-2] * 3 + [1e-6]).sampled["fast"]
     assert fast.calls * 1e-6 >= SHORTEST_SAMPLE / 2
     assert fast.samples == pytest.approx([1e-6] * len(fast.samples))
+
+
+def test_samples_last_their_share_of_the_longest_call():
+    machine = Machine()
+    calls = {"long": 0.1, "short": 1e-3, "alone": 1e-3}
+    timed = {name: Timed([machine.call(name, lasts)], share=0.5 * (name != "alone")) for name, lasts in calls.items()}
+    found = interleave(timed, Rule(2.0, 0.0), clock=machine.clock).sampled
+    assert {name: each.calls for name, each in found.items()} == {"long": 1, "short": 32, "alone": 1}
+
+
+@pytest.mark.parametrize(("slow", "calls"), [(0.03, 2), (0.002, 32)])
+def test_long_samples_get_fewer_calls_only_where_they_last_far_longer_than_they_should(slow, calls):
+    machine = Machine()
+    quick = [1e-3] * 500
+    timed = {
+        "long": Timed([machine.call("long", 0.1)]),
+        "short": Timed([machine.call("short", *quick, slow)], share=0.5),
+    }
+    assert interleave(timed, Rule(5.0, 0.0), clock=machine.clock).sampled["short"].calls == calls
+
+
+def test_samples_of_several_processes_are_joined_for_what_none_failed_at():
+    first = Sampling({"a": Sampled(1, (1.0, 2.0)), "b": Sampled(1, (5.0,))}, Stop.TIME, {})
+    last = Sampling({"a": Sampled(4, (3.0,))}, Stop.PRECISE, {"b": ValueError()})
+    found = joined([first, last])
+    assert found.sampled == {"a": Sampled(4, (1.0, 2.0, 3.0))}
+    assert (found.stopped, list(found.failed)) == (Stop.TIME, ["b"])
+    assert joined([last]) == last
 
 
 def test_calls_that_become_slow_do_not_keep_everybody_waiting():

@@ -27,13 +27,9 @@ AA = "noise_floor"
 
 # Nothing within one process shows by how much a whole process is faster or slower than the next:
 # where code and data happen to lie in memory (Mytkowicz et al., "Producing wrong data without doing
-# anything obviously wrong!", 2009), what the machine's other tenants do. On two virtual cores, 15 runs of
-# the same code within three minutes: of the 1,260 rows of their pairs that move at most 8 MB none was SLOWER or
-# FASTER with 7 %; of 420 that move 20 or 31 MB, 10 were with 7 %, and none with 15 %. With 15 % slower code every
-# pair had a row that was SLOWER. The same runs chose 15 %; 7 % was chosen on others, the day before.
+# anything obviously wrong!", 2009), what the machine's other tenants do.
 LEAST_FLOOR = 0.07
-LARGE = 8e6  # bytes moved: more than the cores' own caches hold, and what lies where counts
-LARGE_FLOOR = 0.15
+LARGE = 8e6  # bytes moved: more than the cores' own caches hold, so that times follow those of the memory's limits
 # Standard deviations of the difference of two blocks. The median of a run wanders less than that of a
 # tenth of it, unless it wanders slowly: then as much. In the same measurements, 4 instead of 3
 # made half a percent more of the same code SAME, but 15 % slower code SLOWER in 86 % instead of 94 %.
@@ -45,7 +41,7 @@ MOST_FLOOR = 9.0  # a run whose own blocks differ by more than tenfold says noth
 # engine with two loops has twice as much to pass.
 MEETINGS = 20
 MOST_SAME = 0.10  # however noisy both runs are, what may differ by more is not called the same
-FEWEST = 5  # samples of each run
+FEWEST = 5  # samples of each run; and processes, where their differences count
 STILL = Drift()
 
 
@@ -61,12 +57,14 @@ class Verdict(StrEnum):
 class Comparison(NamedTuple):
     """``ratio`` is new / old; that of two runs of the same code is within ``floor`` of 1, either way.
 
-    The floor is infinite where the samples are too few or too noisy to tell.
+    The floor is infinite where the samples are too few or too noisy to tell. ``explained`` is whether it is
+    the SAME only beside the machine's clock or memory, which changed as well.
     """
 
     ratio: Estimate
     floor: float
     verdict: Verdict
+    explained: bool = False
 
 
 class Pair(NamedTuple):
@@ -77,25 +75,35 @@ class Pair(NamedTuple):
 
 
 def compare(
-    old: Sequence[float], new: Sequence[float], aa: float = 0.0, drift: Drift = STILL, seed: int = 0
+    old: Sequence[float],
+    new: Sequence[float],
+    aa: float = 0.0,
+    drift: Drift = STILL,
+    moved: float = 0.0,
+    processes: Sequence[Sequence[int]] = (),
+    seed: int = 0,
 ) -> Comparison:
-    """Judge two runs by their samples, at least one each; ``aa`` is the floor that A/A pairs showed, or the least.
+    """Judge two runs by their samples, at least one each, of a pass that moves so many bytes.
 
-    With f the noise floor, new is SLOWER where the whole interval of the ratio is above 1 + f, FASTER
-    where it is below 1 / (1 + f), SAME where it is between these and within ``MOST_SAME``, else UNSURE.
-    Where the processor's clock has changed, that is judged of the ratio of the times and of that of their
-    multiples of the clock's: what it may explain is the SAME, and what only one of them shows is UNSURE.
-    The floor is no less than how far the memory's limits are apart. What ``MEETINGS`` times the drift of
+    ``processes`` are the samples of each process of each run, where they were several.
+    ``aa`` is the floor that A/A pairs showed. With f the noise floor, new is SLOWER where the whole interval of
+    the ratio is above 1 + f, FASTER where it is below 1 / (1 + f), SAME where it is between these and within
+    ``MOST_SAME``, else UNSURE. Where the processor's clock has changed, that is judged of the ratio of the times and
+    of that of their multiples of the clock's, and for more than ``LARGE`` bytes also of their multiples of each of the
+    memory's limits: what one of them may explain is the SAME, and what only some of them show is UNSURE.
+    The floor of all but the last is no less than how far these limits are apart. What ``MEETINGS`` times the drift of
     the threads' meeting may explain is neither SLOWER nor FASTER.
     """
     ratio = statistics.quotient(old, new, seed)
-    floor = max(noise_floor(old, new), aa, drift.memory)
-    by_clock = Estimate(*(each / drift.clock for each in ratio))
-    verdicts = {_verdict(ratio, floor), _verdict(by_clock, floor)}
+    large = moved > LARGE
+    noise = max(noise_floor(old, new, processes), aa)
+    floor = max(noise, drift.furthest if large else drift.apart)
+    verdicts = [_verdict(_over(factor, ratio), floor) for factor in (1.0, drift.clock)]
+    verdicts += [_verdict(_over(factor, ratio), noise) for factor in drift.memory if large]
     if Verdict.SAME in verdicts:
-        return Comparison(ratio, floor, Verdict.SAME)
-    unsure = len(verdicts) > 1 or may_be_meetings(old, new, drift)
-    return Comparison(ratio, floor, Verdict.UNSURE if unsure else verdicts.pop())
+        return Comparison(ratio, floor, Verdict.SAME, explained=verdicts[0] is not Verdict.SAME)
+    unsure = len(set(verdicts)) > 1 or may_be_meetings(old, new, drift)
+    return Comparison(ratio, floor, Verdict.UNSURE if unsure else verdicts[0])
 
 
 def may_be_meetings(old: Sequence[float], new: Sequence[float], drift: Drift) -> bool:
@@ -103,23 +111,23 @@ def may_be_meetings(old: Sequence[float], new: Sequence[float], drift: Drift) ->
     return abs(statistics.median(new) - statistics.median(old)) <= MEETINGS * drift.meeting
 
 
-def noise_floor(old: Sequence[float], new: Sequence[float]) -> float:
+def noise_floor(old: Sequence[float], new: Sequence[float], processes: Sequence[Sequence[int]] = ()) -> float:
     """How far from 1 the ratio of two runs of the same code may be, by how each run wandered.
 
     Another run is at least as far away in time as the blocks of one run are from each other, so its
     median is trusted no better than theirs: to ``DEVIATIONS`` standard deviations of the difference
-    of two blocks, and never to less than ``LEAST_FLOOR``. Infinite where either run has fewer than
-    ``FEWEST`` samples, or they wander beyond ``MOST_FLOOR``.
+    of two blocks. Where both runs are of ``FEWEST`` processes or more, it is trusted by how these differ, to as many
+    standard errors of the difference of their means. Never less than ``LEAST_FLOOR``, and infinite where
+    either run has fewer than ``FEWEST`` samples, or they wander beyond ``MOST_FLOOR``.
     """
     if min(len(old), len(new)) < FEWEST:
         return math.inf
-    far = DEVIATIONS * math.sqrt(2) * statistics.wandering(old, new)
+    if processes and min(map(len, processes)) >= FEWEST:
+        parts, error = map(statistics.medians, (old, new), processes), math.sqrt(sum(1 / len(p) for p in processes))
+    else:
+        parts, error = map(statistics.blocks, (old, new)), math.sqrt(2)
+    far = DEVIATIONS * error * statistics.wandering(*parts)
     return max(LEAST_FLOOR, math.expm1(far)) if far <= math.log1p(MOST_FLOOR) else math.inf
-
-
-def least_floor(moved: float | None) -> float:
-    """The floor of a pass that moves so many bytes, however steady its runs are."""
-    return LARGE_FLOOR if (moved or 0) > LARGE else LEAST_FLOOR
 
 
 def pairs(old: Iterable[Row], new: Iterable[Row]) -> list[Pair]:
@@ -134,6 +142,10 @@ def pairs(old: Iterable[Row], new: Iterable[Row]) -> list[Pair]:
 def identity(row: Row) -> tuple[str, ...]:
     """What tells ``row`` apart from the others of its run."""
     return tuple(str(row.get(name, default)) for name, default in IDENTITY.items())
+
+
+def _over(factor: float, ratio: Estimate) -> Estimate:
+    return Estimate(*(each / factor for each in ratio))
 
 
 def _verdict(ratio: Estimate, floor: float) -> Verdict:

@@ -1,8 +1,9 @@
 """What else the machine did while kernels were timed."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -62,6 +63,17 @@ def between(before: Readings, after: Readings) -> Surroundings:
         throttled=_difference(before.throttled, after.throttled),
         hot=_difference(before.hot, after.hot),
     )
+
+
+def joined(parts: Sequence[Surroundings]) -> Surroundings:
+    """Of several times that are as long as each other: cores on average, events in all."""
+
+    def total(values: Iterable[float | None]) -> Any:
+        known = [value for value in values if value is not None]
+        return sum(known) if known else None
+
+    others, stolen, throttled, hot = map(total, zip(*parts, strict=True))
+    return Surroundings(others / len(parts), None if stolen is None else stolen / len(parts), throttled, hot)
 
 
 def _difference(before: int | None, after: int | None) -> int | None:

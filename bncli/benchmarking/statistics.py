@@ -119,33 +119,39 @@ def noise_floor(first: Sequence[float], second: Sequence[float], seed: int = 0) 
 
 
 def wandering(*runs: Sequence[float]) -> float:
-    """How much a median moves in time: the standard deviation of the logarithm of the medians of blocks.
+    """How much medians of the same move: the standard deviation of the logarithms of the medians of each run.
 
-    A block is a tenth of a run, in a row, or where samples are few a fifth, or one sample: its median
-    then is no median of many, and moves more. All runs are judged together, each about its own mean.
-    A run without two blocks says nothing; raises ValueError where none has them.
+    All runs are judged together, each about its own mean. A run without two medians says nothing; raises
+    ValueError where none has them.
     """
     squares, freedom = 0.0, 0
-    for run in runs:
-        blocks = _blocks(run)
-        squares += float(np.sum((blocks - blocks.mean()) ** 2))
-        freedom += len(blocks) - 1
+    for run in map(np.log, runs):
+        squares += float(np.sum((run - run.mean()) ** 2))
+        freedom += len(run) - 1
     if not freedom:
         raise ValueError("one sample a run says nothing of its noise")
     return math.sqrt(squares / freedom)
 
 
 def travel(samples: Sequence[float]) -> float:
-    """How far the medians of blocks, as those of ``wandering``, are apart: the greatest over the least, minus 1."""
-    blocks = _blocks(samples)
-    return math.expm1(float(blocks.max() - blocks.min()))
+    """How far the medians of ``blocks`` are apart: the greatest over the least, minus 1."""
+    found = blocks(samples)
+    return max(found) / min(found) - 1
 
 
-def _blocks(run: Sequence[float]) -> NDArray[np.float64]:
-    """The logarithms of the medians of the blocks of ``run``."""
-    count = len(run)
+def blocks(samples: Sequence[float]) -> list[float]:
+    """The medians of tenths of a run, in a row; where samples are few of fifths, or each sample.
+
+    A sample then is no median of many, and moves more.
+    """
+    count = len(samples)
     number = count if count < BLOCKS else max(5, min(BLOCKS, count // 3))
-    return np.log([np.median(block) for block in np.array_split(np.asarray(run), number)])
+    return [float(np.median(block)) for block in np.array_split(np.asarray(samples), number)]
+
+
+def medians(samples: Sequence[float], counts: Sequence[int]) -> list[float]:
+    """The medians of so many samples each, in a row."""
+    return [float(np.median(part)) for part in np.split(np.asarray(samples), np.cumsum(counts)[:-1])]
 
 
 def _ratios(baseline: Sequence[float], samples: Sequence[float]) -> list[float]:

@@ -28,13 +28,15 @@ class Timed(NamedTuple):
 
     Before each sample ``prepare`` runs, untimed, and calls for ``warming`` seconds, at least one; none where it
     is None, or a call lasts longer than ``LONG``. ``keep`` is how many results stay alive, so that later ones are
-    not written to the same memory.
+    not written to the same memory. A sample lasts about ``share`` of the longest call of a round, at least half
+    of that.
     """
 
     calls: Sequence[Call]
     prepare: Callable[[], object] = lambda: None
     warming: float | None = None
     keep: int = 0
+    share: float = 0.0
 
 
 class Sampled(NamedTuple):
@@ -54,6 +56,17 @@ class Sampling(NamedTuple, Generic[Name]):
     sampled: dict[Name, Sampled]
     stopped: Stop
     failed: dict[Name, BaseException]
+
+
+def joined(parts: Sequence[Sampling[Name]]) -> Sampling[Name]:
+    """The samples that several processes took, one after the other, of what none of them failed at."""
+    failed = {name: error for part in parts for name, error in part.failed.items()}
+    sampled = {
+        name: Sampled(last.calls, tuple(sample for part in parts for sample in part.sampled[name].samples))
+        for name, last in parts[-1].sampled.items()
+        if all(name in part.sampled for part in parts)
+    }
+    return Sampling(sampled, max((part.stopped for part in parts), key=list(Stop).index), failed)
 
 
 def first_call(call: Call, clock: Clock = perf_counter) -> float:
@@ -95,6 +108,7 @@ class _Rounds(Generic[Name]):
         # Those with equally many calls share arrays: what one has used, the next leaves for later.
         self.turns = {len(each.calls): 0 for each in timed.values()}
         self.kept = {each.keep: deque[object](maxlen=each.keep) for each in timed.values()}
+        self.least = dict.fromkeys(timed, self.shortest)  # seconds that a sample should last
         self.repeats: dict[Name, int] = {}
         self.lasts = dict.fromkeys(timed, 0.0)  # seconds a call
         self.rounds = 0
@@ -104,6 +118,7 @@ class _Rounds(Generic[Name]):
     ) -> Sampling[Name]:
         for name in self.timed:
             self._or_fail(name, self._calibrate)
+        self._share()
         try:
             stopped = self._until_enough(watch, rng, between, on_progress)
         except KeyboardInterrupt:
@@ -147,12 +162,22 @@ class _Rounds(Generic[Name]):
         while any(self._seconds(name) < self.shortest for _ in range(TRIES)):
             self.repeats[name] *= 2
 
+    def _share(self) -> None:
+        """Make samples as long as their share of the longest call."""
+        longest = max(self.lasts.values(), default=0.0)
+        for name in self.samples:
+            self.least[name] = max(self.shortest, self.timed[name].share * longest)
+            while self.repeats[name] * self.lasts[name] < self.least[name] / 2:
+                self.repeats[name] *= 2
+
     def _sample(self, name: Name) -> None:
         seconds, repeats = self._seconds(name), self.repeats[name]
         self.samples[name].append(seconds / repeats)
-        if seconds < self.shortest / 2:  # the machine was slower when they were counted
+        if seconds < self.least[name] / 2:  # the machine was slower when they were counted
             self.repeats[name] = 2 * repeats
-        elif seconds > FAR_TOO_LONG * self.shortest:  # it is slower now: threads wait for one another, every call anew
+        elif seconds > max(
+            FAR_TOO_LONG * self.shortest, 4 * self.least[name]
+        ):  # it is slower now: threads wait for one another, every call anew
             self.repeats[name] = max(1, repeats // 4)
 
     def _seconds(self, name: Name) -> float:

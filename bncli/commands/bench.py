@@ -58,6 +58,14 @@ BOTH = "both"
     help="Stop before, once the 95 % interval of every median is narrower; 0 never stops before.",
 )
 @click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="COUNT",
+    help="Share the time among so many processes, one after the other: compare then knows by how much they differ.",
+)
+@click.option(
     "--cache",
     type=click.Choice((WARM, COLD, BOTH)),
     default=WARM,
@@ -84,6 +92,7 @@ def bench(
     outputs: str,
     max_time: float,
     precision: float,
+    processes: int,
     cache: str,
     wide: bool,
     baseline: Path | None,
@@ -122,7 +131,10 @@ def bench(
         precision=precision / 100,
         caches=(WARM, COLD) if cache == BOTH else (cache,),
         threads=runs.threads or (None,),
+        processes=processes,
     )
+    if processes > 1:
+        reports.require_several(runs.kernels)
     before = compare.baseline(baseline, fail_slower, allow_different_machine) if baseline else None
     table = (
         partial(_table.detailed, columns=reports.columns(runs.kernels[0], settings))

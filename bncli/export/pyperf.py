@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 from bncli.core.report import Exporter, Report, Row
@@ -17,7 +18,7 @@ ABOUT = (*IDENTITY, "input", "verdict")
 def render(report: Report) -> str:
     """A benchmark for each row that has samples, in seconds.
 
-    A run is what pyperf calls a process; here one process took all samples, so each benchmark has one.
+    A run is what pyperf calls a process.
     """
     timed = [row for row in report.rows if row.get("samples")]
     document = {
@@ -40,8 +41,10 @@ def _names(rows: Sequence[Row]) -> list[str]:
 
 
 def _benchmark(row: Row, name: str) -> dict[str, Any]:
-    run = {"values": row["samples"], "metadata": {"loops": row.get("calls", 1)}}
-    return {"metadata": _metadata({"name": name, **{key: row.get(key) for key in ABOUT}}), "runs": [run]}
+    samples, metadata = row["samples"], {"loops": row.get("calls", 1)}
+    ends = list(accumulate(row.get("processes") or [len(samples)]))
+    runs = [{"values": samples[start:end], "metadata": metadata} for start, end in pairwise([0, *ends])]
+    return {"metadata": _metadata({"name": name, **{key: row.get(key) for key in ABOUT}}), "runs": runs}
 
 
 def _metadata(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,8 @@ def comparable(given: str | Path | Report, which: str) -> Report:
                 raise InputError(f"{name} is damaged: the {key} of row {number} is {row.get(key)!r:.40}")
         if not _are_times(row.get("samples") or []):
             raise InputError(f"{name} is damaged: the samples of row {number} are not times")
+        if not _are_counts(row.get("processes") or [], len(row.get("samples") or [])):
+            raise InputError(f"{name} is damaged: the processes of row {number} have not its samples")
         if not _is_within(row.get(judging.AA) or 0.0, 0, MOST_FLOOR):
             raise InputError(f"{name} is damaged: the {judging.AA} of row {number} is no share of a time")
         for key in (drift.CLOCK, drift.MEETING):
@@ -44,6 +46,12 @@ def comparable(given: str | Path | Report, which: str) -> Report:
 
 def _are_times(samples: Any) -> bool:
     return isinstance(samples, Sequence) and all(_is_within(each, *TIMES) for each in samples)
+
+
+def _are_counts(counts: Any, samples: int) -> bool:
+    if not isinstance(counts, Sequence) or not all(type(count) is int and count > 0 for count in counts):
+        return False
+    return not counts or sum(counts) == samples
 
 
 def _is_within(value: Any, least: float, most: float) -> bool:

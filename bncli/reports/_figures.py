@@ -1,8 +1,9 @@
 """What the samples of a problem say, as values of rows."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from bncli.benchmarking import outlying, statistics
+from bncli.benchmarking import conditions, outlying, statistics, timing
 from bncli.benchmarking.conditions import Surroundings
 from bncli.benchmarking.entries import AGAIN, MEMORY, PASS, THE_CLOCK, THE_MEETING, Name
 from bncli.benchmarking.passes import LIMIT, MOVED, Key, Pass
@@ -16,10 +17,42 @@ from bncli.verification.finding import Finding, Verdict
 FEWEST = 50  # samples of the clock, before their blocks are long enough to say whether it has changed
 
 
-class Figures:
-    """The figures of one problem's rounds; ``baseline`` is the kernel that others are compared with."""
+class Outcome(NamedTuple):
+    """What became of a pass: its row without figures, and whether it kept its time."""
 
-    def __init__(self, case: Case, sampling: Sampling[Name], surroundings: Surroundings, baseline: str) -> None:
+    key: Key
+    copies: int
+    row: Row
+    kept: bool
+
+
+class Measured(NamedTuple):
+    """What one process found of a problem, which others can be told; without samples where no kernel is right."""
+
+    outcomes: Sequence[Outcome]
+    sampling: Sampling[Name] | None = None
+    surroundings: Surroundings | None = None
+
+
+def rows(case: Case, parts: Sequence[Measured], baseline: str) -> list[Row]:
+    """The rows of a problem that processes have measured one after the other.
+
+    A pass keeps its time where it did in all of them; ``baseline`` is the kernel that others are compared with.
+    """
+    outcomes = [min(of_one, key=lambda each: each.kept) for of_one in zip(*(p.outcomes for p in parts), strict=True)]
+    timed = [(part.sampling, part.surroundings) for part in parts if part.sampling and part.surroundings]
+    if len(timed) < len(parts):
+        return [outcome.row for outcome in outcomes]
+    samplings, surroundings = zip(*timed, strict=True)
+    figures = Figures(case, samplings, conditions.joined(surroundings), baseline)
+    return [o.row | figures.of_pass(o.key, o.copies) if o.kept else o.row for o in outcomes] + figures.of_limits()
+
+
+class Figures:
+    """The figures of one problem's rounds."""
+
+    def __init__(self, case: Case, parts: Sequence[Sampling[Name]], surroundings: Surroundings, baseline: str) -> None:
+        sampling = timing.joined(parts)
         self.case, self.sampled, self.baseline = case, sampling.sampled, baseline
         self.again = next((key.kernel for role, key in self.sampled if role == AGAIN), baseline)
         clock, meeting = (self.sampled.get(name, Sampled(0, ())).samples for name in (THE_CLOCK, THE_MEETING))
@@ -28,6 +61,7 @@ class Figures:
             "clock": statistics.median(clock) if clock else None,
             "meeting": statistics.median(meeting) if meeting else None,
             "clock_change": statistics.travel(clock) if len(clock) >= FEWEST else None,
+            "processes": [len(next(iter(part.sampled.values())).samples) for part in parts],
             **surroundings._asdict(),
         }
         self.floors = {
@@ -36,8 +70,8 @@ class Figures:
             if name.role == AGAIN and Name(PASS, name.key) in self.sampled
         }
 
-    def of_pass(self, timed: Pass) -> Row:
-        """Of a pass that was timed to the end.
+    def of_pass(self, key: Key, copies: int) -> Row:
+        """Of a pass that was timed to the end, on so many copies of the case.
 
         ``of_limit`` is the median ratio of its samples to those of the memory's limit in the same rounds;
         ``memory_passes`` is how many arrays of x's size the memory could have moved in that time: 2 for a
@@ -46,11 +80,11 @@ class Figures:
         # Not before it is needed: Numba takes long to import.
         from bncli.benchmarking import roofline
 
-        key, moved = timed.key, MOVED[timed.key.direction]
+        moved = MOVED[key.direction]
         own = self.sampled[Name(PASS, key)]
         limit = self._fastest(MEMORY, key._replace(kernel=roofline.OPERATION[key.direction]))
         row = self._samples(own, moved) | {
-            "copies": len(timed.calls),
+            "copies": copies,
             "noise_floor": self._floor(key),
         }
         if limit:

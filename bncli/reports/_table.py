@@ -95,7 +95,9 @@ def _sampling(rows: Sequence[AnyRow]) -> str:
         return ""
     floors = [row["noise_floor"] for row in rows if row.get("noise_floor") is not None]
     noise = f"; noise {text(max(floors), 'percent')}" if floors else ""
-    return f"{timed['rounds']:,} samples each, {ENOUGH[Stop(timed['stopped'])]}{noise}"
+    number = len(timed.get("processes", ()))
+    of = f" of {number} processes" if number > 1 else ""
+    return f"{timed['rounds']:,} samples each{of}, {ENOUGH[Stop(timed['stopped'])]}{noise}"
 
 
 def _of_pass(row: AnyRow, line: Row) -> Row:

@@ -6,11 +6,11 @@ from bncli.benchmarking.passes import LIMIT
 from bncli.core.kernel import Kernel
 from bncli.core.report import Column, Report, Row
 from bncli.reports import _summary
-from bncli.reports._apart import measure
 from bncli.reports._measuring import Settings
+from bncli.reports._processes import measure, require_several
 from bncli.reports._warnings import warnings
 
-__all__ = ["LIMIT", "Settings", "columns", "measure", "summary", "warnings"]
+__all__ = ["LIMIT", "Settings", "columns", "measure", "require_several", "summary", "warnings"]
 
 
 def columns(baseline: Kernel, settings: Settings) -> tuple[Column, ...]:

@@ -47,6 +47,7 @@ def bench(
     threads: Sequence[int] = (),
     max_time: float = Settings.max_time,
     precision: float = Settings.precision,
+    processes: int = Settings.processes,
     random: str = "uniform",
     seed: int = 0,
 ) -> Report:
@@ -56,7 +57,8 @@ def bench(
     speed-ups are over the first one. A problem is a Problem or its descriptor, which may hold ranges.
     ``directions`` are of forward, backward and infer, ``outputs`` of fresh and given, ``caches`` of warm
     and cold; ``threads`` are counts, none for a kernel's own choice. A problem is sampled for ``max_time``
-    seconds, or until the 95 % interval of every median is narrower than ``precision``, as 0.01 for 1 %.
+    seconds, or until the 95 % interval of every median is narrower than ``precision``, as 0.01 for 1 %, in
+    one process or several ``processes``, which take kernels by name or file.
     ``report.rows`` has a row for each pass of each kernel, its
     times in seconds, and for the memory's limits. ``report.raise_if_failed()`` raises CheckFailed where a
     kernel is wrong, and so has no time.
@@ -67,7 +69,7 @@ def bench(
     asked = dict(
         pair for each in ([problems] if isinstance(problems, str | Problem) else problems) for pair in _swept(each)
     )
-    settings = Settings(directions, outputs, max_time, precision, caches, threads or (None,))
+    settings = Settings(directions, outputs, max_time, precision, caches, threads or (None,), processes)
     _require_usable(loaded, asked, settings)
     cases = ((_data.draw(random, problem, seed), sweep) for problem, sweep in asked.items())
     with np.errstate(all="ignore"):
@@ -145,6 +147,10 @@ def _require_usable(kernels: Sequence[Kernel], problems: Iterable[Problem], sett
     for what, number in {"max_time": settings.max_time, "precision": settings.precision}.items():
         if not 0 <= number < math.inf:
             raise InputError(f"{what} is {number!r}: it must be finite and not negative")
+    if settings.processes < 1:
+        raise InputError(f"processes is {settings.processes!r}: at least one process measures")
+    if settings.processes > 1:
+        one.require_several(kernels)
     for problem in problems:
         for kernel in kernels:
             require_dtype(kernel, problem.dtype)

@@ -72,7 +72,8 @@ def compare(
     if rows:
         rows[-1]["count"] = _count(rows)
     groups = ("problem", "input", "variant")
-    return Report("compare", COLUMNS, rows, groups, warnings=_setting.differences(before, after), failures=failures)
+    warnings = [*_setting.differences(before, after), *_setting.elsewhere(pairs)]
+    return Report("compare", COLUMNS, rows, groups, warnings=warnings, failures=failures)
 
 
 def baseline(old: str | Path, fail_slower: float | None = None, allow_different_machine: bool = False) -> Report:
@@ -137,17 +138,28 @@ def _row(pair: Pair, limits: Sequence[tuple[Row, Row]], cores: Sequence[object])
         return row | {"verdict": "ONLY OLD" if old else "ONLY NEW" if new else "NO TIME"}
     busy = any(drift.is_busy(each, count) for each, count in zip((pair.old, pair.new), cores, strict=True))
     floors = [float(each.get(judging.AA) or 0.0) for each in (pair.old, pair.new)]
-    aa = math.inf if busy else max(*floors, judging.least_floor(pair.new.get("bytes")))
+    aa = math.inf if busy else max(floors)
     # A limit is not judged by itself.
     moved = drift.between(pair.old, pair.new, [] if drift.is_limit(pair.new) else limits)
-    ratio, floor, verdict = judging.compare(old, new, aa, moved)
+    ratio, floor, verdict, explained = judging.compare(
+        old,
+        new,
+        aa,
+        moved,
+        pair.new.get("bytes") or 0.0,
+        [each.get("processes") or () for each in (pair.old, pair.new)],
+    )
     note = ""
     if busy:
         note = "other processes used much of the machine while it was measured, which decides nothing: wait for it"
+    elif explained:
+        note = f"{_name(row)}: the machine's clock or memory changed as much, beside which it is the same"
     elif not math.isfinite(floor):
         note = f"{_name(row)}: the samples are too few or too noisy to tell: give bench more time, or a quieter machine"
     elif verdict is Verdict.UNSURE and judging.may_be_meetings(old, new, moved):
         note = f"{_name(row)}: threads took {text(moved.meeting, 'seconds')} more or less to meet, which may be why"
+    elif verdict is Verdict.UNSURE and floor == moved.furthest:
+        note = f"{_name(row)}: the memory's limits are {text(1 + floor, 'times')} apart, which may be why"
     return row | {
         "ratio": ratio.value,
         "low": ratio.low,

@@ -1,0 +1,112 @@
+"""A problem that several processes measure."""
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import bncli
+from bncli.cli import main
+from bncli.core.kernel import Kernel
+from bncli.errors import InputError
+from bncli.kernels.numpy import KERNEL as NUMPY
+from bncli.reports import _processes
+
+# Says which process it is in, and is wrong in one of them.
+SPY = """
+import os
+from pathlib import Path
+from bncli.kernels import numpy as right
+
+FOLDER = Path({folder!r})
+NUMBER = len(list(FOLDER.glob("*.pid")))
+(FOLDER / f"{{os.getpid()}}.pid").touch()
+
+
+def forward(x, gamma, beta, epsilon):
+    y, saved = right.forward(x, gamma, beta, epsilon)
+    return y + (NUMBER == {wrong}), saved
+
+
+backward = right.backward
+"""
+
+
+@pytest.fixture
+def spy(tmp_path):
+    def write(wrong=-1):
+        file = tmp_path / "spy.py"
+        file.write_text(SPY.format(folder=str(tmp_path), wrong=wrong), encoding="utf-8")
+        return str(file)
+
+    return write
+
+
+def pids(folder):
+    return {int(path.stem) for path in Path(folder).glob("*.pid")}
+
+
+@pytest.mark.compiled
+def test_each_process_has_its_share_of_the_samples(spy, tmp_path):
+    report = bncli.bench(["numpy", spy()], "5x4", max_time=0, processes=2)
+    assert len(pids(tmp_path) - {os.getpid()}) == 2
+    assert {tuple(row["processes"]) for row in report.rows} == {(5, 5)}
+    assert {len(row["samples"]) for row in report.rows} == {10}
+    assert {row["kernel"] for row in report.rows} == {"numpy", "spy", "copy", "add"}
+    report.raise_if_failed()
+
+
+@pytest.mark.compiled
+def test_a_kernel_that_is_wrong_in_one_process_gets_no_time(spy):
+    rows = bncli.bench(["numpy", spy(wrong=2)], "5x4", max_time=0, processes=2).rows  # 0 is this one
+    timed = {(row["kernel"], row["direction"]): "median" in row for row in rows}
+    assert timed["numpy", "forward"]
+    assert not timed["spy", "forward"]
+    assert "WRONG" in next(row["note"] for row in rows if row["kernel"] == "spy")
+
+
+def test_an_interruption_keeps_what_processes_have_measured(make_case, monkeypatch):
+    settings = _processes.Settings(max_time=0, processes=3)
+    case, kernel = make_case("5x4"), bncli.load_kernel("numpy")
+    done = []
+
+    def measured(case, kernels, share):
+        if len(done) == interrupted:
+            raise KeyboardInterrupt
+        done.append(share)
+        return _processes._measuring.sample(case, kernels, share)
+
+    monkeypatch.setattr(_processes, "_elsewhere", measured)
+    interrupted = 2
+    rows = _processes.measure(case, [kernel], settings)
+    assert {row["stopped"] for row in rows} == {"interrupted"}
+    assert {tuple(row["processes"]) for row in rows} == {(5, 5)}
+    assert done == [_processes.replace(settings, max_time=0, processes=1)] * 2
+    done.clear()
+    interrupted = 0
+    with pytest.raises(KeyboardInterrupt):
+        _processes.measure(case, [kernel], settings)
+
+
+def test_the_time_is_shared_and_told(make_case, monkeypatch):
+    shares, told = [], []
+    outcome = _processes.Measured(())
+    monkeypatch.setattr(_processes, "_elsewhere", lambda case, kernels, share: shares.append(share) or outcome)
+    settings = _processes.Settings(max_time=6.0, processes=3)
+    _processes.measure(make_case("5x4"), [NUMPY], settings, lambda share, doing: told.append((share, doing)))
+    assert [share.max_time for share in shares] == [2.0] * 3
+    assert told[1] == (1 / 3, "5x4/per-activation/float64/eps=1e-08: process 2 of 3")
+
+
+def test_only_names_and_files_can_be_given_to_other_processes():
+    mine = Kernel(NUMPY.forward, NUMPY.backward, name="mine")
+    with pytest.raises(InputError, match=r"^kernel 'mine' cannot be given to other processes: give its name"):
+        bncli.bench(mine, "5x4", processes=2)
+    with pytest.raises(InputError, match=r"^processes is 0: at least one process measures$"):
+        bncli.bench("numpy", "5x4", processes=0)
+    words = ["bench", "--kernel", "numpy", "--shape", "5x4", "--processes", "2", "--isolate"]
+    refused = CliRunner().invoke(main, words)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    both = "bncli: error: a kernel that is isolated has one process: give --processes or --isolate, not both"
+    assert refused.stderr.splitlines() == [both]
