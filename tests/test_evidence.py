@@ -228,6 +228,8 @@ def test_what_is_left_is_measured_in_noise(off):
     evidence = off(6, 8, 1)
     assert evidence.misfit(np.zeros((3, 1, 1))) == pytest.approx(np.sqrt((9 + 16 + 0.25) / 3))
     assert evidence.misfit(np.array([4.0, 8.0, 1.0]).reshape(3, 1, 1)) == pytest.approx(np.sqrt(1 / 3))
+    finer = dataclasses.replace(evidence, noise=evidence.noise / 8)
+    assert finer.misfit(np.zeros((3, 1, 1))) == pytest.approx(8 * np.sqrt((9 + 16 + 0.25) / 3))
     without = dataclasses.replace(evidence, noise=np.array([2.0, 0.0, 2.0]).reshape(3, 1, 1))
     assert without.misfit(np.zeros((3, 1, 1))) == pytest.approx(np.sqrt((9 + 0.25) / 3))
 
