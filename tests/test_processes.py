@@ -9,7 +9,7 @@ from click.testing import CliRunner
 import bncli
 from bncli.cli import main
 from bncli.core.kernel import Kernel
-from bncli.errors import InputError
+from bncli.errors import InputError, KernelLost
 from bncli.kernels.numpy import KERNEL as NUMPY
 from bncli.reports import _processes
 
@@ -97,6 +97,19 @@ def test_the_time_is_shared_and_told(make_case, monkeypatch):
     _processes.measure(make_case("5x4"), [NUMPY], settings, lambda share, doing: told.append((share, doing)))
     assert [share.max_time for share in shares] == [2.0] * 3
     assert told[1] == (1 / 3, "5x4/per-activation/float64/eps=1e-08: process 2 of 3")
+
+
+def test_a_process_that_ends_is_the_fault_of_one_of_its_kernels(spy, tmp_path):
+    source = Path(spy()).read_text(encoding="utf-8")
+    ending = tmp_path / "ending.py"
+    ending.write_text(
+        source.replace("    y, saved =", "    os._exit(3) if NUMBER else None\n    y, saved ="), encoding="utf-8"
+    )
+    ended = "it ended its process, with status 3"
+    with pytest.raises(KernelLost, match=rf"^one of the kernels numpy, ending: {ended}: --isolate tells which$"):
+        bncli.bench(["numpy", str(ending)], "5x4", max_time=0, processes=2)
+    with pytest.raises(KernelLost, match=rf"^kernel 'ending': {ended}$"):
+        bncli.bench(str(ending), "5x4", max_time=0, processes=2)
 
 
 def test_only_names_and_files_can_be_given_to_other_processes():

@@ -11,7 +11,7 @@ from bncli.benchmarking.sampling import Stop
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel
 from bncli.core.loading import load_kernel
-from bncli.errors import InputError
+from bncli.errors import InputError, KernelLost
 from bncli.reports import _apart, _figures, _measuring
 from bncli.reports._figures import Measured
 from bncli.reports._measuring import Progress, Settings, unseen
@@ -54,6 +54,11 @@ def _elsewhere(case: Case, kernels: Sequence[Kernel], settings: Settings) -> Mea
         given = case, [(each.spec, each.name) for each in others], settings
         measured: Measured = process.run(first.name, _here, given)
         return measured
+    except KernelLost as lost:
+        if not others:
+            raise
+        names, reason = ", ".join(each.name for each in kernels), str(lost).partition(": ")[2]
+        raise KernelLost(f"one of the kernels {names}: {reason}: --isolate tells which") from lost
     finally:
         process.close()
 
