@@ -1403,11 +1403,11 @@ def test_the_simplest_of_explanations_that_agree_is_told(right):
 
 
 def test_one_mistake_seen_twice_is_simpler_than_two(right):
-    # 2 features: a half may be a half, and 4 samples over 2 features may be twice.
-    r = right("4x2")
-    both = told(r.case, "dx", r.terms(x_hat=2) / 2)
-    assert len(both) == 2
-    assert all("the number of features" in sentence for sentence in both)
+    # 9 samples of 3 features: 1 / 9 of the mean term is that it is averaged twice, or that all is divided by 3, twice.
+    r = right("9x3")
+    thrice = told(r.case, "dx", r.terms(mean_dy=1 / 3, x_hat=9 / 3) / 3)
+    assert len(thrice) == 3
+    assert all("the number of features" in sentence for sentence in thrice)
 
 
 def test_nothing_can_be_said_of_what_is_not_expected_to_be_finite(right):
