@@ -11,6 +11,7 @@ SEGMENT = 16 * 1024  # of one feature, whose lanes have no numbers of their own 
 SHORT = 64  # elements: a sample so short that several make a row
 TASKS = 16  # enough for the threads to share
 PARTS = 128  # of samples, with sums of their own; and each at least as many rows, so that adding them up is little
+WIDE = 2048  # lanes of a part: it need not stay in a cache, and long runs stream faster
 AHEAD = 512  # elements ahead of what is written in a long run; elsewhere it is two rows
 
 # A tile's rows are x[start : start + lanes], a step apart until stop, in the flat x. Its features, first to
@@ -45,6 +46,8 @@ def plan(samples: int, features: int, inner: int) -> Plan:
         height = max(1, TILE // (repeats * len(feature_blocks[0]) * inner))
     whole = (height >= rows and len(inner_blocks) == 1 and not rest) or len(feature_blocks) >= TASKS
     row_blocks = _cut(rows, height if whole else max(height, PARTS, rows // PARTS))
+    if not whole and not is_long(inner):
+        feature_blocks = _cut(features, max(1, _lanes_of_parts(features * inner, len(row_blocks)) // inner))
     step = repeats * features * inner
 
     def tile(f: range, r: range, s: range) -> tuple[int, ...]:
@@ -60,6 +63,14 @@ def plan(samples: int, features: int, inner: int) -> Plan:
 def is_long(inner: int) -> bool:
     """Whether a sample's values of a feature are a run of memory long enough to be worked on alone."""
     return inner >= LANES[0]
+
+
+def _lanes_of_parts(lanes: int, parts: int) -> int:
+    """As many of a row's ``lanes`` as leave tasks enough, where there are so many parts."""
+    found = WIDE
+    while found > LANES[0] and parts * -(-lanes // found) < TASKS:
+        found //= 2
+    return found
 
 
 def _cut(size: int, limit: int) -> list[range]:
