@@ -69,24 +69,23 @@ def test_a_kernel_that_is_wrong_in_one_process_gets_no_time(spy):
 def test_an_interruption_keeps_what_processes_have_measured(make_case, monkeypatch):
     settings = _processes.Settings(max_time=0, processes=3)
     case, kernel = make_case("5x4"), bncli.load_kernel("numpy")
-    done = []
+    done, stop = [], [2]
 
     def measured(case, kernels, share):
-        if len(done) == interrupted:
+        if len(done) == stop[0]:
             raise KeyboardInterrupt
         done.append(share)
         return _processes._measuring.sample(case, kernels, share)
 
     monkeypatch.setattr(_processes, "_elsewhere", measured)
-    interrupted = 2
     rows = _processes.measure(case, [kernel], settings)
     assert {row["stopped"] for row in rows} == {"interrupted"}
     assert {tuple(row["processes"]) for row in rows} == {(5, 5)}
     assert done == [_processes.replace(settings, max_time=0, processes=1)] * 2
-    done.clear()
-    interrupted = 0
-    with pytest.raises(KeyboardInterrupt):
-        _processes.measure(case, [kernel], settings)
+    for stop[0], kernels in ((0, [kernel]), (1, [bncli.load_kernel("numpynet")])):  # or no kernel is right
+        done.clear()
+        with pytest.raises(KeyboardInterrupt):
+            _processes.measure(case, kernels, settings)
 
 
 def test_the_time_is_shared_and_told(make_case, monkeypatch):

@@ -175,9 +175,8 @@ class _Rounds(Generic[Name]):
         self.samples[name].append(seconds / repeats)
         if seconds < self.least[name] / 2:  # the machine was slower when they were counted
             self.repeats[name] = 2 * repeats
-        elif seconds > max(
-            FAR_TOO_LONG * self.shortest, 4 * self.least[name]
-        ):  # it is slower now: threads wait for one another, every call anew
+        # Or it is slower now: threads wait for one another, every call anew.
+        elif seconds > max(FAR_TOO_LONG * self.shortest, 4 * self.least[name]):
             self.repeats[name] = max(1, repeats // 4)
 
     def _seconds(self, name: Name) -> float:

@@ -24,8 +24,8 @@ from bncli.reports._rows import Row
 from bncli.verification.finding import Finding
 
 # Of the longest call of a round: as long as a sample of each pass lasts, at least. What is short beside it then has
-# steadier samples for little more time: on two virtual cores, beside numpy's 4 ms, the medians of eight runs of 250 us
-# were within 7 % of each other, and those of single calls, measured in turns with them, within 10 %.
+# steadier samples for little more time: on two virtual cores, beside numpy's 4 ms, the medians of nine runs of 250 us
+# were within 8 % of each other, and those of single calls, measured in turns with them, within 10 %.
 SHARE = 0.5
 
 

@@ -30,9 +30,9 @@ def measure(case: Case, kernels: Sequence[Kernel], settings: Settings, progress:
             progress(number / settings.processes, doing)
             parts.append(_elsewhere(case, kernels, share))
     except KeyboardInterrupt:
-        if not parts:
+        if not parts or not parts[-1].sampling:
             raise
-        parts[-1] = _interrupted(parts[-1])
+        parts[-1] = parts[-1]._replace(sampling=parts[-1].sampling._replace(stopped=Stop.INTERRUPTED))
     return _figures.rows(case, parts, kernels[0].name)
 
 
@@ -68,8 +68,3 @@ def _here(kernel: Kernel, case: Case, others: Sequence[tuple[str, str]], setting
     return _measuring.sample(
         case, [kernel, *(replace(load_kernel(spec), name=name) for spec, name in others)], settings
     )
-
-
-def _interrupted(measured: Measured) -> Measured:
-    sampling = measured.sampling
-    return measured._replace(sampling=sampling and sampling._replace(stopped=Stop.INTERRUPTED))
