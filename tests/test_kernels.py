@@ -1,5 +1,7 @@
 """Every registered kernel against scalar loops and extended precision, and the kernels' contract."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -113,6 +115,15 @@ def test_numpy_is_right_wherever_it_cuts(make_case, monkeypatch, descriptor, dty
         y = numpy_kernel.infer(case.x, case.gamma, case.beta, saved.mean, saved.var, case.problem.epsilon)
         for array, value in {**actual, "inferred": y}.items():
             assert relative(value, expected.get(array, expected["y"])) < TOLERANCE[dtype], (array, tile)
+
+
+def test_numpy_works_in_several_threads_at_once(make_case):
+    cases = [make_case("64x4000/float32/eps=1e-05", seed=seed) for seed in range(2)]
+    alone = [run(load_kernel("numpy"), case)[0] for case in cases]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(lambda case: run(load_kernel("numpy"), case)[0], cases * 20))
+    for found, expected in zip(together, alone * 20, strict=True):
+        assert all(np.array_equal(found[array], expected[array]) for array in expected)
 
 
 @pytest.mark.parametrize("ratio", [1e4, 1e6])

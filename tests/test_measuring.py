@@ -278,6 +278,20 @@ def test_every_row_says_how_it_was_measured(make_case):
     assert [row["bytes"] for row in found] == [n * 600 * 8 for n in (2, 3, 2, 3, 2, 3)]
 
 
+def test_samples_of_passes_last_half_of_the_longest_call_and_no_others(make_case, monkeypatch):
+    seen = {}
+
+    def interleave(timed, *rest, **options):
+        seen.update({name.role: each.share for name, each in timed.items()})
+        return interleaved(timed, *rest, **options)
+
+    interleaved = timing.interleave
+    monkeypatch.setattr(timing, "interleave", interleave)
+    rows(make_case("5x4"), kernel())
+    assert {role for role, share in seen.items() if share == 0.5} == {PASS, AGAIN}
+    assert {share for role, share in seen.items() if role not in (PASS, AGAIN)} == {0.0}
+
+
 # The figures, of planted samples.
 
 QUIET = Surroundings(0.0, None, None, None)

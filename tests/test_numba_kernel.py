@@ -182,3 +182,13 @@ def test_bits_do_not_depend_on_the_threading_layer():
         command = [sys.executable, "-c", BITS]
         found.add(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
     assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "lanes"), [((2450, 2048, 1), 2048), ((8192, 3072, 1), 1536), ((300, 2048, 1), 256), ((4096, 40, 9), 360)]
+)
+def test_parts_have_whole_rows_where_that_leaves_tasks_enough(shape, lanes):
+    found = plan(*shape)
+    assert not found.whole
+    assert set(found.tiles["lanes"].flat) == {lanes}
+    assert lanes == 256 or found.tiles.size >= 16

@@ -23,8 +23,9 @@ def compare(output: Output, old: Path, new: Path, fail_slower: float | None, all
     tenths of each run wander, how far the baseline timed twice was apart, and how far the limits of the
     memory of both runs are, and is never below 7 %. SLOWER and FASTER mean that the whole interval is
     beyond the noise; SAME that it is within, and within 10 %; UNSURE that it is neither: measure for
-    longer, or on a quieter machine. What a change of the processor's clock explains, which both runs have
-    timed, is the SAME; what was measured while other processes used the machine is UNSURE.
+    longer, or on a quieter machine. What a change of the processor's clock explains, or of the memory's
+    limits where more than 8 MB are moved, is the SAME; what was measured while other processes used the
+    machine is UNSURE. Where both runs are of five processes or more, the noise is what these differ by.
 
     Only SLOWER can fail, and only with --fail-slower. What is in one file alone is shown, and so is
     what else has changed: the machine, the software.

@@ -9,7 +9,8 @@ from typing import Any
 
 from bncli.benchmarking import compare as judging
 from bncli.benchmarking import drift, environment, statistics
-from bncli.benchmarking.compare import Pair, Verdict
+from bncli.benchmarking.compare import Comparison, Pair, Verdict
+from bncli.benchmarking.drift import Drift
 from bncli.core.report import Column, Report, Row
 from bncli.core.units import text
 from bncli.errors import InputError
@@ -17,6 +18,7 @@ from bncli.reports import _setting
 from bncli.reports._comparable import comparable
 from bncli.reports.bench import LIMIT
 
+BUSY = "other processes used much of the machine while it was measured, which decides nothing: wait for it"
 # What a row of bench is told of its comparison, and by which name.
 TOLD = {"old": "baseline", "ratio": "ratio", "low": "ratio_low", "high": "ratio_high", "verdict": "compared"}
 
@@ -141,34 +143,31 @@ def _row(pair: Pair, limits: Sequence[tuple[Row, Row]], cores: Sequence[object])
     aa = math.inf if busy else max(floors)
     # A limit is not judged by itself.
     moved = drift.between(pair.old, pair.new, [] if drift.is_limit(pair.new) else limits)
-    ratio, floor, verdict, explained = judging.compare(
-        old,
-        new,
-        aa,
-        moved,
-        pair.new.get("bytes") or 0.0,
-        [each.get("processes") or () for each in (pair.old, pair.new)],
-    )
-    note = ""
-    if busy:
-        note = "other processes used much of the machine while it was measured, which decides nothing: wait for it"
-    elif explained:
-        note = f"{_name(row)}: the machine's clock or memory changed as much, beside which it is the same"
-    elif not math.isfinite(floor):
-        note = f"{_name(row)}: the samples are too few or too noisy to tell: give bench more time, or a quieter machine"
-    elif verdict is Verdict.UNSURE and judging.may_be_meetings(old, new, moved):
-        note = f"{_name(row)}: threads took {text(moved.meeting, 'seconds')} more or less to meet, which may be why"
-    elif verdict is Verdict.UNSURE and floor == moved.furthest:
-        note = f"{_name(row)}: the memory's limits are {text(1 + floor, 'times')} apart, which may be why"
+    processes = [each.get("processes") or () for each in (pair.old, pair.new)]
+    found = judging.compare(old, new, aa, moved, pair.new.get("bytes") or 0.0, processes)
+    why = _why(found, moved, judging.may_be_meetings(old, new, moved))
     return row | {
-        "ratio": ratio.value,
-        "low": ratio.low,
-        "high": ratio.high,
-        "floor": floor if math.isfinite(floor) else None,
+        "ratio": found.ratio.value,
+        "low": found.ratio.low,
+        "high": found.ratio.high,
+        "floor": found.floor if math.isfinite(found.floor) else None,
         "clock": moved.clock,
-        "verdict": str(verdict),
-        "note": note,
+        "verdict": str(found.verdict),
+        "note": BUSY if busy else f"{_name(row)}: {why}" if why else "",
     }
+
+
+def _why(found: Comparison, moved: Drift, meetings: bool) -> str:
+    """What a reader of the verdict must know of the machine, if anything."""
+    if found.explained:
+        return "the machine's clock or memory changed as much, beside which it is the same"
+    if not math.isfinite(found.floor):
+        return "the samples are too few or too noisy to tell: give bench more time, or a quieter machine"
+    if found.verdict is Verdict.UNSURE and meetings:
+        return f"threads took {text(moved.meeting, 'seconds')} more or less to meet, which may be why"
+    if found.verdict is Verdict.UNSURE and found.floor == moved.furthest:
+        return f"the memory's limits are {text(1 + found.floor, 'times')} apart, which may be why"
+    return ""
 
 
 def _timed(row: Row | None) -> Sequence[float]:
