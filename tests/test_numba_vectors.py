@@ -39,6 +39,11 @@ def total(a, start, some):
 
 
 @numba.njit
+def leading(a, some, out):
+    store(out, 0, vectors.leading(load(a, 0, ALL), some), ALL)
+
+
+@numba.njit
 def filled(value, out):
     store(out, 0, vectors.every(value), ALL)
 
@@ -84,6 +89,13 @@ def test_lanes_that_do_not_count_add_nothing(dtype):
 
 
 @pytest.mark.skipif(LANES != 16, reason="a vector has one lane")
+@pytest.mark.parametrize("some", sorted({0, 1, LANES // 2, LANES}))
+def test_of_the_leading_lanes_the_others_are_zero(some):
+    out = np.full(LANES, np.nan)
+    leading(np.arange(1.0, LANES + 1), some, out)
+    assert out.tolist() == [*range(1, some + 1), *[0] * (LANES - some)]
+
+
 def test_a_sum_adds_the_halves():
     # In any other order the large number would swallow one of the others.
     a = np.zeros(16)

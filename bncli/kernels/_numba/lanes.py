@@ -1,7 +1,7 @@
 """Between the lanes of a tile and its features: values outward, sums inward.
 
 A tile's lanes are its features side by side, ``width`` lanes each, and where samples are short the same
-again for the next ones. Where a few lanes stand for all, there are only those to fill and to add.
+again for the next ones. Where a few lanes stand for all, there are only those to fill.
 """
 
 from typing import Any
@@ -15,7 +15,6 @@ from bncli.kernels._numba.vectors import ALL, every, load, store, sum_lanes
 def fold(lanes: Any, width: int, values: Any) -> None:
     """Add to the value of each feature its lanes."""
     features = values.size
-    width = min(width, lanes.size)
     for start in range(0, lanes.size, features * width):
         if width == 1:
             for f in range(features):

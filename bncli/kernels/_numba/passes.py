@@ -3,7 +3,8 @@
 A tile is rows of memory, ``step`` apart from ``start`` until ``stop``, and some lanes of each. What belongs
 to a lane, its centre or its sum, lies in arrays of its own, which stay in a core's first cache. Every pass
 goes along the lanes, a vector at a time, and takes several rows in one go, so that those are loaded once
-for all of them. Sums are float64; what is written is computed in the data's own dtype.
+for all of them. Where all lanes are one feature's, its sums stay in registers. Sums are float64; what is
+written is computed in the data's own dtype.
 
 Each pass is a walk, and below it what the walk does for one vector of lanes. The full number of lanes and of
 rows is compiled apart: processors without masks would take a partial vector element by element.
@@ -17,10 +18,12 @@ from typing import Any
 
 from bncli.kernels._numba.compiling import inlined, inner
 from bncli.kernels._numba.llvm import LANES
-from bncli.kernels._numba.vectors import ALL, load, prefetch_to_write, store, wide
+from bncli.kernels._numba.vectors import ALL, every, leading, load, prefetch_to_write, store, sum_lanes, wide
 
 SUMMED = 8  # rows at once
+PAIRED = 4  # of both x and dy, where they are long runs: twice as many streams took 1.2 times as long from memory
 WRITTEN = 2
+HALF_SUMMED, HALF_PAIRED = SUMMED // 2, PAIRED // 2  # a division in compiled code would hide that they are constant
 
 
 @inner
@@ -32,32 +35,63 @@ def _own(lanes: int, centre: Any) -> int:
 @inner
 def add_moments(x: Any, start: int, stop: int, step: int, lanes: int, centre: Any, total: Any, squares: Any) -> None:
     """Add each lane's x - centre to ``total``, and its square to ``squares``."""
-    some, own = lanes % LANES, _own(lanes, centre)
+    some = lanes % LANES
     whole = lanes - some
     for at in range(start, stop, SUMMED * step):
         rows = min(SUMMED, (stop - at + step - 1) // step)
         if rows == SUMMED:
             for lane in range(0, whole, LANES):
-                _add_moments(x, at + lane, SUMMED, step, lane & own, ALL, centre, total, squares)
+                _add_moments(x, at + lane, SUMMED, step, lane, ALL, centre, total, squares)
         else:
             for lane in range(0, whole, LANES):
-                _add_moments(x, at + lane, rows, step, lane & own, ALL, centre, total, squares)
+                _add_moments(x, at + lane, rows, step, lane, ALL, centre, total, squares)
         if some:
-            _add_moments(x, at + whole, rows, step, whole & own, some, centre, total, squares)
+            _add_moments(x, at + whole, rows, step, whole, some, centre, total, squares)
 
 
 @inlined
 def _add_moments(
     x: Any, at: int, rows: int, step: int, lane: int, some: Any, centre: Any, total: Any, squares: Any
 ) -> None:
-    about = wide(load(centre, lane, some))
     first, second = load(total, lane, some), load(squares, lane, some)
+    first, second = _moments(x, at, rows, step, some, wide(load(centre, lane, some)), first, second)
+    store(total, lane, first, some)
+    store(squares, lane, second, some)
+
+
+@inlined
+def _moments(x: Any, at: int, rows: int, step: int, some: Any, about: Any, first: Any, second: Any) -> Any:
     for row in range(rows):
         deviation = wide(load(x, at + row * step, some)) - about
         first = first + deviation
         second = second + deviation * deviation
-    store(total, lane, first, some)
-    store(squares, lane, second, some)
+    return first, second
+
+
+@inner
+def moments(x: Any, start: int, stop: int, step: int, lanes: int, centre: float) -> Any:
+    """The sums of x - centre, and of its square, over all lanes."""
+    some = lanes % LANES
+    whole, about = lanes - some, every(centre)
+    # Of even rows, of odd ones, and of what is left of a row: a sum need not wait for the one before.
+    even = odd = rest = every(0.0), every(0.0)
+    for at in range(start, stop, SUMMED * step):
+        rows = min(SUMMED, (stop - at + step - 1) // step)
+        if rows == SUMMED:
+            for i in range(at, at + whole, LANES):
+                even = _moments(x, i, HALF_SUMMED, 2 * step, ALL, about, even[0], even[1])
+                odd = _moments(x, i + step, HALF_SUMMED, 2 * step, ALL, about, odd[0], odd[1])
+        else:
+            for i in range(at, at + whole, LANES):
+                even = _moments(x, i, rows, step, ALL, about, even[0], even[1])
+        if some:
+            rest = _moments(x, at + whole, rows, step, some, about, rest[0], rest[1])
+    return _in_all(even[0], odd[0], rest[0], some), _in_all(even[1], odd[1], rest[1], some)
+
+
+@inlined
+def _in_all(even: Any, odd: Any, rest: Any, some: int) -> Any:
+    return sum_lanes(even + odd + leading(rest, some))
 
 
 @inner
@@ -65,32 +99,57 @@ def add_products(
     x: Any, dy: Any, start: int, stop: int, step: int, lanes: int, centre: Any, total: Any, products: Any
 ) -> None:
     """Add each lane's dy to ``total``, and dy * (x - centre) to ``products``."""
-    some, own = lanes % LANES, _own(lanes, centre)
+    some = lanes % LANES
     whole = lanes - some
     for at in range(start, stop, SUMMED * step):
         rows = min(SUMMED, (stop - at + step - 1) // step)
         if rows == SUMMED:
             for lane in range(0, whole, LANES):
-                _add_products(x, dy, at + lane, SUMMED, step, lane & own, ALL, centre, total, products)
+                _add_products(x, dy, at + lane, SUMMED, step, lane, ALL, centre, total, products)
         else:
             for lane in range(0, whole, LANES):
-                _add_products(x, dy, at + lane, rows, step, lane & own, ALL, centre, total, products)
+                _add_products(x, dy, at + lane, rows, step, lane, ALL, centre, total, products)
         if some:
-            _add_products(x, dy, at + whole, rows, step, whole & own, some, centre, total, products)
+            _add_products(x, dy, at + whole, rows, step, whole, some, centre, total, products)
 
 
 @inlined
 def _add_products(
     x: Any, dy: Any, at: int, rows: int, step: int, lane: int, some: Any, centre: Any, total: Any, products: Any
 ) -> None:
-    about = wide(load(centre, lane, some))
     first, second = load(total, lane, some), load(products, lane, some)
+    first, second = _products(x, dy, at, rows, step, some, wide(load(centre, lane, some)), first, second)
+    store(total, lane, first, some)
+    store(products, lane, second, some)
+
+
+@inlined
+def _products(x: Any, dy: Any, at: int, rows: int, step: int, some: Any, about: Any, first: Any, second: Any) -> Any:
     for row in range(rows):
         above = wide(load(dy, at + row * step, some))
         first = first + above
         second = second + above * (wide(load(x, at + row * step, some)) - about)
-    store(total, lane, first, some)
-    store(products, lane, second, some)
+    return first, second
+
+
+@inner
+def products(x: Any, dy: Any, start: int, stop: int, step: int, lanes: int, centre: float) -> Any:
+    """The sums of dy, and of dy * (x - centre), over all lanes."""
+    some = lanes % LANES
+    whole, about = lanes - some, every(centre)
+    even = odd = rest = every(0.0), every(0.0)
+    for at in range(start, stop, PAIRED * step):
+        rows = min(PAIRED, (stop - at + step - 1) // step)
+        if rows == PAIRED:
+            for i in range(at, at + whole, LANES):
+                even = _products(x, dy, i, HALF_PAIRED, 2 * step, ALL, about, even[0], even[1])
+                odd = _products(x, dy, i + step, HALF_PAIRED, 2 * step, ALL, about, odd[0], odd[1])
+        else:
+            for i in range(at, at + whole, LANES):
+                even = _products(x, dy, i, rows, step, ALL, about, even[0], even[1])
+        if some:
+            rest = _products(x, dy, at + whole, rows, step, some, about, rest[0], rest[1])
+    return _in_all(even[0], odd[0], rest[0], some), _in_all(even[1], odd[1], rest[1], some)
 
 
 @inner

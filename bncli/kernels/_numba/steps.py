@@ -1,7 +1,7 @@
 """What the engines are made of: to measure a tile and to write it, given its features' numbers.
 
 Where every feature has one lane of the tile, its numbers are used as they stand; elsewhere they are
-spread over the lanes first, and the lanes' sums folded after.
+spread over the lanes first, and the lanes' sums folded after. One feature's sums are all lanes'.
 """
 
 from typing import Any
@@ -12,16 +12,19 @@ from bncli.kernels._numba.lanes import fold, spread
 from bncli.kernels._numba.llvm import LANES
 from bncli.kernels._numba.scratch import scratch
 
-SHARED = 4 * LANES  # a power of 2; so that a sum need not wait for the one before
-
 
 @inner
 def measure(tile: Any, x: Any, centre: Any, total: Any, squares: Any) -> None:
     """Add the sums of x - centre and of its square."""
+    if tile.lanes == tile.width:
+        first, second = passes.moments(x, tile.start, tile.stop, tile.step, tile.lanes, centre[0])
+        total[0] += first
+        squares[0] += second
+        return
     if tile.width == 1 and tile.lanes == centre.size:
         passes.add_moments(x, tile.start, tile.stop, tile.step, tile.lanes, centre, total, squares)
         return
-    size = _size(tile)
+    size = tile.lanes
     about, sums = scratch(1, size, centre), scratch(2, size, total)
     spread(centre, tile.width, about[0, :size])
     sums[:] = 0
@@ -47,10 +50,15 @@ def normalize(tile: Any, x: Any, y: Any, ahead: int, centre: Any, scale: Any, sh
 @inner
 def sum_up(tile: Any, x: Any, dy: Any, mean: Any, total: Any, products: Any) -> None:
     """Add the sums of dy and of dy * (x - mean)."""
+    if tile.lanes == tile.width:
+        first, second = passes.products(x, dy, tile.start, tile.stop, tile.step, tile.lanes, mean[0])
+        total[0] += first
+        products[0] += second
+        return
     if tile.width == 1 and tile.lanes == mean.size:
         passes.add_products(x, dy, tile.start, tile.stop, tile.step, tile.lanes, mean, total, products)
         return
-    size = _size(tile)
+    size = tile.lanes
     lanes = scratch(3, size, mean)
     spread(mean, tile.width, lanes[0, :size])
     lanes[1:] = 0
@@ -80,4 +88,4 @@ def propagate(tile: Any, x: Any, dy: Any, dx: Any, ahead: int, centre: Any, slop
 @inner
 def _size(tile: Any) -> Any:
     """How many numbers the lanes have: a few serve them all where they are one feature's."""
-    return min(tile.lanes, SHARED) if tile.lanes == tile.width else tile.lanes
+    return min(tile.lanes, LANES) if tile.lanes == tile.width else tile.lanes

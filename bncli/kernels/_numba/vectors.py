@@ -126,6 +126,16 @@ def every(typing: Any, value: Any) -> Any:
 
 
 @intrinsic
+def leading(typing: Any, value: Any, some: Any) -> Any:
+    """The same numbers in the first ``some`` lanes, and 0 in the others."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.select(llvm.mask(builder, args[1]), args[0], ir.Constant(args[0].type, [0.0] * LANES))
+
+    return value(value, types.intp), generate
+
+
+@intrinsic
 def inverse_root(typing: Any, value: Any) -> Any:
     """1 / sqrt(value)."""
 
