@@ -14,15 +14,16 @@ from bncli.core.kernel import Gradients
 from bncli.core.loading import registered_kernel
 from bncli.errors import InputError
 from bncli.kernels import numba as numba_kernel
+from bncli.kernels._numba.alignment import on_cache_lines
 from bncli.kernels._numba.tiles import plan
 
 KERNEL = registered_kernel("numba")
 pytestmark = pytest.mark.compiled
 # One tile and several, whole features to a task and features cut in parts, a vector of features at a time, alone and
-# in parallel, long runs and short, in each layout.
+# in parallel, long runs and short, in each layout; samples that all start at one place in a cache line, and others.
 SHAPES = [
     (5, 300, 1), (33, 70, 1), (5, 5003, 1), (64, 5003, 1), (40_007, 6, 1), (3001, 64, 1), (7, 5, 9001), (50, 130, 49),
-    (9, 20, 300), (2, 3, 40_000), (1, 3, 1), (2, 1, 1),
+    (9, 20, 300), (2, 3, 40_000), (1, 3, 1), (2, 1, 1), (64, 5008, 1), (50, 144, 49), (50, 72, 98),
 ]  # fmt: skip
 
 
@@ -158,6 +159,35 @@ def test_every_plan_has_each_element_in_one_tile(samples, features, inner):
                 seen[lanes] += 1
                 np.testing.assert_array_equal(lanes // inner % features, np.resize(own, lanes.size))
     assert (seen == 1).all()
+
+
+@numba.njit
+def moved(tiles, block, x):
+    return on_cache_lines(tiles, block, x)
+
+
+@pytest.mark.parametrize(
+    ("shape", "past", "down"),
+    [
+        ((64, 5008, 1), 0, 0), ((64, 5008, 1), 3, 3), ((64, 5008, 1), 12, 12), ((64, 5003, 1), 4, 0),
+        ((50, 144, 49), 4, 4), ((50, 512, 196), 4, 1), ((50, 512, 196), 3, 0), ((50, 64, 300), 4, 0),
+        ((64, 96, 1), 4, 0),
+    ],
+)  # fmt: skip
+def test_blocks_start_where_a_cache_line_does_if_there_is_such_a_place(shape, past, down):
+    _, features, inner = shape
+    buffer = np.empty(np.prod(shape) + 32, np.float32)
+    first = -buffer.ctypes.data % 64 // 4 + past
+    x = buffer[first : first + np.prod(shape)].reshape(shape)
+    tiles, end = plan(*shape).tiles, 0
+    for block in range(len(tiles)):
+        found = moved(tiles, block, x)
+        assert set(found["first"]) == {end if tiles[block, 0]["width"] == inner else tiles[block, 0]["first"]}
+        assert block == 0 or found[0]["first"] == tiles[block, 0]["first"] - down
+        assert (found["start"] % (features * inner) // inner == found["first"]).all()
+        assert (found["lanes"] == (found["last"] - found["first"]) * found["width"]).all()
+        end = found[0]["last"]
+    assert end == features
 
 
 BITS = """

@@ -26,11 +26,17 @@ def combine_all(a, b, c, out, start):
 
 
 @numba.njit
-def convert(a, wide, back, rooted):
+def convert(a, wide, back, stored, rooted):
     value = vectors.wide(load(a, 0, ALL))
     store(wide, 0, value, ALL)
-    store(back, 0, vectors.narrow(value, back), ALL)
+    store(back, 0, vectors.narrow(value, load(a, 0, ALL)), ALL)
+    store(stored, 0, value, ALL)
     store(rooted, 0, vectors.inverse_root(value), ALL)
+
+
+@numba.njit
+def near_root(a, like, out):
+    store(out, 0, vectors.near_inverse_root(load(a, 0, ALL), load(like, 0, ALL)), ALL)
 
 
 @numba.njit
@@ -55,6 +61,7 @@ def clipped(a, out):
 
 @numba.njit
 def far_prefetch(a, index):
+    vectors.prefetch(a, index)
     vectors.prefetch_to_write(a, index)
 
 
@@ -106,11 +113,21 @@ def test_a_sum_adds_the_halves():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_conversions_and_the_inverse_root_round_once(dtype):
     a = np.random.default_rng(0).uniform(0.1, 9, LANES).astype(dtype)
-    wide, back, rooted = np.empty(LANES), np.empty(LANES, dtype), np.empty(LANES)
-    convert(a, wide, back, rooted)
+    wide, back, stored, rooted = np.empty(LANES), np.empty(LANES, dtype), np.empty(LANES, dtype), np.empty(LANES)
+    convert(a, wide, back, stored, rooted)
     np.testing.assert_array_equal(wide, a.astype(np.float64))
     np.testing.assert_array_equal(back, a)
+    np.testing.assert_array_equal(stored, a)
     np.testing.assert_array_equal(rooted, 1 / np.sqrt(a.astype(np.float64)))
+
+
+@pytest.mark.parametrize(("dtype", "relative"), [("float32", 4e-11), ("float64", 0)])
+def test_the_near_inverse_root_is_as_near_as_it_says(dtype, relative):
+    exponents = np.random.default_rng(0).uniform(-300, 300, (1000, LANES))
+    for a in 10.0**exponents:
+        out = np.empty(LANES)
+        near_root(a, np.empty(LANES, dtype), out)
+        np.testing.assert_allclose(out, 1 / np.sqrt(a), rtol=relative, atol=0)
 
 
 def test_numbers_are_spread_and_clipped():

@@ -11,7 +11,7 @@ import numba
 from bncli.kernels._numba import features
 from bncli.kernels._numba.compiling import inlined, inner, parallel, serial
 from bncli.kernels._numba.llvm import LANES
-from bncli.kernels._numba.vectors import ALL, every, inverse_root, load, narrow, store, wide
+from bncli.kernels._numba.vectors import ALL, every, load, near_inverse_root, store, wide
 
 
 @inlined
@@ -19,16 +19,16 @@ def _normalize(
     f: int, some: Any, per_sample: Any, plus: Any, x: Any, gamma: Any, beta: Any, mean: Any, var: Any, y: Any
 ) -> None:
     end, step = x.size, x.shape[1]
-    first = wide(load(x, f, some))
+    first = load(x, f, some)
     total, squares = every(0.0), every(0.0)
     for i in range(f, end, step):
-        deviation = wide(load(x, i, some)) - first
+        deviation = wide(load(x, i, some)) - wide(first)
         total = total + deviation
         squares = squares + deviation * deviation
     about, variance, inverse = features.statistics(total, squares, first, per_sample, plus)
     store(mean, f, about, some)
     store(var, f, variance, some)
-    centre, scale, shift = features.line(about, inverse, load(gamma, f, some), load(beta, f, some), x)
+    centre, scale, shift = features.line(about, inverse, load(gamma, f, some), load(beta, f, some), first)
     for i in range(f, end, step):
         store(y, i, (load(x, i, some) - centre) * scale + shift, some)
 
@@ -39,16 +39,17 @@ def _propagate(
     dbeta: Any, dx: Any,
 ) -> None:  # fmt: skip
     end, step = x.size, x.shape[1]
-    about, inverse = load(mean, f, some), inverse_root(load(var, f, some) + plus)
+    like = load(x, f, some)
+    about, inverse = load(mean, f, some), near_inverse_root(load(var, f, some) + plus, like)
     total, products = every(0.0), every(0.0)
     for i in range(f, end, step):
         above = wide(load(dy, i, some))
         total = total + above
         products = products + above * (wide(load(x, i, some)) - about)
     along = products * inverse
-    store(dbeta, f, narrow(total, dbeta), some)
-    store(dgamma, f, narrow(along, dgamma), some)
-    centre, slope, shift, scale = features.plane(about, inverse, total, along, load(gamma, f, some), per_sample, x)
+    store(dbeta, f, total, some)
+    store(dgamma, f, along, some)
+    centre, slope, shift, scale = features.plane(about, inverse, total, along, load(gamma, f, some), per_sample, like)
     for i in range(f, end, step):
         store(dx, i, (load(dy, i, some) - (load(x, i, some) - centre) * slope + shift) * scale, some)
 

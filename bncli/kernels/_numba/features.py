@@ -8,7 +8,17 @@ from typing import Any
 
 from bncli.kernels._numba.compiling import inlined, inner
 from bncli.kernels._numba.llvm import LANES
-from bncli.kernels._numba.vectors import ALL, every, inverse_root, load, narrow, not_negative, store, wide
+from bncli.kernels._numba.vectors import (
+    ALL,
+    every,
+    inverse_root,
+    load,
+    narrow,
+    near_inverse_root,
+    not_negative,
+    store,
+    wide,
+)
 
 
 @inner
@@ -31,9 +41,8 @@ def _describe(
     f: int, some: Any, total: Any, squares: Any, per_sample: Any, plus: Any, gamma: Any, beta: Any,
     mean: Any, var: Any, centre: Any, scale: Any, shift: Any,
 ) -> None:  # fmt: skip
-    about, variance, inverse = statistics(
-        load(total, f, some), load(squares, f, some), wide(load(centre, f, some)), per_sample, plus
-    )
+    like = load(centre, f, some)
+    about, variance, inverse = statistics(load(total, f, some), load(squares, f, some), like, per_sample, plus)
     store(mean, f, about, some)
     store(var, f, variance, some)
     _store_line(f, some, about, inverse, gamma, beta, centre, scale, shift)
@@ -47,22 +56,23 @@ def statistics(total: Any, squares: Any, centre: Any, per_sample: Any, plus: Any
     """
     rest = total * per_sample
     variance = not_negative(squares * per_sample - rest * rest)
-    return centre + rest, variance, inverse_root(variance + plus)
+    return wide(centre) + rest, variance, near_inverse_root(variance + plus, centre)
 
 
 @inlined
-def line(about: Any, inverse: Any, gamma: Any, beta: Any, like: Any) -> Any:
-    """The centre, scale and shift of y = (x - centre) * scale + shift, in the dtype of ``like``."""
-    nearest = narrow(about, like)
+def line(mean: Any, inverse: Any, gamma: Any, beta: Any, like: Any) -> Any:
+    """The centre, scale and shift of y = (x - centre) * scale + shift, as ``like`` is."""
+    nearest = narrow(mean, like)
     by = wide(gamma) * inverse
-    return nearest, narrow(by, like), narrow(wide(beta) - (about - wide(nearest)) * by, like)
+    return nearest, narrow(by, like), narrow(wide(beta) - (mean - wide(nearest)) * by, like)
 
 
 @inlined
 def _store_line(
     f: int, some: Any, about: Any, inverse: Any, gamma: Any, beta: Any, centre: Any, scale: Any, shift: Any
 ) -> None:
-    nearest, by, plus = line(about, inverse, load(gamma, f, some), load(beta, f, some), centre)
+    like = load(centre, f, some)
+    nearest, by, plus = line(about, inverse, load(gamma, f, some), load(beta, f, some), like)
     store(centre, f, nearest, some)
     store(scale, f, by, some)
     store(shift, f, plus, some)
@@ -96,12 +106,12 @@ def _attribute(
     f: int, some: Any, total: Any, products: Any, per_sample: Any, plus: Any, gamma: Any, mean: Any, var: Any,
     dgamma: Any, dbeta: Any, centre: Any, slope: Any, shift: Any, scale: Any,
 ) -> None:  # fmt: skip
-    about, above = load(mean, f, some), load(total, f, some)
-    inverse = inverse_root(load(var, f, some) + plus)
+    about, above, like = load(mean, f, some), load(total, f, some), load(centre, f, some)
+    inverse = near_inverse_root(load(var, f, some) + plus, like)
     along = load(products, f, some) * inverse
-    store(dbeta, f, narrow(above, dbeta), some)
-    store(dgamma, f, narrow(along, dgamma), some)
-    nearest, times, plus, by = plane(about, inverse, above, along, load(gamma, f, some), per_sample, centre)
+    store(dbeta, f, above, some)
+    store(dgamma, f, along, some)
+    nearest, times, plus, by = plane(about, inverse, above, along, load(gamma, f, some), per_sample, like)
     store(centre, f, nearest, some)
     store(slope, f, times, some)
     store(shift, f, plus, some)
@@ -110,7 +120,7 @@ def _attribute(
 
 @inlined
 def plane(about: Any, inverse: Any, dbeta: Any, dgamma: Any, gamma: Any, per_sample: Any, like: Any) -> Any:
-    """The centre, slope, shift and scale of dx = (dy - (x - centre) * slope + shift) * scale; dtype of ``like``."""
+    """The centre, slope, shift and scale of dx = (dy - (x - centre) * slope + shift) * scale, as ``like`` is."""
     nearest = narrow(about, like)
     times = dgamma * per_sample * inverse
     shift = (about - wide(nearest)) * times - dbeta * per_sample
@@ -132,5 +142,5 @@ def prepare(epsilon: float, gamma: Any, beta: Any, mean: Any, var: Any, centre: 
 def _prepare(
     f: int, some: Any, plus: Any, gamma: Any, beta: Any, mean: Any, var: Any, centre: Any, scale: Any, shift: Any
 ) -> None:
-    inverse = inverse_root(wide(load(var, f, some)) + plus)
+    inverse = inverse_root(wide(load(var, f, some)) + plus)  # which may be of 0, or infinite: they are a caller's
     _store_line(f, some, wide(load(mean, f, some)), inverse, gamma, beta, centre, scale, shift)

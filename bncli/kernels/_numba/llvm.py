@@ -17,6 +17,10 @@ def vector(dtype: Any) -> Any:
     return ir.VectorType(ir.FloatType() if dtype == types.float32 else ir.DoubleType(), LANES)
 
 
+def constant(kind: Any, number: float) -> Any:
+    return ir.Constant(kind, [number] * LANES)
+
+
 def pointer(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     data = context.make_array(sig.args[0])(context, builder, args[0]).data
     return builder.bitcast(builder.gep(data, [args[1]]), vector(sig.args[0].dtype).as_pointer())

@@ -1,14 +1,17 @@
 """How a shape is cut into tiles: by the shape alone, so that no bit depends on threads or alignment."""
 
+from math import gcd
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 TILE = 32 * 1024  # elements: what is read twice has to stay in a core's second cache
+ROOM = 40 * 1024  # to which a tile may grow so that all its features start where cache lines do
 LANES = 256, 1024  # runs of memory that are long enough to stream, and few enough for a core's first cache
 SEGMENT = 16 * 1024  # of one feature, whose lanes have no numbers of their own to keep
 SHORT = 64  # elements: a sample so short that several make a row
+CACHE_LINE = 16  # elements
 TASKS = 16  # enough for the threads to share
 PARTS = 128  # of samples, with sums of their own; and each at least as many rows, so that adding them up is little
 WIDE = 2048  # lanes of a part: it need not stay in a cache, and long runs stream faster
@@ -42,8 +45,9 @@ def plan(samples: int, features: int, inner: int) -> Plan:
     else:
         inner_blocks = [range(inner)]
         lanes = min(max(LANES[0], TILE // rows), LANES[1])
-        feature_blocks = _cut(features, max(1, lanes // inner))
-        height = max(1, TILE // (repeats * len(feature_blocks[0]) * inner))
+        feature_blocks = _cut(features, _side_by_side(lanes, inner))
+        lanes = repeats * len(feature_blocks[0]) * inner
+        height = rows if rows * lanes <= ROOM else max(1, TILE // lanes)
     whole = (height >= rows and len(inner_blocks) == 1 and not rest) or len(feature_blocks) >= TASKS
     row_blocks = _cut(rows, height if whole else max(height, PARTS, rows // PARTS))
     if not whole and not is_long(inner):
@@ -63,6 +67,13 @@ def plan(samples: int, features: int, inner: int) -> Plan:
 def is_long(inner: int) -> bool:
     """Whether a sample's values of a feature are a run of memory long enough to be worked on alone."""
     return inner >= LANES[0]
+
+
+def _side_by_side(lanes: int, inner: int) -> int:
+    """How many features of ``inner`` values take about ``lanes`` lanes, whole cache lines if that is possible."""
+    most, group = max(1, lanes // inner), CACHE_LINE // gcd(CACHE_LINE, inner)
+    found = (most + group // 2) // group * group
+    return found if 0 < found * inner <= LANES[1] else most
 
 
 def _lanes_of_parts(lanes: int, parts: int) -> int:

@@ -20,6 +20,7 @@ from bncli.kernels._numba import llvm
 from bncli.kernels._numba.llvm import CACHE_LINE, INT, LANES, SIMD
 
 ALL = None
+FUSED = "contract", "nsz"
 
 # Numba publishes no types.
 intrinsic: Any = extending.intrinsic
@@ -53,7 +54,7 @@ def _arithmetic(operation: Any, instruction: str) -> None:
 
     @extend.lower_builtin(operation, Vector, Vector)
     def _lowered(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return getattr(builder, instruction)(*args, flags=("contract", "nsz"))
+        return getattr(builder, instruction)(*args, flags=FUSED)
 
 
 _arithmetic(operator.add, "fadd")
@@ -71,7 +72,7 @@ def load(typing: Any, array: Any, index: Any, some: Any) -> Any:
         if some is types.none:
             return llvm.aligned(builder.load(pointer), array)
         name = f"llvm.masked.load.v{LANES}f{array.dtype.bitwidth}.p0"
-        mask, nothing = llvm.mask(builder, args[2]), ir.Constant(vector, [0.0] * LANES)
+        mask, nothing = llvm.mask(builder, args[2]), llvm.constant(vector, 0.0)
         return llvm.call(builder, name, vector, [pointer, llvm.alignment(array), mask, nothing])
 
     return of(array, types.intp, some), generate
@@ -79,20 +80,20 @@ def load(typing: Any, array: Any, index: Any, some: Any) -> Any:
 
 @intrinsic
 def store(typing: Any, array: Any, index: Any, value: Any, some: Any) -> Any:
-    """Put ``value`` where it starts at ``index``."""
+    """Put ``value``, rounded to the dtype of ``array``, where it starts at ``index``."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer = llvm.pointer(context, builder, sig, args)
+        pointer, rounded = llvm.pointer(context, builder, sig, args), _rounded(builder, args[2], value, array)
         if some is types.none:
-            llvm.aligned(builder.store(args[2], pointer), array)
+            llvm.aligned(builder.store(rounded, pointer), array)
         else:
             name = f"llvm.masked.store.v{LANES}f{array.dtype.bitwidth}.p0"
             llvm.call(
-                builder, name, ir.VoidType(), [args[2], pointer, llvm.alignment(array), llvm.mask(builder, args[3])]
+                builder, name, ir.VoidType(), [rounded, pointer, llvm.alignment(array), llvm.mask(builder, args[3])]
             )
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, Vector(array.dtype), some), generate
+    return types.void(array, types.intp, value, some), generate
 
 
 @intrinsic
@@ -106,13 +107,17 @@ def wide(typing: Any, value: Any) -> Any:
 
 
 @intrinsic
-def narrow(typing: Any, value: Any, array: Any) -> Any:
-    """The same numbers rounded to the dtype of ``array``."""
+def narrow(typing: Any, value: Any, like: Any) -> Any:
+    """The same numbers rounded to the dtype of the vector ``like``."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return args[0] if value.dtype == array.dtype else builder.fptrunc(args[0], llvm.vector(array.dtype))
+        return _rounded(builder, args[0], value, like)
 
-    return Vector(array.dtype)(value, array), generate
+    return like(value, like), generate
+
+
+def _rounded(builder: Any, number: Any, of: Any, like: Any) -> Any:
+    return number if of.dtype == like.dtype else builder.fptrunc(number, llvm.vector(like.dtype))
 
 
 @intrinsic
@@ -130,7 +135,7 @@ def leading(typing: Any, value: Any, some: Any) -> Any:
     """The same numbers in the first ``some`` lanes, and 0 in the others."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.select(llvm.mask(builder, args[1]), args[0], ir.Constant(args[0].type, [0.0] * LANES))
+        return builder.select(llvm.mask(builder, args[1]), args[0], llvm.constant(args[0].type, 0.0))
 
     return value(value, types.intp), generate
 
@@ -140,12 +145,42 @@ def inverse_root(typing: Any, value: Any) -> Any:
     """1 / sqrt(value)."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        vector = args[0].type
-        one = ir.Constant(vector, [1.0] * LANES)
-        root = llvm.call(builder, f"llvm.sqrt.v{LANES}f{value.dtype.bitwidth}", vector, [args[0]])
-        return builder.fdiv(one, root)
+        return _inverse_root(builder, args[0])
 
     return value(value), generate
+
+
+@intrinsic
+def near_inverse_root(typing: Any, value: Any, like: Any) -> Any:
+    """1 / sqrt(value), of positive float64 numbers, near enough for results of the dtype of the vector ``like``.
+
+    Float32 does not show a relative error of 4e-11, which takes a quarter of the time. Of 0 it is no number.
+    """
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return (_near_inverse_root if like.dtype == types.float32 else _inverse_root)(builder, args[0])
+
+    return value(value, like), generate
+
+
+def _inverse_root(builder: Any, value: Any) -> Any:
+    root = llvm.call(builder, f"llvm.sqrt.v{LANES}f64", value.type, [value])
+    return builder.fdiv(llvm.constant(value.type, 1.0), root)
+
+
+def _near_inverse_root(builder: Any, value: Any) -> Any:
+    """The bits shifted halve the exponent: within 3.5 %, which each Newton step squares, and takes 1.5 times.
+
+    C. Lomont, Fast Inverse Square Root, 2003.
+    """
+    integers = ir.VectorType(ir.IntType(64), LANES)
+    halved = builder.lshr(builder.bitcast(value, integers), llvm.constant(integers, 1))
+    root = builder.bitcast(builder.sub(llvm.constant(integers, 0x5FE6EB50C7B537A9), halved), value.type)
+    half, more = builder.fmul(value, llvm.constant(value.type, -0.5)), llvm.constant(value.type, 1.5)
+    for _ in range(3):
+        change = builder.fmul(half, builder.fmul(root, root), flags=FUSED)
+        root = builder.fmul(root, builder.fadd(change, more, flags=FUSED))
+    return root
 
 
 @intrinsic
@@ -153,7 +188,7 @@ def not_negative(typing: Any, value: Any) -> Any:
     """0 where a lane is negative; what is no number stays so."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        zero = ir.Constant(args[0].type, [0.0] * LANES)
+        zero = llvm.constant(args[0].type, 0.0)
         return builder.select(builder.fcmp_ordered("<", args[0], zero), zero, args[0])
 
     return value(value), generate
@@ -180,16 +215,25 @@ def sum_lanes(typing: Any, value: Any) -> Any:
 
 
 @intrinsic
-def prefetch_to_write(typing: Any, array: Any, index: Any) -> Any:
-    """Ask for the cache lines of the vector at ``index``, which need not be inside the array, to be written soon."""
+def prefetch(typing: Any, array: Any, index: Any) -> Any:
+    """Ask for the cache lines of the vector at ``index``, which need not be inside the array, to be read soon."""
+    return _prefetched(array, write=0)
 
+
+@intrinsic
+def prefetch_to_write(typing: Any, array: Any, index: Any) -> Any:
+    """The same, to be written soon."""
+    return _prefetched(array, write=1)
+
+
+def _prefetched(array: Any, write: int) -> Any:
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         if SIMD:
             start = builder.bitcast(llvm.pointer(context, builder, sig, args), ir.IntType(8).as_pointer())
             for line in range(0, LANES * array.dtype.bitwidth // 8, CACHE_LINE):
                 at = builder.gep(start, [ir.Constant(INT, line)])
-                to_write, keep, data = (ir.Constant(INT, value) for value in (1, 3, 1))
-                llvm.call(builder, "llvm.prefetch.p0", ir.VoidType(), [at, to_write, keep, data])
+                kind, keep, data = (ir.Constant(INT, value) for value in (write, 3, 1))
+                llvm.call(builder, "llvm.prefetch.p0", ir.VoidType(), [at, kind, keep, data])
         return context.get_dummy_value()
 
     return types.void(array, types.intp), generate

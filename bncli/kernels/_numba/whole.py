@@ -10,6 +10,7 @@ from typing import Any
 import numba
 
 from bncli.kernels._numba import features, steps
+from bncli.kernels._numba.alignment import on_cache_lines
 from bncli.kernels._numba.compiling import inner, parallel, serial
 from bncli.kernels._numba.lanes import first_samples
 from bncli.kernels._numba.scratch import scratch
@@ -67,13 +68,13 @@ def forward_alone(
     tiles: Any, ahead: int, x: Any, gamma: Any, beta: Any, epsilon: float, mean: Any, var: Any, y: Any
 ) -> None:
     for block in range(tiles.shape[0]):
-        _forward(tiles[block], ahead, x, gamma, beta, epsilon, mean, var, y)
+        _forward(on_cache_lines(tiles, block, x), ahead, x, gamma, beta, epsilon, mean, var, y)
 
 
 @parallel
 def forward(tiles: Any, ahead: int, x: Any, gamma: Any, beta: Any, epsilon: float, mean: Any, var: Any, y: Any) -> None:
     for block in numba.prange(tiles.shape[0]):
-        _forward(tiles[block], ahead, x, gamma, beta, epsilon, mean, var, y)
+        _forward(on_cache_lines(tiles, block, x), ahead, x, gamma, beta, epsilon, mean, var, y)
 
 
 @serial
@@ -82,7 +83,7 @@ def backward_alone(
     dx: Any,
 ) -> None:  # fmt: skip
     for block in range(tiles.shape[0]):
-        _backward(tiles[block], ahead, x, dy, gamma, mean, var, epsilon, dgamma, dbeta, dx)
+        _backward(on_cache_lines(tiles, block, x), ahead, x, dy, gamma, mean, var, epsilon, dgamma, dbeta, dx)
 
 
 @parallel
@@ -91,4 +92,4 @@ def backward(
     dx: Any,
 ) -> None:  # fmt: skip
     for block in numba.prange(tiles.shape[0]):
-        _backward(tiles[block], ahead, x, dy, gamma, mean, var, epsilon, dgamma, dbeta, dx)
+        _backward(on_cache_lines(tiles, block, x), ahead, x, dy, gamma, mean, var, epsilon, dgamma, dbeta, dx)

@@ -1,0 +1,40 @@
+"""Where in a cache line a block of features starts: a vector that lies in two lines takes the time of two.
+
+Tiles are cut as if x began with a cache line, but most of NumPy's arrays begin 16 bytes into one: there 64 samples
+of 3008 float32 features took up to 1.18 times as long. No bit depends on where a feature's block starts.
+"""
+
+from typing import Any
+
+from bncli.kernels._numba.compiling import inner
+from bncli.kernels._numba.llvm import CACHE_LINE
+
+
+@inner
+def on_cache_lines(tiles: Any, block: int, x: Any) -> Any:
+    """The tiles of a block, their features moved down to where a cache line of x starts, if there is such a place.
+
+    All blocks move alike, so each ends where the next one starts; the first and the last keep to the sample's ends.
+    """
+    own, features = tiles[block], x.shape[1]
+    down = _features_down(tiles[0, 0], x)
+    if down == 0:
+        return own
+    moved = own.copy()
+    for i in range(own.size):
+        moved[i].first = max(0, own[i].first - down)
+        moved[i].last = features if own[i].last == features else own[i].last - down
+        moved[i].start -= (own[i].first - moved[i].first) * own[i].width
+        moved[i].lanes = (moved[i].last - moved[i].first) * own[i].width
+    return moved
+
+
+@inner
+def _features_down(first: Any, x: Any) -> int:
+    line, inner = CACHE_LINE // x.itemsize, x.shape[2]
+    past = x.ctypes.data % CACHE_LINE // x.itemsize
+    if x.shape[1] * inner % line == 0 and first.width == inner and first.last < x.shape[1]:
+        for down in range(min(line, first.last)):
+            if (past - down * inner) % line == 0:
+                return down
+    return 0
