@@ -71,7 +71,7 @@ def test_bits_depend_neither_on_threads_nor_on_alignment(shape, dtype):
     expected = results(*arrays(shape, dtype))
     for threads in range(1, numba.config.NUMBA_NUM_THREADS + 1):
         KERNEL.set_threads(threads)
-        for offset in (0, 1, 3):
+        for offset in (0, 1, 3, 12):
             for array, other in zip(results(*arrays(shape, dtype, offset)), expected, strict=True):
                 assert array.tobytes() == other.tobytes()
 
@@ -170,8 +170,8 @@ def moved(tiles, block, x):
     ("shape", "past", "down"),
     [
         ((64, 5008, 1), 0, 0), ((64, 5008, 1), 3, 3), ((64, 5008, 1), 12, 12), ((64, 5003, 1), 4, 0),
-        ((50, 144, 49), 4, 4), ((50, 512, 196), 4, 1), ((50, 512, 196), 3, 0), ((50, 64, 300), 4, 0),
-        ((64, 96, 1), 4, 0),
+        ((64, 96, 1), 4, 0), ((50, 144, 49), 4, 4), ((50, 144, 49), 14, 14), ((50, 144, 49), 15, 0),
+        ((50, 512, 196), 4, 1), ((50, 512, 196), 12, 0), ((50, 512, 196), 3, 0), ((50, 64, 300), 4, 0),
     ],
 )  # fmt: skip
 def test_blocks_start_where_a_cache_line_does_if_there_is_such_a_place(shape, past, down):

@@ -33,8 +33,10 @@ def on_cache_lines(tiles: Any, block: int, x: Any) -> Any:
 def _features_down(first: Any, x: Any) -> int:
     line, inner = CACHE_LINE // x.itemsize, x.shape[2]
     past = x.ctypes.data % CACHE_LINE // x.itemsize
-    if x.shape[1] * inner % line == 0 and first.width == inner and first.last < x.shape[1]:
-        for down in range(min(line, first.last)):
+    whole_lines = x.shape[1] * inner % line == 0 and first.last * inner % line == 0
+    if whole_lines and first.width == inner and first.last < x.shape[1]:
+        # At least two features stay in the first block, and so in all: a single one is summed in another order.
+        for down in range(min(line, first.last - 1)):
             if (past - down * inner) % line == 0:
                 return down
     return 0
