@@ -23,7 +23,7 @@ def words(array):
 def test_every_way_moves_all_the_bytes_there_are(size):
     x, dy, out = memory(size, 0), memory(size, 1), np.empty(size, np.uint8)
     calls = roofline.calls([(x, dy, out)])
-    assert {way for _, way in calls} == {"numpy", "loop", "prefetching"}
+    assert {way for _, way in calls} == {"numpy", "loop", "prefetching", "streaming"}
     for (operation, way), (call,) in calls.items():
         out[:] = 0xA5
         call()

@@ -2,9 +2,10 @@
 
 Forward and inference read x and write y, as a copy does; backward reads x and dy and writes dx, as
 an addition does. A kernel whose arrays come from memory cannot be faster. What is measured is the
-best of three ways: NumPy's, on one core; a plain parallel loop; and one that asks for the lines of
-the output before it writes to them (``prefetchw``). A core otherwise asks for a line twice, to read
-it and to write it: some processors move up to twice as much without that, others a little less.
+best of four ways: NumPy's, on one core; a plain parallel loop; one that asks for the lines of the
+output before it writes to them (``prefetchw``); and one that writes past the caches (``movnti``). A core
+otherwise asks for a line twice, to read it and to write it: some processors move up to twice as much
+without that, others a little less. What is written past the caches is not even read.
 
 The bytes are moved as integers, so that one compilation serves every dtype.
 """
@@ -55,9 +56,9 @@ def calls(arrays: Iterable[tuple[Array, Array, Array]]) -> dict[tuple[str, str],
             (COPY, "numpy"): partial(np.copyto, to, a),
             (ADD, "numpy"): partial(np.add, a, b, out=to),
         }
-        for way, ahead in (("loop", 0), ("prefetching", AHEAD)):
-            made[COPY, way] = partial(_move, False, ahead, a, a, to)
-            made[ADD, way] = partial(_move, True, ahead, a, b, to)
+        for way, ahead, past in (("loop", 0, False), ("prefetching", AHEAD, False), ("streaming", 0, True)):
+            made[COPY, way] = partial(_move, False, ahead, past, a, a, to)
+            made[ADD, way] = partial(_move, True, ahead, past, a, b, to)
         for name, call in made.items():
             found.setdefault(name, []).append(call)
     for each in found.values():
@@ -68,7 +69,7 @@ def calls(arrays: Iterable[tuple[Array, Array, Array]]) -> dict[tuple[str, str],
 def meeting() -> Call:
     """A call in which threads do next to nothing but begin and end together; it is made once, and so compiled."""
     words = np.zeros(BLOCK + 1, np.uint64)  # two blocks, so that two threads have one each
-    call = partial(_move, False, 0, words, words, np.zeros_like(words))
+    call = partial(_move, False, 0, False, words, words, np.zeros_like(words))
     call()
     return call
 
@@ -87,13 +88,17 @@ def _words(array: Array) -> Array:
     return memory[: memory.size - memory.size % 8].view(np.uint64)
 
 
+def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    kind = signature.args[0]
+    array = context.make_array(kind)(context, builder, arguments[0])
+    return cgutils.get_item_pointer(context, builder, kind, array, arguments[1:2], wraparound=False)
+
+
 def _generate_fetch(typing_context: Any, array: Any, index: Any) -> Any:
     """Numba's intrinsic: asks for the line of ``array[index]``, which may lie beyond the end, to write to it."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind = signature.args[0]
-        where = context.make_array(kind)(context, builder, arguments[0])
-        pointer = cgutils.get_item_pointer(context, builder, kind, where, arguments[1:], wraparound=False)
+        pointer = _pointer(context, builder, signature, arguments)
         byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
         declared = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
         prefetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], declared)
@@ -107,17 +112,39 @@ def _generate_fetch(typing_context: Any, array: Any, index: Any) -> Any:
 _fetch_to_write: Any = intrinsic(_generate_fetch)
 
 
+def _generate_store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
+    """Numba's intrinsic: ``array[index] = value``, past the caches where the processor can."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        stored = builder.store(arguments[2], _pointer(context, builder, signature, arguments))
+        stored.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, array.dtype), generate
+
+
+_store_past_caches: Any = intrinsic(_generate_store)
+
+
 @numba.njit(cache=KEPT, parallel=True)
-def _move(adding: bool, ahead: int, a: Array, b: Array, out: Array) -> None:
+def _move(adding: bool, ahead: int, past: bool, a: Array, b: Array, out: Array) -> None:
     for block in numba.prange((out.size + BLOCK - 1) // BLOCK):
         start, end = block * BLOCK, min(out.size, (block + 1) * BLOCK)
-        if adding:
+        if past:
+            _stream(adding, a[start:end], b[start:end], out[start:end])
+        elif adding:
             _add(ahead, a[start:end], b[start:end], out[start:end])
         else:
             _copy(ahead, a[start:end], out[start:end])
 
 
 # Loops over whole slices: with any other start, Numba minds negative indices, and nothing vectorizes.
+
+
+@helper
+def _stream(adding: bool, a: Array, b: Array, out: Array) -> None:
+    for i in range(out.size):
+        _store_past_caches(out, i, a[i] + b[i] if adding else a[i])
 
 
 @helper
