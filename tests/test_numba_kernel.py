@@ -14,9 +14,12 @@ from bncli.core.kernel import Gradients
 from bncli.core.loading import registered_kernel
 from bncli.errors import InputError
 from bncli.kernels import numba as numba_kernel
+from bncli.kernels._numba import columns, split, whole
 from bncli.kernels._numba.alignment import on_cache_lines
+from bncli.kernels._numba.llvm import CACHE_LINE
 from bncli.kernels._numba.passes import FAR
 from bncli.kernels._numba.tiles import plan
+from bncli.kernels.numba import WORTH_PLACING, _engine
 
 KERNEL = registered_kernel("numba")
 pytestmark = pytest.mark.compiled
@@ -25,6 +28,7 @@ pytestmark = pytest.mark.compiled
 SHAPES = [
     (5, 300, 1), (33, 70, 1), (5, 5003, 1), (64, 5003, 1), (40_007, 6, 1), (3001, 64, 1), (7, 5, 9001), (50, 130, 49),
     (9, 20, 300), (2, 3, 40_000), (1, 3, 1), (2, 1, 1), (64, 5008, 1), (50, 144, 49), (50, 72, 98),
+    (128, 10, 1), (500, 64, 1),
 ]  # fmt: skip
 
 
@@ -63,6 +67,73 @@ def results(x, dy, gamma, beta):
         saved.var,
         KERNEL.infer(x, gamma, beta, saved.mean, saved.var, 1),
     ]
+
+
+@pytest.mark.parametrize("offset", [0, 4, 7, 12])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_new_outputs_start_as_far_into_a_cache_line_as_x(dtype, offset):
+    x, dy, gamma, beta = arrays((16, 5003, 1), dtype, offset)
+    y, saved = KERNEL.forward(x, gamma, beta, 1e-5)
+    dx = KERNEL.backward(dy, saved)[0]
+    inferred = KERNEL.infer(x, gamma, beta, saved.mean, saved.var, 1e-5)
+    assert x.nbytes >= WORTH_PLACING
+    for out in (y, dx, inferred):
+        assert (out.ctypes.data - x.ctypes.data) % CACHE_LINE == 0
+        assert (out.shape, out.dtype, out.flags.carray) == (x.shape, x.dtype, True)
+        assert np.may_share_memory(out, x) is False
+
+
+@pytest.mark.parametrize("other", [(1, 300, 1), (64, 300, 2), (300, 64, 1)])
+def test_an_output_of_another_shape_is_not_written_beyond(other):
+    x, dy, gamma, beta = arrays((64, 300, 1), "float64")
+    out = np.empty(other)
+    with pytest.raises(InputError, match="an output has the shape"):
+        KERNEL.forward(x, gamma, beta, 1e-5, out=out)
+    _, saved = KERNEL.forward(x, gamma, beta, 1e-5)
+    with pytest.raises(InputError, match="an output has the shape"):
+        KERNEL.backward(dy, saved, out=Gradients(out, gamma.copy(), beta.copy()))
+
+
+def test_an_output_of_another_dtype_is_given_its_own():
+    x, dy, gamma, beta = arrays((64, 300, 1), "float32")
+    y, saved = KERNEL.forward(x, gamma, beta, 1e-5)
+    out = Gradients(np.empty(x.shape), np.empty(300), np.empty(300))
+    KERNEL.backward(dy, saved, out=out)
+    for array, own in zip(out, KERNEL.backward(dy, saved), strict=True):
+        assert np.array_equal(array, own)
+    assert np.array_equal(KERNEL.forward(x, gamma, beta, 1e-5, out=np.empty(x.shape))[0], y)
+
+
+def test_what_does_not_belong_together_is_refused():
+    x, dy, gamma, beta = arrays((64, 300, 1), "float64")
+    _, saved = KERNEL.forward(x, gamma, beta, 1e-5)
+    for values in ((gamma[:1], beta), (gamma, beta[1:])):
+        with pytest.raises(InputError, match="x has 300 features and another array"):
+            KERNEL.forward(x, *values, 1e-5)
+    with pytest.raises(InputError, match="x has 300 features and another array 299 values"):
+        KERNEL.infer(x, gamma, beta, saved.mean[1:], saved.var, 1e-5)
+    with pytest.raises(InputError, match="dy has the shape"):
+        KERNEL.backward(dy[1:], saved)
+    for shape in ((0, 300, 1), (64, 300, 0)):
+        with pytest.raises(InputError, match="give it samples and features"):
+            KERNEL.forward(np.empty(shape), gamma, beta, 1e-5)
+
+
+@pytest.mark.parametrize("shape", [(5, 300, 1), (64, 5003, 1), (7, 5, 9001)], ids=str)
+def test_dgamma_may_be_written_over_gamma(shape):
+    x, dy, gamma, beta = arrays(shape, "float32")
+    _, saved = KERNEL.forward(x, gamma, beta, 1e-5)
+    expected = KERNEL.backward(dy, saved)
+    found = KERNEL.backward(dy, saved, out=Gradients(np.empty_like(x), gamma, beta))
+    for array, other in zip(found, expected, strict=True):
+        assert array.tobytes() == other.tobytes()
+
+
+def test_what_one_thread_does_alone_is_one_task():
+    for shape in ((128, 10, 1), (100, 5, 4), (16_000, 1, 1), (500, 64, 1), (32, 64, 1)):
+        assert _engine(shape).forward in (columns.forward_alone, whole.forward_alone)
+    for shape in ((64, 5003, 1), (40_007, 6, 1), (5, 5003, 1)):
+        assert _engine(shape).forward in (columns.forward, whole.forward, split.forward)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

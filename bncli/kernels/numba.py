@@ -1,8 +1,9 @@
 """Parallel loops, compiled by Numba: an engine for few samples, one for many features, one for few with many samples.
 
 x is read twice, once for its statistics, so the engines differ in when it is read again: see
-``_numba.columns``, ``_numba.whole`` and ``_numba.split``. Bits depend on the shape alone, on neither
-threads nor alignment. Sums and statistics are float64.
+``_numba.columns``, ``_numba.whole`` and ``_numba.split``. On a processor bits depend on shape and dtype alone, on
+neither threads nor alignment. Sums and statistics are float64. Where Numba's threading layer is workqueue, which
+ends a process that enters it from two threads at once, call this from one thread at a time.
 """
 
 from functools import lru_cache
@@ -16,13 +17,13 @@ from numpy.typing import NDArray
 from bncli.core.kernel import Gradients, Kernel
 from bncli.errors import InputError
 from bncli.kernels._numba import columns, inference, split, whole
-from bncli.kernels._numba.llvm import LANES
-from bncli.kernels._numba.tiles import is_long, plan
+from bncli.kernels._numba.llvm import CACHE_LINE, LANES
+from bncli.kernels._numba.tiles import SMALL, is_long, plan
 
 Array = NDArray[Any]
 
 FEW = 8  # samples, whose cache lines a core's first cache holds even where they fall into the same places
-SMALL = 16 * 1024  # elements: sooner done than a second thread has woken
+WORTH_PLACING = 256 * 1024  # bytes of an output: to place it takes 1 us
 
 
 class Kept(NamedTuple):
@@ -54,21 +55,24 @@ class Engine(NamedTuple):
 
 
 def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Kept]:
-    engine = _engine(x.shape)
-    y = _target(out, x)
+    plain, engine = _plain(x), _engine(x.shape)
+    _require_values(x, gamma, beta)
+    y = _target(out, plain)
     statistics = np.empty((2, gamma.size))  # in one piece, which the C library keeps for the next call
     mean, var = statistics[0], statistics[1]  # half the time of unpacking
-    engine.forward(engine.tiles, engine.ahead, _plain(x), _plain(gamma), _plain(beta), epsilon, mean, var, y)
+    engine.forward(engine.tiles, engine.ahead, plain, _plain(gamma), _plain(beta), epsilon, mean, var, y)
     return _delivered(y, out), Kept(x, gamma, mean, var, epsilon)
 
 
 def backward(dy: Array, saved: Kept, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
     x, gamma, mean, var, epsilon = saved
     given = out or (None, None, None)
-    engine = _engine(x.shape)
-    dx, dgamma, dbeta = _target(given[0], x), _target(given[1], gamma), _target(given[2], gamma)
+    plain, engine = _plain(x), _engine(x.shape)
+    if dy.shape != x.shape:
+        raise InputError(f"dy has the shape {dy.shape} and x {x.shape}: give them the same")
+    dx, dgamma, dbeta = _target(given[0], plain), _target(given[1], gamma), _target(given[2], gamma)
     engine.backward(
-        engine.tiles, engine.ahead, _plain(x), _plain(dy), _plain(gamma), _plain(mean), _plain(var), epsilon,
+        engine.tiles, engine.ahead, plain, _plain(dy), _plain(gamma), _plain(mean), _plain(var), epsilon,
         dgamma, dbeta, dx,
     )  # fmt: skip
     return _delivered(dx, given[0]), _delivered(dgamma, given[1]), _delivered(dbeta, given[2])
@@ -77,11 +81,10 @@ def backward(dy: Array, saved: Kept, *, out: Gradients | None = None) -> tuple[A
 def infer(
     x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
 ) -> Array:
-    engine = _engine(x.shape)
-    y = _target(out, x)
-    engine.infer(
-        engine.tiles, engine.ahead, _plain(x), _plain(gamma), _plain(beta), _plain(mean), _plain(var), epsilon, y
-    )
+    plain, engine = _plain(x), _engine(x.shape)
+    _require_values(x, gamma, beta, mean, var)
+    y = _target(out, plain)
+    engine.infer(engine.tiles, engine.ahead, plain, _plain(gamma), _plain(beta), _plain(mean), _plain(var), epsilon, y)
     return _delivered(y, out)
 
 
@@ -92,6 +95,13 @@ def set_threads(threads: int) -> int:
     before = int(numba.get_num_threads())
     numba.set_num_threads(threads)
     return before
+
+
+def _require_values(x: Array, *of_each: Array) -> None:
+    """Compiled code looks at no bounds."""
+    for values in of_each:
+        if values.size != x.shape[1]:
+            raise InputError(f"x has {x.shape[1]} features and another array {values.size} values: give one for each")
 
 
 def _plain(array: Array) -> Array:
@@ -113,7 +123,25 @@ class _Writable:
 
 
 def _target(out: Array | None, like: Array) -> Array:
-    return out if out is not None and out.flags.carray else np.empty(like.shape, like.dtype)
+    if out is None:
+        return _placed_like(like)
+    if out.shape != like.shape:
+        raise InputError(f"an output has the shape {out.shape}, and what is written into it {like.shape}: give it that")
+    return out if out.flags.carray and out.dtype == like.dtype else _placed_like(like)
+
+
+def _placed_like(array: Array) -> Array:
+    """A new array that begins as far into a cache line as ``array`` does, so that the same blocks suit both."""
+    if array.nbytes < WORTH_PLACING:
+        return np.empty(array.shape, array.dtype)
+    more = CACHE_LINE // array.itemsize
+    room = np.empty(array.size + more, array.dtype)
+    start = (_address(array) - _address(room)) // array.itemsize % more
+    return room[start : start + array.size].reshape(array.shape)
+
+
+def _address(array: Array) -> int:
+    return int(array.__array_interface__["data"][0])
 
 
 def _delivered(result: Array, out: Array | None) -> Array:
@@ -125,18 +153,16 @@ def _delivered(result: Array, out: Array | None) -> Array:
 
 @lru_cache(256)
 def _engine(shape: tuple[int, int, int]) -> Engine:
+    if 0 in shape:
+        raise InputError(f"x has the shape {shape}: give it samples and features")
     tiles, whole_blocks, ahead = plan(*shape)
     infer = inference.segments if is_long(shape[2]) else inference.tiles
     side_by_side, small = shape[2] == 1 and shape[1] >= LANES, prod(shape) <= SMALL
-    if side_by_side and small:
-        return Engine(columns.forward_alone, columns.backward_alone, inference.alone, tiles, ahead)
-    if side_by_side and shape[0] <= FEW:
-        return Engine(columns.forward, columns.backward, infer, tiles, ahead)
-    if whole_blocks and small:
-        return Engine(whole.forward_alone, whole.backward_alone, inference.alone, tiles, ahead)
-    if whole_blocks:
-        return Engine(whole.forward, whole.backward, infer, tiles, ahead)
-    return Engine(split.forward, split.backward, infer, tiles, ahead)
+    few = side_by_side and (small or shape[0] <= FEW)
+    engine: Any = columns if few else whole if whole_blocks else split
+    if small or (engine is whole and len(tiles) == 1):
+        return Engine(engine.forward_alone, engine.backward_alone, inference.alone if small else infer, tiles, ahead)
+    return Engine(engine.forward, engine.backward, infer, tiles, ahead)
 
 
 def available() -> str | None:

@@ -1,7 +1,7 @@
 """Where in a cache line a block of features starts: a vector that lies in two lines takes the time of two.
 
 Tiles are cut as if x began with a cache line, but most of NumPy's arrays begin 16 bytes into one: there 64 samples
-of 3008 float32 features took up to 1.18 times as long. No bit depends on where a feature's block starts.
+of 3008 float32 features took up to 1.18 times as long. No bit depends on where a block starts that keeps two features.
 """
 
 from typing import Any
@@ -31,12 +31,12 @@ def on_cache_lines(tiles: Any, block: int, x: Any) -> Any:
 
 @inner
 def _features_down(first: Any, x: Any) -> int:
-    line, inner = CACHE_LINE // x.itemsize, x.shape[2]
+    line, run = CACHE_LINE // x.itemsize, x.shape[2]
     past = x.ctypes.data % CACHE_LINE // x.itemsize
-    whole_lines = x.shape[1] * inner % line == 0 and first.last * inner % line == 0
-    if whole_lines and first.width == inner and first.last < x.shape[1]:
+    whole_lines = x.shape[1] * run % line == 0 and first.last * run % line == 0
+    if whole_lines and first.width == run and first.last < x.shape[1]:
         # At least two features stay in the first block, and so in all: a single one is summed in another order.
         for down in range(min(line, first.last - 1)):
-            if (past - down * inner) % line == 0:
+            if (past - down * run) % line == 0:
                 return down
     return 0

@@ -1,7 +1,7 @@
-"""The engine for few samples of many features: a vector of features is measured and written in one go.
+"""The engine for few samples of many features, and for little: a vector of features is measured and written in one go.
 
-All their samples are a few cache lines, which the second reading finds in a core's first cache, and what
-lies between the two, sums, statistics and factors, stays in registers. Nothing is kept in memory on the way.
+All their samples are so few cache lines that the second reading finds them in a core's first cache, and what lies
+between the two, sums, statistics and factors, stays in registers. Nothing is kept in memory on the way.
 """
 
 from typing import Any
@@ -39,7 +39,7 @@ def _propagate(
     dbeta: Any, dx: Any,
 ) -> None:  # fmt: skip
     end, step = x.size, x.shape[1]
-    like = load(x, f, some)
+    like, by = load(x, f, some), load(gamma, f, some)  # before dgamma is stored, which may be in the same place
     about, inverse = load(mean, f, some), near_inverse_root(load(var, f, some) + plus, like)
     total, products = every(0.0), every(0.0)
     for i in range(f, end, step):
@@ -49,7 +49,7 @@ def _propagate(
     along = products * inverse
     store(dbeta, f, total, some)
     store(dgamma, f, along, some)
-    centre, slope, shift, scale = features.plane(about, inverse, total, along, load(gamma, f, some), per_sample, like)
+    centre, slope, shift, scale = features.plane(about, inverse, total, along, by, per_sample, like)
     for i in range(f, end, step):
         store(dx, i, (load(dy, i, some) - (load(x, i, some) - centre) * slope + shift) * scale, some)
 

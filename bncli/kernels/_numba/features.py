@@ -26,7 +26,7 @@ def describe(
     total: Any, squares: Any, count: int, epsilon: float, gamma: Any, beta: Any,
     mean: Any, var: Any, centre: Any, scale: Any, shift: Any,
 ) -> None:  # fmt: skip
-    """The statistics of features from their sums about ``centre``, and the lanes' centre, scale and shift for y."""
+    """The statistics of features from their sums about ``centre``; then centre, scale and shift become those of y."""
     per_sample, plus = every(1 / count), every(epsilon)
     for f in range(0, mean.size, LANES):
         if f + LANES <= mean.size:
@@ -71,7 +71,7 @@ def line(mean: Any, inverse: Any, gamma: Any, beta: Any, like: Any) -> Any:
 def _store_line(
     f: int, some: Any, about: Any, inverse: Any, gamma: Any, beta: Any, centre: Any, scale: Any, shift: Any
 ) -> None:
-    like = load(centre, f, some)
+    like = load(centre, f, some)  # only its dtype counts
     nearest, by, plus = line(about, inverse, load(gamma, f, some), load(beta, f, some), like)
     store(centre, f, nearest, some)
     store(scale, f, by, some)
@@ -106,12 +106,13 @@ def _attribute(
     f: int, some: Any, total: Any, products: Any, per_sample: Any, plus: Any, gamma: Any, mean: Any, var: Any,
     dgamma: Any, dbeta: Any, centre: Any, slope: Any, shift: Any, scale: Any,
 ) -> None:  # fmt: skip
-    about, above, like = load(mean, f, some), load(total, f, some), load(centre, f, some)
+    about, above, like = load(mean, f, some), load(total, f, some), load(centre, f, some)  # only its dtype counts
+    weight = load(gamma, f, some)  # before dgamma is stored, which may be in the same place
     inverse = near_inverse_root(load(var, f, some) + plus, like)
     along = load(products, f, some) * inverse
     store(dbeta, f, above, some)
     store(dgamma, f, along, some)
-    nearest, times, plus, by = plane(about, inverse, above, along, load(gamma, f, some), per_sample, like)
+    nearest, times, plus, by = plane(about, inverse, above, along, weight, per_sample, like)
     store(centre, f, nearest, some)
     store(slope, f, times, some)
     store(shift, f, plus, some)
@@ -129,7 +130,7 @@ def plane(about: Any, inverse: Any, dbeta: Any, dgamma: Any, gamma: Any, per_sam
 
 @inner
 def prepare(epsilon: float, gamma: Any, beta: Any, mean: Any, var: Any, centre: Any, scale: Any, shift: Any) -> None:
-    """The lanes' centre, scale and shift for y from given statistics."""
+    """The features' centre, scale and shift for y from given statistics."""
     plus = every(epsilon)
     for f in range(0, mean.size, LANES):
         if f + LANES <= mean.size:

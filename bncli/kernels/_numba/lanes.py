@@ -50,7 +50,7 @@ def spread(values: Any, width: int, lanes: Any) -> None:
 
 @inner
 def first_samples(x: Any, first: int, values: Any) -> None:
-    """The first sample of each feature from ``first`` on: a centre near which sums lose no digits."""
+    """The first sample of each feature from ``first`` on: a centre as near the others as they are to each other."""
     if x.shape[2] == 1:
         some = values.size % LANES
         for f in range(0, values.size - some, LANES):

@@ -14,7 +14,7 @@ INT = ir.IntType(32)
 
 
 def vector(dtype: Any) -> Any:
-    return ir.VectorType(ir.FloatType() if dtype == types.float32 else ir.DoubleType(), LANES)
+    return ir.VectorType({types.float32: ir.FloatType(), types.float64: ir.DoubleType()}[dtype], LANES)
 
 
 def constant(kind: Any, number: float) -> Any:

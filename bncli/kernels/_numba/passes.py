@@ -1,4 +1,4 @@
-"""The four passes over a tile: two that sum, two that write.
+"""The passes over a tile: two that sum, each also for a single feature, and two that write.
 
 A tile is rows of memory, ``step`` apart from ``start`` until ``stop``, and some lanes of each. What belongs
 to a lane, its centre or its sum, lies in arrays of its own, which stay in a core's first cache. Every pass
@@ -21,18 +21,19 @@ from bncli.kernels._numba.llvm import LANES
 from bncli.kernels._numba.vectors import ALL, every, leading, load, prefetch, prefetch_to_write, store, sum_lanes, wide
 
 SUMMED = 8  # rows at once
-PAIRED = 4  # of both x and dy, where they are long runs: twice as many streams took 1.2 times as long from memory
+PAIRED = 4  # of both x and dy, from memory or in long runs: twice as many streams took 1.2 times as long
 WRITTEN = 2
-# Where x comes from memory, its next rows are asked for: up to a fifth less on an Intel Xeon, but more from its caches.
-FAR = 8 * 1024 * 1024  # elements
+# An x of more elements comes from memory, and its next rows are asked for: that took up to a fifth less time on an
+# Intel Xeon, but 5 to 15 % more where x came from its caches.
+FAR = 8 * 1024 * 1024
 READ_AHEAD = 256  # elements ahead of what is read in a long run
 HALF_SUMMED, HALF_PAIRED = SUMMED // 2, PAIRED // 2  # a division in compiled code would hide that they are constant
 
 
 @inner
 def _own(lanes: int, centre: Any) -> int:
-    """A lane's own numbers stand at ``lane & own``: each at its place, or anywhere in a few, where all are equal."""
-    return -1 if centre.size >= lanes else centre.size - 1
+    """A lane's numbers stand at ``lane & own``: at its own place, or first, where a vector of equal ones serves all."""
+    return -1 if centre.size >= lanes else 0
 
 
 @inner

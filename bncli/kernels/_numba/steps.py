@@ -1,27 +1,38 @@
 """What the engines are made of: to measure a tile and to write it, given its features' numbers.
 
 Where every feature has one lane of the tile, its numbers are used as they stand; elsewhere they are
-spread over the lanes first, and the lanes' sums folded after. One feature's sums are all lanes'.
+spread over the lanes first, and the lanes' sums folded after. Where all lanes are one feature's, its sums stay in
+registers.
 """
 
 from typing import Any
 
 from bncli.kernels._numba import passes
-from bncli.kernels._numba.compiling import inner
+from bncli.kernels._numba.compiling import inlined, inner
 from bncli.kernels._numba.lanes import fold, spread
 from bncli.kernels._numba.llvm import LANES
 from bncli.kernels._numba.scratch import scratch
 
 
+@inlined
+def _is_one_feature(tile: Any) -> Any:
+    return tile.lanes == tile.width
+
+
+@inlined
+def _is_as_it_stands(tile: Any, values: Any) -> Any:
+    return tile.width == 1 and tile.lanes == values.size
+
+
 @inner
 def measure(tile: Any, x: Any, centre: Any, total: Any, squares: Any) -> None:
     """Add the sums of x - centre and of its square."""
-    if tile.lanes == tile.width:
+    if _is_one_feature(tile):
         first, second = passes.moments(x, tile.start, tile.stop, tile.step, tile.lanes, centre[0])
         total[0] += first
         squares[0] += second
         return
-    if tile.width == 1 and tile.lanes == centre.size:
+    if _is_as_it_stands(tile, centre):
         passes.add_moments(x, tile.start, tile.stop, tile.step, tile.lanes, centre, total, squares)
         return
     size = tile.lanes
@@ -36,7 +47,7 @@ def measure(tile: Any, x: Any, centre: Any, total: Any, squares: Any) -> None:
 @inner
 def normalize(tile: Any, x: Any, y: Any, ahead: int, centre: Any, scale: Any, shift: Any) -> None:
     """y = (x - centre) * scale + shift."""
-    if tile.width == 1 and tile.lanes == centre.size:
+    if _is_as_it_stands(tile, centre):
         passes.normalize(x, y, tile.start, tile.stop, tile.step, tile.lanes, ahead, centre, scale, shift)
         return
     size = _size(tile)
@@ -50,12 +61,12 @@ def normalize(tile: Any, x: Any, y: Any, ahead: int, centre: Any, scale: Any, sh
 @inner
 def sum_up(tile: Any, x: Any, dy: Any, mean: Any, total: Any, products: Any) -> None:
     """Add the sums of dy and of dy * (x - mean)."""
-    if tile.lanes == tile.width:
+    if _is_one_feature(tile):
         first, second = passes.products(x, dy, tile.start, tile.stop, tile.step, tile.lanes, mean[0])
         total[0] += first
         products[0] += second
         return
-    if tile.width == 1 and tile.lanes == mean.size:
+    if _is_as_it_stands(tile, mean):
         passes.add_products(x, dy, tile.start, tile.stop, tile.step, tile.lanes, mean, total, products)
         return
     size = tile.lanes
@@ -70,7 +81,7 @@ def sum_up(tile: Any, x: Any, dy: Any, mean: Any, total: Any, products: Any) -> 
 @inner
 def propagate(tile: Any, x: Any, dy: Any, dx: Any, ahead: int, centre: Any, slope: Any, shift: Any, scale: Any) -> None:
     """dx = (dy - (x - centre) * slope + shift) * scale."""
-    if tile.width == 1 and tile.lanes == centre.size:
+    if _is_as_it_stands(tile, centre):
         passes.propagate(x, dy, dx, tile.start, tile.stop, tile.step, tile.lanes, ahead, centre, slope, shift, scale)
         return
     size = _size(tile)
@@ -88,4 +99,4 @@ def propagate(tile: Any, x: Any, dy: Any, dx: Any, ahead: int, centre: Any, slop
 @inner
 def _size(tile: Any) -> Any:
     """How many numbers the lanes have: a few serve them all where they are one feature's."""
-    return min(tile.lanes, LANES) if tile.lanes == tile.width else tile.lanes
+    return min(tile.lanes, LANES) if _is_one_feature(tile) else tile.lanes

@@ -171,7 +171,7 @@ def _inverse_root(builder: Any, value: Any) -> Any:
 def _near_inverse_root(builder: Any, value: Any) -> Any:
     """The bits shifted halve the exponent: within 3.5 %, which each Newton step squares, and takes 1.5 times.
 
-    C. Lomont, Fast Inverse Square Root, 2003.
+    M. Robertson, A Brief History of InvSqrt, 2012, has the constant.
     """
     integers = ir.VectorType(ir.IntType(64), LANES)
     halved = builder.lshr(builder.bitcast(value, integers), llvm.constant(integers, 1))
