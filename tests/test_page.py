@@ -11,7 +11,7 @@ from typing import get_args
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bncli.benchmarking import saved
@@ -263,6 +263,7 @@ VALUES = st.recursive(
 KEYS = ("kernel", "problem", "verdict", "note", "reproduce", "rerun", "median", "speedup", "group", "")
 
 
+@example("bench", [Column("kernel", "", "histogram")], [{"kernel": what} for what in (0.0, [-1], ["a"], [1.5])], {})
 @given(
     st.sampled_from(["bench", "gradcheck", "verify", "selftest", "compare", "what"]),
     st.lists(st.builds(Column, st.sampled_from(KEYS), st.text(max_size=4), st.sampled_from(get_args(Kind)))),

@@ -118,9 +118,11 @@ def environment(reports: Iterable[Report]) -> list[tuple[str, list[str], bool]]:
 
 def _cell(row: Row, column: Column) -> Cell:
     value = row.get(column.key)
-    # A ratio has its interval beside it; a file may claim one of anything.
+    # A ratio has its interval beside it, and a histogram is counts; a file may claim that of anything.
     is_ratio = column.kind == "ratio" and isinstance(value, list) and len(value) == 3 and all(map(_is_number, value))
-    kind = "text" if column.kind == "ratio" and not is_ratio else column.kind
+    is_counts = isinstance(value, list) and all(type(count) is int and count >= 0 for count in value)
+    is_claimed = (column.kind == "ratio" and not is_ratio) or (column.kind == "histogram" and not is_counts)
+    kind = "text" if is_claimed else column.kind
     first = value[0] if is_ratio and value else value
     sortable = str(first).replace("inf", "Infinity") if _is_number(first) else None
     shown = text(value, kind)
