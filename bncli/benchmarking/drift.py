@@ -1,6 +1,5 @@
 """What has changed between two runs beside the code: the machine."""
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -31,25 +30,19 @@ class Drift(NamedTuple):
     meetings: Sequence[float] = ()
 
     @property
-    def apart(self) -> float:
-        """The mean factor by which the memory's limits differ, either way, minus 1."""
-        logarithms = [abs(math.log(each)) for each in self.memory]
-        return math.expm1(sum(logarithms) / len(logarithms)) if logarithms else 0.0
-
-    @property
     def furthest(self) -> float:
-        """The greatest of these factors, minus 1."""
+        """The greatest factor by which a limit of the memory differs, either way, minus 1."""
         return max((max(each, 1 / each) for each in self.memory), default=1.0) - 1
-
-    @property
-    def meeting(self) -> float:
-        """By how many seconds the meetings differ."""
-        return max(self.meetings) - min(self.meetings) if self.meetings else 0.0
 
     @property
     def is_elsewhere(self) -> bool:
         """Whether threads met on cores that are nearer to each other, or farther, than before."""
         return bool(self.meetings) and max(self.meetings) > ELSEWHERE * min(self.meetings)
+
+    @property
+    def meeting(self) -> float:
+        """By how many seconds the meetings differ, where that is no noise."""
+        return max(self.meetings) - min(self.meetings) if self.is_elsewhere else 0.0
 
 
 def between(old: Row, new: Row, limits: Sequence[tuple[Row, Row]]) -> Drift:

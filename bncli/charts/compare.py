@@ -48,7 +48,8 @@ def _point(row: Row, at: int, label: str) -> Point:
     low, high = number(row, "low"), number(row, "high")
     ratio, least, most = (text(row.get(key), "times") for key in ("ratio", "low", "high"))
     old, new = (text(row.get(key), "seconds") for key in ("old", "new"))
-    says = f"{label}: {word(row, 'verdict')}, {ratio} the time (95 %: {least} to {most}), from {old} to {new}"
+    beside = f" beside {word(row, 'beside')}" if word(row, "beside") else ""
+    says = f"{label}: {word(row, 'verdict')}, {ratio} the time{beside} (95 %: {least} to {most}), from {old} to {new}"
     return Point(at, number(row, "ratio") or 0.0, says, low, high)
 
 

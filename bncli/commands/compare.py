@@ -20,15 +20,19 @@ def compare(output: Output, old: Path, new: Path, fail_slower: float | None, all
 
     Each row is a kernel's pass on a problem: the ratio of the medians with its 95 % interval, and
     the noise: what two runs of the same code may differ by. It is estimated from how the medians of
-    tenths of each run wander, how far the baseline timed twice was apart, and how far the limits of the
-    memory of both runs are, and is never below 7 %. SLOWER and FASTER mean that the whole interval is
-    beyond the noise; SAME that it is within, and within 10 %; UNSURE that it is neither: measure for
-    longer, or on a quieter machine. What a change of the processor's clock explains, or of the memory's
-    limits where more than 8 MB are moved, is the SAME; what was measured while other processes used the
-    machine is UNSURE. Where both runs are of five processes or more, the noise is what these differ by.
+    tenths of each run wander, and how far the baseline timed twice was apart, and is never below 7 %.
+    SLOWER and FASTER mean that the whole interval is beyond the noise; SAME that it is within, and within
+    10 %; UNSURE that it is neither: measure for longer, or on a quieter machine.
 
-    Only SLOWER can fail, and only with --fail-slower. What is in one file alone is shown, and so is
-    what else has changed: the machine, the software.
+    What slows the whole machine is no kernel's fault. So the times are also compared as they would be at an
+    equal clock, and at equal limits of the memory in the same rounds; what wanders least decides, what one
+    of these explains is the SAME, and what only some of them show is UNSURE, as is what was measured while
+    other processes used the machine. Where both runs are of five processes or more, the noise is what
+    these differ by.
+
+    With --fail-slower, what is SLOWER by more than that exits 1, and so does what had a time in OLD and is
+    wrong in NEW. What is in one file alone is shown, and so is what else has changed: the machine, the
+    software.
     """
     output.emit(report(old, new, fail_slower=fail_slower, allow_different_machine=allow_different_machine))
 

@@ -24,6 +24,8 @@ WORDS = {
     "budget": "What rounding may cost, derived from the dtype, the number of samples and the conditioning.",
     "index": "Where the worst element is, in the shape of the problem.",
     "ratio": "|mean| / std of x; of a comparison the time of the new run by that of the old.",
+    "beside": "What is made equal in the ratio, where times wander less so: the machine's clock, or how long the "
+    "memory's copies or additions took in the same rounds.",
     "low": "The lower end of the 95 % interval.",
     "high": "The upper end of the 95 % interval.",
     "floor": "What two runs of the same code may differ by.",

@@ -13,7 +13,6 @@ NEEDED = ("problem", "kernel", "direction")
 TIMES = (1e-12, 1e9)  # seconds that a sample may last: beyond, it is no measurement
 MOST_FLOOR = 1e9
 MOST_CORES = 1e6
-MOST_BYTES = 1e18
 
 
 def comparable(given: str | Path | Report, which: str) -> Report:
@@ -37,8 +36,6 @@ def comparable(given: str | Path | Report, which: str) -> Report:
         for key in (drift.CLOCK, drift.MEETING):
             if not _is_within(row.get(key) or 1.0, *TIMES):
                 raise InputError(f"{name} is damaged: the {key} of row {number} is no time")
-        if not _is_within(row.get("bytes") or 0.0, 0, MOST_BYTES):
-            raise InputError(f"{name} is damaged: the bytes of row {number} are no number of bytes")
         if not _is_within(row.get(drift.OTHERS) or 0.0, 0, MOST_CORES):
             raise InputError(f"{name} is damaged: the {drift.OTHERS} of row {number} is no number of cores")
     return report

@@ -9,18 +9,25 @@ from typing import Any
 
 from bncli.benchmarking import compare as judging
 from bncli.benchmarking import drift, environment, statistics
-from bncli.benchmarking.compare import Comparison, Pair, Verdict
+from bncli.benchmarking.compare import Beside, Comparison, Pair, Verdict
 from bncli.benchmarking.drift import Drift
 from bncli.core.report import Column, Report, Row
 from bncli.core.units import text
 from bncli.errors import InputError
-from bncli.reports import _setting
+from bncli.reports import _gate, _setting
 from bncli.reports._comparable import comparable
 from bncli.reports.bench import LIMIT
 
 BUSY = "other processes used much of the machine while it was measured, which decides nothing: wait for it"
+BESIDE = (
+    "the machine changed: a ratio that is not new over old is of the times as they would be at an equal clock, or at "
+    "equal limits of the memory, which wander less"
+)
 # What a row of bench is told of its comparison, and by which name.
-TOLD = {"old": "baseline", "ratio": "ratio", "low": "ratio_low", "high": "ratio_high", "verdict": "compared"}
+TOLD = {
+    "old": "baseline", "ratio": "ratio", "low": "ratio_low", "high": "ratio_high", "beside": "ratio_beside",
+    "verdict": "compared",
+}  # fmt: skip
 
 COLUMNS = (
     Column("kernel", "kernel"),
@@ -32,6 +39,7 @@ COLUMNS = (
     Column("high", "to", "times"),
     Column("floor", "noise", "percent"),
     Column("verdict", "verdict", "verdict"),
+    Column("beside", "beside", wide=True),
     Column("clock", "clock", "times", wide=True),
     Column("old_rounds", "old samples", "count", wide=True),
     Column("new_rounds", "new samples", "count", wide=True),
@@ -50,8 +58,9 @@ def compare(
     """Compare two results of ``bncli bench``, files or reports: what ``bncli compare`` prints.
 
     With ``fail_slower`` every row that is SLOWER, and by more than that factor with its whole
-    interval, is one of ``report.failures``, so that ``report.raise_if_failed()`` is a gate. Times of
-    different machines can be compared, but are a gate only with ``allow_different_machine``.
+    interval, is one of ``report.failures``, so that ``report.raise_if_failed()`` is a gate; so is one that
+    had a time and has lost it, as a kernel that is wrong does. Times of different machines can be
+    compared, but are a gate only with ``allow_different_machine``.
 
     Raises InputError for what cannot be read or compared, and for a gate that means nothing: a factor
     that is not a number of at least 1, different machines, or nothing that both runs have timed.
@@ -68,9 +77,8 @@ def compare(
         row = _row(pair, limits.get(drift.place(pair.new or {}), ()), cores)
         rows.append(row)
         # Memory that has become slower is the machine's, and no kernel's, failure.
-        gated = fail_slower is not None and row["direction"] != LIMIT
-        if gated and row["verdict"] == Verdict.SLOWER and row["low"] > fail_slower:
-            failures.append(_failure(row))
+        if fail_slower is not None and row["direction"] != LIMIT:
+            failures += _failures(pair, row, fail_slower)
     if rows:
         rows[-1]["count"] = _count(rows)
     groups = ("problem", "input", "variant")
@@ -100,8 +108,7 @@ def told(found: Report, comparison: Report) -> Report:
 
 
 def _require_gate(before: Report, after: Report, factor: float, allow_different_machine: bool) -> None:
-    if not 1 <= factor < math.inf:
-        raise InputError(f"the factor to fail at is {factor!r}: give a number of at least 1, as 1.10")
+    _gate.require_factor(factor)
     if not allow_different_machine and not _setting.same_machine(before, after):
         raise InputError(
             f"{_setting.machines(before, after)}; a gate would judge the machine: "
@@ -142,9 +149,10 @@ def _row(pair: Pair, limits: Sequence[tuple[Row, Row]], cores: Sequence[object])
     floors = [float(each.get(judging.AA) or 0.0) for each in (pair.old, pair.new)]
     aa = math.inf if busy else max(floors)
     # A limit is not judged by itself.
-    moved = drift.between(pair.old, pair.new, [] if drift.is_limit(pair.new) else limits)
+    limits = [] if drift.is_limit(pair.new) else limits
+    moved = drift.between(pair.old, pair.new, limits)
     processes = [each.get("processes") or () for each in (pair.old, pair.new)]
-    found = judging.compare(old, new, aa, moved, pair.new.get("bytes") or 0.0, processes)
+    found = judging.compare(old, new, aa, moved, _beside(pair.old, pair.new, limits), processes)
     why = _why(found, moved, judging.may_be_meetings(old, new, moved))
     return row | {
         "ratio": found.ratio.value,
@@ -153,14 +161,28 @@ def _row(pair: Pair, limits: Sequence[tuple[Row, Row]], cores: Sequence[object])
         "floor": found.floor if math.isfinite(found.floor) else None,
         "clock": moved.clock,
         "verdict": str(found.verdict),
-        "note": BUSY if busy else f"{_name(row)}: {why}" if why else "",
+        "beside": found.beside,
+        "note": BUSY if busy else f"{_name(row)}: {why}" if why else BESIDE if found.beside else "",
     }
+
+
+def _beside(old: Row, new: Row, limits: Sequence[tuple[Row, Row]]) -> list[Beside]:
+    """The limits with as many threads, or any, whose samples are of the same rounds as a pass's, in both runs."""
+    alike = [pair for pair in limits if pair[1].get("threads") == new.get("threads")] or limits
+    return [
+        Beside(after["kernel"], before["samples"], after["samples"])
+        for before, after in alike
+        if _are_together(old, before) and _are_together(new, after)
+    ]
+
+
+def _are_together(row: Row, limit: Row) -> bool:
+    """Whether both were sampled in the same rounds, not each in a process of its own."""
+    return len(row["samples"]) == len(limit["samples"]) and row.get(drift.CLOCK) == limit.get(drift.CLOCK)
 
 
 def _why(found: Comparison, moved: Drift, meetings: bool) -> str:
     """What a reader of the verdict must know of the machine, if anything."""
-    if found.explained:
-        return "the machine's clock or memory changed as much, beside which it is the same"
     if not math.isfinite(found.floor):
         return "the samples are too few or too noisy to tell: give bench more time, or a quieter machine"
     if found.verdict is Verdict.UNSURE and meetings:
@@ -192,9 +214,13 @@ def _name(row: Mapping[str, Any]) -> str:
     return f"{row['kernel']} {row['direction']}"
 
 
-def _failure(row: Mapping[str, Any]) -> str:
-    slower, least = (text(row[key], "times") for key in ("ratio", "low"))
-    return f"{_name(row)} of {row['problem']} takes {slower} the time, {least} at least"
+def _failures(pair: Pair, row: Mapping[str, Any], fail_slower: float) -> list[str]:
+    """Why a gate is shut: it is slower by too much, or no longer fit to be timed."""
+    if row["verdict"] == Verdict.SLOWER and row["low"] > fail_slower:
+        return [_gate.slower(row, row["ratio"], row["low"])]
+    if _timed(pair.old) and pair.new and not _timed(pair.new):
+        return [f"{row['note']}: {row['problem']}"]
+    return []
 
 
 def _count(rows: Sequence[Mapping[str, Any]]) -> str:

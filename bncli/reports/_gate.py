@@ -1,0 +1,40 @@
+"""When a benchmark is a gate: what is slower than it may be shuts it, and what has no time."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bncli.benchmarking.passes import LIMIT
+from bncli.core.report import Row
+from bncli.core.units import text
+from bncli.errors import InputError
+
+
+def require_factor(factor: float) -> None:
+    """Raise InputError for a factor by which nothing can be slower."""
+    if not 1 <= factor < math.inf:
+        raise InputError(f"the factor to fail at is {factor!r}: give a number of at least 1, as 1.10")
+
+
+def failures(rows: Sequence[Row], baseline: str, factor: float) -> list[str]:
+    """What of a benchmark's rows shuts the gate, a line each: each pass is held against that of ``baseline``.
+
+    It may take ``factor`` times as long: its whole interval counts, from samples of the same rounds, and has to be
+    beyond the noise that the baseline timed twice shows. A pass without a time, as of a wrong kernel, is one as well.
+    """
+    found = []
+    for row in rows:
+        if row["direction"] == LIMIT:
+            continue
+        if not row.get("speedup_high"):
+            found.append(f"{row['kernel']} {row['direction']} has no time to be judged by: it is {row['verdict']}")
+        elif 1 / row["speedup_high"] > max(factor, 1 + (row["noise_floor"] or 0.0)):
+            ratio, least = 1 / row["speedup"], 1 / row["speedup_high"]
+            found.append(slower(row, ratio, least, f" of {baseline}"))
+    return found
+
+
+def slower(row: Mapping[str, Any], ratio: float, least: float, whose: str = "") -> str:
+    """That a pass takes ``ratio`` times as long, in a line."""
+    times, at_least = text(ratio, "times"), text(least, "times")
+    return f"{row['kernel']} {row['direction']} of {row['problem']} takes {times} the time{whose}, {at_least} at least"
