@@ -8,6 +8,7 @@ import shlex
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import perf_counter
 from types import ModuleType
 
 import numba
@@ -24,6 +25,7 @@ from bncli.core.kernel import Kernel
 from bncli.core.loading import load_kernel
 from bncli.errors import CheckFailed, InputError
 from bncli.render import console
+from bncli.reports import _gate
 from bncli.reports import bench as one
 from bncli.reports.benchmark import Interrupted
 
@@ -343,6 +345,74 @@ def test_a_file_of_before_these_columns_is_a_baseline_too(monkeypatch):
     Path("old.json").write_text(json.dumps(old), encoding="utf-8")
     planted(monkeypatch, 1.5e-3)
     run(*BASIC, "--pass", "forward", "--baseline", "old.json", "--fail-slower", "1.1", code=1)
+
+
+# A gate beside the first kernel.
+
+
+def against(speedup, width=0.0, noise=0.01, **more):
+    row = {"kernel": "mine", "direction": "forward", "problem": "5x4", "verdict": "PASS", "noise_floor": noise}
+    interval = {"speedup": speedup, "speedup_low": speedup * (1 - width), "speedup_high": speedup * (1 + width)}
+    return row | interval | more
+
+
+@pytest.mark.parametrize(
+    ("row", "shut"),
+    [
+        (against(1 / 1.15), True),
+        (against(1 / 1.15, width=0.02), True),
+        (against(1 / 1.15, width=0.05), False),  # it may be 1.09
+        (against(1 / 1.09), False),
+        (against(1.0), False),
+        (against(3.0), False),
+        (against(1 / 1.15, noise=0.2), False),
+        (against(1 / 1.15, noise=None), True),
+        (against(1 / 1.15, direction="limit"), False),
+    ],
+)
+def test_what_is_slower_than_the_first_shuts_the_gate(row, shut):
+    found = _gate.failures([row], "main", 1.10)
+    assert [each.startswith("mine forward of 5x4 takes 1.15× the time of main, 1.1") for each in found] == [True] * shut
+
+
+def test_what_has_no_time_shuts_the_gate():
+    wrong = {"kernel": "mine", "direction": "backward", "problem": "5x4", "verdict": "WRONG"}
+    assert _gate.failures([wrong], "main", 1.10) == ["mine backward has no time to be judged by: it is WRONG"]
+
+
+def delayed(by):
+    def forward(x, gamma, beta, epsilon):
+        end = perf_counter() + by
+        while perf_counter() < end:
+            pass
+        return NUMPY.forward(x, gamma, beta, epsilon)
+
+    return Kernel(forward, NUMPY.backward, name=f"by-{by}")
+
+
+def test_the_library_fails_what_is_slower_than_the_first():
+    settings = {"directions": ["forward"], "max_time": 0.2}
+    found = bncli.bench([delayed(1e-3), delayed(3e-3)], "5x4", fail_slower=1.5, **settings)
+    assert [failure.partition(" takes ")[0] for failure in found.failures] == [
+        "by-0.003 forward of 5x4/per-activation/float64/eps=1e-08"
+    ]
+    assert bncli.bench([delayed(3e-3), delayed(1e-3)], "5x4", fail_slower=1.5, **settings).failures == []
+    with pytest.raises(InputError, match="give a number of at least 1"):
+        bncli.bench("numpy", "5x4", fail_slower=0.5)
+
+
+def test_the_command_fails_what_is_wrong_or_slower_than_the_first():
+    words = ("--shape", "5x4", "--kernel", "reference", "--kernel", "numpynet", "--max-time", "0")
+    assert "numpynet" in run(*words).stdout
+    failed = run(*words, "--fail-slower", "9", "--export", "out.json", code=1)
+    assert failed.stderr.splitlines()[-1].endswith("has no time to be judged by: it is WRONG")
+    assert saved()["failures"]
+
+
+def test_a_gate_needs_another_kernel_in_the_same_rounds():
+    assert "put another kernel first" in run(*BASIC, "--fail-slower", "1.1", code=2).stderr
+    both = ("--kernel", "numpy", "--kernel", "reference", "--shape", "5x4")
+    assert "which --isolate and --timeout prevent" in run(*both, "--isolate", "--fail-slower", "1.1", code=2).stderr
 
 
 # Sweeps.

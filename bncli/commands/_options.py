@@ -37,7 +37,7 @@ FAIL_SLOWER = click.option(
     "--fail-slower",
     type=Number(least=1),
     metavar="FACTOR",
-    help="Exit 1 where a row is SLOWER and its whole interval is above this factor, as 1.10.",
+    help="Exit 1 where something is slower, its whole interval above this factor, as 1.10; and where it is wrong.",
 )
 ALLOW_DIFFERENT_MACHINE = click.option(
     "--allow-different-machine", is_flag=True, help="Let --fail-slower judge times of different machines."

@@ -18,7 +18,7 @@ from bncli.commands._types import Number
 from bncli.core.report import Report, Row
 from bncli.errors import InputError
 from bncli.render import console
-from bncli.reports import _scaling, _table, compare
+from bncli.reports import _gate, _scaling, _table, compare
 from bncli.reports import bench as reports
 from bncli.reports.benchmark import Interrupted, report
 
@@ -118,10 +118,13 @@ def bench(
     which is scheduling and waiting.
 
     Files are written anew after each problem, so nothing is lost to Ctrl-C: it prints and saves what is
-    measured, and exits 130. Exits 0 also where a kernel is wrong: gradcheck is the gate of that.
+    measured, and exits 130. Exits 0 also where a kernel is wrong: gradcheck is the gate of that. With
+    --fail-slower, what is slower than that exits 1, and so does what has no time: beside OLD.json with
+    --baseline, else beside the first kernel, in the same rounds, which tells 2 % on a machine whose runs
+    differ by 20 %.
     """
     if fail_slower is not None and baseline is None:
-        raise InputError("--fail-slower needs something to compare with: add --baseline OLD.json")
+        _require_rival(runs)
     if workers:
         _cluster.require_kernel(runs)
     settings = reports.Settings(
@@ -150,7 +153,8 @@ def bench(
         raise
     output.show(reports.summary(found.rows, settings))
     output.show(_scaling.table(found.rows, settings))
-    found = replace(found, failures=())
+    beside = fail_slower if not before else None
+    found = replace(found, failures=_gate.failures(found.rows, runs.kernels[0].name, beside) if beside else ())
     if workers:
         scaling = _cluster.scaling(runs, workers, max_time)
         output.show(scaling)
@@ -162,6 +166,19 @@ def bench(
         output.show(comparison)
         found = compare.told(found, comparison)
     output.emit(found)
+
+
+def _require_rival(runs: Runs) -> None:
+    """Raise InputError where no kernel is timed in turns with the first, which the gate holds them against."""
+    if len(runs.kernels) < 2:
+        raise InputError(
+            "--fail-slower needs something to compare with: add --baseline OLD.json, or put another kernel first"
+        )
+    if runs.isolated:
+        raise InputError(
+            "--fail-slower holds kernels against the first, in turns with it, which --isolate and --timeout prevent: "
+            "leave these out, or add --baseline OLD.json"
+        )
 
 
 def _measure(

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
@@ -19,7 +20,7 @@ from bncli.core.loading import require_dtype
 from bncli.core.problem import Problem
 from bncli.core.report import Report
 from bncli.errors import InputError
-from bncli.reports import _data, _rerun
+from bncli.reports import _data, _gate, _rerun
 from bncli.reports import bench as one
 from bncli.reports._measuring import Progress, unseen
 from bncli.reports._rows import Row
@@ -48,6 +49,7 @@ def bench(
     max_time: float = Settings.max_time,
     precision: float = Settings.precision,
     processes: int = Settings.processes,
+    fail_slower: float | None = None,
     random: str = "uniform",
     seed: int = 0,
 ) -> Report:
@@ -61,7 +63,8 @@ def bench(
     one process or several ``processes``, which take kernels by name or file.
     ``report.rows`` has a row for each pass of each kernel, its
     times in seconds, and for the memory's limits. ``report.raise_if_failed()`` raises CheckFailed where a
-    kernel is wrong, and so has no time.
+    kernel is wrong, and so has no time, and where one takes more than ``fail_slower`` times as long as the
+    first, with the whole interval of the ratio.
 
     Raises InputError for arguments that cannot be used, and Unavailable for a kernel that cannot run here.
     """
@@ -72,8 +75,13 @@ def bench(
     settings = Settings(directions, outputs, max_time, precision, caches, threads or (None,), processes)
     _require_usable(loaded, asked, settings)
     cases = ((_data.draw(random, problem, seed), sweep) for problem, sweep in asked.items())
+    if fail_slower is not None:
+        _gate.require_factor(fail_slower)
     with np.errstate(all="ignore"):
-        return report(cases, loaded, settings)
+        found = report(cases, loaded, settings)
+    if fail_slower is None:
+        return found
+    return replace(found, failures=_gate.failures(found.rows, loaded[0].name, fail_slower))
 
 
 def report(
