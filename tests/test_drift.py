@@ -136,15 +136,14 @@ def test_what_the_memory_explains_is_the_same(ratio, copy, add, verdict, beside,
     assert first["note"] == (BESIDE if beside else apart if verdict == "UNSURE" else "")
 
 
-def shaken(samples, seed, by=0.2):
+def shaken(samples, seed, by):
     """Samples of a machine that is by turns fast and slow, for many rounds."""
     pace = np.repeat(np.exp(np.random.default_rng(seed).normal(0, by, 6)), 10)
     return [sample * each for sample, each in zip(samples, pace, strict=True)]
 
 
-def on_a_shaken_machine(factor, seed, **other):
-    own, memory = row(time=factor), limit() | other
-    return [each | {"samples": shaken(each["samples"], seed)} for each in (own, memory)]
+def on_a_shaken_machine(factor, seed, by=0.05):
+    return [each | {"samples": shaken(each["samples"], seed, by)} for each in (row(time=factor), limit())]
 
 
 @pytest.mark.parametrize(("factor", "verdict"), [(1.0, "SAME"), (1.02, "SAME"), (1.15, "SLOWER"), (1 / 1.15, "FASTER")])
@@ -156,11 +155,19 @@ def test_what_shakes_the_whole_machine_is_seen_beside_its_limit(factor, verdict)
         assert first["note"] == BESIDE
 
 
+def test_what_shakes_the_machine_much_leaves_something():
+    old, new = on_a_shaken_machine(1.0, 0, by=0.2), on_a_shaken_machine(1.15, 1, by=0.2)
+    found, (first, *_) = verdicts(old, new)
+    noise = judging.noise_floor(old[0]["samples"], new[0]["samples"])
+    assert (found["numba"], first["beside"], first["floor"]) == ("UNSURE", "copy", pytest.approx(noise / 3))
+    assert verdicts(old, on_a_shaken_machine(1.03, 1, by=0.2))[0]["numba"] == "SAME"
+
+
 def test_a_limit_of_other_rounds_is_no_help():
     for other in ({"clock": 1.0}, {"samples": [0.1] * 50}):  # of another process, as with --isolate
-        new = on_a_shaken_machine(1.15, 1)
+        new = on_a_shaken_machine(1.15, 1, by=0.1)
         new[1] |= other
-        found, (first, *_) = verdicts(on_a_shaken_machine(1.0, 0), new)
+        found, (first, *_) = verdicts(on_a_shaken_machine(1.0, 0, by=0.1), new)
         assert (found["numba"], first["beside"]) == ("UNSURE", "")
 
 
