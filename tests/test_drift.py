@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bncli.benchmarking import clock, drift, statistics
 from bncli.benchmarking import compare as judging
-from bncli.benchmarking.compare import MEETINGS, STILL, Beside
+from bncli.benchmarking.compare import MEETINGS, STILL, Beside, Verdict
 from bncli.benchmarking.drift import Drift
 from bncli.core.report import Column, Report
 from bncli.reports.compare import BESIDE, compare
@@ -194,6 +196,21 @@ def test_the_power_is_that_by_which_times_follow_within_a_run(power, processes):
     assert judging.power(old, new, Beside("copy", before, after), processes) == pytest.approx(power, abs=0.05)
     still = judging.power([1.0] * 20, [3.0] * 20, Beside("copy", [0.1] * 20, [0.2] * 20))
     assert still == 1
+
+
+@pytest.mark.parametrize(("follows", "power"), [(-1.0, 0.0), (9.0, judging.MOST_POWER)])
+def test_the_power_is_of_what_a_machine_can_do(follows, power):
+    pace = np.exp(np.random.default_rng(0).normal(0, 0.5, 60))
+    assert judging.power(pace**follows, pace**follows, Beside("copy", pace, pace)) == power
+
+
+@given(st.lists(st.tuples(*[st.floats(1e-12, 1e9)] * 4), min_size=1, max_size=40), st.sampled_from([(), [[1] * 5] * 2]))
+def test_whatever_the_samples_there_is_a_verdict(samples, processes):
+    old, new, before, after = map(list, zip(*samples, strict=True))
+    processes = processes if len(samples) == 5 else ()
+    found = judging.compare(old, new, limits=[Beside("copy", before, after)], processes=processes)
+    assert found.verdict in Verdict
+    assert found.ratio.low <= found.ratio.high
 
 
 def test_half_the_power_is_what_is_expected_where_the_limit_wanders_so_much():

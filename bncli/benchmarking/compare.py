@@ -49,6 +49,7 @@ TRUSTED = 1.25
 # How far the logarithms of a limit have to wander within a run before it counts for half how the times follow. In runs
 # of ten processes on a host whose cores were shared, a call of 6 us followed a copy in the cache by its power of 0.8.
 EXPECTED = 0.1
+MOST_POWER = 2.0
 # What may be left of how far the times wander, when they are seen beside a limit: on that host, of runs of one process
 # and half a minute a problem, 2.3 % of the rows of the same code were SLOWER with it, and 7.1 % without.
 LEFT = 1 / 3
@@ -155,14 +156,14 @@ def power(old: Sequence[float], new: Sequence[float], limit: Beside, processes: 
 
     Least squares over the logarithms of the medians of each run's blocks, each run about its own mean, so that what
     has changed between the runs does not count (analysis of covariance). Where the limit hardly moves within a run,
-    it is 1: ``EXPECTED`` says how much the runs have to say against that.
+    it is 1: ``EXPECTED`` says how much the runs have to say against that. From 0 to ``MOST_POWER``.
     """
     common = moved = 0.0
     for own, other in zip(_parts(old, new, processes), _parts(limit.old, limit.new, processes), strict=True):
         move = np.log(other) - np.mean(np.log(other))
         common += float(move @ np.log(own)) + len(own) * EXPECTED**2
         moved += float(move @ move) + len(own) * EXPECTED**2
-    return common / moved
+    return min(max(common / moved, 0.0), MOST_POWER)
 
 
 def may_be_meetings(old: Sequence[float], new: Sequence[float], drift: Drift) -> bool:
