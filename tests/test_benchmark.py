@@ -377,7 +377,7 @@ def test_what_is_slower_than_the_first_shuts_the_gate(row, shut):
 
 def test_what_has_no_time_shuts_the_gate():
     wrong = {"kernel": "mine", "direction": "backward", "problem": "5x4", "verdict": "WRONG"}
-    assert _gate.failures([wrong], "main", 1.10) == ["mine backward has no time to be judged by: it is WRONG"]
+    assert _gate.failures([wrong], "main", 1.10) == ["mine backward of 5x4 has no time to be judged by: it is WRONG"]
 
 
 def delayed(by):

@@ -27,7 +27,7 @@ def failures(rows: Sequence[Row], baseline: str, factor: float) -> list[str]:
         if row["direction"] == LIMIT:
             continue
         if not row.get("speedup_high"):
-            found.append(f"{row['kernel']} {row['direction']} has no time to be judged by: it is {row['verdict']}")
+            found.append(f"{_name(row)} has no time to be judged by: it is {row['verdict']}")
         elif 1 / row["speedup_high"] > max(factor, 1 + (row["noise_floor"] or 0.0)):
             ratio, least = 1 / row["speedup"], 1 / row["speedup_high"]
             found.append(slower(row, ratio, least, f" of {baseline}"))
@@ -37,4 +37,8 @@ def failures(rows: Sequence[Row], baseline: str, factor: float) -> list[str]:
 def slower(row: Mapping[str, Any], ratio: float, least: float, whose: str = "") -> str:
     """That a pass takes ``ratio`` times as long, in a line."""
     times, at_least = text(ratio, "times"), text(least, "times")
-    return f"{row['kernel']} {row['direction']} of {row['problem']} takes {times} the time{whose}, {at_least} at least"
+    return f"{_name(row)} takes {times} the time{whose}, {at_least} at least"
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return f"{row['kernel']} {row['direction']} of {row['problem']}"
