@@ -7,7 +7,7 @@ import warnings
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bncli.benchmarking import saved
@@ -198,6 +198,8 @@ def test_no_row_however_strange_is_a_crash(command, rows):
 
 
 @pytest.mark.parametrize("axis", [LOGARITHMIC, LINEAR])
+@example(values=[1.0, 2.5e296], other=0.0)
+@example(values=[1e-139, 1e139], other=0.0)
 @given(values=st.lists(st.floats(allow_nan=False), max_size=5), other=st.floats(allow_nan=False))
 def test_every_value_has_a_place_on_its_axis(axis, values, other):
     scale = Scale.over(axis, values)

@@ -11,7 +11,7 @@ MARGIN = 0.04  # of the axis, beyond the least and the greatest value
 MOST, MOST_LONG = 7, 5  # ticks, and such with long labels
 LEAST_SPAN = 0.02  # of the value, where all are the same
 STEPS = (1, 2, 5)
-LOWEST, HIGHEST = 1e-300, 1e300  # beyond, margins would leave what a float can hold
+LOWEST, HIGHEST = 1e-140, 1e140  # with the margins beyond, a float still holds the one by the other
 
 
 @dataclass(frozen=True)
