@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import bncli
 from bncli import plugins
 from bncli.benchmarking import compare as judging
-from bncli.benchmarking.compare import IDENTITY, LEAST_FLOOR, Verdict
+from bncli.benchmarking.compare import LEAST_FLOOR, Verdict
+from bncli.benchmarking.matching import IDENTITY
 from bncli.cli import main
 from bncli.core.report import Column, Report
 from bncli.errors import CheckFailed, InputError

@@ -1,29 +1,16 @@
 """Has the code become slower? Two runs, and what two runs of the same code differ by."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from bncli.benchmarking import statistics
 from bncli.benchmarking.drift import Drift
 from bncli.benchmarking.statistics import Estimate
-from bncli.core.report import Row
-from bncli.errors import InputError
 
-# What tells rows apart, and what is meant where a row does not say: before there was a choice,
-# outputs were fresh, caches warm, and the threads a kernel's own.
-IDENTITY: Mapping[str, Any] = {
-    "problem": None,
-    "input": "",
-    "kernel": None,
-    "direction": None,
-    "outputs": "fresh",
-    "threads": None,
-    "cache": "warm",
-}
 # A row may say how far an A/A pair of its run, timed in turns, was from 1.
 AA = "noise_floor"
 
@@ -84,13 +71,6 @@ class Beside(NamedTuple):
     name: str
     old: Sequence[float]
     new: Sequence[float]
-
-
-class Pair(NamedTuple):
-    """The rows of the same thing in two runs; None where a run has none."""
-
-    old: Row | None
-    new: Row | None
 
 
 def compare(
@@ -201,20 +181,6 @@ def _are_enough(processes: Sequence[Sequence[int]]) -> bool:
     return min(map(len, processes), default=0) >= FEWEST
 
 
-def pairs(old: Iterable[Row], new: Iterable[Row]) -> list[Pair]:
-    """Rows that agree in ``IDENTITY``, in the order of ``old``; then what is in ``new`` only.
-
-    Raises InputError where a run has two rows for the same thing.
-    """
-    before, after = _by_identity(old), _by_identity(new)
-    return [Pair(before.get(key), after.get(key)) for key in dict.fromkeys([*before, *after])]
-
-
-def identity(row: Row) -> tuple[str, ...]:
-    """What tells ``row`` apart from the others of its run."""
-    return tuple(str(row.get(name, default)) for name, default in IDENTITY.items())
-
-
 def _verdict(ratio: Estimate, floor: float) -> Verdict:
     if ratio.low > 1 + floor:
         return Verdict.SLOWER
@@ -222,13 +188,3 @@ def _verdict(ratio: Estimate, floor: float) -> Verdict:
         return Verdict.FASTER
     same = 1 + min(floor, MOST_SAME)
     return Verdict.SAME if 1 / same <= ratio.low and ratio.high <= same else Verdict.UNSURE
-
-
-def _by_identity(rows: Iterable[Row]) -> dict[tuple[str, ...], Row]:
-    found: dict[tuple[str, ...], Row] = {}
-    for row in rows:
-        key = identity(row)
-        if key in found:
-            raise InputError(f"two rows are of the same thing, {' '.join(key)}: such a report cannot be compared")
-        found[key] = row
-    return found

@@ -120,8 +120,7 @@ def bench(
     Files are written anew after each problem, so nothing is lost to Ctrl-C: it prints and saves what is
     measured, and exits 130. Exits 0 also where a kernel is wrong: gradcheck is the gate of that. With
     --fail-slower, what is slower than that exits 1, and so does what has no time: beside OLD.json with
-    --baseline, else beside the first kernel, in the same rounds, which tells 2 % on a machine whose runs
-    differ by 20 %.
+    --baseline, else beside the first kernel, in the same rounds, where what slows the machine slows both.
     """
     if fail_slower is not None and baseline is None:
         _require_rival(runs)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from bncli.benchmarking.compare import IDENTITY
+from bncli.benchmarking.matching import IDENTITY
 from bncli.benchmarking.passes import LIMIT
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from bncli.benchmarking import drift
-from bncli.benchmarking.compare import Pair
+from bncli.benchmarking.matching import Pair
 from bncli.core.report import Report
 from bncli.core.units import text
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from bncli.benchmarking import compare as judging
-from bncli.benchmarking import drift, environment, statistics
-from bncli.benchmarking.compare import Beside, Comparison, Pair, Verdict
+from bncli.benchmarking import drift, environment, matching, statistics
+from bncli.benchmarking.compare import Beside, Comparison, Verdict
 from bncli.benchmarking.drift import Drift
+from bncli.benchmarking.matching import IDENTITY, Pair
 from bncli.core.report import Column, Report, Row
 from bncli.core.units import text
 from bncli.errors import InputError
@@ -66,7 +67,7 @@ def compare(
     that is not a number of at least 1, different machines, or nothing that both runs have timed.
     """
     before, after = comparable(old, "old"), comparable(new, "new")
-    pairs = judging.pairs(before.rows, after.rows)
+    pairs = matching.pairs(before.rows, after.rows)
     if fail_slower is not None:
         _require_gate(before, after, fail_slower, allow_different_machine)
         _require_times(pairs)
@@ -99,9 +100,9 @@ def baseline(old: str | Path, fail_slower: float | None = None, allow_different_
 
 def told(found: Report, comparison: Report) -> Report:
     """``found``, each row with what ``comparison`` says of it: the old median, the ratio, its interval, the verdict."""
-    said = {judging.identity(row): row for row in comparison.rows}
+    said = {matching.identity(row): row for row in comparison.rows}
     rows = [
-        row | {name: said[judging.identity(row)].get(key) for key, name in TOLD.items()}
+        row | {name: said[matching.identity(row)].get(key) for key, name in TOLD.items()}
         for row in map(dict, found.rows)
     ]
     return replace(found, rows=rows, warnings=[*found.warnings, *comparison.warnings], failures=comparison.failures)
@@ -134,7 +135,7 @@ def _row(pair: Pair, limits: Sequence[tuple[Row, Row]], cores: Sequence[object])
     known: Row = pair.new or pair.old or {}
     old, new = _timed(pair.old), _timed(pair.new)
     row = {
-        **{key: known.get(key, default) for key, default in judging.IDENTITY.items()},
+        **{key: known.get(key, default) for key, default in IDENTITY.items()},
         "variant": _variant(known),
         "old": statistics.median(old) if old else None,
         "new": statistics.median(new) if new else None,
@@ -207,7 +208,7 @@ def _why_not(row: Row | None, which: str) -> str:
 def _variant(row: Row) -> str:
     """How a row was timed, where that is not what is done unasked, as options of bench."""
     chosen = {key: row.get(key) for key in ("outputs", "threads", "cache")}
-    return " ".join(f"--{key} {how}" for key, how in chosen.items() if how not in (None, judging.IDENTITY[key]))
+    return " ".join(f"--{key} {how}" for key, how in chosen.items() if how not in (None, IDENTITY[key]))
 
 
 def _name(row: Mapping[str, Any]) -> str:
