@@ -18,10 +18,13 @@ from bncli.kernels._numba.vectors import ALL, every, load, near_inverse_root, st
 def _normalize(
     f: int, some: Any, per_sample: Any, plus: Any, x: Any, gamma: Any, beta: Any, mean: Any, var: Any, y: Any
 ) -> None:
-    end, step = x.size, x.shape[1]
+    samples, step = x.shape[0], x.shape[1]
     first = load(x, f, some)
-    total, squares = every(0.0), every(0.0)
-    for i in range(f, end, step):
+    total = wide(first) - wide(first)  # the first sample's part: 0, or no number
+    squares = total
+    i = f
+    for _ in range(1, samples):
+        i += step
         deviation = wide(load(x, i, some)) - wide(first)
         total = total + deviation
         squares = squares + deviation * deviation
@@ -29,7 +32,7 @@ def _normalize(
     store(mean, f, about, some)
     store(var, f, variance, some)
     centre, scale, shift = features.line(about, inverse, load(gamma, f, some), load(beta, f, some), first)
-    for i in range(f, end, step):
+    for i in range(f, x.size, step):
         store(y, i, (load(x, i, some) - centre) * scale + shift, some)
 
 
