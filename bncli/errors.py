@@ -21,6 +21,10 @@ class KernelFault(CheckFailed):
     """A kernel raised, or returned something that is not what it has to return."""
 
 
+class KernelMalformed(KernelFault):
+    """A kernel returned something that is not what it has to return."""
+
+
 class KernelLost(KernelFault):
     """The process that a kernel has to itself has ended, or does not answer."""
 

@@ -1,6 +1,7 @@
 """How far a kernel is from the formulas: each figure of a finding, against what it has to be."""
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def magnitude_of_y(case):
 def test_all_that_a_kernel_computes_is_judged(make_case):
     case = make_case("6x5")
     assert [f.array for f in accuracy.check(NUMPY, case)] == [
-        *("y", "mean", "inv_std", "dx", "dgamma", "dbeta", "infer")
+        *("y", "mean", "var", "inv_std", "dx", "dgamma", "dbeta", "infer")
     ]  # fmt: skip
     assert [f.array for f in accuracy.judge(NUMPY, case, {"y": y_of(case)})] == ["y"]
 
@@ -61,12 +62,22 @@ def test_statistics_are_judged_one_a_feature(make_case):
 
     right = NUMPY.forward(case.x, case.gamma, case.beta, case.problem.epsilon)[1]
     found = accuracy.statistics(forward(case.x, case.gamma, case.beta, case.problem.epsilon)[1], case)
-    assert [array.shape for array in found.values()] == [(5,), (5,)]
-    mean, inv_std = accuracy.judge(NUMPY, case, found)
+    assert [array.shape for array in found.values()] == [(5,), (5,), (5,)]
+    mean, var, inv_std = accuracy.judge(NUMPY, case, found)
     assert (mean.verdict, mean.checked, mean.total) == (Verdict.PASS, 5, 5)
+    assert (var.verdict, var.checked, var.total) == (Verdict.PASS, 5, 5)
     assert (inv_std.verdict, inv_std.index, inv_std.wrong_features) == (Verdict.WRONG, (3,), (3,))
     assert inv_std.actual == 1.5 * right.inv_std[3]
     assert inv_std.expected == pytest.approx(right.inv_std[3])
+
+
+def test_a_var_without_an_inv_std_may_be_anything(make_case):
+    case = make_case("6x5")
+    _, saved = NUMPY.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
+    shown = types.SimpleNamespace(mean=saved.mean, var=saved.inv_std)
+    assert list(accuracy.statistics(shown, case)) == ["mean"]
+    shown = types.SimpleNamespace(var=saved.var.astype(object), inv_std=saved.inv_std)
+    assert list(accuracy.statistics(shown, case)) == ["inv_std"]
 
 
 def test_the_error_is_relative_to_the_terms_and_what_a_rounded_mean_moves(make_case):
@@ -128,6 +139,31 @@ def test_what_is_not_expected_to_be_finite_is_not_judged(make_case):
     assert (nothing.verdict, nothing.error, nothing.index) == (Verdict.UNDECIDED, np.inf, ())
     assert nothing.reason == "no element of it is expected to be finite"
     assert np.isnan([nothing.actual, nothing.expected]).all()
+
+
+@np.errstate(invalid="ignore")
+def test_what_no_number_of_the_dtype_is_near_is_rightly_infinite(make_case):
+    case = make_case("9x4/float16")
+    large = dataclasses.replace(case, dy=np.full_like(case.dy, 3e4))
+    infinite = {"dbeta": np.full(4, np.inf, np.float16)}
+    (dbeta,) = accuracy.judge(NUMPY, large, infinite)
+    assert (dbeta.verdict, dbeta.wrong_features) == (Verdict.PASS, ())
+    for wrong in (np.array([np.inf, -np.inf, np.inf, np.inf]), np.array([np.inf, np.nan, np.inf, np.inf])):
+        (dbeta,) = accuracy.judge(NUMPY, large, {"dbeta": wrong.astype(np.float16)})
+        assert (dbeta.verdict, dbeta.wrong_features) == (Verdict.WRONG, (1,))
+    (dbeta,) = accuracy.judge(NUMPY, case, infinite)
+    assert (dbeta.verdict, dbeta.wrong_features) == (Verdict.WRONG, (0, 1, 2, 3))
+    assert accuracy.differ(large, infinite, infinite) == []
+    assert accuracy.differ(large, infinite, {"dbeta": -infinite["dbeta"]}) == ["dbeta"]
+
+
+def test_no_budget_hides_a_dx_of_0(make_case):
+    pytest.importorskip("ml_dtypes")
+    case = make_case("20000x1/bfloat16")
+    dx, *_ = REFERENCE.backward(case.dy, REFERENCE.forward(case.x, case.gamma, case.beta, case.problem.epsilon)[1])
+    (right,), (wrong,) = (accuracy.judge(REFERENCE, case, {"dx": array}) for array in (dx, np.zeros_like(dx)))
+    assert (right.verdict, wrong.verdict) == (Verdict.PASS, Verdict.UNDECIDED)
+    assert wrong.plain_error > tolerance.HIDING
 
 
 @pytest.mark.skipif(not WIDER, reason="long double is no wider than float64 here")

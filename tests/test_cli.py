@@ -232,7 +232,7 @@ def test_verify_runs_every_layout_dtype_and_input_unless_told():
     found = rows("verify", "--kernel", "numpy")
     assert {row["verdict"] for row in found} == {"PASS"}
     assert {row["dtype"] for row in found} == {"float32", "float64"}
-    assert len(found) == 2 * 24
+    assert len(found) == 2 * 26
     assert {row["problem"].split("eps=")[1] for row in found if row["check"] == "normal"} == {"1e-05"}
     chosen = rows(
         "verify", "--kernel", "numpy", "--layout", "channels-last", "--dtype", "float32", "--random", "sorted"
@@ -241,6 +241,12 @@ def test_verify_runs_every_layout_dtype_and_input_unless_told():
     assert "offset-1e4" not in {row["check"] for row in chosen}
     shaped = rows("verify", "--kernel", "numpy", "--shape", "9x4/channels-first/float64", "--random", "huge")
     assert {row["problem"] for row in shaped} == {"9x4/channels-first/float64/eps=1e-05"}
+
+
+@pytest.mark.parametrize("shape", [(), ("--shape", "8x4")])
+def test_verify_of_a_dtype_that_a_kernel_does_not_take_is_refused(shape):
+    line = fails("verify", "--kernel", "reference", "--kernel", "numpy", "--dtype", "float16", *shape)
+    assert line.endswith("kernel 'numpy' does not take float16: use --dtype float32 or float64")
 
 
 def test_what_verify_calls_wrong_can_be_shown_again_by_the_line_that_it_prints():

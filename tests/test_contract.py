@@ -23,7 +23,8 @@ BROKEN = {
     "out-ignored": ("out", "with out= given, y is not what stands in it"),
     "y-is-x": ("inputs-unchanged", "forward writes into its x"),
     "dx-is-dy": ("inputs-unchanged", "backward writes into dy"),
-    "dx-buffer-reused": ("own-memory", "a second call overwrites the first one's dx"),
+    "dx-buffer-reused": ("own-memory", "a later call overwrites the first one's dx"),
+    "y-buffers-take-turns": ("own-memory", "a later call overwrites the first one's y"),
     "stale-statistics": ("two-forwards", "come from the last forward, not from the one that their saved is of"),
     "stale-cache": ("same-arrays", "are those of the last call, where the same arrays hold other values"),
     "random-order": ("repeatable", "differ from call to call, on the same data"),
@@ -31,8 +32,12 @@ BROKEN = {
     "read-only-refused": ("read-only", "read-only input is refused: "),
     "strides-ignored": ("strided", "x and dy that are not contiguous give another y"),
     "epsilon-ignored": ("epsilon", "with an epsilon as large as the variance, "),
+    "x-hat-from-y": ("zero-gamma", "with a gamma of 0, dx and dgamma are wrong"),
     "shows-var": ("statistics", "saved.inv_std is "),
+    "shows-unbiased": ("statistics", ", the biased variance"),
     "infer-from-batch": ("inference", "infer gives "),
+    "infer-without-epsilon": ("inference", "infer gives "),
+    "var-damaged": ("infer-memory", "infer writes into its var"),
 }
 
 
@@ -41,7 +46,9 @@ def test_what_is_broken_is_named_and_said(make_case, name):
     check, said = BROKEN[name]
     kernel = next(mutant.kernel for mutant in MUTANTS if mutant.name == name)
     # float32 hides a wrong epsilon that is as small as this.
-    finding = contract.check(kernel, make_case("12x6/eps=1e-09" + "/float32" * (name == "epsilon-ignored")))
+    finding = contract.check(
+        kernel, make_case("12x6/eps=1e-09" + "/float32" * (name in ("epsilon-ignored", "infer-without-epsilon")))
+    )
     assert finding.verdict is Verdict.WRONG
     assert check in finding.broken
     assert said in finding.reason
@@ -368,8 +375,34 @@ def test_buffers_of_an_earlier_call_are_named(make_case):
         found = gradients(dy, saved)
         return found._replace(dbeta=reused("dbeta", found.dbeta))
 
-    says = "a second call overwrites the first one's y and dbeta"
+    says = "a later call overwrites the first one's y and dbeta"
     assert memory.own_memory(kernel(forward, backward), make_case("12x6")) == says
+
+
+def test_what_infer_does_beside_the_right_numbers_is_said(make_case):
+    case, buffers = make_case("12x6/float32"), {}
+
+    def wide(*arguments):
+        return NUMPY.infer(*arguments).astype(float)
+
+    def reused(x, *arguments):
+        buffer = buffers.setdefault(x.shape, np.empty_like(x))
+        buffer[...] = NUMPY.infer(x, *arguments)
+        return buffer
+
+    def centred(x, gamma, beta, mean, var, epsilon):
+        y = NUMPY.infer(x, gamma, beta, mean, var, epsilon)
+        put(x)
+        put(mean)
+        return y
+
+    for infer, broken, says in (
+        (wide, "dtypes", "y of infer is float64 where x is float32"),
+        (reused, "infer-memory", "a later infer overwrites the first one's y"),
+        (centred, "infer-memory", "infer writes into its x and mean"),
+    ):
+        finding = contract.check(kernel(infer=infer), case)
+        assert (finding.broken, finding.reason) == ((broken,), says)
 
 
 def test_results_of_another_forward_are_named(make_case):

@@ -47,6 +47,7 @@ def test_an_error_is_relative_to_the_largest_value(make_case):
         assert point.y == pytest.approx(0.25 / np.abs(y).max())
         assert point.dx == pytest.approx(0.125 / np.abs(NUMPY.backward(moved.dy, saved)[0]).max())
         assert point.worst == max(point.y, point.dx)
+    assert np.isnan([Point(1.0, 0.5, np.nan).worst, Point(1.0, np.nan, 0.5).worst]).all()
 
 
 def test_the_curve_of_what_is_right_stays_at_rounding(make_case):

@@ -588,6 +588,8 @@ FAULTS = {
     "def forward(x, g, b, e): return x[0], None\n": "y has shape (48, 1), expected (5, 48, 1)",
     "ndim = 2\ndef forward(x, g, b, e): return x[1:], None\n": "y has shape (4, 48), expected (5, 48)",
     "def forward(x, g, b, e, out=None): return x[0], None\n": "y has shape (48, 1), expected (5, 48, 1)",
+    "def forward(x, g, b, e): return x.astype('O'), None\n": "y holds object, not numbers: return it in the dtype of x",
+    "def forward(x, g, b, e): return x.astype('U5'), None\n": "y holds <U5, not numbers: return it in the dtype of x",
 }
 BACKWARD_FAULTS = {
     "def backward(dy, s):\n    raise KeyError('k')\n": "backward raised KeyError: 'k' (mine.py, line 2)",
@@ -627,6 +629,9 @@ def test_what_infer_and_set_threads_do_wrong_is_one_line(make_case):
     assert fault(kernel.infer, *arguments) == "kernel 'mine': y is of type tuple, not a NumPy array"
     line = fault(kernel.set_threads, 2)
     assert line == "kernel 'mine': set_threads raised ZeroDivisionError: division by zero (mine.py, line 2)"
+    kernel = guarded(loaded("def set_threads(n): return str(n)\n" + KERNEL, "threads.py"))
+    line = fault(kernel.set_threads, 2)
+    assert line == "kernel 'threads': set_threads returned '2': return the number before, or None"
 
 
 def test_a_fault_in_what_a_file_imports_names_the_line_that_called_it(make_case):

@@ -9,7 +9,7 @@ from bncli.core.kernel import Kernel
 from bncli.core.layout import Layout
 from bncli.core.loading import load_kernel
 from bncli.core.problem import Problem
-from bncli.errors import KernelFault, KernelLost
+from bncli.errors import KernelFault, KernelLost, KernelMalformed
 from bncli.verification import accuracy, contract, invariants, suite
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.suite import Judged, Scenario
@@ -36,9 +36,9 @@ def raising(fault):
 def test_scenarios_are_those_of_each_distribution_and_more_of_the_benign_one():
     problem = Problem((6, 5), epsilon=0.25)
     found = {scenario.name: scenario for scenario in suite.scenarios(["sorted", "nan", "normal"], problem)}
-    of_normal = ["1 sample", "2 samples", "epsilon 0", "epsilon 1", "epsilon 1e+06"]
+    of_normal = ["1 sample", "2 samples", "1 feature", "epsilon 0", "epsilon 1", "epsilon 1e+06"]
     assert list(found) == ["sorted", "nan", "normal", *of_normal]
-    assert [scenario.random for scenario in found.values()] == ["sorted", "nan", *["normal"] * 6]
+    assert [scenario.random for scenario in found.values()] == ["sorted", "nan", *["normal"] * 7]
     assert {name for name, scenario in found.items() if scenario.refusable} == {"1 sample", "epsilon 0"}
     for name in ("sorted", "nan", "normal"):
         assert found[name].adapted(problem) == problem
@@ -74,11 +74,30 @@ def test_each_array_is_judged_once_under_the_scenarios_name(make_case):
     assert sorted(arrays) == sorted(set(arrays))
 
 
+@pytest.mark.parametrize(
+    ("layout", "item", "feature"),
+    [
+        (Layout.PER_ACTIVATION, None, (6, 1, 1, 1)),
+        (Layout.CHANNELS_LAST, (1, 4, 5, 3), (6, 4, 5, 1)),
+        (Layout.CHANNELS_FIRST, (1, 4, 5, 3), (6, 1, 5, 3)),
+    ],
+)
+def test_one_item_and_one_feature_are_tried_in_every_layout(layout, item, feature):
+    problem = Problem((6, 4, 5, 3), layout, epsilon=0.5)
+    adapted = {scenario.name: scenario.adapted(problem) for scenario in suite.scenarios(["normal"], problem)}
+    assert adapted["1 feature"] == dataclasses.replace(problem, shape=feature)
+    assert adapted["1 feature"].features == 1
+    # Per activation it would be a sample.
+    assert adapted.get("1 item") == (item and dataclasses.replace(problem, shape=item))
+
+
 @pytest.mark.parametrize("refusable", [True, False])
-@pytest.mark.parametrize("fault", [KernelFault("too few"), KernelLost("it is gone")], ids=type)
+@pytest.mark.parametrize(
+    "fault", [KernelFault("too few"), KernelLost("it is gone"), KernelMalformed("dx has shape (3,)")], ids=type
+)
 def test_who_raises_on_degenerate_data_refuses_and_who_is_lost_is_wrong(make_case, fault, refusable):
     case = make_case("6x5")
-    refused = refusable and not isinstance(fault, KernelLost)
+    refused = refusable and type(fault) is KernelFault
     (judged,) = suite.on_data(raising(fault), Scenario("some data", refusable=refusable), case)
     assert (judged.check, judged.case) == ("some data", case)
     verdict, array, error = (Verdict.PASS, "refused", 0.0) if refused else (Verdict.WRONG, "", np.inf)

@@ -24,6 +24,7 @@ COUNT = OUTER * INNER
         (10**6, "float32", 32 + 1e-4 * 2**24, 2.0**-24),  # up to 1e-4,
         (10**8, "float32", 32 + 10**4, 2.0**-24),  # and beyond as the root
         (100, "bfloat16", 42, 2.0**-8),
+        (65536, "bfloat16", 64, 2.0**-8),  # not 288, more than all of the value
     ],
 )
 def test_the_budget_is_so_many_roundings(samples, dtype, roundings, unit):
@@ -62,11 +63,14 @@ def written_out(dy, saved, beta):
         plain["dgamma"][f], moved["dgamma"][f] = sum_dy_x_hat, conditioning * sum_dy
         plain["dbeta"][f] = sum_dy
         plain["mean"][f] = rms
+        plain["var"][f] = var
+        moved["var"][f] = 2 * rms * math.sqrt(var) + (ROUNDINGS + COUNT) * 2.0**-53 * rms**2
         plain["inv_std"][f], moved["inv_std"][f] = inv_std, inv_std * conditioning
     return plain, moved
 
 
-STATISTICS = ("dgamma", "dbeta", "mean", "inv_std")
+STATISTICS = ("dgamma", "dbeta", "mean", "var", "inv_std")
+ROUNDINGS = 32
 
 
 def test_magnitudes_are_the_sizes_of_the_terms(saved):
@@ -86,9 +90,10 @@ def test_magnitudes_are_the_sizes_of_the_terms(saved):
 
 def test_no_magnitude_is_below_the_smallest_normal_number():
     nothing = np.zeros(FEATURES)
-    found = tolerance.magnitudes(
-        np.zeros(SHAPE), Saved(np.zeros(SHAPE), nothing, nothing, nothing, nothing), nothing, "float64"
-    )
+    saved = Saved(np.zeros(SHAPE), nothing, nothing, nothing, nothing)
+    with np.errstate(divide="ignore"):
+        found = tolerance.magnitudes(np.zeros(SHAPE), saved, nothing, "float64")
+    assert (found.pop("var").plain == np.inf).all()  # it is beside epsilon that it counts, and inv_std says how much
     for magnitude in found.values():
         assert (magnitude.plain == LEAST).all()
 

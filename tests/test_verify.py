@@ -67,6 +67,15 @@ def test_invariants_say_where_they_apply(make_case):
     assert not invariants.suits(make_case("12x6", std=1e-6))
 
 
+@pytest.mark.parametrize("problem", ["1x8", "2x3000/float32", "9x2/channels-last/bfloat16"])
+def test_no_invariant_is_asked_of_a_feature_that_is_constant(make_case, problem):
+    if "bfloat16" in problem:
+        pytest.importorskip("ml_dtypes")
+    findings = invariants.check(load_kernel("reference"), make_case(problem))
+    assert [finding for finding in findings if finding.verdict is not Verdict.PASS] == []
+    assert bool(findings) is (problem != "1x8")
+
+
 # Scenarios.
 
 
@@ -83,6 +92,10 @@ def test_our_own_kernels_pass_everything(name):
 
 def test_a_single_feature_is_not_poisoned():
     assert bncli.verify("numpy", ["6x1"]).failures == []
+
+
+def test_a_problem_of_one_sample_has_something_to_judge():
+    assert bncli.verify("reference", ["1x8"], random=["normal"]).failures == []
 
 
 def test_a_degenerate_problem_may_be_refused_and_no_other(make_case):

@@ -11,6 +11,7 @@ from bncli.commands._output import Output, output
 from bncli.core import ranges
 from bncli.core.kernel import Kernel
 from bncli.core.layout import Layout
+from bncli.core.loading import require_dtype
 from bncli.core.problem import Problem
 from bncli.render import console
 from bncli.reports import verify as reports
@@ -90,6 +91,9 @@ def _problems(
     epsilon: float,
 ) -> list[Problem]:
     """What was asked for; and of what was not, every layout and both dtypes."""
+    if dtype:
+        for each in kernels:
+            require_dtype(each, dtype)
     defaults = reports.default_problems(
         kernels,
         [dtype] if dtype else reports.DTYPES,

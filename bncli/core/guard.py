@@ -16,7 +16,7 @@ import numpy as np
 
 from bncli.core import arithmetic, results, streams
 from bncli.core.kernel import Gradients, Kernel
-from bncli.errors import BncliError, KernelFault
+from bncli.errors import BncliError, KernelFault, KernelMalformed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,7 +47,7 @@ def guarded(kernel: Kernel) -> Kernel:
             with watched(kernel, function):
                 yield
         except results.Malformed as fault:
-            raise KernelFault(f"kernel {kernel.name!r}: {fault}") from fault
+            raise KernelMalformed(f"kernel {kernel.name!r}: {fault}") from fault
         except passing:
             raise
         except BaseException as error:
@@ -71,7 +71,10 @@ def guarded(kernel: Kernel) -> Kernel:
     def set_threads(count: int) -> int | None:
         assert kernel.set_threads is not None
         with named("set_threads", (*PASSING, BncliError)):
-            return kernel.set_threads(count)
+            before = kernel.set_threads(count)
+            if not isinstance(before, (int, np.integer, type(None))):
+                raise results.Malformed(f"set_threads returned {before!r}: return the number before, or None")
+            return before
 
     return replace(
         kernel,

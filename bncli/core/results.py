@@ -1,6 +1,6 @@
 """What a kernel has to return: arrays of the right shapes, in the right number.
 
-Neither dtypes nor values are judged here: that is what verification is for.
+Neither the precision nor the values are judged here: that is what verification is for.
 """
 
 from __future__ import annotations
@@ -37,12 +37,19 @@ def gradients(result: Any, shape: Shape) -> Gradients:
 
 
 def array(name: str, value: Any, shape: Shape) -> Array:
-    """``value``, if it is an array of ``shape``; raises Malformed."""
+    """``value``, if it is an array of numbers, of ``shape``; raises Malformed."""
     if not isinstance(value, np.ndarray):
         raise Malformed(f"{name} is of type {type(value).__name__}, not a NumPy array")
     if value.shape != shape:
         raise Malformed(f"{name} has shape {value.shape}, expected {shape}")
+    if not is_numeric(value):
+        raise Malformed(f"{name} holds {value.dtype}, not numbers: return it in the dtype of x")
     return value
+
+
+def is_numeric(value: Array) -> bool:
+    """Whether ``value`` holds numbers, of whatever type."""
+    return value.dtype.kind not in "OSUMmT" and value.dtype.type is not np.void
 
 
 def _unpack(function: str, result: Any, names: tuple[str, ...]) -> tuple[Any, ...]:

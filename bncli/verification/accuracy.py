@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from bncli.core.case import Case
 from bncli.core.kernel import Gradients, Kernel
 from bncli.core.loading import load_kernel
+from bncli.core.problem import finfo
+from bncli.core.results import is_numeric
 from bncli.verification import tolerance
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.tolerance import Magnitude
@@ -16,7 +18,7 @@ from bncli.verification.tolerance import Magnitude
 Array = NDArray[Any]
 
 BLOCK = 1 << 19  # elements that the oracle holds at a time: it is wide, and has several arrays of them
-STATISTICS = ("mean", "inv_std")
+STATISTICS = ("mean", "var", "inv_std")
 METHOD = "reference"
 SAMPLES = (0, 2)
 
@@ -34,24 +36,23 @@ def check(kernel: Kernel, case: Case) -> list[Finding]:
 
 
 def statistics(saved: Any, case: Case) -> dict[str, Array]:
-    """mean and inv_std, (F,), as far as a kernel exposes them."""
+    """mean, inv_std and, beside those, var, (F,), as far as a kernel exposes them."""
     found = {}
     for name in STATISTICS:
         value = getattr(saved, name, None)
         # Some other thing of that name, an array's own method for instance, is no statistic.
-        if isinstance(value, np.ndarray) and value.size == case.gamma.size:
+        if isinstance(value, np.ndarray) and value.size == case.gamma.size and is_numeric(value):
             found[name] = value.reshape(-1)
+    if "inv_std" not in found:  # some call that var, as the seed's layer does
+        found.pop("var", None)
     return found
 
 
 def check_inference(kernel: Kernel, case: Case) -> list[Finding]:
-    """Judge y from given statistics that are not the batch's own: with those, training would pass for inference."""
+    """Judge y from given statistics."""
     if kernel.infer is None:
         return []
-    x = case.x.astype(np.float64)
-    mean, spread = x.mean(SAMPLES), x.std(SAMPLES)
-    spread = np.where(spread > 0, spread, np.maximum(np.abs(mean), 1))
-    mean, var = mean + spread / 2, 4 * spread * spread
+    mean, var = other_statistics(case)
     arguments = case.x, case.gamma, case.beta, mean, var, case.problem.epsilon
     expected = np.empty(case.x.shape, np.longdouble)
     reference = load_kernel(METHOD)
@@ -67,8 +68,16 @@ def check_inference(kernel: Kernel, case: Case) -> list[Finding]:
     return [seen.finding(kernel)]
 
 
+def other_statistics(case: Case) -> tuple[Array, Array]:
+    """A mean and a variance, (F,), that are not the batch's own: with those, training would pass for inference."""
+    x = case.x.astype(np.float64)
+    mean, spread = x.mean(SAMPLES), x.std(SAMPLES)
+    spread = np.where(spread > 0, spread, np.maximum(np.abs(mean), 1))
+    return mean + spread / 2, 4 * spread * spread
+
+
 def judge(kernel: Kernel, case: Case, actual: Mapping[str, Array]) -> list[Finding]:
-    """Compare the arrays in ``actual``, any of y, mean, inv_std, dx, dgamma, dbeta, with the kernel ``reference``."""
+    """Compare the arrays in ``actual``, any of y, mean, var, inv_std, dx, dgamma, dbeta, with ``reference``."""
     judges = {name: _Judge(name, case) for name in actual}
     for features in _blocks(case):
         for name, expected, magnitude in _expected(case, features, actual):
@@ -83,8 +92,8 @@ def differ(case: Case, first: Mapping[str, Array], second: Mapping[str, Array]) 
     found = []
     for name, _, magnitude in _expected(case, slice(None), first):
         apart = np.abs(first[name].astype(np.float64) - second[name].astype(np.float64))
-        same = (apart <= allowed * magnitude.whole) | np.isnan(first[name]) & np.isnan(second[name])
-        if not same.all():
+        same = (first[name] == second[name]) | np.isnan(first[name]) & np.isnan(second[name])  # infinite ones as well
+        if not (same | (apart <= allowed * magnitude.whole)).all():
             found.append(name)
     return found
 
@@ -107,6 +116,10 @@ class _Judge:
         self.checked += int(judged.sum())
         difference = np.abs(actual - expected)
         difference[~judged] = 0
+        overflows = np.isinf(actual) & ((actual > 0) == (expected > 0))
+        if overflows.any():  # which is right where the dtype ends
+            overflows &= np.abs(expected) + self.budget * magnitude.whole > float(finfo(self.problem.dtype).max)
+            difference[overflows] = 0
         difference[np.isnan(difference)] = np.inf
         error = difference / magnitude.whole
         self.plain_error = max(self.plain_error, float(np.nanmax(difference / magnitude.plain, initial=0)))
@@ -156,7 +169,7 @@ def _expected(case: Case, features: slice, names: Collection[str]) -> Iterator[t
     wide = np.empty(x.shape, np.longdouble)
     _, saved = reference.forward(x, gamma, beta, case.problem.epsilon, out=wide)
     scales = tolerance.magnitudes(dy, saved, beta, case.problem.dtype)
-    for name, value in {"y": wide, "mean": saved.mean, "inv_std": saved.inv_std}.items():
+    for name, value in {"y": wide, **{name: getattr(saved, name) for name in STATISTICS}}.items():
         if name in names:
             yield name, value, scales[name]
     if any(name in names for name in Gradients._fields):

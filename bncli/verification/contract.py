@@ -36,8 +36,10 @@ CHECKS: dict[str, Callable[[Kernel, Case], str]] = {
     "strided": memory.strided,
     "benign-data": values.right_on_benign_data,
     "epsilon": values.obeys_epsilon,
+    "zero-gamma": values.zero_gamma,
     "statistics": values.statistics,
     "inference": values.inference,
+    "infer-memory": memory.infer_keeps,
 }
 
 

@@ -28,7 +28,7 @@ class Point(NamedTuple):
     @property
     def worst(self) -> float:
         """The larger of the two errors."""
-        return max(self.y, self.dx)
+        return float(np.maximum(self.y, self.dx))  # NaN where either is
 
 
 def offset(case: Case, ratio: float) -> Case:

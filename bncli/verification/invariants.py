@@ -39,11 +39,14 @@ def suits(case: Case) -> bool:
 
 
 def check(kernel: Kernel, case: Case) -> list[Finding]:
-    """One finding an invariant, on data that ``suits``."""
+    """One finding an invariant, of the features whose data ``suits``; none where there are none."""
     kernel = guarded(kernel)
     step = 2.0 ** BITS.get(case.problem.dtype, 8)
     x = (np.round(case.x.astype(np.float64) * step) / step).astype(case.x.dtype)
-    case = replace(case, x=x)
+    fit = np.flatnonzero((x.astype(np.float64).std(SAMPLES) > LEAST_STD) & (case.gamma != 0))  # once they are rounded
+    if not fit.size:
+        return []
+    case = replace(case, x=x).select(fit)
     return [_finding(kernel, case, name, function) for name, function in INVARIANTS.items()]
 
 

@@ -11,7 +11,7 @@ from bncli.core.guard import guarded
 from bncli.core.kernel import Kernel
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
-from bncli.errors import KernelFault, KernelLost
+from bncli.errors import KernelFault, KernelLost, KernelMalformed
 from bncli.verification import accuracy, contract, invariants
 from bncli.verification.finding import Finding, Verdict
 
@@ -47,7 +47,7 @@ class Judged(NamedTuple):
 
 
 def scenarios(distributions: Iterable[str], problem: Problem) -> list[Scenario]:
-    """One for each distribution; and of the benign one, few samples and other epsilons."""
+    """One for each distribution; and of the benign one, few samples, items and features, and other epsilons."""
     # Where there is one feature, and that is not finite, there is nothing to judge.
     judged = (name for name in distributions if problem.features > 1 or name not in POISON)
     found = [Scenario(name, name) for name in judged]
@@ -55,9 +55,12 @@ def scenarios(distributions: Iterable[str], problem: Problem) -> list[Scenario]:
         found += [
             Scenario("1 sample", adapted=lambda problem: _with_samples(problem, 1), refusable=True),
             Scenario("2 samples", adapted=lambda problem: _with_samples(problem, 2)),
+            *([Scenario("1 item", adapted=_with_one_item)] if _with_one_item(problem).samples > 2 else []),
+            Scenario("1 feature", adapted=_with_one_feature),
             *(
                 Scenario(f"epsilon {value:g}", adapted=_with_epsilon(value), refusable=not value)
                 for value in (0.0, 1.0, 1e6)
+                if value or problem.samples > 1  # else nothing is finite
             ),
         ]
     return found
@@ -74,6 +77,22 @@ def _with_samples(problem: Problem, samples: int) -> Problem:
     return replace(problem, shape=shape)
 
 
+def _with_one_item(problem: Problem) -> Problem:
+    return replace(problem, shape=(1, *problem.shape[1:]))
+
+
+def _with_one_feature(problem: Problem) -> Problem:
+    items, *rest = problem.shape
+    match problem.layout:
+        case Layout.PER_ACTIVATION:
+            shape = (items, *(1 for _ in rest))
+        case Layout.CHANNELS_LAST:
+            shape = (items, *rest[:-1], 1)
+        case Layout.CHANNELS_FIRST:
+            shape = (items, 1, *rest[1:])
+    return replace(problem, shape=shape)
+
+
 def _with_epsilon(epsilon: float) -> Callable[[Problem], Problem]:
     return lambda problem: replace(problem, epsilon=epsilon)
 
@@ -83,7 +102,7 @@ def on_data(kernel: Kernel, scenario: Scenario, case: Case) -> list[Judged]:
     try:
         found = kernel.run(_exactness, case)
     except KernelFault as fault:
-        refused = scenario.refusable and not isinstance(fault, KernelLost)
+        refused = scenario.refusable and not isinstance(fault, (KernelLost, KernelMalformed))
         verdict, array, error = (Verdict.PASS, REFUSED, 0.0) if refused else (Verdict.WRONG, "", np.inf)
         found = [Finding(kernel.name, array, accuracy.METHOD, verdict, error, 0.0, reason=str(fault))]
     return [Judged(scenario.name, case, finding) for finding in found]

@@ -1,5 +1,7 @@
 """Kernel files that are malformed, or return and do what they should not."""
 
+from itertools import count
+
 from hypothesis import strategies as st
 
 from hostile.world import QUICK, RIGHT, damaged, rarely, run, write
@@ -81,6 +83,8 @@ print('hello')
 x = 1;import numpy; numpy.seterr(all='raise')
 """.strip().splitlines()
 
+NUMBERS = count()
+
 
 def kernel_files(draw):
     lines = ["import numpy as np", RIGHT]
@@ -89,6 +93,7 @@ def kernel_files(draw):
             lines.append(f"def {name}({parameters}): return {draw(st.sampled_from(VALUES))}")
     lines += draw(st.lists(st.sampled_from(HEADS), max_size=1))
     content = "\n".join(lines).encode()
-    write("own.py", damaged(draw, content) if rarely(draw, 6) else content)
+    name = f"own{next(NUMBERS)}.py"  # a process imports a file once
+    write(name, damaged(draw, content) if rarely(draw, 6) else content)
     command = draw(st.sampled_from(COMMANDS))
-    run(command, "--kernel", "own.py", "--shape", "3x4", *QUICK.get(command, ()))
+    run(command, "--kernel", name, "--shape", "3x4", *QUICK.get(command, ()))

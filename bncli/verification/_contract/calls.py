@@ -43,7 +43,8 @@ def writable(case: Case) -> Case:
 
 def another(case: Case) -> Case:
     """Other data for the same problem."""
-    return writable(complete(case.problem, {"x": case.x[::-1] * np.asarray(0.5, case.x.dtype) + 1}, seed=1))
+    x = case.x[::-1, :, ::-1] * np.asarray(0.5, case.x.dtype) + 1
+    return writable(complete(case.problem, {"x": x}, seed=case.seed + 1))
 
 
 def same(a: Array, b: Array) -> bool:

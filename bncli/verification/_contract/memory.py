@@ -18,6 +18,8 @@ from bncli.verification._contract.calls import GIVEN, RESULTS, another, run, sam
 
 Array = NDArray[Any]
 
+LATER = 4  # calls: buffers may take turns
+
 
 def inputs_unchanged(kernel: Kernel, case: Case) -> str:
     given = writable(case)
@@ -85,9 +87,25 @@ def out(kernel: Kernel, case: Case) -> str:
 def own_memory(kernel: Kernel, case: Case) -> str:
     first = run(kernel, case).results()
     kept = {name: array.copy() for name, array in first.items()}
-    run(kernel, another(case))
+    for _ in range(LATER):
+        run(kernel, another(case))
     changed = [name for name in RESULTS if not same(first[name], kept[name])]
-    return f"a second call overwrites the first one's {' and '.join(changed)}" if changed else ""
+    return f"a later call overwrites the first one's {' and '.join(changed)}" if changed else ""
+
+
+def infer_keeps(kernel: Kernel, case: Case) -> str:
+    if kernel.infer is None:
+        return ""
+    mean, var = accuracy.other_statistics(case)
+    given = {"x": case.x, "gamma": case.gamma, "beta": case.beta, "mean": mean, "var": var}
+    before = {name: array.copy() for name, array in given.items()}
+    y = kernel.infer(case.x, case.gamma, case.beta, mean, var, case.problem.epsilon)
+    if written := [name for name, array in given.items() if not same(array, before[name])]:
+        return f"infer writes into its {' and '.join(written)}"
+    kept, other = y.copy(), another(case)
+    for _ in range(LATER):
+        kernel.infer(other.x, other.gamma, other.beta, mean, var, case.problem.epsilon)
+    return "" if same(y, kept) else "a later infer overwrites the first one's y"
 
 
 def read_only(kernel: Kernel, case: Case) -> str:

@@ -17,8 +17,13 @@ Array = NDArray[Any]
 
 
 def dtypes(kernel: Kernel, case: Case) -> str:
-    found = {name: array.dtype for name, array in run(kernel, case).results().items() if array.dtype != case.x.dtype}
-    return "; ".join(f"{name} is {dtype} where x is {case.x.dtype}" for name, dtype in found.items())
+    found = run(kernel, case).results()
+    if kernel.infer is not None:
+        found["y of infer"] = kernel.infer(
+            case.x, case.gamma, case.beta, *accuracy.other_statistics(case), case.problem.epsilon
+        )
+    wrong = {name: array.dtype for name, array in found.items() if array.dtype != case.x.dtype}
+    return "; ".join(f"{name} is {dtype} where x is {case.x.dtype}" for name, dtype in wrong.items())
 
 
 def right_on_benign_data(kernel: Kernel, case: Case) -> str:
@@ -29,6 +34,13 @@ def right_on_benign_data(kernel: Kernel, case: Case) -> str:
 def obeys_epsilon(kernel: Kernel, case: Case) -> str:
     """A small epsilon hides a wrong one, and one as large as the variance does not."""
     return _told("with an epsilon as large as the variance", kernel, _benign(case, 1.0), case)
+
+
+def zero_gamma(kernel: Kernel, case: Case) -> str:
+    """As residual branches begin with: whoever divides by gamma loses dgamma."""
+    benign = _benign(case, case.problem.epsilon)
+    benign.gamma[0] = 0
+    return _told("with a gamma of 0", kernel, benign, case)
 
 
 def _benign(case: Case, epsilon: float) -> Case:
@@ -57,9 +69,14 @@ def statistics(kernel: Kernel, case: Case) -> str:
     _, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
     findings = accuracy.judge(kernel, case, found) if (found := accuracy.statistics(saved, case)) else []
     wrong = [f for f in findings if f.verdict is Verdict.WRONG]
-    return "; ".join(f"saved.{f.array} is {f.actual:.6g} and should be {f.expected:.6g}" for f in wrong)
+    biased = {"var": ", the biased variance"}
+    return "; ".join(
+        f"saved.{f.array} is {f.actual:.6g} and should be {f.expected:.6g}{biased.get(f.array, '')}" for f in wrong
+    )
 
 
 def inference(kernel: Kernel, case: Case) -> str:
-    wrong = [f for f in accuracy.check_inference(kernel, case) if f.verdict is Verdict.WRONG]
+    # A small epsilon hides a wrong one: the second is as large as the variance.
+    found = (f for each in (case, _benign(case, 1.0)) for f in accuracy.check_inference(kernel, each))
+    wrong = [f for f in found if f.verdict is Verdict.WRONG][:1]
     return "; ".join(f"infer gives {f.actual:.6g} where it should be {f.expected:.6g}" for f in wrong)

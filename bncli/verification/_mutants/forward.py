@@ -84,6 +84,11 @@ class _Shown(NamedTuple):
     own: Saved
 
 
+def _with_unbiased_var(saved: Saved) -> Saved:
+    _, var, _ = _unbiased(saved.x, 0.0)
+    return saved._replace(var=var)
+
+
 def _showing(change: Callable[[Saved], Saved]) -> Kernel:
     """The right kernel, but for the statistics that it shows."""
 
@@ -151,6 +156,7 @@ STATISTICS = (
         HARD_CODED,
     ),
     _shown("shows-var", "saved.inv_std is the variance", lambda saved: saved._replace(inv_std=saved.var), always),
+    _shown("shows-unbiased", "saved.var divides by N - 1", _with_unbiased_var, several_samples),
     _shown(
         "shows-first-sample",
         "saved.mean is the first sample",

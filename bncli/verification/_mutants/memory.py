@@ -13,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.kernel import Gradients, Kernel, Saved
-from bncli.verification._mutants.mutant import Mutant, Needs, Visible, always, mutant, several_samples
+from bncli.verification._mutants.mutant import (
+    Mutant,
+    Needs,
+    Visible,
+    always,
+    epsilon_differs,
+    mutant,
+    several_samples,
+)
 from bncli.verification._mutants.steps import RIGHT, Steps, build
 
 Array = NDArray[Any]
@@ -25,6 +33,7 @@ AFTERWARDS: Needs = "a look at the inputs afterwards"
 INTERLEAVED: Needs = "a second forward before the first one's backward"
 CHANGED: Needs = "other values in the same array"
 OUT: Needs = "arrays to write into"
+NO_GAMMA: Needs = "a gamma of 0"
 
 
 class _Buffer:
@@ -44,6 +53,16 @@ def _y_in_one_buffer() -> Kernel:
 
     def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> Answer:
         return RIGHT.forward(x, gamma, beta, epsilon, out=buffer.like(x) if out is None else out)
+
+    return replace(RIGHT, forward=forward)
+
+
+def _y_in_one_of_two_buffers() -> Kernel:
+    buffers = [_Buffer(), _Buffer()]
+
+    def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> Answer:
+        buffers.reverse()
+        return RIGHT.forward(x, gamma, beta, epsilon, out=buffers[0].like(x) if out is None else out)
 
     return replace(RIGHT, forward=forward)
 
@@ -145,6 +164,36 @@ def _dy_becomes_dx() -> Kernel:
     return replace(RIGHT, backward=backward)
 
 
+def _x_hat_from_y() -> Kernel:
+    """It keeps y in the place of x."""
+
+    def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Any]:
+        y, saved = RIGHT.forward(x, gamma, beta, epsilon, out=out)
+        return y, (y.copy(), beta.copy(), saved._replace(x=x[:0]))
+
+    def backward(dy: Array, saved: Any, *, out: Gradients | None = None) -> Backward:
+        y, beta, rest = saved
+        x_hat = (y - beta[:, None].astype(np.float64)) / rest.gamma[:, None]
+        x = x_hat / rest.inv_std[:, None] + rest.mean[:, None]
+        return RIGHT.backward(dy, rest._replace(x=x), out=out)
+
+    return Kernel(forward, backward, RIGHT.infer)
+
+
+def _var_becomes_var_with_epsilon() -> Kernel:
+    right = RIGHT.infer
+    assert right is not None  # for the type checker
+
+    def infer(
+        x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
+    ) -> Array:
+        y = right(x, gamma, beta, mean, var.copy(), epsilon, out=out)
+        _overwrite(var, var + epsilon)
+        return y
+
+    return replace(RIGHT, infer=infer)
+
+
 def _out_is_ignored() -> Kernel:
     def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> Answer:
         return RIGHT.forward(x, gamma, beta, epsilon)
@@ -164,6 +213,7 @@ def _memory(
 
 MUTANTS = (
     _memory("y-buffer-reused", "every y is the same array", _y_in_one_buffer(), AGAIN, always),
+    _memory("y-buffers-take-turns", "every other y is the same array", _y_in_one_of_two_buffers(), AGAIN, always),
     _memory("dx-buffer-reused", "every dx is the same array", _dx_in_one_buffer(), AGAIN),
     _memory("stale-statistics", "backward takes the last forward's", _statistics_of_the_last_forward(), INTERLEAVED),
     _memory("stale-cache", "y is remembered by the identity of x", _answer_from_a_cache(), CHANGED),
@@ -172,6 +222,10 @@ MUTANTS = (
     _memory("gamma-damaged", "forward multiplies gamma by inv_std", _with_forward(_gamma_becomes_scale)),
     _memory("dy-damaged", "backward multiplies dy by gamma", _dy_becomes_dx_hat()),
     _memory("dx-is-dy", "backward writes dx into dy and returns that", _dy_becomes_dx()),
+    _memory("x-hat-from-y", "backward takes (y - beta) / gamma for x_hat", _x_hat_from_y(), NO_GAMMA),
+    _memory(
+        "var-damaged", "infer adds epsilon to var", _var_becomes_var_with_epsilon(), AFTERWARDS, epsilon_differs(0)
+    ),
     _memory("out-ignored", "y is not written where it was asked to be", _out_is_ignored(), OUT, always),
     _memory("out-added-to", "dgamma and dbeta are added to what is there", build(Steps(store_parameter=_add)), OUT),
 )

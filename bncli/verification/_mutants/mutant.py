@@ -14,6 +14,7 @@ Needs = Literal[
     "",
     "a negative gamma",
     "x of both signs",
+    "a gamma of 0",
     "a mean far above the deviation",
     "NaN in one feature",
     "a second call",
