@@ -231,8 +231,9 @@ def test_what_was_wrong_says_why_it_has_no_time():
 
 def test_two_rows_of_the_same_thing_are_refused():
     twice = bench(row(samples=measured(0)), row(samples=measured(1)))
-    with pytest.raises(InputError, match="two rows are of the same thing"):
-        compare(twice, OLD)
+    for reports, name in (((twice, OLD), "old"), ((OLD, twice), "new")):
+        with pytest.raises(InputError, match=rf"^{name} has 2 rows of the same thing, {PROBLEM} .*: leave all but one"):
+            compare(*reports)
 
 
 def test_the_a_a_pair_of_either_file_counts():
