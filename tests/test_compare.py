@@ -236,6 +236,15 @@ def test_two_rows_of_the_same_thing_are_refused():
             compare(*reports)
 
 
+def test_the_count_of_all_rows_is_below_all_tables():
+    limit = {each: value for each, value in row("copy", "limit", measured(0)).items() if each != "verdict"}
+    timed = bench(row(samples=measured(1)), row(samples=measured(2), outputs="given"), limit)  # as bench has them
+    (_, fresh), (title, given) = compare(timed, timed).groups()
+    assert title.endswith("--outputs given")
+    assert [each["kernel"] for each in fresh] == ["numba", "copy"]
+    assert [each["count"] for each in (*fresh, *given)] == ["", "", "3 rows: 3 SAME"]
+
+
 def test_the_a_a_pair_of_either_file_counts():
     old, new = row(samples=[1.0] * 20), row(samples=[1.15] * 20)
     assert compare(bench(old), bench(new)).rows[0]["verdict"] == "SLOWER"

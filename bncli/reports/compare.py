@@ -47,6 +47,7 @@ COLUMNS = (
     Column("note", "note", "note"),
     Column("count", "count", "note"),
 )
+GROUP = ("problem", "input", "variant")
 
 
 def compare(
@@ -81,10 +82,11 @@ def compare(
         if fail_slower is not None and row["direction"] != LIMIT:
             failures += _failures(pair, row, fail_slower)
     if rows:
-        rows[-1]["count"] = _count(rows)
-    groups = ("problem", "input", "variant")
+        # Tables are in the order of their first rows: below the last one it is below all.
+        *_, last = {tuple(str(row[key]) for key in GROUP): row for row in rows}.values()
+        last["count"] = _count(rows)
     warnings = [*_setting.differences(before, after), *_setting.elsewhere(pairs)]
-    return Report("compare", COLUMNS, rows, groups, warnings=warnings, failures=failures)
+    return Report("compare", COLUMNS, rows, GROUP, warnings=warnings, failures=failures)
 
 
 def baseline(old: str | Path, fail_slower: float | None = None, allow_different_machine: bool = False) -> Report:
