@@ -375,9 +375,18 @@ def test_what_is_slower_than_the_first_shuts_the_gate(row, shut):
     assert [each.startswith("mine forward of 5x4 takes 1.15× the time of main, 1.1") for each in found] == [True] * shut
 
 
-def test_what_has_no_time_shuts_the_gate():
-    wrong = {"kernel": "mine", "direction": "backward", "problem": "5x4", "verdict": "WRONG"}
-    assert _gate.failures([wrong], "main", 1.10) == ["mine backward of 5x4 has no time to be judged by: it is WRONG"]
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"verdict": "WRONG"}, "it is WRONG"),
+        ({"verdict": "PASS"}, "another pass of the kernel is not PASS"),
+        ({}, "the kernel has no infer"),
+        ({"verdict": "PASS", "median": 1e-3}, "main has none in its rounds"),
+    ],
+)
+def test_what_has_no_time_shuts_the_gate(more, why):
+    row = {"kernel": "mine", "direction": "infer", "problem": "5x4"} | more
+    assert _gate.failures([row], "main", 1.10) == [f"mine infer of 5x4 has no time to be judged by: {why}"]
 
 
 def delayed(by):
@@ -402,11 +411,16 @@ def test_the_library_fails_what_is_slower_than_the_first():
 
 
 def test_the_command_fails_what_is_wrong_or_slower_than_the_first():
-    words = ("--shape", "5x4", "--kernel", "reference", "--kernel", "numpynet", "--max-time", "0")
+    words = ("--shape", "5x4", "--kernel", "numpy", "--kernel", "numpynet", "--max-time", "0")
     assert "numpynet" in run(*words).stdout
-    failed = run(*words, "--fail-slower", "9", "--export", "out.json", code=1)
-    assert failed.stderr.splitlines()[-1].endswith("has no time to be judged by: it is WRONG")
-    assert saved()["failures"]
+    run(*words, "--fail-slower", "9", "--export", "out.json", code=1)
+    nothing = "of 5x4/per-activation/float64/eps=1e-08 has no time to be judged by"
+    assert saved()["failures"] == [
+        f"numpynet forward {nothing}: another pass of the kernel is not PASS",
+        f"numpynet backward {nothing}: it is WRONG",
+    ]
+    failed = run(*words, "--pass", "infer", "--fail-slower", "9", code=1)
+    assert failed.stderr.splitlines()[-1] == f"bncli: numpynet infer {nothing}: the kernel has no infer"
 
 
 def test_a_gate_needs_another_kernel_in_the_same_rounds():

@@ -227,6 +227,13 @@ def test_what_was_wrong_says_why_it_has_no_time():
     assert found.rows[0]["verdict"] == "ONLY OLD"
     assert found.rows[0]["note"] == "numba forward has no time in new: it is WRONG"
     assert compare(bench(wrong), bench(wrong)).rows[0]["verdict"] == "NO TIME"
+    # One that is right has no time for the sake of another pass, and one that is not there has no verdict.
+    found = compare(OLD, bench(row("numpy"), row("numba", "backward", verdict=None)))
+    assert [each["note"] for each in found.rows[:3]] == [
+        "numpy forward has no time in new: another pass of the kernel is not PASS",
+        "",
+        "numba backward has no time in new: the kernel has no backward",
+    ]
 
 
 def test_two_rows_of_the_same_thing_are_refused():

@@ -204,7 +204,7 @@ def _why_not(row: Row | None, which: str) -> str:
     """Why a row has no time, where it is not for its absence."""
     if row is None or _timed(row):
         return ""
-    return f"{_name(row)} has no time in {which}: it is {row.get('verdict', 'not verified')}"
+    return f"{_name(row)} has no time in {which}: {_gate.why_untimed(row)}"
 
 
 def _variant(row: Row) -> str:
