@@ -305,12 +305,15 @@ def test_what_is_wrong_with_a_baseline_is_said_before_anything_is_measured(monke
     monkeypatch.setattr(one, "measure", None)
     Path("other.json").write_text(json.dumps(saved("old.json") | {"environment": {}}), encoding="utf-8")
     Path("newer.json").write_text(json.dumps(saved("old.json") | {"schema": 99}), encoding="utf-8")
+    untimed = [{key: value for key, value in row.items() if key != "samples"} for row in saved("old.json")["rows"]]
+    Path("untimed.json").write_text(json.dumps(saved("old.json") | {"rows": untimed}), encoding="utf-8")
     for words, message in {
         ("--fail-slower", "1.1"): "--fail-slower needs something to compare with: add --baseline OLD.json",
         ("--baseline", "none.json"): "cannot read 'none.json'",
         ("--baseline", "newer.json"): "is of schema 99, which a newer bncli wrote",
         ("--baseline", "old.json", "--fail-slower", "0.9"): "'0.9' is too small: give 1 or more",
         ("--baseline", "other.json", "--fail-slower", "1.1"): "add --allow-different-machine",
+        ("--baseline", "untimed.json", "--fail-slower", "1.1"): "so nothing could fail",
     }.items():
         result = run(*BASIC, *words, code=2)
         assert (result.stdout, result.stderr.count("\n")) == ("", 1)

@@ -282,8 +282,9 @@ def test_the_whole_interval_must_be_above_the_factor():
 def test_what_was_right_and_is_wrong_now_fails():
     right, wrong = row(samples=measured(0)), row(verdict="WRONG")
     others = [row("numpy", samples=measured(1)), row("copy", "limit", measured(2))]
-    found = compare(bench(right, *others), bench(wrong, *others), fail_slower=1.1)
-    assert found.failures == [f"numba forward has no time in new: it is WRONG: {PROBLEM}"]
+    for beside in (others, []):
+        found = compare(bench(right, *beside), bench(wrong, *beside), fail_slower=1.1)
+        assert found.failures == [f"numba forward has no time in new: it is WRONG: {PROBLEM}"]
     for old, new in ((wrong, right), (wrong, wrong)):
         assert compare(bench(old, *others), bench(new, *others), fail_slower=1.1).failures == []
     assert compare(bench(right, *others), bench(*others), fail_slower=1.1).failures == []  # it was not asked for
@@ -324,11 +325,12 @@ def test_a_factor_that_means_nothing_is_refused(factor):
 
 
 def test_a_gate_with_nothing_to_compare_is_refused():
-    other = bench(row("renamed", samples=measured(0)))
-    assert len(compare(OLD, other).rows) == 5
-    for nothing in (other, bench(), bench(row("numba"))):
-        with pytest.raises(InputError, match="nothing is timed in both"):
-            compare(OLD, nothing, fail_slower=1.1)
+    limit = row("copy", "limit", measured(1))
+    old, other = bench(row(samples=measured(0)), limit), bench(row("renamed", samples=measured(0)), limit)
+    assert [each["verdict"] for each in compare(old, other).rows] == ["ONLY OLD", "SAME", "ONLY NEW"]
+    for before, after in ((old, other), (old, bench()), (bench(row(verdict="WRONG"), limit), old)):
+        with pytest.raises(InputError, match="old has timed no pass that is in new, so nothing could fail"):
+            compare(before, after, fail_slower=1.1)
 
 
 # Files and the command line.
@@ -445,7 +447,8 @@ def test_a_bench_file_compares_with_itself(tmp_path):
 
 
 def test_memory_that_has_become_slower_is_shown_and_fails_nothing():
-    old, new = (bench(row("copy", "limit", samples=measured(1, factor))) for factor in (1.0, 2.0))
+    same = row(samples=measured(0), cache="cold")  # it is not judged beside that limit
+    old, new = (bench(same, row("copy", "limit", measured(1, factor))) for factor in (1.0, 2.0))
     found = compare(old, new, fail_slower=1.1)
-    assert [r["verdict"] for r in found.rows] == ["SLOWER"]
+    assert [r["verdict"] for r in found.rows] == ["SAME", "SLOWER"]
     assert found.failures == []

@@ -65,7 +65,7 @@ def compare(
     compared, but are a gate only with ``allow_different_machine``.
 
     Raises InputError for what cannot be read or compared, and for a gate that means nothing: a factor
-    that is not a number of at least 1, different machines, or nothing that both runs have timed.
+    that is not a number of at least 1, different machines, or no pass in new that old has timed.
     """
     before, after = comparable(old, "old"), comparable(new, "new")
     pairs = matching.pairs(before.rows, after.rows)
@@ -97,6 +97,7 @@ def baseline(old: str | Path, fail_slower: float | None = None, allow_different_
     before, here = comparable(old, "old"), Report("bench", (), (), environment=environment.collect())
     if fail_slower is not None:
         _require_gate(before, here, fail_slower, allow_different_machine)
+        _require_times(matching.pairs(before.rows, before.rows))
     return before
 
 
@@ -120,8 +121,12 @@ def _require_gate(before: Report, after: Report, factor: float, allow_different_
 
 
 def _require_times(pairs: Sequence[Pair]) -> None:
-    if not any(_timed(pair.old) and _timed(pair.new) for pair in pairs):
-        raise InputError("nothing is timed in both files, so nothing could fail: compare the same problems and kernels")
+    # A limit fails nothing; what has lost its time does.
+    if not any(pair.new and _timed(pair.old) and not drift.is_limit(pair.old) for pair in pairs):
+        raise InputError(
+            "old has timed no pass that is in new, so nothing could fail: "
+            "time the same kernels, on the same problems, in the same way"
+        )
 
 
 def _limits(pairs: Sequence[Pair]) -> dict[tuple[str, ...], list[tuple[Row, Row]]]:
