@@ -411,6 +411,8 @@ def test_the_library_fails_what_is_slower_than_the_first():
     assert bncli.bench([delayed(3e-3), delayed(1e-3)], "5x4", fail_slower=1.5, **settings).failures == []
     with pytest.raises(InputError, match="give a number of at least 1"):
         bncli.bench("numpy", "5x4", fail_slower=0.5)
+    with pytest.raises(InputError, match="and 'numpy' is alone: give the known one before it"):
+        bncli.bench("numpy", "5x4", fail_slower=1.5)
 
 
 def test_the_command_fails_what_is_wrong_or_slower_than_the_first():
