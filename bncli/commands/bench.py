@@ -153,11 +153,14 @@ def bench(
     output.show(reports.summary(found.rows, settings))
     output.show(_scaling.table(found.rows, settings))
     beside = fail_slower if not before else None
-    found = replace(found, failures=_gate.failures(found.rows, runs.kernels[0].name, beside) if beside else ())
+    judged = found.rows
     if workers:
         scaling = _cluster.scaling(runs, workers, max_time)
         output.show(scaling)
+        # Workers that are slower than the first kernel fail nothing; those that are wrong do.
+        judged = [*judged, *(row for row in scaling.rows if "median" not in row)]
         found = replace(found, rows=[*found.rows, *scaling.rows])
+    found = replace(found, failures=_gate.failures(judged, runs.kernels[0].name, beside) if beside else ())
     if before:
         comparison = compare.compare(
             before, found, fail_slower=fail_slower, allow_different_machine=allow_different_machine
