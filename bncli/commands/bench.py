@@ -119,8 +119,9 @@ def bench(
 
     Files are written anew after each problem, so nothing is lost to Ctrl-C: it prints and saves what is
     measured, and exits 130. Exits 0 also where a kernel is wrong: gradcheck is the gate of that. With
-    --fail-slower, what is slower than that exits 1, and so does what has no time: beside OLD.json with
-    --baseline, else beside the first kernel, in the same rounds, where what slows the machine slows both.
+    --fail-slower, what is slower than that exits 1: beside OLD.json with --baseline, else beside the first
+    kernel, in the same rounds, where what slows the machine slows both. So does what has no time, unless
+    OLD.json has none of it either.
     """
     if fail_slower is not None and baseline is None:
         _require_rival(runs)
