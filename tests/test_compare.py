@@ -123,8 +123,10 @@ def test_processes_that_agree_are_not_trusted_beyond_the_least_floor():
 
 
 @pytest.mark.parametrize("few", [[1.0], [1.0] * 4])
-def test_few_samples_tell_nothing(few):
-    for found in (judging.compare(few, [9.0] * 100), judging.compare([9.0] * 100, few)):
+@pytest.mark.parametrize("factor", [1.0, 1.09, 9.0])
+def test_few_samples_tell_nothing(few, factor):
+    many = [factor] * 100
+    for found in (judging.compare(few, many), judging.compare(many, few)):
         assert (found.floor, found.verdict) == (math.inf, Verdict.UNSURE)
 
 
