@@ -8,7 +8,6 @@ import shlex
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from time import perf_counter
 from types import ModuleType
 
 import numba
@@ -392,23 +391,18 @@ def test_what_has_no_time_shuts_the_gate(more, why):
     assert _gate.failures([row], "main", 1.10) == [f"mine infer of 5x4 has no time to be judged by: {why}"]
 
 
-def delayed(by):
-    def forward(x, gamma, beta, epsilon):
-        end = perf_counter() + by
-        while perf_counter() < end:
-            pass
-        return NUMPY.forward(x, gamma, beta, epsilon)
+@pytest.mark.parametrize(("speedup", "shut"), [(1 / 3, True), (3.0, False)])
+def test_the_library_fails_what_is_slower_than_the_first(speedup, shut, monkeypatch):
+    def measure(case, kernels, *rest):
+        return [against(times, kernel=each.name) for each, times in zip(kernels, (1.0, speedup), strict=True)]
 
-    return Kernel(forward, NUMPY.backward, name=f"by-{by}")
+    monkeypatch.setattr(one, "measure", measure)
+    found = bncli.bench(["numpy", "reference"], "5x4", fail_slower=1.5)
+    assert found.failures == ["reference forward of 5x4 takes 3.00× the time of numpy, 3.00× at least"] * shut
 
 
-def test_the_library_fails_what_is_slower_than_the_first():
-    settings = {"directions": ["forward"], "max_time": 0.2}
-    found = bncli.bench([delayed(1e-3), delayed(3e-3)], "5x4", fail_slower=1.5, **settings)
-    assert [failure.partition(" takes ")[0] for failure in found.failures] == [
-        "by-0.003 forward of 5x4/per-activation/float64/eps=1e-08"
-    ]
-    assert bncli.bench([delayed(3e-3), delayed(1e-3)], "5x4", fail_slower=1.5, **settings).failures == []
+def test_the_library_refuses_a_gate_that_means_nothing(monkeypatch):
+    monkeypatch.setattr(one, "measure", None)
     with pytest.raises(InputError, match="give a number of at least 1"):
         bncli.bench("numpy", "5x4", fail_slower=0.5)
     with pytest.raises(InputError, match="and 'numpy' is alone: give the known one before it"):
