@@ -8,7 +8,6 @@ import shlex
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from time import perf_counter
 from types import ModuleType
 
 import numba
@@ -305,12 +304,15 @@ def test_what_is_wrong_with_a_baseline_is_said_before_anything_is_measured(monke
     monkeypatch.setattr(one, "measure", None)
     Path("other.json").write_text(json.dumps(saved("old.json") | {"environment": {}}), encoding="utf-8")
     Path("newer.json").write_text(json.dumps(saved("old.json") | {"schema": 99}), encoding="utf-8")
+    untimed = [{key: value for key, value in row.items() if key != "samples"} for row in saved("old.json")["rows"]]
+    Path("untimed.json").write_text(json.dumps(saved("old.json") | {"rows": untimed}), encoding="utf-8")
     for words, message in {
         ("--fail-slower", "1.1"): "--fail-slower needs something to compare with: add --baseline OLD.json",
         ("--baseline", "none.json"): "cannot read 'none.json'",
         ("--baseline", "newer.json"): "is of schema 99, which a newer bncli wrote",
         ("--baseline", "old.json", "--fail-slower", "0.9"): "'0.9' is too small: give 1 or more",
         ("--baseline", "other.json", "--fail-slower", "1.1"): "add --allow-different-machine",
+        ("--baseline", "untimed.json", "--fail-slower", "1.1"): "so nothing could fail",
     }.items():
         result = run(*BASIC, *words, code=2)
         assert (result.stdout, result.stderr.count("\n")) == ("", 1)
@@ -375,38 +377,49 @@ def test_what_is_slower_than_the_first_shuts_the_gate(row, shut):
     assert [each.startswith("mine forward of 5x4 takes 1.15× the time of main, 1.1") for each in found] == [True] * shut
 
 
-def test_what_has_no_time_shuts_the_gate():
-    wrong = {"kernel": "mine", "direction": "backward", "problem": "5x4", "verdict": "WRONG"}
-    assert _gate.failures([wrong], "main", 1.10) == ["mine backward of 5x4 has no time to be judged by: it is WRONG"]
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"verdict": "WRONG"}, "it is WRONG"),
+        ({"verdict": "PASS"}, "another pass of the kernel is not PASS"),
+        ({}, "the kernel has no infer"),
+        ({"verdict": "PASS", "median": 1e-3}, "main has none in its rounds"),
+    ],
+)
+def test_what_has_no_time_shuts_the_gate(more, why):
+    row = {"kernel": "mine", "direction": "infer", "problem": "5x4"} | more
+    assert _gate.failures([row], "main", 1.10) == [f"mine infer of 5x4 has no time to be judged by: {why}"]
 
 
-def delayed(by):
-    def forward(x, gamma, beta, epsilon):
-        end = perf_counter() + by
-        while perf_counter() < end:
-            pass
-        return NUMPY.forward(x, gamma, beta, epsilon)
+@pytest.mark.parametrize(("speedup", "shut"), [(1 / 3, True), (3.0, False)])
+def test_the_library_fails_what_is_slower_than_the_first(speedup, shut, monkeypatch):
+    def measure(case, kernels, *rest):
+        return [against(times, kernel=each.name) for each, times in zip(kernels, (1.0, speedup), strict=True)]
 
-    return Kernel(forward, NUMPY.backward, name=f"by-{by}")
+    monkeypatch.setattr(one, "measure", measure)
+    found = bncli.bench(["numpy", "reference"], "5x4", fail_slower=1.5)
+    assert found.failures == ["reference forward of 5x4 takes 3.00× the time of numpy, 3.00× at least"] * shut
 
 
-def test_the_library_fails_what_is_slower_than_the_first():
-    settings = {"directions": ["forward"], "max_time": 0.2}
-    found = bncli.bench([delayed(1e-3), delayed(3e-3)], "5x4", fail_slower=1.5, **settings)
-    assert [failure.partition(" takes ")[0] for failure in found.failures] == [
-        "by-0.003 forward of 5x4/per-activation/float64/eps=1e-08"
-    ]
-    assert bncli.bench([delayed(3e-3), delayed(1e-3)], "5x4", fail_slower=1.5, **settings).failures == []
+def test_the_library_refuses_a_gate_that_means_nothing(monkeypatch):
+    monkeypatch.setattr(one, "measure", None)
     with pytest.raises(InputError, match="give a number of at least 1"):
         bncli.bench("numpy", "5x4", fail_slower=0.5)
+    with pytest.raises(InputError, match="and 'numpy' is alone: give the known one before it"):
+        bncli.bench("numpy", "5x4", fail_slower=1.5)
 
 
 def test_the_command_fails_what_is_wrong_or_slower_than_the_first():
-    words = ("--shape", "5x4", "--kernel", "reference", "--kernel", "numpynet", "--max-time", "0")
+    words = ("--shape", "5x4", "--kernel", "numpy", "--kernel", "numpynet", "--max-time", "0")
     assert "numpynet" in run(*words).stdout
-    failed = run(*words, "--fail-slower", "9", "--export", "out.json", code=1)
-    assert failed.stderr.splitlines()[-1].endswith("has no time to be judged by: it is WRONG")
-    assert saved()["failures"]
+    run(*words, "--fail-slower", "9", "--export", "out.json", code=1)
+    nothing = "of 5x4/per-activation/float64/eps=1e-08 has no time to be judged by"
+    assert saved()["failures"] == [
+        f"numpynet forward {nothing}: another pass of the kernel is not PASS",
+        f"numpynet backward {nothing}: it is WRONG",
+    ]
+    failed = run(*words, "--pass", "infer", "--fail-slower", "9", code=1)
+    assert failed.stderr.splitlines()[-1] == f"bncli: numpynet infer {nothing}: the kernel has no infer"
 
 
 def test_a_gate_needs_another_kernel_in_the_same_rounds():

@@ -240,20 +240,38 @@ def test_what_the_first_kernel_prints_beside_workers_stays_out_of_the_data(case,
     assert "written" in err
 
 
-@pytest.mark.usefixtures("_bench_on_it")
-def test_bench_gives_no_time_to_other_bits(case, monkeypatch):
+@pytest.fixture
+def _other_bits(monkeypatch):
     right = Resident.gathered
     monkeypatch.setattr(Resident, "gathered", lambda self, parts: np.nextafter(right(self, parts), np.float32(0)))
+
+
+@pytest.mark.usefixtures("_bench_on_it", "_other_bits")
+def test_bench_gives_no_time_to_other_bits(case):
     rows = workers.measure(case, [load_kernel("dask")], (2,), None, max_time=0)
     assert {row["verdict"] for row in rows} == {"WRONG"}
     assert not any("median" in row for row in rows)
 
 
+BENCH = ("bench", "--kernel", "numpy", "--kernel", "dask", "--shape", str(PROBLEM), "--max-time", "0")
+GATE = ("--fail-slower", "1e9")  # which no time shuts
+
+
+@pytest.mark.usefixtures("_bench_on_it", "_other_bits")
+def test_workers_that_are_wrong_shut_the_gate():
+    assert cli(*BENCH, "--workers", "2").exit_code == 0
+    done = cli(*BENCH, "--workers", "2", *GATE)
+    assert done.exit_code == 1
+    nothing = f"of {PROBLEM} has no time to be judged by: it is WRONG"
+    assert done.stderr.splitlines()[-1] == (
+        f"bncli: dask, 2 workers forward {nothing}; dask, 2 workers backward {nothing}"
+    )
+
+
 @pytest.mark.usefixtures("_bench_on_it")
 def test_bench_prints_the_workers_below_its_own_times_and_saves_both(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    words = ("--kernel", "numpy", "--kernel", "dask", "--shape", "37x6x5x4/channels-first/float32/eps=1e-05")
-    done = cli("bench", *words, "--max-time", "0", "--workers", "1,2", "--export", "out.json")
+    done = cli(*BENCH, *GATE, "--workers", "1,2", "--export", "out.json")
     assert done.exit_code == 0, done.stderr
     assert re.search(r"workers +pass +bits +median +± +speed-up +effic\. .* vs numpy", done.stdout)
     rows = json.loads((tmp_path / "out.json").read_text())["rows"]

@@ -123,8 +123,10 @@ def test_processes_that_agree_are_not_trusted_beyond_the_least_floor():
 
 
 @pytest.mark.parametrize("few", [[1.0], [1.0] * 4])
-def test_few_samples_tell_nothing(few):
-    for found in (judging.compare(few, [9.0] * 100), judging.compare([9.0] * 100, few)):
+@pytest.mark.parametrize("factor", [1.0, 1.09, 9.0])
+def test_few_samples_tell_nothing(few, factor):
+    many = [factor] * 100
+    for found in (judging.compare(few, many), judging.compare(many, few)):
         assert (found.floor, found.verdict) == (math.inf, Verdict.UNSURE)
 
 
@@ -227,12 +229,29 @@ def test_what_was_wrong_says_why_it_has_no_time():
     assert found.rows[0]["verdict"] == "ONLY OLD"
     assert found.rows[0]["note"] == "numba forward has no time in new: it is WRONG"
     assert compare(bench(wrong), bench(wrong)).rows[0]["verdict"] == "NO TIME"
+    # One that is right has no time for the sake of another pass, and one that is not there has no verdict.
+    found = compare(OLD, bench(row("numpy"), row("numba", "backward", verdict=None)))
+    assert [each["note"] for each in found.rows[:3]] == [
+        "numpy forward has no time in new: another pass of the kernel is not PASS",
+        "",
+        "numba backward has no time in new: the kernel has no backward",
+    ]
 
 
 def test_two_rows_of_the_same_thing_are_refused():
     twice = bench(row(samples=measured(0)), row(samples=measured(1)))
-    with pytest.raises(InputError, match="two rows are of the same thing"):
-        compare(twice, OLD)
+    for reports, name in (((twice, OLD), "old"), ((OLD, twice), "new")):
+        with pytest.raises(InputError, match=rf"^{name} has 2 rows of the same thing, {PROBLEM} .*: leave all but one"):
+            compare(*reports)
+
+
+def test_the_count_of_all_rows_is_below_all_tables():
+    limit = {each: value for each, value in row("copy", "limit", measured(0)).items() if each != "verdict"}
+    timed = bench(row(samples=measured(1)), row(samples=measured(2), outputs="given"), limit)  # as bench has them
+    (_, fresh), (title, given) = compare(timed, timed).groups()
+    assert title.endswith("--outputs given")
+    assert [each["kernel"] for each in fresh] == ["numba", "copy"]
+    assert [each["count"] for each in (*fresh, *given)] == ["", "", "3 rows: 3 SAME"]
 
 
 def test_the_a_a_pair_of_either_file_counts():
@@ -265,8 +284,9 @@ def test_the_whole_interval_must_be_above_the_factor():
 def test_what_was_right_and_is_wrong_now_fails():
     right, wrong = row(samples=measured(0)), row(verdict="WRONG")
     others = [row("numpy", samples=measured(1)), row("copy", "limit", measured(2))]
-    found = compare(bench(right, *others), bench(wrong, *others), fail_slower=1.1)
-    assert found.failures == [f"numba forward has no time in new: it is WRONG: {PROBLEM}"]
+    for beside in (others, []):
+        found = compare(bench(right, *beside), bench(wrong, *beside), fail_slower=1.1)
+        assert found.failures == [f"numba forward has no time in new: it is WRONG: {PROBLEM}"]
     for old, new in ((wrong, right), (wrong, wrong)):
         assert compare(bench(old, *others), bench(new, *others), fail_slower=1.1).failures == []
     assert compare(bench(right, *others), bench(*others), fail_slower=1.1).failures == []  # it was not asked for
@@ -307,11 +327,12 @@ def test_a_factor_that_means_nothing_is_refused(factor):
 
 
 def test_a_gate_with_nothing_to_compare_is_refused():
-    other = bench(row("renamed", samples=measured(0)))
-    assert len(compare(OLD, other).rows) == 5
-    for nothing in (other, bench(), bench(row("numba"))):
-        with pytest.raises(InputError, match="nothing is timed in both"):
-            compare(OLD, nothing, fail_slower=1.1)
+    limit = row("copy", "limit", measured(1))
+    old, other = bench(row(samples=measured(0)), limit), bench(row("renamed", samples=measured(0)), limit)
+    assert [each["verdict"] for each in compare(old, other).rows] == ["ONLY OLD", "SAME", "ONLY NEW"]
+    for before, after in ((old, other), (old, bench()), (bench(row(verdict="WRONG"), limit), old)):
+        with pytest.raises(InputError, match="old has timed no pass that is in new, so nothing could fail"):
+            compare(before, after, fail_slower=1.1)
 
 
 # Files and the command line.
@@ -428,7 +449,8 @@ def test_a_bench_file_compares_with_itself(tmp_path):
 
 
 def test_memory_that_has_become_slower_is_shown_and_fails_nothing():
-    old, new = (bench(row("copy", "limit", samples=measured(1, factor))) for factor in (1.0, 2.0))
+    same = row(samples=measured(0), cache="cold")  # it is not judged beside that limit
+    old, new = (bench(same, row("copy", "limit", measured(1, factor))) for factor in (1.0, 2.0))
     found = compare(old, new, fail_slower=1.1)
-    assert [r["verdict"] for r in found.rows] == ["SLOWER"]
+    assert [r["verdict"] for r in found.rows] == ["SAME", "SLOWER"]
     assert found.failures == []

@@ -256,9 +256,10 @@ def test_a_limit_of_one_run_says_nothing():
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_run_on_a_busy_machine_decides_nothing(which):
-    for others, verdict in ((0.2, "SLOWER"), (1.2, "UNSURE")):
-        rows = [row(), row(time=2.0)]
+@pytest.mark.parametrize(("time", "idle"), [(2.0, "SLOWER"), (1.05, "SAME"), (1.0, "SAME")])
+def test_a_run_on_a_busy_machine_decides_nothing(which, time, idle):
+    for others, verdict in ((0.2, idle), (1.2, "UNSURE")):
+        rows = [row(), row(time=time)]
         rows[which]["others"] = others
         found, (only,) = verdicts([rows[0]], [rows[1]])
         assert found["numba"] == verdict

@@ -202,6 +202,15 @@ def test_a_wrong_file_is_refused_in_one_line_and_nothing_is_written(saved_result
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.html", "wrong.json"]
 
 
+def test_of_two_benchmarks_that_which_cannot_be_compared_is_named(saved_results, tmp_path):
+    document = json.loads(saved_results["bench"].read_text(encoding="utf-8"))
+    document["rows"][1]["samples"] = "abc"
+    (tmp_path / "b.json").write_text(json.dumps(document), encoding="utf-8")
+    message = "bncli: error: 'b.json' is damaged: the samples of row 2 are not times\n"
+    for results in ((saved_results["bench"], "b.json"), ("b.json", saved_results["bench"])):
+        assert run(*results, code=2).stderr == message
+
+
 def test_a_result_is_not_overwritten_by_its_page(saved_results):
     assert "let it end in .html" in run(saved_results["verify"], "--output", saved_results["verify"], code=2).stderr
 

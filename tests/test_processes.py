@@ -117,8 +117,11 @@ def test_only_names_and_files_can_be_given_to_other_processes():
         bncli.bench(mine, "5x4", processes=2)
     with pytest.raises(InputError, match=r"^processes is 0: at least one process measures$"):
         bncli.bench("numpy", "5x4", processes=0)
-    words = ["bench", "--kernel", "numpy", "--shape", "5x4", "--processes", "2", "--isolate"]
-    refused = CliRunner().invoke(main, words)
-    assert (refused.exit_code, refused.stdout) == (2, "")
-    both = "bncli: error: a kernel that is isolated has one process: give --processes or --isolate, not both"
-    assert refused.stderr.splitlines() == [both]
+    words = ["bench", "--kernel", "numpy", "--shape", "5x4", "--processes", "2"]
+    for apart in (["--isolate"], ["--timeout", "5"]):
+        refused = CliRunner().invoke(main, [*words, *apart])
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert refused.stderr.splitlines() == [
+            "bncli: error: kernel 'numpy' is isolated and so has one process: "
+            "leave out --processes, or --isolate and --timeout"
+        ]

@@ -55,8 +55,8 @@ class Verdict(StrEnum):
 class Comparison(NamedTuple):
     """``ratio`` is new / old; that of two runs of the same code is within ``floor`` of 1, either way.
 
-    The floor is infinite where the samples are too few or too noisy to tell. ``beside`` is what both runs have alike
-    in that ratio: the clock, a limit of the memory, or "" for nothing but seconds.
+    The floor is infinite where the samples are too few or too noisy to tell, which is UNSURE. ``beside`` is what both
+    runs have alike in that ratio: the clock, a limit of the memory, or "" for nothing but seconds.
     """
 
     ratio: Estimate
@@ -182,6 +182,8 @@ def _are_enough(processes: Sequence[Sequence[int]]) -> bool:
 
 
 def _verdict(ratio: Estimate, floor: float) -> Verdict:
+    if math.isinf(floor):
+        return Verdict.UNSURE
     if ratio.low > 1 + floor:
         return Verdict.SLOWER
     if ratio.high < 1 / (1 + floor):

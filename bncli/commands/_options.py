@@ -37,7 +37,8 @@ FAIL_SLOWER = click.option(
     "--fail-slower",
     type=Number(least=1),
     metavar="FACTOR",
-    help="Exit 1 where something is slower, its whole interval above this factor, as 1.10; and where it is wrong.",
+    help="Exit 1 where something is slower, its whole interval above this factor, as 1.10; and where it is wrong, "
+    "unless OLD has no time of it either.",
 )
 ALLOW_DIFFERENT_MACHINE = click.option(
     "--allow-different-machine", is_flag=True, help="Let --fail-slower judge times of different machines."

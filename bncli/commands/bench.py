@@ -119,8 +119,9 @@ def bench(
 
     Files are written anew after each problem, so nothing is lost to Ctrl-C: it prints and saves what is
     measured, and exits 130. Exits 0 also where a kernel is wrong: gradcheck is the gate of that. With
-    --fail-slower, what is slower than that exits 1, and so does what has no time: beside OLD.json with
-    --baseline, else beside the first kernel, in the same rounds, where what slows the machine slows both.
+    --fail-slower, what is slower than that exits 1: beside OLD.json with --baseline, else beside the first
+    kernel, in the same rounds, where what slows the machine slows both. So does what has no time, unless
+    OLD.json has none of it either.
     """
     if fail_slower is not None and baseline is None:
         _require_rival(runs)
@@ -153,11 +154,14 @@ def bench(
     output.show(reports.summary(found.rows, settings))
     output.show(_scaling.table(found.rows, settings))
     beside = fail_slower if not before else None
-    found = replace(found, failures=_gate.failures(found.rows, runs.kernels[0].name, beside) if beside else ())
+    judged = found.rows
     if workers:
         scaling = _cluster.scaling(runs, workers, max_time)
         output.show(scaling)
+        # Workers that are slower than the first kernel fail nothing; those that are wrong do.
+        judged = [*judged, *(row for row in scaling.rows if "median" not in row)]
         found = replace(found, rows=[*found.rows, *scaling.rows])
+    found = replace(found, failures=_gate.failures(judged, runs.kernels[0].name, beside) if beside else ())
     if before:
         comparison = compare.compare(
             before, found, fail_slower=fail_slower, allow_different_machine=allow_different_machine

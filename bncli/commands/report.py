@@ -10,6 +10,7 @@ from bncli import files
 from bncli.benchmarking import saved
 from bncli.errors import InputError
 from bncli.page import html
+from bncli.reports._comparable import comparable
 from bncli.reports.compare import compare
 
 SUFFIXES = (".html", ".htm")
@@ -49,7 +50,8 @@ def _comparison(results: Sequence[html.Named]) -> html.Named | None:
     if len(benches) != 2:
         return None
     (old, before), (new, after) = benches
-    return f"{old} → {new}", compare(before, after)
+    # An error then names the files, and not old and new.
+    return f"{old} → {new}", compare(comparable(before, repr(old)), comparable(after, repr(new)))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -1,11 +1,12 @@
 """What can be compared: results of bench whose values are what they should be, whoever wrote the file."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bncli.benchmarking import compare as judging
-from bncli.benchmarking import drift, saved
+from bncli.benchmarking import drift, matching, saved
 from bncli.core.report import Report
 from bncli.errors import InputError
 
@@ -38,6 +39,9 @@ def comparable(given: str | Path | Report, which: str) -> Report:
                 raise InputError(f"{name} is damaged: the {key} of row {number} is no time")
         if not _is_within(row.get(drift.OTHERS) or 0.0, 0, MOST_CORES):
             raise InputError(f"{name} is damaged: the {drift.OTHERS} of row {number} is no number of cores")
+    for same, count in Counter(map(matching.identity, report.rows)).most_common(1):
+        if count > 1:
+            raise InputError(f"{name} has {count} rows of the same thing, {' '.join(same)}: leave all but one out")
     return report
 
 

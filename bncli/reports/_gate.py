@@ -8,6 +8,7 @@ from bncli.benchmarking.passes import LIMIT
 from bncli.core.report import Row
 from bncli.core.units import text
 from bncli.errors import InputError
+from bncli.verification.finding import Verdict
 
 
 def require_factor(factor: float) -> None:
@@ -27,11 +28,20 @@ def failures(rows: Sequence[Row], baseline: str, factor: float) -> list[str]:
         if row["direction"] == LIMIT:
             continue
         if not row.get("speedup_high"):
-            found.append(f"{_name(row)} has no time to be judged by: it is {row['verdict']}")
+            why = f"{baseline} has none in its rounds" if "median" in row else why_untimed(row)
+            found.append(f"{_name(row)} has no time to be judged by: {why}")
         elif 1 / row["speedup_high"] > max(factor, 1 + (row["noise_floor"] or 0.0)):
             ratio, least = 1 / row["speedup"], 1 / row["speedup_high"]
             found.append(slower(row, ratio, least, f" of {baseline}"))
     return found
+
+
+def why_untimed(row: Row) -> str:
+    """Why a pass has no time: its verdict, or that of another pass of its kernel."""
+    verdict = row.get("verdict")
+    if verdict == Verdict.PASS:
+        return "another pass of the kernel is not PASS"
+    return f"it is {verdict}" if verdict else f"the kernel has no {row['direction']}"
 
 
 def slower(row: Mapping[str, Any], ratio: float, least: float, whose: str = "") -> str:

@@ -40,7 +40,10 @@ def require_several(kernels: Sequence[Kernel]) -> None:
     """Raise InputError where other processes could not have one of these kernels."""
     for kernel in kernels:
         if kernel.process:
-            raise InputError("a kernel that is isolated has one process: give --processes or --isolate, not both")
+            raise InputError(
+                f"kernel {kernel.name!r} is isolated and so has one process: "
+                "leave out --processes, or --isolate and --timeout"
+            )
         if not kernel.spec:
             raise InputError(f"kernel {kernel.name!r} cannot be given to other processes: give its name or its file")
 

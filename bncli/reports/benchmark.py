@@ -77,6 +77,11 @@ def bench(
     cases = ((_data.draw(random, problem, seed), sweep) for problem, sweep in asked.items())
     if fail_slower is not None:
         _gate.require_factor(fail_slower)
+        if len(loaded) < 2:
+            raise InputError(
+                f"fail_slower holds kernels against the first, and {loaded[0].name!r} is alone: "
+                "give the known one before it"
+            )
     with np.errstate(all="ignore"):
         found = report(cases, loaded, settings)
     if fail_slower is None:

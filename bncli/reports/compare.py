@@ -47,6 +47,7 @@ COLUMNS = (
     Column("note", "note", "note"),
     Column("count", "count", "note"),
 )
+GROUP = ("problem", "input", "variant")
 
 
 def compare(
@@ -64,7 +65,7 @@ def compare(
     compared, but are a gate only with ``allow_different_machine``.
 
     Raises InputError for what cannot be read or compared, and for a gate that means nothing: a factor
-    that is not a number of at least 1, different machines, or nothing that both runs have timed.
+    that is not a number of at least 1, different machines, or no pass in new that old has timed.
     """
     before, after = comparable(old, "old"), comparable(new, "new")
     pairs = matching.pairs(before.rows, after.rows)
@@ -81,10 +82,11 @@ def compare(
         if fail_slower is not None and row["direction"] != LIMIT:
             failures += _failures(pair, row, fail_slower)
     if rows:
-        rows[-1]["count"] = _count(rows)
-    groups = ("problem", "input", "variant")
+        # Tables are in the order of their first rows: below the last one it is below all.
+        *_, last = {tuple(str(row[key]) for key in GROUP): row for row in rows}.values()
+        last["count"] = _count(rows)
     warnings = [*_setting.differences(before, after), *_setting.elsewhere(pairs)]
-    return Report("compare", COLUMNS, rows, groups, warnings=warnings, failures=failures)
+    return Report("compare", COLUMNS, rows, GROUP, warnings=warnings, failures=failures)
 
 
 def baseline(old: str | Path, fail_slower: float | None = None, allow_different_machine: bool = False) -> Report:
@@ -95,6 +97,7 @@ def baseline(old: str | Path, fail_slower: float | None = None, allow_different_
     before, here = comparable(old, "old"), Report("bench", (), (), environment=environment.collect())
     if fail_slower is not None:
         _require_gate(before, here, fail_slower, allow_different_machine)
+        _require_times(matching.pairs(before.rows, before.rows))
     return before
 
 
@@ -118,8 +121,12 @@ def _require_gate(before: Report, after: Report, factor: float, allow_different_
 
 
 def _require_times(pairs: Sequence[Pair]) -> None:
-    if not any(_timed(pair.old) and _timed(pair.new) for pair in pairs):
-        raise InputError("nothing is timed in both files, so nothing could fail: compare the same problems and kernels")
+    # A limit fails nothing; what has lost its time does.
+    if not any(pair.new and _timed(pair.old) and not drift.is_limit(pair.old) for pair in pairs):
+        raise InputError(
+            "old has timed no pass that is in new, so nothing could fail: "
+            "time the same kernels, on the same problems, in the same way"
+        )
 
 
 def _limits(pairs: Sequence[Pair]) -> dict[tuple[str, ...], list[tuple[Row, Row]]]:
@@ -202,7 +209,7 @@ def _why_not(row: Row | None, which: str) -> str:
     """Why a row has no time, where it is not for its absence."""
     if row is None or _timed(row):
         return ""
-    return f"{_name(row)} has no time in {which}: it is {row.get('verdict', 'not verified')}"
+    return f"{_name(row)} has no time in {which}: {_gate.why_untimed(row)}"
 
 
 def _variant(row: Row) -> str:
