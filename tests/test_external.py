@@ -589,6 +589,7 @@ FAULTS = {
     "ndim = 2\ndef forward(x, g, b, e): return x[1:], None\n": "y has shape (4, 48), expected (5, 48)",
     "def forward(x, g, b, e, out=None): return x[0], None\n": "y has shape (48, 1), expected (5, 48, 1)",
     "def forward(x, g, b, e): return x.astype('O'), None\n": "y holds object, not numbers: return it in the dtype of x",
+    "import numpy\ndef forward(*a): return numpy.ma.array(a[0]), 0\n": "y is of type MaskedArray, not a NumPy array",
     "def forward(x, g, b, e): return x.astype('U5'), None\n": "y holds <U5, not numbers: return it in the dtype of x",
 }
 BACKWARD_FAULTS = {

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 
+PLAIN = (np.ndarray, np.memmap)  # and no masked array nor matrix, which compute otherwise
+
+
 class Malformed(KernelFault):
     """What a function returned is not what it has to return; its kernel is not named yet."""
 
@@ -38,7 +41,7 @@ def gradients(result: Any, shape: Shape) -> Gradients:
 
 def array(name: str, value: Any, shape: Shape) -> Array:
     """``value``, if it is an array of numbers, of ``shape``; raises Malformed."""
-    if not isinstance(value, np.ndarray):
+    if not isinstance(value, np.ndarray) or type(value) not in PLAIN:
         raise Malformed(f"{name} is of type {type(value).__name__}, not a NumPy array")
     if value.shape != shape:
         raise Malformed(f"{name} has shape {value.shape}, expected {shape}")

@@ -40,7 +40,6 @@ x[0]
 (np.ma.array(x), 0)
 (np.matrix(x[:, :, 0]), 0)
 (np.broadcast_to(0.0, x.shape), 0)
-print(chr(27))
 1 / 0
 iter(())
 object()
@@ -49,7 +48,6 @@ __import__('sys').exit(4)
 __import__('warnings').warn('x')
 np.seterr(all='raise')
 np.empty(1 << 50)
-__import__('os').write(1, b'x')
 __import__('ctypes').CDLL(None).fesetround(0x400)
 (_ for _ in ()).throw(Exception('\x1b[2J'))
 """.strip().splitlines()
@@ -79,7 +77,6 @@ forward = 3
 del backward
 def backward(dy): pass
 def forward(): pass
-print('hello')
 x = 1;import numpy; numpy.seterr(all='raise')
 """.strip().splitlines()
 
