@@ -421,6 +421,26 @@ def test_results_of_another_forward_are_named(make_case):
     assert state.two_forwards(kernel(forward, backward), make_case("12x6")) == says
 
 
+@pytest.mark.parametrize(
+    ("kept", "problem", "seed"), [("gamma", "12x6", 1), ("x", "1x3x4x5/channels-first/float32", 0)]
+)
+def test_the_last_forwards_are_seen_with_any_seed_and_in_a_batch_of_one(make_case, kept, problem, seed):
+    last = []
+
+    def forward(x, gamma, beta, epsilon):
+        y, saved = NUMPY.forward(x, gamma, beta, epsilon)
+        last[:] = [saved]
+        return y, saved
+
+    def backward(dy, saved):
+        if kept == "gamma":
+            return NUMPY.backward(dy, saved._replace(gamma=last[0].gamma))
+        x_hat = (last[0].x - last[0].mean[:, None]) * last[0].inv_std[:, None]  # in a workspace of all calls
+        return NUMPY.backward(dy, saved._replace(x=x_hat / saved.inv_std[:, None] + saved.mean[:, None]))
+
+    assert "from the last forward" in state.two_forwards(kernel(forward, backward), make_case(problem, seed=seed))
+
+
 def test_results_remembered_by_the_array_are_named(make_case):
     known = {}
 
