@@ -405,13 +405,20 @@ def test_what_infer_does_beside_the_right_numbers_is_said(make_case):
         assert (finding.broken, finding.reason) == ((broken,), says)
 
 
-def test_results_of_another_forward_are_named(make_case):
+def keeping_the_last():
+    """forward, and where what it saved last is to be found."""
     last = []
 
     def forward(x, gamma, beta, epsilon):
         y, saved = NUMPY.forward(x, gamma, beta, epsilon)
         last[:] = [saved]
         return y, saved
+
+    return forward, last
+
+
+def test_results_of_another_forward_are_named(make_case):
+    forward, last = keeping_the_last()
 
     def backward(dy, saved):
         stale = gradients(dy, last[0])
@@ -425,12 +432,7 @@ def test_results_of_another_forward_are_named(make_case):
     ("kept", "problem", "seed"), [("gamma", "12x6", 1), ("x", "1x3x4x5/channels-first/float32", 0)]
 )
 def test_the_last_forwards_are_seen_with_any_seed_and_in_a_batch_of_one(make_case, kept, problem, seed):
-    last = []
-
-    def forward(x, gamma, beta, epsilon):
-        y, saved = NUMPY.forward(x, gamma, beta, epsilon)
-        last[:] = [saved]
-        return y, saved
+    forward, last = keeping_the_last()
 
     def backward(dy, saved):
         if kept == "gamma":

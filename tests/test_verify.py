@@ -67,10 +67,8 @@ def test_invariants_say_where_they_apply(make_case):
     assert not invariants.suits(make_case("12x6", std=1e-6))
 
 
-@pytest.mark.parametrize("problem", ["1x8", "2x3000/float32", "9x2/channels-last/bfloat16"])
+@pytest.mark.parametrize("problem", ["1x8", "2x3000/float32"])
 def test_no_invariant_is_asked_of_a_feature_that_is_constant(make_case, problem):
-    if "bfloat16" in problem:
-        pytest.importorskip("ml_dtypes")
     findings = invariants.check(load_kernel("reference"), make_case(problem))
     assert [finding for finding in findings if finding.verdict is not Verdict.PASS] == []
     assert bool(findings) is (problem != "1x8")

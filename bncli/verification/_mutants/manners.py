@@ -1,4 +1,4 @@
-"""Faults in how a kernel behaves: order and threads, NaN, types and shapes, and input that it refuses."""
+"""Faults in how a kernel behaves: order and threads, NaN, types and shapes, and input that it cannot take."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ AGAIN: Needs = "a second call"
 POISON: Needs = "NaN in one feature"
 READ_ONLY: Needs = "read-only input"
 STRIDED: Needs = "input that is not contiguous"
+NO_GAMMA: Needs = "a gamma of 0"
 
 
 def _many_sums(problem: Problem) -> bool:
@@ -136,6 +137,22 @@ def _y_alone() -> Kernel:
     return replace(RIGHT, forward=forward)
 
 
+def _x_hat_from_y() -> Kernel:
+    """It keeps y in the place of x."""
+
+    def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Any]:
+        y, saved = RIGHT.forward(x, gamma, beta, epsilon, out=out)
+        return y, (y.copy(), beta.copy(), saved._replace(x=x[:0]))
+
+    def backward(dy: Array, saved: Any, *, out: Gradients | None = None) -> Backward:
+        y, beta, rest = saved
+        x_hat = (y - beta[:, None].astype(np.float64)) / rest.gamma[:, None]
+        x = x_hat / rest.inv_std[:, None] + rest.mean[:, None]
+        return RIGHT.backward(dy, rest._replace(x=x), out=out)
+
+    return Kernel(forward, backward, RIGHT.infer)
+
+
 def _manners(name: str, about: str, kernel: Kernel, needs: Needs = "", visible: Visible = always) -> Mutant:
     return mutant(name, about, "contract", kernel, visible, needs)
 
@@ -161,5 +178,6 @@ MUTANTS = (
     _manners("backward-raises", "backward raises", _returning_gradients(_fail)),
     _manners("batch-of-one-refused", "forward raises for a batch of one", _reading(_only_batches), "", _batch_of_one),
     _manners("read-only-refused", "forward raises for read-only x", _reading(_only_writeable), READ_ONLY),
+    _manners("x-hat-from-y", "x_hat is (y - beta) / gamma", _x_hat_from_y(), NO_GAMMA, several_samples),
     _manners("strides-ignored", "x is read as if contiguous", _reading(_as_if_contiguous), STRIDED, several_samples),
 )

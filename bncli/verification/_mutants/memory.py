@@ -33,7 +33,6 @@ AFTERWARDS: Needs = "a look at the inputs afterwards"
 INTERLEAVED: Needs = "a second forward before the first one's backward"
 CHANGED: Needs = "other values in the same array"
 OUT: Needs = "arrays to write into"
-NO_GAMMA: Needs = "a gamma of 0"
 
 
 class _Buffer:
@@ -48,20 +47,12 @@ class _Buffer:
         return self.array
 
 
-def _y_in_one_buffer() -> Kernel:
-    buffer = _Buffer()
+def _y_in_buffers(count: int) -> Kernel:
+    """They take turns."""
+    buffers = [_Buffer() for _ in range(count)]
 
     def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> Answer:
-        return RIGHT.forward(x, gamma, beta, epsilon, out=buffer.like(x) if out is None else out)
-
-    return replace(RIGHT, forward=forward)
-
-
-def _y_in_one_of_two_buffers() -> Kernel:
-    buffers = [_Buffer(), _Buffer()]
-
-    def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> Answer:
-        buffers.reverse()
+        buffers.append(buffers.pop(0))
         return RIGHT.forward(x, gamma, beta, epsilon, out=buffers[0].like(x) if out is None else out)
 
     return replace(RIGHT, forward=forward)
@@ -164,22 +155,6 @@ def _dy_becomes_dx() -> Kernel:
     return replace(RIGHT, backward=backward)
 
 
-def _x_hat_from_y() -> Kernel:
-    """It keeps y in the place of x."""
-
-    def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Any]:
-        y, saved = RIGHT.forward(x, gamma, beta, epsilon, out=out)
-        return y, (y.copy(), beta.copy(), saved._replace(x=x[:0]))
-
-    def backward(dy: Array, saved: Any, *, out: Gradients | None = None) -> Backward:
-        y, beta, rest = saved
-        x_hat = (y - beta[:, None].astype(np.float64)) / rest.gamma[:, None]
-        x = x_hat / rest.inv_std[:, None] + rest.mean[:, None]
-        return RIGHT.backward(dy, rest._replace(x=x), out=out)
-
-    return Kernel(forward, backward, RIGHT.infer)
-
-
 def _var_becomes_var_with_epsilon() -> Kernel:
     right = RIGHT.infer
     assert right is not None  # for the type checker
@@ -212,8 +187,8 @@ def _memory(
 
 
 MUTANTS = (
-    _memory("y-buffer-reused", "every y is the same array", _y_in_one_buffer(), AGAIN, always),
-    _memory("y-buffers-take-turns", "every other y is the same array", _y_in_one_of_two_buffers(), AGAIN, always),
+    _memory("y-buffer-reused", "every y is the same array", _y_in_buffers(1), AGAIN, always),
+    _memory("y-buffers-take-turns", "every other y is the same array", _y_in_buffers(2), AGAIN, always),
     _memory("dx-buffer-reused", "every dx is the same array", _dx_in_one_buffer(), AGAIN),
     _memory("stale-statistics", "backward takes the last forward's", _statistics_of_the_last_forward(), INTERLEAVED),
     _memory("stale-cache", "y is remembered by the identity of x", _answer_from_a_cache(), CHANGED),
@@ -222,7 +197,6 @@ MUTANTS = (
     _memory("gamma-damaged", "forward multiplies gamma by inv_std", _with_forward(_gamma_becomes_scale)),
     _memory("dy-damaged", "backward multiplies dy by gamma", _dy_becomes_dx_hat()),
     _memory("dx-is-dy", "backward writes dx into dy and returns that", _dy_becomes_dx()),
-    _memory("x-hat-from-y", "backward takes (y - beta) / gamma for x_hat", _x_hat_from_y(), NO_GAMMA),
     _memory(
         "var-damaged", "infer adds epsilon to var", _var_becomes_var_with_epsilon(), AFTERWARDS, epsilon_differs(0)
     ),
