@@ -4,14 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bncli.benchmarking.bench import bench
+    from bncli.comparison.compare import compare
     from bncli.core.kernel import Kernel
-    from bncli.core.loading import load_kernel
     from bncli.core.problem import Problem
     from bncli.layer import BatchNorm
-    from bncli.reports.benchmark import bench
-    from bncli.reports.compare import compare
-    from bncli.reports.gradcheck import gradcheck
-    from bncli.reports.verify import verify
+    from bncli.loading.registry import load_kernel
+    from bncli.verification.gradcheck import gradcheck
+    from bncli.verification.verify import verify
 
 __version__ = "0.1.0"
 __all__ = ["BatchNorm", "Kernel", "Problem", "__version__", "bench", "compare", "gradcheck", "load_kernel", "verify"]
@@ -20,11 +20,11 @@ _HOMES = {
     "BatchNorm": "bncli.layer",
     "Kernel": "bncli.core.kernel",
     "Problem": "bncli.core.problem",
-    "bench": "bncli.reports.benchmark",
-    "compare": "bncli.reports.compare",
-    "gradcheck": "bncli.reports.gradcheck",
-    "load_kernel": "bncli.core.loading",
-    "verify": "bncli.reports.verify",
+    "bench": "bncli.benchmarking.bench",
+    "compare": "bncli.comparison.compare",
+    "gradcheck": "bncli.verification.gradcheck",
+    "load_kernel": "bncli.loading.registry",
+    "verify": "bncli.verification.verify",
 }
 
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from bncli.core.kernel import Gradients, Kernel
 from bncli.core.layout import Layout, Shape
-from bncli.core.loading import load_kernel
 from bncli.core.problem import EPSILON, Problem
 from bncli.errors import InputError
+from bncli.loading.registry import load_kernel
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray

@@ -9,8 +9,8 @@ import pytest
 
 import naive
 from bncli.core.kernel import Gradients
-from bncli.core.loading import load_kernel, registered_kernel
 from bncli.kernels import _torch
+from bncli.loading.registry import load_kernel, registered_kernel
 
 PEERS = ("torch", "onednn", "inductor", "jax")
 PAIRS = [(name, dtype) for name in PEERS for dtype in registered_kernel(name).dtypes]

@@ -13,30 +13,36 @@ import bncli
 
 PACKAGE = Path(bncli.__file__).parent
 FLOORS = [
-    {"errors", "plugins", "files", "__init__"},
+    {"errors", "files", "plugins", "numba_cache", "__init__"},
     {"core"},
-    {"kernels", "inputs", "isolation"},
-    {"layer", "verification", "benchmarking", "cluster"},
-    {"render", "export", "drawing"},
-    {"reports", "charts", "page"},
+    {"loading", "kernels", "inputs"},
+    {"verification", "isolation", "layer"},
+    {"benchmarking"},
+    {"output", "comparison", "cluster"},
     {"commands"},
     {"cli", "__main__"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-# What a room may import beside the ground floor and itself: the upper rooms do not know their neighbours.
-CORE_ONLY = {"kernels", "inputs", "isolation", "layer", "verification", "benchmarking", "render", "export", "drawing"}
+GROUND = set(FLOORS[0])
+# Output knows no other room but core, and its page and charts comparison.
+READERS_OF_COMPARISON = ("output.page", "output.charts")
+# Kernels and inputs are loaded by name. The cluster alone builds on a kernel: it runs the blocks of dask elsewhere.
+LOADED_BY_NAME = {"kernels", "inputs"}
+BUILT_ON = {("cluster", "bncli.kernels.dask")}
+# Rooms whose files are plugins: a name there may stand in another room as well.
+PLUGIN_ROOMS = ("kernels", "inputs", "arrays", "commands", "output/charts", "output/formats")
 KNOWN_TO = {
-    "rich": {"render"},
+    "rich": {"output"},
     "click": {"cli", "commands"},
-    "PIL": {"inputs", "drawing"},
+    "PIL": {"inputs", "output"},
     # benchmarking measures what the memory can do, which NumPy's copies on one core do not show.
     "numba": {"kernels", "benchmarking", "commands"},
     "llvmlite": {"kernels", "benchmarking"},
     "dask": {"kernels", "cluster"},
     "distributed": {"kernels", "cluster"},
     "zarr": {"inputs", "cluster"},
-    "matplotlib": {"drawing"},
-    "jinja2": {"page"},
+    "matplotlib": {"output"},
+    "jinja2": {"output"},
 }
 
 
@@ -70,24 +76,82 @@ def test_every_room_has_a_floor():
     assert {room_of(path) for path in FILES} == set(FLOOR)
 
 
+def faults(path, name):
+    """Which rules the import of ``name`` in the file ``path`` breaks."""
+    room, (first, *rest) = room_of(path), name.split(".")
+    if first in KNOWN_TO and room not in KNOWN_TO[first]:
+        yield f"{room} imports {first}"
+    if first != "bncli":
+        return
+    other = rest[0] if rest and rest[0] in FLOOR else "__init__"
+    if other == room or other in GROUND or room == "__main__":
+        return
+    own = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    reads = other == "comparison" and own.startswith(READERS_OF_COMPARISON)
+    if FLOOR[other] > FLOOR[room]:
+        yield f"{room} imports {name}, which stands above it"
+    if FLOOR[other] == FLOOR[room] and not reads:
+        yield f"{room} imports {name}, which stands on the same floor"
+    if room == "output" and other != "core" and not reads:
+        yield f"output imports {name}, and should know core only"
+    if other in LOADED_BY_NAME and not any(room == by and name.startswith(whom) for by, whom in BUILT_ON):
+        yield f"{room} imports {name}, which is loaded by name"
+    if any(part.startswith("_") for part in rest[1:]):
+        yield f"{room} imports {name}, which is private to {other}"
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_point_downward(path):
-    room = room_of(path)
-    for name in imports(path):
-        first, *rest = name.split(".")
-        if first == "bncli":
-            other = rest[0] if rest and rest[0] in FLOOR else "__init__"
-            assert FLOOR[other] <= FLOOR[room], f"{room} imports {name}, which stands above it"
-            if room in CORE_ONLY and other != room:
-                assert FLOOR[other] <= FLOOR["core"], f"{room} imports {name}, and should know core only"
-        if first in KNOWN_TO:
-            assert room in KNOWN_TO[first], f"{room} imports {first}"
+def test_imports_keep_the_rules_of_the_house(path):
+    assert not [fault for name in imports(path) for fault in faults(path, name)]
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "fault"),
+    [
+        ("core/layout.py", "bncli.output.terminal.tables", "above"),
+        ("verification/accuracy.py", "bncli.isolation.process", "same floor"),
+        ("output/terminal/tables.py", "bncli.benchmarking.statistics", "core only"),
+        ("output/terminal/tables.py", "bncli.comparison.compare", "same floor"),
+        ("verification/accuracy.py", "bncli.kernels.reference", "loaded by name"),
+        ("commands/bench.py", "bncli.verification._diagnosis.facts", "private"),
+        ("core/layout.py", "rich", "imports rich"),
+    ],
+)
+def test_an_import_that_breaks_a_rule_is_found(file, name, fault):
+    assert any(fault in each for each in faults(PACKAGE / file, name))
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("output/page/html.py", "bncli.comparison.saved"), ("cluster/tasks.py", "bncli.kernels.dask.blocks")],
+)
+def test_the_exceptions_break_no_rule(file, name):
+    assert not list(faults(PACKAGE / file, name))
+
+
+def test_no_two_modules_have_the_same_name():
+    """So that a search for a name finds one file."""
+    places = {}
+    for path in FILES:
+        inside = path.relative_to(PACKAGE)
+        if path.stem not in ("__init__", "__main__") and not str(inside.as_posix()).startswith(PLUGIN_ROOMS):
+            places.setdefault(path.stem.lstrip("_"), []).append(str(inside))
+    assert not {name: found for name, found in places.items() if len(found) > 1}
+
+
+@pytest.mark.parametrize("room", sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()))
+def test_a_room_says_what_it_answers_what_comes_in_and_what_goes_out(room):
+    document = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text(encoding="utf-8")))
+    question, _, rest = document.partition("\n")
+    assert question.endswith("?")
+    assert "In: " in rest
+    assert "Out: " in rest
 
 
 def test_the_checker_of_imports_sees_an_upward_one(tmp_path):
     file = tmp_path / "layout.py"
-    file.write_text("def f():\n    from bncli.render import tables\n    import rich\n")
-    assert list(imports(file)) == ["bncli.render.tables", "rich"]
+    file.write_text("def f():\n    from bncli.output.terminal import tables\n    import rich\n")
+    assert list(imports(file)) == ["bncli.output.terminal.tables", "rich"]
 
 
 KERNEL = """
@@ -145,9 +209,9 @@ def extended(tmp_path_factory):
     for path, content in {
         folder / "bncli/kernels/dropped_in.py": KERNEL,
         folder / "bncli/inputs/spaced.py": SOURCE,
-        folder / "bncli/export/count.py": EXPORT,
+        folder / "bncli/output/formats/count.py": EXPORT,
         folder / "bncli/commands/greet.py": COMMAND,
-        folder / "bncli/charts/presets.py": CHART,
+        folder / "bncli/output/charts/presets.py": CHART,
         configs / "mine.toml": 'summary = "mine"\nkernel = "dropped-in"\nshape = "6x7"\n',
     }.items():
         path.write_text(content, encoding="utf-8")

@@ -6,8 +6,8 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from bncli.benchmarking import summary
 from bncli.cli import main
-from bncli.reports import _summary
 
 SMALL = ("--shape", "5x4x4x3", "--max-time", "0")
 ONLY_TRAINING = """
@@ -162,7 +162,7 @@ def timed(problem, kernel, samples, of_limit, direction="forward", outputs="fres
 
 def test_the_summary_compares_with_the_fastest_other_of_each_problem():
     # On p, a is 8 times faster than b; on q, 9 times faster than b and twice as fast as c; on r it is alone.
-    found = _summary.rows([
+    found = summary.rows([
         timed("p", "a", [1.0, 1.0, 10.0], 2.0),
         timed("p", "b", [8.0, 8.0, 80.0], 16.0),
         timed("q", "a", [1.0, 1.0, 1.0], 8.0),

@@ -5,10 +5,10 @@ import io
 import pytest
 from rich.console import Console
 
+from bncli.benchmarking import table
+from bncli.benchmarking.bench_columns import Settings, columns
 from bncli.core.kernel import Kernel
-from bncli.render import tables
-from bncli.reports import _table
-from bncli.reports.bench import Settings, columns
+from bncli.output.terminal import tables
 
 PROBLEM = {"problem": "50x64x112x112/channels-first/float32/eps=1e-05", "input": "--random normal --seed 0"}
 TIMES = {"forward": 123.4e-6, "backward": 12.34e-3, "infer": 1.234}
@@ -56,7 +56,7 @@ def shown(report, width=80):
 
 
 def brief(found, **settings):
-    return _table.brief(found, "numpy", Settings(**settings))
+    return table.brief(found, "numpy", Settings(**settings))
 
 
 def test_a_kernel_is_a_line_with_both_passes():
@@ -120,7 +120,7 @@ def test_where_a_line_a_kernel_would_be_too_wide_there_is_a_line_a_pass(settings
 def test_wide_shows_every_column_however_narrow_the_terminal():
     settings = Settings()
     found = [*rows("numpy", "inductor"), untimed("wrong", "backward", "WRONG", WRONG)]
-    report = _table.detailed(found, columns(Kernel(None, None, name="numpy"), settings))
+    report = table.detailed(found, columns(Kernel(None, None, name="numpy"), settings))
     for width in (80, 160, 300):
         text = shown(report, width)
         for title in ("GB/s", "must move", "noise", "outliers", "stopped", "first call", "samples", "passes"):

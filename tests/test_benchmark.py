@@ -16,17 +16,17 @@ from click.testing import CliRunner
 from rich.console import Console
 
 import bncli
+from bncli.benchmarking import bench_columns as one
 from bncli.benchmarking import environment
+from bncli.benchmarking import gate as _gate
+from bncli.benchmarking.bench import Interrupted
 from bncli.cli import main
 from bncli.commands import _live
 from bncli.commands._ending import termination_as_interrupt
 from bncli.core.kernel import Kernel
-from bncli.core.loading import load_kernel
 from bncli.errors import CheckFailed, InputError
-from bncli.render import console
-from bncli.reports import _gate
-from bncli.reports import bench as one
-from bncli.reports.benchmark import Interrupted
+from bncli.loading.registry import load_kernel
+from bncli.output.terminal import console
 
 NUMPY = load_kernel("numpy")
 TWO = ("--shape", "5x4", "--shape", "6x4", "--kernel", "numpy", "--max-time", "0")

@@ -7,17 +7,17 @@ import warnings
 from xml.etree import ElementTree
 
 import pytest
+from bncli.core.descriptors import parted
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bncli.benchmarking import saved
-from bncli.charts import charts
+from bncli.comparison import saved
 from bncli.core.chart import Axis
-from bncli.core.descriptors import parted
 from bncli.core.report import Column, Report
-from bncli.drawing import lanes, svg
-from bncli.drawing.scale import Scale
-from bncli.drawing.style import LIMIT, STYLES
+from bncli.output.charts import charts
+from bncli.output.drawing import lanes, svg
+from bncli.output.drawing.scale import Scale
+from bncli.output.drawing.style import LIMIT, STYLES
 
 LOGARITHMIC, LINEAR = Axis("time", "seconds"), Axis("kernels", "count", logarithmic=False)
 ANYTHING = st.one_of(
@@ -188,7 +188,7 @@ def test_a_command_without_charts_has_none():
     ),
 )
 def test_no_row_however_strange_is_a_crash(command, rows):
-    from bncli.drawing import svg
+    from bncli.output.drawing import svg
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of medians of numbers near the end of all floats

@@ -19,7 +19,7 @@ import bncli
 import naive
 from bncli import plugins
 from bncli.cli import main
-from bncli.core.loading import kernel_names, registered_kernel
+from bncli.loading.registry import kernel_names, registered_kernel
 
 COMMANDS = plugins.names("bncli.commands")
 SMALL = ("--shape", "5x4x4x3")
@@ -367,7 +367,7 @@ def test_every_command_speaks_every_format_and_exports(command, tmp_path_factory
         small = ("--fault", "swapped", "--no-torch")
     extra = ("--max-time", "0") if command == "bench" else ()
     exports = [word for name in ("a.json", "b.csv", "c.md") for word in ("--export", name)]
-    for name in ("table", *plugins.names("bncli.export")):
+    for name in ("table", *plugins.names("bncli.output.formats")):
         assert run(command, *small, *extra, *exports, "--format", name).stdout
     with open("a.json", encoding="utf-8") as file:
         document = json.load(file)

@@ -18,19 +18,18 @@ import pytest
 from click.testing import CliRunner
 
 from bncli.cli import main
-from bncli.cluster import outputs, passes, worker
+from bncli.cluster import by_blocks, outputs, stored, worker, worker_timing
 from bncli.cluster.batches import in_blocks
 from bncli.cluster.resident import Resident, send, spent
 from bncli.cluster.session import Wanted, require_memory, session
 from bncli.core.case import complete
 from bncli.core.kernel import Gradients
-from bncli.core.loading import load_kernel
 from bncli.core.problem import Problem
 from bncli.core.source import Lazy, Request
 from bncli.errors import InputError, Unavailable
 from bncli.inputs import array
-from bncli.kernels._dask import engine
-from bncli.reports import blocks, workers
+from bncli.kernels.dask import engine
+from bncli.loading.registry import load_kernel
 
 pytest.importorskip("distributed")
 zarr = pytest.importorskip("zarr")
@@ -91,18 +90,18 @@ def test_two_workers_give_the_bits_of_one_process(cluster, group, alone, tmp_pat
     batch = in_blocks(lazy_of(group), seed=5)
     assert len(batch.cuts) > 4
     with outputs.opened(tmp_path / "y.npy", "y", PROBLEM, batch.cuts) as output:
-        passes.forward(cluster, batch, output, lambda share, doing: seen.append((share, doing)))
+        stored.forward(cluster, batch, output, lambda share, doing: seen.append((share, doing)))
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), PROBLEM.own(alone["y"]))
     assert [share for share, doing in seen if doing.startswith("y:")][-1] == 1
-    run(passes.backward, cluster, lazy_of(group), tmp_path / "dx.zarr", "dx")
+    run(stored.backward, cluster, lazy_of(group), tmp_path / "dx.zarr", "dx")
     written = zarr.open_group(str(tmp_path / "dx.zarr"), mode="r")
     for name in ("dx", "dgamma", "dbeta", "mean", "var", "inv_std"):
         np.testing.assert_array_equal(written[name][...], PROBLEM.own(alone[name]), name)
 
 
 def test_the_summaries_are_those_of_the_arrays(cluster, group, alone, case):
-    found = run(passes.backward, cluster, lazy_of(group), None, "dx")
-    found |= run(passes.forward, cluster, lazy_of(group), None)
+    found = run(stored.backward, cluster, lazy_of(group), None, "dx")
+    found |= run(stored.forward, cluster, lazy_of(group), None)
     x_hat = (case.x - alone["mean"][:, None]) * alone["inv_std"][:, None]
     for name, whole in {"x": case.x, "dy": case.dy, "y": alone["y"], "dx": alone["dx"], "x_hat": x_hat}.items():
         least, most, (samples, mean, squares) = found[name]
@@ -117,14 +116,14 @@ def test_inference_uses_the_given_statistics(cluster, group, case, tmp_path):
     mean, var = np.random.default_rng(2).uniform(1, 2, (2, PROBLEM.features))
     for name, value in {"mean": mean, "var": var}.items():
         held.create_array(name, data=value)
-    run(passes.infer, cluster, lazy_of(group), tmp_path / "y.npy")
+    run(stored.infer, cluster, lazy_of(group), tmp_path / "y.npy")
     expected = load_kernel("dask").infer(case.x, case.gamma, case.beta, mean, var, PROBLEM.epsilon)
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), PROBLEM.own(expected))
 
 
 def test_a_dy_that_is_drawn_by_blocks_is_seeded_and_shows_every_term(cluster, case, tmp_path):
     np.save(tmp_path / "x.npy", PROBLEM.own(case.x))
-    first, again = (run(passes.backward, cluster, lazy_of(tmp_path / "x.npy"), None, "dx") for _ in range(2))
+    first, again = (run(stored.backward, cluster, lazy_of(tmp_path / "x.npy"), None, "dx") for _ in range(2))
     np.testing.assert_array_equal(first["dgamma"], again["dgamma"])
     assert first["dy"].least == again["dy"].least
     # As in a batch in memory, the multiples of 1 and of x_hat are between 0.5 and 1.5: no term of dx is lost.
@@ -175,7 +174,7 @@ def deadly(group, folder, lives):
 def test_a_worker_that_is_killed_changes_no_bit(cluster, group, alone, tmp_path):
     before = {facts["pid"] for facts in cluster.workers.values()}
     lazy = deadly(group, tmp_path / "graves", lives=1)
-    run(passes.backward, cluster, lazy, tmp_path / "dx.npy", "dx")
+    run(stored.backward, cluster, lazy, tmp_path / "dx.npy", "dx")
     assert len(list((tmp_path / "graves").iterdir())) == 1
     cluster.client.wait_for_workers(2, timeout=150)
     assert before != set(cluster.client.run(os.getpid).values())
@@ -186,7 +185,7 @@ def test_a_block_that_kills_every_worker_is_an_error_and_harms_no_file(cluster, 
     (tmp_path / "y.npy").write_text("what was there")
     cluster.client.run_on_scheduler(lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 0))
     with pytest.raises(Unavailable) as raised:
-        run(passes.forward, cluster, deadly(group, tmp_path / "graves", lives=None), tmp_path / "y.npy")
+        run(stored.forward, cluster, deadly(group, tmp_path / "graves", lives=None), tmp_path / "y.npy")
     assert str(raised.value) == (
         "workers died again and again on the same block: out of memory, or above the limit of 512 MiB? "
         "nothing was written"
@@ -200,24 +199,24 @@ def test_what_a_block_cannot_be_read_for_is_the_error(cluster, tmp_path):
     np.save(tmp_path / "x.npy", np.where(np.arange(120).reshape(40, 3) == 70, 1e300, 1.0))
     lazy = array.SOURCE.lazy(Request((str(tmp_path / "x.npy"),), dtype="float32"))
     with pytest.raises(InputError, match=r"x holds 1e\+300, too large for float32"):
-        run(passes.forward, cluster, lazy, tmp_path / "y.npy")
+        run(stored.forward, cluster, lazy, tmp_path / "y.npy")
     assert not (tmp_path / "y.npy").exists()
 
 
 @pytest.fixture
 def _bench_on_it(cluster, monkeypatch):
     """bench starts no cluster of its own, but takes this one, whatever it asks for."""
-    monkeypatch.setattr(workers, "session", lambda wanted, dtype: nullcontext(cluster))
+    monkeypatch.setattr(worker_timing, "session", lambda wanted, dtype: nullcontext(cluster))
 
 
 @pytest.mark.usefixtures("_bench_on_it")
 def test_bench_times_workers_whose_bits_are_right_and_says_where_the_time_goes(case):
-    rows = workers.measure(case, [load_kernel("numba"), load_kernel("dask")], (1, 2), None, max_time=0.1)
+    rows = worker_timing.measure(case, [load_kernel("numba"), load_kernel("dask")], (1, 2), None, max_time=0.1)
     assert [(row["workers"], row["direction"], row["verdict"]) for row in rows] == [
         (count, direction, "PASS") for direction in ("forward", "backward") for count in (1, 2)
     ]
     for row in rows:
-        assert len(row["samples"]) == row["rounds"] >= workers.LEAST
+        assert len(row["samples"]) == row["rounds"] >= worker_timing.LEAST
         assert row["compute"] > 0
         assert row["compute"] + row["transfer"] + row["scheduling"] == pytest.approx(1)
         assert row["efficiency"] == row["speedup"] / row["workers"]
@@ -233,7 +232,7 @@ def test_what_the_first_kernel_prints_beside_workers_stays_out_of_the_data(case,
         os.write(1, b"written\n")
         return own.forward(*given, **options)
 
-    workers.measure(case, [replace(own, forward=forward), load_kernel("dask")], (2,), None, max_time=0)
+    worker_timing.measure(case, [replace(own, forward=forward), load_kernel("dask")], (2,), None, max_time=0)
     out, err = capfd.readouterr()
     assert out == ""
     assert "printed" in err
@@ -248,7 +247,7 @@ def _other_bits(monkeypatch):
 
 @pytest.mark.usefixtures("_bench_on_it", "_other_bits")
 def test_bench_gives_no_time_to_other_bits(case):
-    rows = workers.measure(case, [load_kernel("dask")], (2,), None, max_time=0)
+    rows = worker_timing.measure(case, [load_kernel("dask")], (2,), None, max_time=0)
     assert {row["verdict"] for row in rows} == {"WRONG"}
     assert not any("median" in row for row in rows)
 
@@ -338,7 +337,7 @@ def test_backward_of_a_cluster_shows_and_saves_what_one_process_does(cluster, gr
 def test_the_dashboard_and_the_dead_are_told_of(cluster, group, monkeypatch):
     threads = {**cluster.client.nthreads(), "tcp://127.0.0.1:1": 1}  # one that is not there any more
     changed = replace(cluster, dashboard="http://127.0.0.1:1/status", threads=threads, warnings=[])
-    monkeypatch.setattr(blocks, "session", lambda wanted, dtype: nullcontext(changed))
+    monkeypatch.setattr(by_blocks, "session", lambda wanted, dtype: nullcontext(changed))
     done = cli("forward", "--kernel", "dask", "--array", group, "--workers", "3", "--memory-limit", "512MiB")
     assert done.exit_code == 0
     assert done.stderr.splitlines() == [
@@ -429,7 +428,7 @@ def test_a_size_is_written_with_its_unit(written, size, monkeypatch, tmp_path):
     def refuse(wanted, dtype):
         raise InputError(f"asked for {wanted.memory_limit} bytes")
 
-    monkeypatch.setattr(blocks, "session", refuse)
+    monkeypatch.setattr(by_blocks, "session", refuse)
     np.save(tmp_path / "x.npy", np.ones((4, 3)))
     done = cli("forward", "--kernel", "dask", "--array", tmp_path / "x.npy", "--memory-limit", written)
     assert done.stderr == f"bncli: error: asked for {size} bytes\n"

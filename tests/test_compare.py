@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 import bncli
 from bncli import plugins
-from bncli.benchmarking import compare as judging
-from bncli.benchmarking.compare import LEAST_FLOOR, Verdict
-from bncli.benchmarking.matching import IDENTITY
 from bncli.cli import main
+from bncli.comparison import verdicts as judging
+from bncli.comparison.compare import compare
+from bncli.comparison.matching import IDENTITY
+from bncli.comparison.verdicts import LEAST_FLOOR, Verdict
 from bncli.core.report import Column, Report
 from bncli.errors import CheckFailed, InputError
-from bncli.reports.compare import compare
 
 HERE = {"cpu": "a cpu", "cores": 2, "numpy": "2.0"}
 PROBLEM = "64x30000/per-activation/float32/eps=1e-05"
@@ -345,7 +345,7 @@ def files(tmp_path, monkeypatch):
 
     def write(**reports):
         for name, report in reports.items():
-            text = plugins.load("bncli.export", "json").EXPORTER.render(report)
+            text = plugins.load("bncli.output.formats", "json").EXPORTER.render(report)
             (tmp_path / f"{name}.json").write_text(text, encoding="utf-8")
 
     return write

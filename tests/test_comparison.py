@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from bncli.core.loading import load_kernel
-from bncli.verification.comparison import Comparison, Judge
+from bncli.loading.registry import load_kernel
 from bncli.verification.differentiation import Slope
 from bncli.verification.finding import Verdict
+from bncli.verification.slope_judge import Comparison, Judge
 
 FEATURES = np.array([1, 4])
 SHAPE = "6x5x2/channels-first"

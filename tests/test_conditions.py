@@ -3,8 +3,8 @@
 import pytest
 
 from bncli.benchmarking import conditions, timing
+from bncli.benchmarking.bench_columns import warnings
 from bncli.benchmarking.conditions import Readings, Surroundings
-from bncli.reports.bench import warnings
 
 START = Readings(time=100.0, busy=50.0, own=10.0, stolen=1.0, throttled=3, hot=7)
 PROBLEM = "64x3000/per-activation/float32/eps=1e-05"

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from bncli.core.kernel import Gradients, Kernel
-from bncli.core.loading import load_kernel
 from bncli.errors import InputError
+from bncli.loading.registry import load_kernel
 from bncli.verification import contract
-from bncli.verification._contract import memory, state, values
+from bncli.verification._contract import array_memory, state, values
 from bncli.verification._contract.calls import Remark
 from bncli.verification.finding import Verdict
 from bncli.verification.mutants import MUTANTS, RIGHT
@@ -154,7 +154,7 @@ def test_what_is_never_written_is_found_in_memory_that_numpy_did_not_give_as_emp
         dgamma[1:] = right[1:]
         return dx, dgamma, dbeta
 
-    said = memory.written_in_full(Kernel(forward, backward), make_case("12x6"))
+    said = array_memory.written_in_full(Kernel(forward, backward), make_case("12x6"))
     assert said == "12 values of y and 1 values of dgamma are never written, and keep what the memory held"
 
 
@@ -309,13 +309,13 @@ def test_values_that_are_never_written_are_counted(make_case):
 
     says = "{} values of y and 1 values of dbeta are never written, and keep what the memory held"
     case = make_case("12x6")
-    assert memory.written_in_full(kernel(forward, backward), case) == says.format(24)
+    assert array_memory.written_in_full(kernel(forward, backward), case) == says.format(24)
     # NaN is no sign of it where NaN is right.
     x = case.x.copy()
     x[3, 0] = np.nan
     with np.errstate(all="ignore"):
-        assert memory.written_in_full(kernel(), dataclasses.replace(case, x=x)) == ""
-        said = memory.written_in_full(kernel(forward, backward), dataclasses.replace(case, x=x))
+        assert array_memory.written_in_full(kernel(), dataclasses.replace(case, x=x)) == ""
+        said = array_memory.written_in_full(kernel(forward, backward), dataclasses.replace(case, x=x))
     assert said == says.format(12)
 
 
@@ -376,7 +376,7 @@ def test_buffers_of_an_earlier_call_are_named(make_case):
         return found._replace(dbeta=reused("dbeta", found.dbeta))
 
     says = "a later call overwrites the first one's y and dbeta"
-    assert memory.own_memory(kernel(forward, backward), make_case("12x6")) == says
+    assert array_memory.own_memory(kernel(forward, backward), make_case("12x6")) == says
 
 
 def test_what_infer_does_beside_the_right_numbers_is_said(make_case):

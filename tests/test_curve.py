@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bncli.core.kernel import Kernel
-from bncli.core.loading import load_kernel
 from bncli.errors import KernelFault
+from bncli.loading.registry import load_kernel
 from bncli.verification import curve
 from bncli.verification.curve import Point
 

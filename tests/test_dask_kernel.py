@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from bncli.cli import main
 from bncli.core.kernel import Gradients
-from bncli.core.loading import load_kernel, registered_kernel
 from bncli.errors import InputError
-from bncli.kernels._dask import engine
-from bncli.kernels._dask.merging import ARITY, Moments, merge_moments, tree
+from bncli.kernels.dask import engine
+from bncli.kernels.dask.merging import ARITY, Moments, merge_moments, tree
+from bncli.loading.registry import load_kernel, registered_kernel
 
 HERE = pytest.mark.skipif(registered_kernel("dask").available() is not None, reason="Dask is not installed")
 MISSING = "Dask is not installed: pip install 'bncli[cluster]'"
@@ -38,7 +38,7 @@ def exact_moments(values):
 )
 @pytest.mark.parametrize("mean", [0.0, 1e6])
 def test_the_moments_of_a_block_are_those_of_exact_arithmetic(shape, mean):
-    from bncli.kernels._dask import blocks
+    from bncli.kernels.dask import blocks
 
     x = np.random.default_rng(3).normal(mean, 1, shape)
     found = blocks.moments(x)
@@ -117,7 +117,7 @@ def test_no_thread_is_no_number_of_threads():
 
 
 def test_blocks_may_be_worked_on_by_many_threads_at_once():
-    from bncli.kernels._dask import blocks
+    from bncli.kernels.dask import blocks
 
     arrays = np.random.default_rng(0).standard_normal((16, 50, 200, 1))
     alone = [blocks.moments(x) for x in arrays]
@@ -127,7 +127,7 @@ def test_blocks_may_be_worked_on_by_many_threads_at_once():
 
 
 def test_a_block_is_written_into_memory_that_is_not_contiguous():
-    from bncli.kernels._dask import blocks
+    from bncli.kernels.dask import blocks
 
     x, dy = np.random.default_rng(0).standard_normal((2, 9, 4, 3))
     of_features = np.random.default_rng(1).standard_normal((4, 4))
@@ -142,7 +142,7 @@ def test_numbas_threads_are_never_started():
     # Its workqueue layer ends the process where two threads enter it: whoever never starts it cannot.
     code = """
 import numpy as np, numba
-from bncli.core.loading import load_kernel
+from bncli.loading.registry import load_kernel
 kernel, x, one = load_kernel("dask"), np.ones((64, 64, 64)), np.ones(64)
 y, saved = kernel.forward(x, one, one, 1e-5)
 kernel.backward(x, saved)

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bncli.core.case import generator
-from bncli.core.loading import load_kernel
 from bncli.core.problem import Problem
-from bncli.verification import gradcheck, tolerance
+from bncli.loading.registry import load_kernel
+from bncli.verification import gradients as gradcheck
+from bncli.verification import tolerance
 from bncli.verification._diagnosis.evidence import gather
 from bncli.verification._diagnosis.wording import number, ratio
 from bncli.verification.diagnosis import diagnose

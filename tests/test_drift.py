@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bncli.benchmarking import clock, drift, statistics
-from bncli.benchmarking import compare as judging
-from bncli.benchmarking.compare import MEETINGS, STILL, Beside, Verdict
-from bncli.benchmarking.drift import Drift
+from bncli.benchmarking import clock, statistics
+from bncli.comparison import drift
+from bncli.comparison import verdicts as judging
+from bncli.comparison.compare import BESIDE, compare
+from bncli.comparison.drift import Drift
+from bncli.comparison.verdicts import MEETINGS, STILL, Beside, Verdict
 from bncli.core.report import Column, Report
-from bncli.reports.compare import BESIDE, compare
 
 PROBLEM = "64x3000/per-activation/float32/eps=1e-05"
 CORES = 2

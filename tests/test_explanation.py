@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bncli.core.kernel import Kernel
-from bncli.core.loading import load_kernel
+from bncli.loading.registry import load_kernel
 from bncli.verification import accuracy, explanation
 from bncli.verification.finding import Finding, Verdict
 

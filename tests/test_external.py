@@ -18,12 +18,12 @@ from click.testing import CliRunner
 import naive
 from bncli import plugins
 from bncli.cli import main
-from bncli.core import imports
-from bncli.core.external import as_kernel
-from bncli.core.guard import guarded
 from bncli.core.kernel import Gradients, Kernel
-from bncli.core.loading import kernel_names, load_kernel, registered_kernel
 from bncli.errors import InputError, KernelFault, Unavailable
+from bncli.loading import imports
+from bncli.loading.guard import guarded
+from bncli.loading.registry import kernel_names, load_kernel, registered_kernel
+from bncli.loading.user_code import as_kernel
 
 SMALL = ("--shape", "5x4x3")
 LAYOUTS = ("6x5x4/per-activation", "6x5x4/channels-last", "6x3x4/channels-first")

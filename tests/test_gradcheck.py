@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from bncli.core.kernel import Gradients, Kernel
-from bncli.core.loading import load_kernel
 from bncli.core.problem import Problem
 from bncli.errors import InputError
-from bncli.reports import gradcheck as reports
-from bncli.verification import accuracy, contract, gradcheck, probes, tolerance
+from bncli.loading.registry import load_kernel
+from bncli.verification import accuracy, contract, probes, tolerance
+from bncli.verification import gradcheck as reports
+from bncli.verification import gradients as gradcheck
 from bncli.verification.finding import Finding, Verdict, worst
 
 NUMPY = load_kernel("numpy")

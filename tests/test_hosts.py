@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from bncli.core.case import complete
-from bncli.core.loading import load_kernel
 from bncli.core.problem import Problem
+from bncli.loading.registry import load_kernel
 
 pytest.importorskip("distributed")
 

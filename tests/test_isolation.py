@@ -14,12 +14,12 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
+from bncli.benchmarking import isolated, measuring
 from bncli.cli import main
-from bncli.core.loading import load_kernel
 from bncli.errors import InputError, KernelFault, KernelLost, Unavailable
-from bncli.isolation import transfer, worker
+from bncli.isolation import server, transfer
 from bncli.isolation.process import MOST_ENDS, Process
-from bncli.reports import _apart, _measuring
+from bncli.loading.registry import load_kernel
 
 SMALL = ("--shape", "5x4")
 RIGHT = """
@@ -247,12 +247,12 @@ def test_no_process_outlives_bncli_when_it_is_killed():
     spec = write("loops", "open('started', 'w').write(str(__import__('os').getpid()))\n    while True: pass")
     bncli = subprocess.Popen([sys.executable, "-m", "bncli", "gradcheck", "--kernel", spec, *SMALL, "--isolate"])
     try:
-        worker = int(wait_for("started"))
+        server = int(wait_for("started"))
     finally:
         bncli.send_signal(signal.SIGKILL)
         bncli.wait()
     deadline = time.monotonic() + 30
-    while psutil.pid_exists(worker) and psutil.Process(worker).status() != psutil.STATUS_ZOMBIE:
+    while psutil.pid_exists(server) and psutil.Process(server).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline, "the kernel's process runs on"
         time.sleep(0.05)
 
@@ -294,8 +294,8 @@ def test_what_a_job_raises_is_the_kernels_fault(process):
 
 
 def test_a_kernel_apart_is_compared_with_one_that_is_not(make_case, process):
-    settings = _measuring.Settings(max_time=0.0)
-    found = _apart.measure(make_case("5x4"), [load_kernel("numpy"), process("reference").load()], settings)
+    settings = measuring.Settings(max_time=0.0)
+    found = isolated.measure(make_case("5x4"), [load_kernel("numpy"), process("reference").load()], settings)
     timed = {(row["kernel"], row["direction"]): row for row in found}
     assert timed.keys() == {(name, each) for name in ("numpy", "reference") for each in ("forward", "backward")} | {
         ("copy", "limit"), ("add", "limit"),
@@ -311,7 +311,7 @@ def served(tmp_path):
     """served(spec) starts a kernel's process by hand; returns a way to ask it, and it itself."""
     context = multiprocessing.get_context("spawn")
     (jobs, theirs), (printed, writer) = context.Pipe(), context.Pipe(duplex=False)
-    child = context.Process(target=worker.serve, args=(theirs, writer, str(tmp_path / "trace")))
+    child = context.Process(target=server.serve, args=(theirs, writer, str(tmp_path / "trace")))
     child.start()
     theirs.close()
     writer.close()
@@ -330,22 +330,22 @@ def served(tmp_path):
 def test_a_process_answers_whatever_a_job_does_and_ends_when_nobody_asks_any_more(served):
     with open("threads.py", "w", encoding="utf-8") as file:
         file.write("used = [0]\ndef set_threads(n): used[0] = n\n" + RIGHT.replace("{first}", "print('from forward')"))
-    found = served("threads.py", worker.describe)
-    described = worker.Description("threads", ("float32", "float64"), "", os.path.abspath("threads.py"), False, True)
+    found = served("threads.py", server.describe)
+    described = server.Description("threads", ("float32", "float64"), "", os.path.abspath("threads.py"), False, True)
     assert found == (True, described)
-    assert served("threads.py", worker.set_threads, 3) == (True, None)
-    assert served("threads.py", worker.run, threads_used, ()) == (True, 3)
-    assert served("numpynet", worker.set_threads, 3) == (True, None)  # it has none to set
-    assert served("threads.py", worker.run, name_of, ()) == (True, "its name")
-    fine, error = served("threads.py", worker.run, refuse, ())
+    assert served("threads.py", server.set_threads, 3) == (True, None)
+    assert served("threads.py", server.run, threads_used, ()) == (True, 3)
+    assert served("numpynet", server.set_threads, 3) == (True, None)  # it has none to set
+    assert served("threads.py", server.run, name_of, ()) == (True, "its name")
+    fine, error = served("threads.py", server.run, refuse, ())
     assert (fine, type(error)) == (False, KernelFault)
     assert str(error).startswith("kernel 'its name': it raised ValueError: a job of bncli's own")
-    fine, error = served("threads.py", worker.run, hog, ())
+    fine, error = served("threads.py", server.run, hog, ())
     assert (fine, type(error)) == (False, KernelFault)
     assert str(error).startswith("kernel 'its name': it ran out of memory: MemoryError: Unable to allocate 1.00 TiB")
-    fine, error = served("nothing.py", worker.describe)
+    fine, error = served("nothing.py", server.describe)
     assert (fine, str(error)) == (False, "cannot load 'nothing.py' as a kernel: there is no such file")
-    served("threads.py", worker.run, call_forward, ())
+    served("threads.py", server.run, call_forward, ())
     served.jobs.close()
     served.child.join(60)
     assert served.child.exitcode == 0

@@ -11,10 +11,10 @@ import naive
 from bncli.core.case import complete
 from bncli.core.kernel import Gradients
 from bncli.core.layout import Layout
-from bncli.core.loading import kernel_names, load_kernel, registered_kernel
 from bncli.core.problem import Problem
 from bncli.errors import InputError
 from bncli.kernels import numpy as numpy_kernel
+from bncli.loading.registry import kernel_names, load_kernel, registered_kernel
 
 KNOWN_WRONG = {"numpynet"}
 PEERS = {"inductor", "jax", "onednn", "torch"}  # which have other dtypes and tolerances: crosscheck_peers.py

@@ -5,17 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bncli.benchmarking import buffers, timing
+from bncli.benchmarking import buffers, summary, timing
+from bncli.benchmarking.bench_columns import Settings, measure
 from bncli.benchmarking.conditions import Surroundings
 from bncli.benchmarking.entries import AGAIN, MEMORY, PASS, Name
+from bncli.benchmarking.figures import Figures, estimates
 from bncli.benchmarking.passes import MOVED, Key
 from bncli.benchmarking.sampling import Stop
 from bncli.benchmarking.timing import Sampled, Sampling
 from bncli.core.kernel import Kernel
-from bncli.core.loading import load_kernel
-from bncli.reports import _summary
-from bncli.reports._figures import Figures, estimates
-from bncli.reports.bench import Settings, measure
+from bncli.loading.registry import load_kernel
 
 NUMPY = load_kernel("numpy")
 SHORT = Settings(max_time=0.0)
@@ -359,7 +358,7 @@ def test_the_summary_races_kernels_on_as_many_threads():
             "cache": "warm", "threads": threads, "samples": [time], "median": time, "of_limit": 1.0,
         }  # fmt: skip
 
-    found = _summary.rows([
+    found = summary.rows([
         timed(problem, *each)
         for problem in "pq"
         for each in (("free", None, 8.0), ("bound", 1, 4.0), ("bound", 2, 2.0), ("other", 2, 1.0))

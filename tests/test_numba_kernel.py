@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bncli.core.kernel import Gradients
-from bncli.core.loading import registered_kernel
 from bncli.errors import InputError
 from bncli.kernels import numba as numba_kernel
 from bncli.kernels._numba import columns, split, whole
@@ -20,6 +19,7 @@ from bncli.kernels._numba.llvm import CACHE_LINE
 from bncli.kernels._numba.passes import FAR
 from bncli.kernels._numba.tiles import plan
 from bncli.kernels.numba import WORTH_PLACING, _engine
+from bncli.loading.registry import registered_kernel
 
 KERNEL = registered_kernel("numba")
 pytestmark = pytest.mark.compiled
@@ -274,7 +274,7 @@ def test_blocks_start_where_a_cache_line_does_if_there_is_such_a_place(shape, pa
 
 BITS = """
 import sys, hashlib, numpy as np
-from bncli.core.loading import load_kernel
+from bncli.loading.registry import load_kernel
 kernel, digest = load_kernel("numba"), hashlib.sha256()
 for shape in ((64, 5003, 1), (3001, 64, 1), (9, 20, 300)):
     rng = np.random.default_rng(0)

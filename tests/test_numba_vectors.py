@@ -149,7 +149,7 @@ def test_prefetching_beyond_an_array_does_nothing():
 
 PLAIN = """
 import numpy as np
-from bncli.core.loading import load_kernel
+from bncli.loading.registry import load_kernel
 from bncli.kernels._numba import vectors
 assert vectors.llvm.LANES == 1
 kernel = load_kernel("numba")

@@ -14,10 +14,10 @@ from click.testing import CliRunner
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bncli.benchmarking import saved
 from bncli.cli import main
+from bncli.comparison import saved
 from bncli.core.report import Column, Kind, Report
-from bncli.page import html, parts
+from bncli.output.page import html, sections
 
 html5lib = pytest.importorskip("html5lib", reason="pages are checked by html5lib")
 pytest.importorskip("jinja2", reason="a page needs the extra report")
@@ -234,7 +234,7 @@ def test_files_of_one_name_are_told_apart_by_their_folders(saved_results, tmp_pa
 def test_a_table_says_once_what_all_rows_share():
     columns = (Column("kernel", "kernel"), Column("median", "median", "seconds"), Column("empty", "empty"))
     row = {"kernel": "numpy", "input": "--seed 0", "median": 1e-3}
-    table = parts.table(Report("bench", columns, [row | {"problem": f"{n}x3/float32"} for n in (4, 8)]))
+    table = sections.table(Report("bench", columns, [row | {"problem": f"{n}x3/float32"} for n in (4, 8)]))
     assert list(table.caption) == ["--seed 0", "float32"]
     assert [column.title for column in table.columns] == ["problem", "kernel", "median"]
     assert [[cell.text for cell in row] for row in table.rows] == [
@@ -247,14 +247,14 @@ def test_a_table_says_once_what_all_rows_share():
 def test_a_script_can_sort_what_is_no_ordinary_number():
     values = [math.inf, -math.inf, math.nan, None, True, 10**20]
     report = Report("bench", [Column("a", "a", "number")], [{"a": value} for value in values])
-    found = [row[0].value for row in parts.table(report).rows]
+    found = [row[0].value for row in sections.table(report).rows]
     assert found == ["Infinity", "-Infinity", None, None, None, "100000000000000000000"]
 
 
 def test_a_ratio_is_sorted_by_its_value_and_what_is_none_is_text():
     values = [[2.0, 1.0, 3.0], [2.0], 2.0, ["a", "b", "c"], None]
     report = Report("bench", [Column("a", "a", "ratio")], [{"a": value} for value in values])
-    found = [row[0] for row in parts.table(report).rows]
+    found = [row[0] for row in sections.table(report).rows]
     assert [cell.value for cell in found] == ["2.0", None, "2.0", None, None]
     assert found[0].text.startswith("2.00× ")
     assert found[3].text == "(a, b, c)"

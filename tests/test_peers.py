@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from bncli.cli import main
-from bncli.core.loading import load_kernel, registered_kernel
 from bncli.errors import Unavailable
+from bncli.loading.registry import load_kernel, registered_kernel
 
 PEERS = ("torch", "onednn", "inductor", "jax")
 DTYPES = {"onednn": ("float32",), "inductor": ("float32", "float64")}

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bncli.cli import main
-from bncli.core.images import feature_image, images
 from bncli.core.problem import Problem
 from bncli.core.units import text
-from bncli.drawing import album, png, shades
 from bncli.errors import InputError
-from bncli.render import preview
+from bncli.output.drawing import album, png, shades
+from bncli.output.drawing.images import feature_image, images
+from bncli.output.terminal import preview
 
 HEIGHT, WIDTH = 12, 16
 

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 import bncli
-from bncli import cli
+from bncli import cli, numba_cache
 from bncli.benchmarking import environment
-from bncli.core import keeping
 
 PACKAGE = Path(bncli.__file__).parent
 POSIX = pytest.mark.skipif(os.name != "posix", reason="it takes the home away as POSIX systems know it")
@@ -49,7 +48,7 @@ def test_a_read_only_installation_works_for_a_user_without_a_home(read_only, cac
         cwd=tmp_path, PYTHONPATH=str(read_only), HOME="/dev/null", XDG_CACHE_HOME=None, NUMBA_CACHE_DIR=cache,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
-    assert done.stderr.decode().splitlines() == [f"warning: {keeping.UNKEPT}"]
+    assert done.stderr.decode().splitlines() == [f"warning: {numba_cache.UNKEPT}"]
     assert not any(tmp_path.iterdir())
 
 
@@ -75,7 +74,7 @@ def test_without_numbas_compiler_nothing_is_called_wrong_or_timed(command, said)
 def test_what_is_compiled_is_kept_where_it_can_be():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert keeping.kept(lambda **options: lambda function: function)
+        assert numba_cache.kept(lambda **options: lambda function: function)
 
 
 def test_the_warning_is_given_once():
@@ -86,8 +85,8 @@ def test_the_warning_is_given_once():
         return decorate
 
     with pytest.warns(RuntimeWarning, match="set NUMBA_CACHE_DIR"):
-        assert not keeping.kept(refusing)
-    assert not keeping.kept(refusing)  # a second warning would be an error
+        assert not numba_cache.kept(refusing)
+    assert not numba_cache.kept(refusing)  # a second warning would be an error
 
 
 def test_the_machine_is_described_where_the_system_tells_nothing(monkeypatch, tmp_path):

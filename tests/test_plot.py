@@ -8,10 +8,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 from bncli import plugins
-from bncli.benchmarking import saved
-from bncli.charts import charts
 from bncli.cli import main
-from bncli.drawing import figure
+from bncli.comparison import saved
+from bncli.output.charts import charts
+from bncli.output.drawing import figure
 
 SVG = "{http://www.w3.org/2000/svg}"
 NUMPY = ("--kernel", "numpy", "--shape", "8x6")
@@ -124,4 +124,6 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
 
 def test_commands_with_charts_offer_to_plot_them_and_no_others():
     offering = {name for name in plugins.names("bncli.commands") if "--plot" in run(name, "--help").stdout}
-    assert offering == {*plugins.names("bncli.charts")} == {"bench", "compare", "gradcheck", "selftest", "verify"}
+    assert (
+        offering == {*plugins.names("bncli.output.charts")} == {"bench", "compare", "gradcheck", "selftest", "verify"}
+    )

@@ -7,11 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 import bncli
+from bncli.benchmarking import processes
 from bncli.cli import main
 from bncli.core.kernel import Kernel
 from bncli.errors import InputError, KernelLost
 from bncli.kernels.numpy import KERNEL as NUMPY
-from bncli.reports import _processes
 
 # Says which process it is in, and is wrong in one of them.
 SPY = """
@@ -67,7 +67,7 @@ def test_a_kernel_that_is_wrong_in_one_process_gets_no_time(spy):
 
 
 def test_an_interruption_keeps_what_processes_have_measured(make_case, monkeypatch):
-    settings = _processes.Settings(max_time=0, processes=3)
+    settings = processes.Settings(max_time=0, processes=3)
     case, kernel = make_case("5x4"), bncli.load_kernel("numpy")
     done, stop = [], [2]
 
@@ -75,25 +75,25 @@ def test_an_interruption_keeps_what_processes_have_measured(make_case, monkeypat
         if len(done) == stop[0]:
             raise KeyboardInterrupt
         done.append(share)
-        return _processes._measuring.sample(case, kernels, share)
+        return processes._measuring.sample(case, kernels, share)
 
-    monkeypatch.setattr(_processes, "_elsewhere", measured)
-    rows = _processes.measure(case, [kernel], settings)
+    monkeypatch.setattr(processes, "_elsewhere", measured)
+    rows = processes.measure(case, [kernel], settings)
     assert {row["stopped"] for row in rows} == {"interrupted"}
     assert {tuple(row["processes"]) for row in rows} == {(5, 5)}
-    assert done == [_processes.replace(settings, max_time=0, processes=1)] * 2
+    assert done == [processes.replace(settings, max_time=0, processes=1)] * 2
     for stop[0], kernels in ((0, [kernel]), (1, [bncli.load_kernel("numpynet")])):  # or no kernel is right
         done.clear()
         with pytest.raises(KeyboardInterrupt):
-            _processes.measure(case, kernels, settings)
+            processes.measure(case, kernels, settings)
 
 
 def test_the_time_is_shared_and_told(make_case, monkeypatch):
     shares, told = [], []
-    outcome = _processes.Measured(())
-    monkeypatch.setattr(_processes, "_elsewhere", lambda case, kernels, share: shares.append(share) or outcome)
-    settings = _processes.Settings(max_time=6.0, processes=3)
-    _processes.measure(make_case("5x4"), [NUMPY], settings, lambda share, doing: told.append((share, doing)))
+    outcome = processes.Measured(())
+    monkeypatch.setattr(processes, "_elsewhere", lambda case, kernels, share: shares.append(share) or outcome)
+    settings = processes.Settings(max_time=6.0, processes=3)
+    processes.measure(make_case("5x4"), [NUMPY], settings, lambda share, doing: told.append((share, doing)))
     assert [share.max_time for share in shares] == [2.0] * 3
     assert told[1] == (1 / 3, "5x4/per-activation/float64/eps=1e-08: process 2 of 3")
 

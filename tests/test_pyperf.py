@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from bncli.cli import main
 from bncli.core.report import Report
-from bncli.export.pyperf import EXPORTER
+from bncli.output.formats.pyperf import EXPORTER
 
 ROWS = [
     {

@@ -16,7 +16,7 @@ from bncli import files, plugins
 from bncli.core import units
 from bncli.core.report import Column, Report
 from bncli.errors import InputError
-from bncli.render import tables
+from bncli.output.terminal import tables
 
 COLUMNS = (
     Column("kernel", "kernel"),
@@ -115,7 +115,7 @@ def test_json_holds_everything_and_is_strict():
     def refuse(word):
         raise AssertionError(word)
 
-    document = json.loads(plugins.load("bncli.export", "json").EXPORTER.render(REPORT), parse_constant=refuse)
+    document = json.loads(plugins.load("bncli.output.formats", "json").EXPORTER.render(REPORT), parse_constant=refuse)
     assert document["schema"] == 1
     assert document["command"] == "bench"
     assert document["environment"] == {"numpy": "2"}
@@ -127,14 +127,14 @@ def test_json_holds_everything_and_is_strict():
 
 
 def test_csv_is_one_line_a_row_in_si_units():
-    rows = list(csv.DictReader(io.StringIO(plugins.load("bncli.export", "csv").EXPORTER.render(REPORT))))
+    rows = list(csv.DictReader(io.StringIO(plugins.load("bncli.output.formats", "csv").EXPORTER.render(REPORT))))
     assert len(rows) == 3
     assert float(rows[0]["median"]) == 1.5e-3
     assert json.loads(rows[1]["samples"]) == [1.0, 2.0]
 
 
 def test_markdown_is_a_table_per_group_with_escaped_cells():
-    text = plugins.load("bncli.export", "markdown").EXPORTER.render(REPORT)
+    text = plugins.load("bncli.output.formats", "markdown").EXPORTER.render(REPORT)
     lines = text.splitlines()
     assert lines[0] == "**one**"
     table = [line for line in lines if line.startswith("|")]

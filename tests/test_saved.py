@@ -6,7 +6,7 @@ import math
 import pytest
 
 from bncli import plugins
-from bncli.benchmarking import saved
+from bncli.comparison import saved
 from bncli.core.report import Column, Report
 from bncli.errors import InputError
 
@@ -38,7 +38,7 @@ def written(tmp_path):
 
 @pytest.fixture
 def document():
-    return json.loads(plugins.load("bncli.export", "json").EXPORTER.render(REPORT))
+    return json.loads(plugins.load("bncli.output.formats", "json").EXPORTER.render(REPORT))
 
 
 def test_what_is_written_is_read_again(written, document):

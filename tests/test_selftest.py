@@ -8,14 +8,14 @@ from click.testing import CliRunner
 
 from bncli.cli import main
 from bncli.core.kernel import Kernel
-from bncli.core.loading import load_kernel
 from bncli.core.problem import Problem
-from bncli.reports import _data
-from bncli.reports import selftest as reports
-from bncli.verification import selftest
+from bncli.core.source import draw
+from bncli.loading.registry import load_kernel
+from bncli.verification import selftest as reports
+from bncli.verification import trials
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.mutants import MUTANTS, RIGHT, Mutant
-from bncli.verification.selftest import Outcome
+from bncli.verification.trials import Outcome
 
 NUMPY = load_kernel("numpy")
 
@@ -30,16 +30,16 @@ def outcome(monkeypatch, make_case):
     cases = [make_case(problem) for problem in ("3x2", "4x2", "5x2/float32")]
     hard = [make_case("6x2")]
 
-    def make(found, function=selftest.of_right, invariant=Verdict.PASS, **fields):
+    def make(found, function=trials.of_right, invariant=Verdict.PASS, **fields):
         kernel = Kernel(NUMPY.forward, NUMPY.backward, dtypes=("float64",), name="k")
 
         def check(kernel, case, seed):
             assert seed == case.seed
             return found.get(case.problem.shape[0], [])
 
-        monkeypatch.setattr(selftest.gradcheck, "check", check)
-        monkeypatch.setattr(selftest.invariants, "check", lambda kernel, case: [finding("y", "shift", invariant)])
-        if function is selftest.of_right:
+        monkeypatch.setattr(trials.gradcheck, "check", check)
+        monkeypatch.setattr(trials.invariants, "check", lambda kernel, case: [finding("y", "shift", invariant)])
+        if function is trials.of_right:
             return function(kernel, cases)
         return function(Mutant("m", "", "dx", kernel, **fields), cases, hard)
 
@@ -63,13 +63,13 @@ def test_every_check_is_the_only_one_to_catch_something_but_the_slopes(report):
     # The slopes are independent of the reference: what they catch it must catch too, or it would be wrong itself.
     alone = set()
     for row in report.rows:
-        catching = [check for check in selftest.CHECKS if row[check]]
+        catching = [check for check in trials.CHECKS if row[check]]
         alone |= set(catching) if len(catching) == 1 else set()
         if row["verdict"] == "PASS" and row["kernel"] == "unbiased-throughout":
-            assert not row[selftest.SLOPES]  # a right derivative of a wrong function
-            assert row[selftest.VALUES]
-    assert selftest.CONTRACT in alone
-    assert sum(bool(row[selftest.SLOPES]) for row in report.rows) > 50
+            assert not row[trials.SLOPES]  # a right derivative of a wrong function
+            assert row[trials.VALUES]
+    assert trials.CONTRACT in alone
+    assert sum(bool(row[trials.SLOPES]) for row in report.rows) > 50
 
 
 def test_another_seed_is_no_different():
@@ -89,16 +89,16 @@ def test_a_fault_that_escapes_is_a_failure(monkeypatch):
 
 def test_a_fault_that_is_nowhere_visible_is_not_counted_as_caught():
     hidden = Mutant("hidden", "", "dx", MUTANTS[0].kernel, lambda problem: False)
-    assert not selftest.of_mutant(hidden, [_data.draw("normal", Problem((5, 3)), 0)], []).ok
+    assert not trials.of_mutant(hidden, [draw("normal", Problem((5, 3)), 0)], []).ok
 
 
 def test_a_kernel_is_only_counted_on_the_types_that_it_takes():
-    cases = [_data.draw("normal", Problem((6, 4), dtype=dtype), 0) for dtype in ("float64", "float32")]
+    cases = [draw("normal", Problem((6, 4), dtype=dtype), 0) for dtype in ("float64", "float32")]
     narrow = dataclasses.replace(MUTANTS[0].kernel, dtypes=("float32",))
     mutant = dataclasses.replace(MUTANTS[0], kernel=narrow, needs="")
-    outcome = selftest.of_mutant(mutant, cases, [])
+    outcome = trials.of_mutant(mutant, cases, [])
     assert (outcome.caught, outcome.problems, outcome.ok) == (1, 1, True)
-    assert not selftest.of_mutant(mutant, cases[:1], []).ok  # judged on nothing
+    assert not trials.of_mutant(mutant, cases[:1], []).ok  # judged on nothing
 
 
 def test_the_columns_of_torch_count_what_it_rejects(monkeypatch):
@@ -127,7 +127,7 @@ def test_the_columns_of_torch_count_what_it_rejects(monkeypatch):
     ],
 )
 def test_what_is_wrong_counts_for_the_check_that_finds_it(outcome, found, check):
-    counts = dict.fromkeys(selftest.CHECKS, 0)
+    counts = dict.fromkeys(trials.CHECKS, 0)
     # float32 is none of the kernel's dtypes, so that problem is not one of them.
     assert outcome({3: [found, found], 4: [found]})[1:] == (counts | {check: 2}, 2, 2, False)
     assert outcome({4: [found]})[1:] == (counts | {check: 1}, 1, 2, False)
@@ -139,7 +139,7 @@ def test_what_is_wrong_counts_for_the_check_that_finds_it(outcome, found, check)
 def test_invariants_count_where_they_suit(outcome, monkeypatch):
     wrong = outcome({}, invariant=Verdict.WRONG)
     assert (wrong.caught_by["invariants"], wrong.caught) == (2, 2)
-    monkeypatch.setattr(selftest.invariants, "suits", lambda case: case.problem.shape[0] == 4)
+    monkeypatch.setattr(trials.invariants, "suits", lambda case: case.problem.shape[0] == 4)
     assert outcome({}, invariant=Verdict.WRONG).caught == 1
 
 
@@ -147,7 +147,7 @@ def test_a_fault_must_be_caught_wherever_it_shows_or_once_where_it_needs_somethi
     both, one = {3: [finding("y")], 4: [finding("y")]}, {4: [finding("y")]}
 
     def judged(found, shows=lambda problem: True, needs=""):
-        outcome_of = outcome(found, selftest.of_mutant, visible=shows, needs=needs)
+        outcome_of = outcome(found, trials.of_mutant, visible=shows, needs=needs)
         assert isinstance(outcome_of, Outcome)
         return outcome_of.caught, outcome_of.problems, outcome_of.ok
 

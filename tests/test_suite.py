@@ -7,9 +7,9 @@ import pytest
 
 from bncli.core.kernel import Kernel
 from bncli.core.layout import Layout
-from bncli.core.loading import load_kernel
 from bncli.core.problem import Problem
 from bncli.errors import KernelFault, KernelLost, KernelMalformed
+from bncli.loading.registry import load_kernel
 from bncli.verification import accuracy, contract, invariants, suite
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.suite import Judged, Scenario

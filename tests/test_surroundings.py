@@ -15,10 +15,10 @@ import pytest
 from click.testing import CliRunner
 
 from bncli.cli import main
-from bncli.core import arithmetic, streams
-from bncli.core.guard import change_by, remember
 from bncli.core.kernel import Kernel
-from bncli.core.libc import LIBRARY
+from bncli.loading import float_environment, streams
+from bncli.loading.guard import change_by, remember
+from bncli.loading.libc import LIBRARY
 
 SMALL = ("--shape", "6x40")
 COMMANDS = {
@@ -135,7 +135,7 @@ def test_a_kernel_that_meddles_leaves_nothing_behind_and_is_named(command, tmp_p
 @pytest.mark.parametrize("mode", MODES)
 def test_each_way_to_change_arithmetic_is_told_and_undone(mode):
     before, told = state(), []
-    with arithmetic.preserved(told.append):
+    with float_environment.preserved(told.append):
         meddle(mode)
     assert state() == before
     assert told == [f"{WORDS[mode]}, which was undone here"]
@@ -145,9 +145,9 @@ def test_each_way_to_change_arithmetic_is_told_and_undone(mode):
 def test_what_had_been_changed_before_stays_so():
     """A program that has asked for speed does not get exactness from us."""
     told = []
-    with arithmetic.preserved(told.append):
+    with float_environment.preserved(told.append):
         meddle("flush")
-        with arithmetic.preserved(told.append):
+        with float_environment.preserved(told.append):
             meddle("down")
         assert subnormals() != [True] * 4
         assert told == ["results are rounded down, which was undone here"]
@@ -156,9 +156,9 @@ def test_what_had_been_changed_before_stays_so():
 @needs_control
 def test_where_nothing_can_be_undone_that_is_said(monkeypatch):
     told = []
-    with arithmetic.preserved(lambda change: None):
-        monkeypatch.setattr(arithmetic, "_CAN_PUT_BACK", False)
-        with arithmetic.preserved(told.append):
+    with float_environment.preserved(lambda change: None):
+        monkeypatch.setattr(float_environment, "_CAN_PUT_BACK", False)
+        with float_environment.preserved(told.append):
             meddle("flush")
         monkeypatch.undo()
     assert told == ["subnormal numbers become 0, which cannot be undone here"]
@@ -174,7 +174,7 @@ def test_who_changes_the_same_in_several_functions_is_told_of_once():
 
 def test_what_changes_nothing_is_not_told():
     told = []
-    with arithmetic.preserved(told.append):
+    with float_environment.preserved(told.append):
         np.array([1e-300]) * np.array([1e-300]) / np.array([3.0])
     assert told == []
 
@@ -185,7 +185,7 @@ def test_what_changes_nothing_is_not_told():
 def test_traps_are_undone():
     """Else the next 0 / 0 would end the process."""
     before = LIBRARY.fegetexcept()
-    with arithmetic.preserved(lambda change: None):
+    with float_environment.preserved(lambda change: None):
         assert LIBRARY.feenableexcept(1) == before
         assert LIBRARY.fegetexcept() == before | 1
     assert LIBRARY.fegetexcept() == before

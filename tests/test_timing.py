@@ -25,7 +25,7 @@ from bncli.benchmarking.timing import (
     joined,
     step_of,
 )
-from bncli.core.loading import load_kernel
+from bncli.loading.registry import load_kernel
 
 
 class Machine:

@@ -14,7 +14,7 @@ from PIL import Image
 import bncli
 from bncli.cli import main
 from bncli.core.report import Kind
-from bncli.drawing import album, figure
+from bncli.output.drawing import album, figure
 
 EVIL = "\x1b[31m\x07\u202e\x9b2J<script>alert(1)</script>\x00"
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")

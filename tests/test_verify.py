@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 import bncli
-from bncli.core.guard import guarded
 from bncli.core.kernel import Kernel
-from bncli.core.loading import kernel_names, load_kernel, registered_kernel
 from bncli.core.problem import Problem
 from bncli.errors import CheckFailed, InputError, KernelLost
-from bncli.reports.verify import curve_report, default_problems
+from bncli.loading.guard import guarded
+from bncli.loading.registry import kernel_names, load_kernel, registered_kernel
 from bncli.verification import accuracy, curve, invariants, suite
 from bncli.verification.finding import Verdict
 from bncli.verification.mutants import MUTANTS, RIGHT
+from bncli.verification.verify import curve_report, default_problems
 
 NUMPY = load_kernel("numpy")
 NEEDY = ("numba", "dask")  # which cannot run everywhere

@@ -1,1 +1,5 @@
-"""How fast is a kernel? Measures, never prints."""
+"""How fast is a kernel, and how far from the memory's limit?
+
+In: cases, kernels and Settings. Out: a report with a row for each pass, verified before and after it is timed.
+Measures, never prints.
+"""

@@ -2,7 +2,6 @@
 
 import os
 import platform
-from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -34,11 +33,6 @@ def collect() -> dict[str, Any]:
         "memory": memory.total,
         "memory_available": memory.available,
     }
-
-
-def machine(facts: Mapping[str, Any]) -> str:
-    """What ``collect`` found, in a few words; of facts from a file some may be missing."""
-    return f"{facts.get('cpu', 'an unknown processor')}, {facts.get('cores', '?')} cores"
 
 
 def usable_cores() -> int:

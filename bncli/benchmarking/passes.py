@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from bncli.benchmarking.buffers import WARM, Outputs
 from bncli.benchmarking.timing import Call, first_call
 from bncli.core.case import Case
-from bncli.core.guard import guarded
 from bncli.core.kernel import Kernel
+from bncli.loading.guard import guarded
 
 Array = NDArray[Any]
 

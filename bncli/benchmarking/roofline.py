@@ -22,8 +22,8 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from bncli.benchmarking.timing import Call
-from bncli.core.keeping import kept
 from bncli.errors import Unavailable
+from bncli.numba_cache import kept
 
 Array = NDArray[Any]
 

@@ -1,1 +1,5 @@
-"""Batches that no memory need hold: blocks of them on the workers of a Dask cluster, from storage to storage."""
+"""What if no memory holds the batch?
+
+In: a Lazy batch, or one to spread over workers. Out: rows about its arrays, files written block by block, and times.
+The blocks are worked on by a Dask cluster, from storage to storage.
+"""

@@ -11,7 +11,7 @@ from bncli.cluster.tasks import Drawn, Piece
 from bncli.core.case import DRAWS
 from bncli.core.problem import ITEMSIZE, Problem
 from bncli.core.source import Lazy
-from bncli.kernels._dask import engine
+from bncli.kernels.dask import engine
 
 Array = NDArray[Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 from bncli.cluster.failures import NOTHING
 from bncli.cluster.session import PATIENCE, Session
 from bncli.errors import Unavailable
-from bncli.kernels._dask import engine
+from bncli.kernels.dask import engine
 
 Progress = Callable[[float, str], None]
 

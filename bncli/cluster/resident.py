@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bncli.core.case import Case
 from bncli.kernels import dask as kernel
-from bncli.kernels._dask import blocks, engine
+from bncli.kernels.dask import blocks, engine
 
 Array = NDArray[Any]
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from bncli.core.case import generator
 from bncli.core.layout import Layout
-from bncli.kernels._dask import blocks
-from bncli.kernels._dask.merging import Moments, Sums, merge_moments, merge_sums
+from bncli.kernels.dask import blocks
+from bncli.kernels.dask.merging import Moments, Sums, merge_moments, merge_sums
 
 Array = NDArray[Any]
 Write = Callable[[Array], object]

@@ -26,7 +26,7 @@ def versions() -> dict[str, str]:
 
 def introduce(dtype: str) -> dict[str, Any]:
     """Compile what blocks of ``dtype`` need, and say who this is, and what memory it takes without any block."""
-    from bncli.kernels._dask import blocks  # which takes long to import: not for whoever has no cluster
+    from bncli.kernels.dask import blocks  # which takes long to import: not for whoever has no cluster
 
     x, one = np.ones((2, 1, 1), dtype), np.ones(1)
     blocks.moments(x)

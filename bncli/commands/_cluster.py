@@ -12,13 +12,13 @@ import click
 
 from bncli.cluster.session import Wanted
 from bncli.commands import _arrays
-from bncli.commands._options import load_source
-from bncli.commands._runs import Runs, recipe_of
+from bncli.commands._runs import Runs
 from bncli.commands._types import Counts
-from bncli.core.loading import require_dtype
 from bncli.core.report import Column, Report
+from bncli.core.source import load_source, recipe, with_identity
 from bncli.errors import InputError
-from bncli.render import console
+from bncli.loading.registry import require_dtype
+from bncli.output.terminal import console
 
 KERNEL = "dask"
 EXTREMES = ("min", "max")
@@ -73,14 +73,14 @@ def require_kernel(runs: Runs) -> None:
 def scaling(runs: Runs, counts: Sequence[int], max_time: float) -> Report:
     """What more workers are worth on each problem."""
     # Not before it is asked for: nobody else needs what it imports.
-    from bncli.reports import workers
+    from bncli.cluster import worker_timing
 
     rows = []
     with console.progress() as update:
         for number, case in enumerate(runs):
             update(number / len(runs), f"{case.problem}: timing on {' and '.join(map(str, counts))} workers")
-            rows += workers.measure(case, runs.kernels, counts, None, max_time)
-    return Report("bench", workers.columns(runs.kernels[0]), rows, ("problem", "input"))
+            rows += worker_timing.measure(case, runs.kernels, counts, None, max_time)
+    return Report("bench", worker_timing.columns(runs.kernels[0]), rows, ("problem", "input"))
 
 
 def refuse(asked: Mapping[str, Any]) -> None:
@@ -102,7 +102,7 @@ def run(command: str, mode: str, runs: Runs, wanted: Wanted, save: Path | None) 
     Raises InputError for what cannot be done by blocks.
     """
     # Not before it is asked for: nobody else needs what it imports.
-    from bncli.reports import blocks
+    from bncli.cluster import by_blocks
 
     source = load_source(runs.source)
     names = [kernel.name for kernel in runs.kernels]
@@ -112,14 +112,15 @@ def run(command: str, mode: str, runs: Runs, wanted: Wanted, save: Path | None) 
         raise InputError(f"--{runs.source} is not read by blocks: store the batch, and give --array or --image")
     (request,) = runs.requests
     lazy = source.lazy(request)
-    lazy = replace(lazy, arrays=runs.given(lazy.problem, lazy.arrays))
+    if runs.identity:
+        lazy = replace(lazy, arrays=with_identity(lazy.problem, lazy.arrays))
     require_dtype(runs.kernels[0], lazy.problem.dtype)
     with console.progress() as update:
-        rows, warnings = blocks.measure(
-            blocks.Job(command, mode, lazy, request.seed, save),
+        rows, warnings = by_blocks.measure(
+            by_blocks.Job(command, mode, lazy, request.seed, save),
             replace(wanted, threads=runs.bound),
             update,
             lambda dashboard: console.note(f"dashboard: {dashboard}"),
         )
-    common = {"input": recipe_of(runs.source, request)}
+    common = {"input": recipe(runs.source, request)}
     return Report(command, _columns(runs), [common | row for row in rows], _arrays.GROUP, warnings=warnings)

@@ -10,12 +10,12 @@ import click
 
 from bncli.commands._types import EVERY_KERNEL
 from bncli.core import memory
-from bncli.core.guard import change_by, guarded
 from bncli.core.kernel import Kernel
-from bncli.core.loading import kernel_names, load_kernel, registered_kernel
 from bncli.core.problem import Problem
 from bncli.errors import InputError
-from bncli.render.console import warn
+from bncli.loading.guard import change_by, guarded
+from bncli.loading.registry import kernel_names, load_kernel, registered_kernel
+from bncli.output.terminal.console import warn
 
 LIVE_ARRAYS = 8  # of x's size that a command may hold at once
 

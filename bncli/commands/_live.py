@@ -6,7 +6,7 @@ from typing import Any
 
 from bncli.commands._runs import Runs
 from bncli.core.case import Case
-from bncli.render.console import Update
+from bncli.output.terminal.console import Update
 
 OWN, NUMBA = "bncli.", "numba."
 

@@ -10,17 +10,10 @@ from bncli.commands import _presets
 from bncli.commands._types import Counts, KernelSpec, Number, Size
 from bncli.core.layout import Layout
 from bncli.core.problem import DTYPES, EPSILON
-from bncli.core.source import Source
+from bncli.core.source import PACKAGE, Source, load_source
 
-SOURCES = "bncli.inputs"
 SHAPE = "5x100x100x3"
 SHARED = ("shape", "layout", "dtype", "epsilon", "seed", "resize", "copies")
-
-
-def load_source(name: str) -> Source:
-    """The source ``name``, a file in ``bncli/inputs``."""
-    source: Source = plugins.load(SOURCES, name).SOURCE
-    return source
 
 
 PRESET = click.option(
@@ -77,7 +70,7 @@ def problem(
 def source() -> tuple[Any, ...]:
     """An option for every file in ``bncli/inputs``, and what works on images."""
     return (
-        *(_source_option(name, load_source(name)) for name in plugins.names(SOURCES)),
+        *(_source_option(name, load_source(name)) for name in plugins.names(PACKAGE)),
         click.option("--resize", type=Size(), metavar="WxH", help="Resize every image to this many pixels."),
         click.option(
             "--copies",

@@ -11,11 +11,11 @@ import click
 from bncli import files, plugins
 from bncli.benchmarking import environment
 from bncli.core.report import Exporter, Report
-from bncli.drawing import figure
 from bncli.errors import InputError
-from bncli.render import console, tables
+from bncli.output.drawing import figure
+from bncli.output.terminal import console, tables
 
-PACKAGE, CHARTS = "bncli.export", "bncli.charts"
+PACKAGE, CHARTS = "bncli.output.formats", "bncli.output.charts"
 TABLE = "table"
 _PLOT = click.option(
     "--plot",
@@ -98,7 +98,7 @@ def output(command: Callable[..., None]) -> Callable[..., None]:
 def _draw(report: Report, path: Path) -> None:
     charts = plugins.load(CHARTS, report.command).CHARTS(report)
     if charts:
-        figure.save(path, charts, f"bncli {report.command}, {environment.machine(report.environment)}")
+        figure.save(path, charts, f"bncli {report.command}, {report.machine}")
     else:
         console.warn(f"there is nothing to draw: {str(path)!r} is not written")
 

@@ -14,12 +14,12 @@ import numpy as np
 from bncli import files
 from bncli.commands._runs import Runs
 from bncli.core.case import Case
-from bncli.core.images import feature_image, images
-from bncli.drawing import album, figure
-from bncli.drawing.album import Strip
-from bncli.drawing.shades import about_zero, from_zero, natural
 from bncli.errors import InputError
-from bncli.render import console, preview
+from bncli.output.drawing import album, figure
+from bncli.output.drawing.album import Strip
+from bncli.output.drawing.images import feature_image, images
+from bncli.output.drawing.shades import about_zero, from_zero, natural
+from bncli.output.terminal import console, preview
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -137,7 +137,7 @@ def _require_folder(folder: Path) -> None:
 
 def _save_all(folder: Path, names: tuple[str, ...], batch: Array) -> None:
     # Imported here, so that a run without pictures does not pay for Pillow.
-    from bncli.drawing import png
+    from bncli.output.drawing import png
 
     shades = about_zero(batch)
     folder.mkdir(exist_ok=True)

@@ -1,6 +1,5 @@
 """The options that say what to run: which problems, on what data, with which kernels."""
 
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -13,17 +12,15 @@ from click.core import ParameterSource
 from bncli import plugins
 from bncli.commands import _options
 from bncli.commands._kernels import Manner, load_kernels, require_memory
-from bncli.commands._options import SHAPE, SHARED, SOURCES, load_source
+from bncli.commands._options import SHAPE, SHARED
 from bncli.core import ranges
-from bncli.core.case import Case, complete
+from bncli.core.case import Case
 from bncli.core.kernel import Kernel
 from bncli.core.layout import Layout
-from bncli.core.loading import require_dtype
 from bncli.core.problem import Problem
-from bncli.core.source import Request
+from bncli.core.source import PACKAGE, RANDOM, Request, build_case, load_source
 from bncli.errors import InputError
-
-DRAWN = "random"
+from bncli.loading.registry import require_dtype
 
 
 @dataclass(frozen=True)
@@ -54,20 +51,13 @@ class Runs:
 
     def __iter__(self) -> Iterator[Case]:
         for request in self.requests:
-            if request.shape:
-                require_memory(_problem(request), self.kernels)
-            batch = load_source(self.source).load(request)
-            if not request.shape:
-                require_memory(batch.problem, self.kernels)
-            recipe = recipe_of(self.source, request)
-            case = complete(batch.problem, self.given(batch.problem, batch.arrays), request.seed, recipe, batch.names)
+            case = build_case(self.source, request, identity=self.identity, admit=self._admit)
             for kernel in self.kernels:
                 require_dtype(kernel, case.problem.dtype)
             yield case
 
-    def given(self, problem: Problem, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What is not drawn: the ``arrays`` of the data, and with ``identity`` gamma and beta."""
-        return {**_identity(problem), **arrays} if self.identity else arrays
+    def _admit(self, problem: Problem) -> None:
+        require_memory(problem, self.kernels)
 
 
 def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -83,7 +73,7 @@ def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Call
             **options: Any,
         ) -> None:
             ctx = click.get_current_context()
-            shared = {name: options.pop(name) for name in (*SHARED, *plugins.names(SOURCES))}
+            shared = {name: options.pop(name) for name in (*SHARED, *plugins.names(PACKAGE))}
             source, values = _chosen_source(ctx, shared)
             requests = _requests(source, values, shared)
             # What an array brings is known only when it is read.
@@ -107,11 +97,11 @@ def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Call
 
 def _chosen_source(ctx: click.Context, options: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
     """The source to use: the one that was typed, else the preset's, else random numbers."""
-    given = [name for name in plugins.names(SOURCES) if options[name]]
+    given = [name for name in plugins.names(PACKAGE) if options[name]]
     typed = [name for name in given if _typed(ctx, name)]
     if not typed and _typed(ctx, "shape"):
         given = [name for name in given if load_source(name).shaped]
-    chosen = typed or given or [DRAWN]
+    chosen = typed or given or [RANDOM]
     if len(chosen) > 1:
         raise InputError(f"{' and '.join(f'--{name}' for name in chosen)} both say what x is: give one of them")
     name = chosen[0]
@@ -140,21 +130,3 @@ def _requests(source: str, values: tuple[str, ...], options: dict[str, Any]) -> 
 
 def _typed(ctx: click.Context, name: str) -> bool:
     return ctx.get_parameter_source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
-
-
-def _problem(request: Request) -> Problem:
-    return Problem(request.shape or (), request.layout, request.dtype or "float64", request.epsilon)
-
-
-def recipe_of(source: str, request: Request) -> str:
-    """The options that make the same data again, beside those of the problem."""
-    words = [word for value in request.values for word in (f"--{source}", value)]
-    if request.resize:
-        words += ["--resize", "x".join(map(str, request.resize))]
-    if request.copies > 1:
-        words += ["--copies", str(request.copies)]
-    return shlex.join([*words, "--seed", str(request.seed)])
-
-
-def _identity(problem: Problem) -> dict[str, Any]:
-    return {"gamma": np.ones(problem.features), "beta": np.zeros(problem.features)}

@@ -8,8 +8,8 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from bncli import plugins
-from bncli.core.loading import PACKAGE, is_registered, kernel_names
 from bncli.errors import InputError
+from bncli.loading.registry import PACKAGE, is_registered, kernel_names
 
 EVERY_KERNEL = "all"
 

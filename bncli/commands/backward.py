@@ -14,10 +14,10 @@ from bncli.commands._pictures import Pictures, pictures
 from bncli.commands._runs import Runs, runs
 from bncli.commands._types import Number
 from bncli.core.case import Case
-from bncli.core.guard import guarded
 from bncli.core.kernel import Gradients, Kernel
 from bncli.core.report import Report
 from bncli.layer import BatchNorm
+from bncli.loading.guard import guarded
 
 Array = NDArray[Any]
 

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import click
 
+from bncli.benchmarking import bench_columns as reports
+from bncli.benchmarking import gate
+from bncli.benchmarking import scaling as _scaling
+from bncli.benchmarking import table as _table
+from bncli.benchmarking.bench import Interrupted, report
 from bncli.benchmarking.buffers import COLD, WARM
 from bncli.benchmarking.passes import FRESH, GIVEN, MOVED, TRAINING
 from bncli.commands import _cluster, _options
@@ -15,12 +20,10 @@ from bncli.commands._live import Live, compilations
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
 from bncli.commands._types import Number
+from bncli.comparison import compare
 from bncli.core.report import Report, Row
 from bncli.errors import InputError
-from bncli.render import console
-from bncli.reports import _gate, _scaling, _table, compare
-from bncli.reports import bench as reports
-from bncli.reports.benchmark import Interrupted, report
+from bncli.output.terminal import console
 
 BOTH = "both"
 
@@ -161,7 +164,7 @@ def bench(
         # Workers that are slower than the first kernel fail nothing; those that are wrong do.
         judged = [*judged, *(row for row in scaling.rows if "median" not in row)]
         found = replace(found, rows=[*found.rows, *scaling.rows])
-    found = replace(found, failures=_gate.failures(judged, runs.kernels[0].name, beside) if beside else ())
+    found = replace(found, failures=gate.failures(judged, runs.kernels[0].name, beside) if beside else ())
     if before:
         comparison = compare.compare(
             before, found, fail_slower=fail_slower, allow_different_machine=allow_different_machine

@@ -6,7 +6,7 @@ import click
 
 from bncli.commands import _options
 from bncli.commands._output import Output, output
-from bncli.reports.compare import compare as report
+from bncli.comparison.compare import compare as report
 
 
 @click.command(epilog="Example: bncli compare old.json new.json --fail-slower 1.10")

@@ -14,10 +14,10 @@ from bncli.commands._output import Output, output
 from bncli.commands._pictures import Pictures, pictures
 from bncli.commands._runs import Runs, runs
 from bncli.core.case import Case
-from bncli.core.guard import guarded
 from bncli.core.kernel import Kernel
 from bncli.core.report import Report
 from bncli.errors import InputError
+from bncli.loading.guard import guarded
 
 Array = NDArray[Any]
 

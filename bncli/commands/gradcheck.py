@@ -4,9 +4,9 @@ import click
 
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
-from bncli.render import console
-from bncli.reports.gradcheck import report
-from bncli.verification.gradcheck import Method
+from bncli.output.terminal import console
+from bncli.verification.gradcheck import report
+from bncli.verification.gradients import Method
 
 
 @click.command(epilog="Example: bncli gradcheck --kernel numpynet --shape 5x4x4x3")

@@ -5,8 +5,8 @@ from importlib.resources import files
 import click
 
 from bncli.commands._output import Output, output
-from bncli.core.loading import kernel_names, registered_kernel
 from bncli.core.report import Column, Report
+from bncli.loading.registry import kernel_names, registered_kernel
 
 COLUMNS = (
     Column("kernel", "kernel"),

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from bncli import files
-from bncli.benchmarking import saved
+from bncli.comparison import saved
+from bncli.comparison.comparable import comparable
+from bncli.comparison.compare import compare
 from bncli.errors import InputError
-from bncli.page import html
-from bncli.reports._comparable import comparable
-from bncli.reports.compare import compare
+from bncli.output.page import html
 
 SUFFIXES = (".html", ".htm")
 

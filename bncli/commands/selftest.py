@@ -5,8 +5,8 @@ import numpy as np
 
 from bncli.commands import _options
 from bncli.commands._output import Output, output
-from bncli.render import console
-from bncli.reports.selftest import count, report
+from bncli.output.terminal import console
+from bncli.verification.selftest import count, report
 
 
 @click.command(epilog="Example: bncli selftest --fault stale-cache --fault published-listing")

@@ -11,11 +11,12 @@ from bncli.commands._output import Output, output
 from bncli.core import ranges
 from bncli.core.kernel import Kernel
 from bncli.core.layout import Layout
-from bncli.core.loading import require_dtype
 from bncli.core.problem import Problem
-from bncli.render import console
-from bncli.reports import verify as reports
+from bncli.core.source import distributions
+from bncli.loading.registry import require_dtype
+from bncli.output.terminal import console
 from bncli.verification import suite
+from bncli.verification import verify as reports
 
 LIVE_ARRAYS = 24  # of x's size: here all that the reference says of it is held at once, wide
 CURVE = ("64x64/per-activation",)
@@ -34,7 +35,7 @@ def _problem_and_kernel(command: Any) -> Any:
 @click.option(
     "--random",
     multiple=True,
-    type=click.Choice(_options.load_source("random").choices),
+    type=click.Choice(distributions()),
     help="Which data. Repeatable.  [default: all]",
 )
 @click.option("--curve", is_flag=True, help="Instead: the error at rising |mean|/std, and where a kernel breaks down.")
@@ -73,7 +74,7 @@ def verify(
         else:
             report = reports.report(
                 problems,
-                random or _options.load_source("random").choices,
+                random or distributions(),
                 kernels,
                 seed,
                 manner.options,

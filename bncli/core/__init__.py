@@ -1,4 +1,6 @@
-"""What everything speaks: layout, problem, case, kernel, report, units.
+"""Which words does everything speak?
 
-No Click and no rich; no I/O either, but to load a kernel.
+In: nothing but numbers and text. Out: the nouns: layout, problem, ranges, case,
+source, kernel, rows, report, chart, units.
+Nothing here reads files, prints, or knows Click and rich.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -59,11 +60,13 @@ class Problem:
             raise InputError(f"epsilon {self.epsilon!r} cannot be used: it must be finite and not negative")
 
     @classmethod
-    def parse(cls, text: str, default: Problem | None = None) -> Problem:
-        """The problem that ``text`` describes; parts that it leaves out are those of ``default``.
+    def parse(cls, text: str | Problem, default: Problem | None = None) -> Problem:
+        """The problem that ``text`` describes, or that it is; parts that it leaves out are those of ``default``.
 
         Raises InputError where a part is not understood.
         """
+        if isinstance(text, Problem):
+            return text
         shape_text, *rest = text.strip().split("/")
         if not _SHAPE.fullmatch(shape_text):
             raise InputError(f"cannot read the shape {shape_text!r}: write the axes with x between, as 5x100x100x3")
@@ -147,6 +150,13 @@ def _ml_dtypes() -> Any:
         return import_module("ml_dtypes")
     except ImportError:
         raise InputError("bfloat16 needs the package ml_dtypes: pip install 'bncli[bfloat16]'") from None
+
+
+def shared_parts(descriptors: Sequence[str]) -> tuple[list[str], str]:
+    """Descriptors of problems without the parts that all of them share, and these parts; the shape always stays."""
+    parts = [descriptor.split("/") for descriptor in descriptors]
+    shared = [part for part in parts[0][1:] if all(part in each[1:] for each in parts)] if parts else []
+    return ["/".join([each[0], *(p for p in each[1:] if p not in shared)]) for each in parts], "/".join(shared)
 
 
 def _join(shape: Shape) -> str:

@@ -73,6 +73,11 @@ class Report:
             more = [f"and {len(failures) - NAMED} more"] if len(failures) > NAMED else []
             raise CheckFailed("; ".join(failures[:NAMED] + more))
 
+    @property
+    def machine(self) -> str:
+        """The processor and its cores, in a few words; of an environment from a file some facts may be missing."""
+        return f"{self.environment.get('cpu', 'an unknown processor')}, {self.environment.get('cores', '?')} cores"
+
     def groups(self) -> list[tuple[str, list[Row]]]:
         """The rows of each table, with its title, in order of appearance."""
         tables: dict[str, list[Row]] = {}
@@ -86,7 +91,7 @@ class Report:
 class Exporter:
     """A format: how a report is written in it, and the suffixes of the files that hold it.
 
-    A file in ``bncli/export`` exports one as ``EXPORTER``; the file's name is the format's.
+    A file in ``bncli/output/formats`` exports one as ``EXPORTER``; the file's name is the format's.
     """
 
     render: Callable[[Report], str]

@@ -1,16 +1,24 @@
-"""A source: where x, and whatever else is not drawn, comes from."""
+"""A source: where x, and whatever else is not drawn, comes from; and the cases that are made of it."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
+from bncli import plugins
+from bncli.core.case import Case, complete
 from bncli.core.layout import Layout, Shape
 from bncli.core.problem import EPSILON, Problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+PACKAGE = "bncli.inputs"
+RANDOM = "random"
 
 
 @dataclass(frozen=True)
@@ -85,3 +93,61 @@ class Source:
     repeatable: bool = False
     shaped: bool = False
     lazy: Callable[[Request], Lazy] | None = None
+
+
+def load_source(name: str) -> Source:
+    """The source ``name``, a file in ``bncli/inputs``. Raises InputError where there is none of that name."""
+    found: Source = plugins.load(PACKAGE, name).SOURCE
+    return found
+
+
+def distributions() -> tuple[str, ...]:
+    """The names that ``--random`` takes."""
+    return load_source(RANDOM).choices
+
+
+def random_request(distribution: str, problem: Problem, seed: int) -> Request:
+    """The request for random data of that ``distribution``, of the shape, layout and type of ``problem``."""
+    return Request((distribution,), problem.shape, problem.layout, problem.dtype, problem.epsilon, seed)
+
+
+def draw(distribution: str, problem: Problem, seed: int) -> Case:
+    """A case on random data, as ``--random`` makes it."""
+    return build_case(RANDOM, random_request(distribution, problem, seed))
+
+
+def build_case(
+    source: str,
+    request: Request,
+    *,
+    identity: bool = False,
+    admit: Callable[[Problem], object] = lambda problem: None,
+) -> Case:
+    """The case that is asked of the source of that name.
+
+    With ``identity``, gamma is 1 and beta 0 where the data do not say otherwise. ``admit`` is called with the problem
+    before its arrays are made, as soon as the problem is known, and may raise. Raises InputError as the source does,
+    and where arrays do not fit the problem.
+    """
+    if request.shape:
+        admit(Problem(request.shape, request.layout, request.dtype or "float64", request.epsilon))
+    batch = load_source(source).load(request)
+    if not request.shape:
+        admit(batch.problem)
+    arrays = with_identity(batch.problem, batch.arrays) if identity else batch.arrays
+    return complete(batch.problem, arrays, request.seed, recipe(source, request), batch.names)
+
+
+def with_identity(problem: Problem, arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+    """``arrays``, and a gamma of ones and a beta of zeros, (F,), where these are not among them."""
+    return {"gamma": np.ones(problem.features), "beta": np.zeros(problem.features), **arrays}
+
+
+def recipe(source: str, request: Request) -> str:
+    """The command-line options that make the same data again; those of the problem are not among them."""
+    words = [word for value in request.values for word in (f"--{source}", value)]
+    if request.resize:
+        words += ["--resize", "x".join(map(str, request.resize))]
+    if request.copies > 1:
+        words += ["--copies", str(request.copies)]
+    return shlex.join([*words, "--seed", str(request.seed)])

@@ -1,1 +1,5 @@
-"""One file is one source of x; it exports SOURCE."""
+"""Where does x come from?
+
+In: a Request, what stands after the source's option. Out: a Batch of arrays, or a Lazy one that is read in parts.
+One file is one source; it exports SOURCE, and the file's name is the option's.
+"""

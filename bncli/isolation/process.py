@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Never
 
 from bncli.core.kernel import Kernel
 from bncli.errors import BncliError, InputError, KernelFault, KernelLost
-from bncli.isolation import transfer, worker
+from bncli.isolation import server, transfer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ class Process:
     def load(self) -> Kernel:
         """The kernel, whose functions only jobs can call. Raises InputError and Unavailable as load_kernel does."""
         try:
-            found: worker.Description = self._ask(self.spec, worker.describe)
+            found: server.Description = self._ask(self.spec, server.describe)
         except KernelFault as fault:
             reason = str(fault).partition(": ")[2]
             raise InputError(f"cannot load {self.spec!r} as a kernel: {reason}") from fault
@@ -62,7 +62,7 @@ class Process:
 
     def set_threads(self, count: int) -> None:
         """Bound the kernel's threads, there and in every process that takes its place."""
-        self._ask(self.spec, worker.set_threads, count)
+        self._ask(self.spec, server.set_threads, count)
         self._threads = count
 
     def run(self, name: str, job: Callable[..., Any], arguments: tuple[Any, ...], longer: float = 0.0) -> Any:
@@ -72,7 +72,7 @@ class Process:
         """
         if self._ends >= MOST_ENDS:
             raise KernelLost(f"kernel {name!r}: it is not run again, since {MOST_ENDS} times in a row {self._last}")
-        return self._ask(name, worker.run, job, arguments, longer=longer)
+        return self._ask(name, server.run, job, arguments, longer=longer)
 
     def close(self) -> str:
         """End it; returns what the kernel printed, in a few words."""
@@ -105,12 +105,12 @@ class Process:
         context = multiprocessing.get_context("spawn")
         self._jobs, theirs = context.Pipe()
         with self._printed.writer(context) as printed:
-            self._process = context.Process(target=worker.serve, args=(theirs, printed, str(self._trace)))
+            self._process = context.Process(target=server.serve, args=(theirs, printed, str(self._trace)))
             self._process.start()
         theirs.close()
         transfer.receive(self._jobs)  # once Python itself has started, which no timeout is for
         if self._threads:
-            self._ask(self.spec, worker.set_threads, self._threads)
+            self._ask(self.spec, server.set_threads, self._threads)
 
     def _what_became_of_it(self, late: bool) -> str:
         if late:

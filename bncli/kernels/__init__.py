@@ -1,1 +1,5 @@
-"""One file is one kernel; it exports KERNEL."""
+"""Which implementations are there?
+
+In: canonical arrays (N, F, S). Out: y and saved, the gradients, or y from given statistics.
+One file is one kernel; it exports KERNEL, and the file's name is the kernel's.
+"""

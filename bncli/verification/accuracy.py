@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from bncli.core.case import Case
 from bncli.core.kernel import Gradients, Kernel
-from bncli.core.loading import load_kernel
 from bncli.core.problem import finfo
-from bncli.core.results import is_numeric
+from bncli.loading.registry import load_kernel
+from bncli.loading.results import is_numeric
 from bncli.verification import tolerance
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.tolerance import Magnitude

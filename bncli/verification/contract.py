@@ -11,10 +11,10 @@ from inspect import signature
 import numpy as np
 
 from bncli.core.case import Case
-from bncli.core.guard import change_by, guarded
 from bncli.core.kernel import Kernel
 from bncli.errors import KernelFault
-from bncli.verification._contract import memory, state, values
+from bncli.loading.guard import change_by, guarded
+from bncli.verification._contract import array_memory, state, values
 from bncli.verification._contract.calls import Remark, writable
 from bncli.verification.finding import Finding, Verdict
 
@@ -23,23 +23,23 @@ FIRST = "inputs-unchanged"
 SMALL = 1 << 14  # elements that suffice to break a contract; all samples of two features in any case
 
 CHECKS: dict[str, Callable[[Kernel, Case], str]] = {
-    FIRST: memory.inputs_unchanged,
+    FIRST: array_memory.inputs_unchanged,
     "dtypes": values.dtypes,
-    "written-in-full": memory.written_in_full,
-    "out": memory.out,
-    "own-memory": memory.own_memory,
+    "written-in-full": array_memory.written_in_full,
+    "out": array_memory.out,
+    "own-memory": array_memory.own_memory,
     "two-forwards": state.two_forwards,
     "same-arrays": state.looks_again,
     "repeatable": state.repeatable,
     "thread-count": state.thread_count,
-    "read-only": memory.read_only,
-    "strided": memory.strided,
+    "read-only": array_memory.read_only,
+    "strided": array_memory.strided,
     "benign-data": values.right_on_benign_data,
     "epsilon": values.obeys_epsilon,
     "zero-gamma": values.zero_gamma,
     "statistics": values.statistics,
     "inference": values.inference,
-    "infer-memory": memory.infer_keeps,
+    "infer-memory": array_memory.infer_keeps,
 }
 
 

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.case import Case
-from bncli.core.guard import guarded
 from bncli.core.kernel import Gradients, Kernel
-from bncli.core.loading import load_kernel
+from bncli.loading.guard import guarded
+from bncli.loading.registry import load_kernel
 from bncli.verification.accuracy import METHOD
 
 Array = NDArray[Any]

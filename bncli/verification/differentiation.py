@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel
-from bncli.core.loading import load_kernel
 from bncli.errors import KernelFault
+from bncli.loading.registry import load_kernel
 from bncli.verification import tolerance
 
 Array = NDArray[Any]

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.case import Case
-from bncli.core.guard import guarded
 from bncli.core.kernel import Gradients, Kernel
 from bncli.errors import KernelFault
+from bncli.loading.guard import guarded
 from bncli.verification import accuracy
 from bncli.verification.diagnosis import diagnose
 from bncli.verification.finding import Finding, Verdict

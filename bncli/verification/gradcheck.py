@@ -1,130 +1,125 @@
-"""Are the gradients of a kernel right, and are they the derivatives of its own forward pass?
+"""Are the gradients right? The report of ``bncli gradcheck``."""
 
-Every element of y and of the gradients is compared with the formulas in a wider type, and the
-gradients with slopes of the kernel's own forward pass: where samples are few, every element of dx;
-otherwise the extremes of each feature and a random sample; and always probes, directions across all
-samples and all features. The slopes are taken in float64, since finite differences of a narrower
-type prove nothing; a narrower kernel is judged by the reference alone, and the reference by its own
-slopes on the same data.
-"""
-
-from dataclasses import replace
-from enum import StrEnum
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bncli.core.case import Case
-from bncli.core.guard import guarded
-from bncli.core.kernel import Gradients, Kernel
-from bncli.core.loading import load_kernel
+from bncli.core.kernel import Kernel
 from bncli.core.problem import Problem
-from bncli.errors import InputError, KernelFault
-from bncli.verification import accuracy, contract, probes, tolerance
-from bncli.verification.comparison import Comparison, Judge
-from bncli.verification.differentiation import Slopes
+from bncli.core.report import Column, Report
+from bncli.core.reproduce import reproduce
+from bncli.core.source import draw
+from bncli.errors import KernelFault
+from bncli.loading.registry import KernelSpec, kernel_of
+from bncli.verification import accuracy, explanation, finding_rows
+from bncli.verification import gradients as checking
 from bncli.verification.finding import Finding, Verdict
+from bncli.verification.finding_rows import Row
+from bncli.verification.gradients import Method
 
-Array = NDArray[Any]
-
-DIFFERENTIATED = 1 << 20  # elements whose slopes are taken; all samples of one feature in any case
-SAMPLES = (0, 2)
-CALL = "call"  # stands for the array in a finding that a call went wrong
-
-
-class Method(StrEnum):
-    """How slopes are taken; ``auto`` is complex-step where the kernel takes it, else central."""
-
-    AUTO = "auto"
-    CENTRAL = "central"
-    COMPLEX_STEP = "complex-step"
-    DIRECTIONAL = "directional"
+COLUMNS = (
+    Column("kernel", "kernel"),
+    Column("array", "array"),
+    Column("verdict", "verdict", "verdict"),
+    Column("method", "against"),
+    Column("checked", "checked", "count"),
+    Column("error", "error", "error"),
+    Column("budget", "allowed", "error", wide=True),
+    Column("share", "share", "error"),
+    Column("index", "worst at"),
+    *finding_rows.WIDE,
+)
 
 
-def check(kernel: Kernel, case: Case, seed: int = 0, method: Method = Method.AUTO) -> list[Finding]:
-    """Judge y, dx, dgamma and dbeta of ``kernel`` on ``case``, and whether it keeps its contract.
+def gradcheck(
+    kernel: KernelSpec,
+    problem: str | Problem = "5x4x4x3",
+    *,
+    random: str = "normal",
+    seed: int = 0,
+    method: str = Method.AUTO,
+) -> Report:
+    """Check y and the gradients of ``kernel``: what ``bncli gradcheck`` prints.
 
-    ``case`` is float64 where slopes are to be taken. What is drawn is drawn from ``seed``. A kernel
-    that raises is WRONG. Raises InputError where ``method`` does not suit kernel or case.
+    ``kernel`` is what ``--kernel`` takes, a module with ``forward`` and ``backward``, or a Kernel.
+    ``problem`` is a Problem or its descriptor; x is drawn from the distribution ``random``, as
+    ``--random`` names it. ``report.rows`` has a row for each array and method, and
+    ``report.raise_if_failed()`` raises CheckFailed unless every verdict is PASS.
+
+    Raises InputError for arguments that cannot be used, and Unavailable for a kernel that cannot run here.
     """
-    try:
-        found = list(_values(guarded(kernel), case, seed, method))
-    except KernelFault as fault:
-        found = [of_fault(kernel, fault)]
-    return [*found, contract.check(kernel, case)]
+    case = draw(random, Problem.parse(problem), seed)
+    with np.errstate(all="ignore"):
+        return report([case], [kernel_of(kernel)], Method(method))
 
 
-def of_fault(kernel: Kernel, fault: KernelFault) -> Finding:
-    """The finding where a kernel gave no result to judge."""
-    return Finding(kernel.name, CALL, "", Verdict.WRONG, np.inf, 0.0, reason=str(fault))
-
-
-def _values(kernel: Kernel, case: Case, seed: int, method: Method) -> list[Finding]:
-    y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
-    findings = accuracy.judge(kernel, case, {"y": y})
-    del y  # so that y and dx are never held together
-    gradients = Gradients(*kernel.backward(case.dy, saved))
-    del saved
-    findings += accuracy.judge(kernel, case, gradients._asdict())
-    if case.problem.dtype == "float64":
-        return findings + _against_slopes(kernel, case, gradients, seed, method, tolerance.budget(case.problem))
+def report(
+    cases: Iterable[Case],
+    kernels: Sequence[Kernel],
+    method: Method = Method.AUTO,
+    options: Sequence[str] = (),
+    progress: Callable[[int, str], None] = lambda done, doing: None,
+) -> Report:
+    """Every kernel on every case; ``options`` are words for the command that shows a failure again."""
+    rows: list[Row] = []
+    failures: list[str] = []
+    warnings: list[str] = []
     if method is not Method.AUTO:
-        raise InputError(f"--method {method} takes slopes, which prove nothing in {case.problem.dtype}: use float64")
-    return _vouched(findings, case, seed)
+        options = (*options, "--method", str(method))
+    for number, case in enumerate(cases):
+        warnings += case.warnings()
+        for kernel in kernels:
+            progress(number, f"{case.problem}: checking {kernel.name}")
+            findings, diagnosis = _checked(kernel, case, method)
+            rows += _of(case, findings, diagnosis, reproduce("gradcheck", kernel, case, options))
+            failures += [f"{f.kernel}: {f.array} is {f.verdict}" for f in findings if f.verdict is not Verdict.PASS]
+    return Report("gradcheck", COLUMNS, rows, ("problem", "input"), warnings=warnings, failures=failures)
 
 
-def _vouched(findings: list[Finding], case: Case, seed: int) -> list[Finding]:
-    """``findings``, UNDECIDED where the reference that they rest on does not pass its own check."""
-    reference, own = load_kernel("reference"), _part(case, "float64")
-    _, saved = reference.forward(own.x, own.gamma, own.beta, own.problem.epsilon)
-    gradients = Gradients(*reference.backward(own.dy, saved))
-    oracle = _against_slopes(reference, own, gradients, seed, Method.AUTO, tolerance.budget(case.problem))
-    doubtful = next((finding for finding in oracle if finding.verdict is not Verdict.PASS), None)
-    if doubtful is None:
-        return findings
-    reason = f"the reference itself could not be checked here: {doubtful.array}: {doubtful.reason or doubtful.verdict}"
-    return [
-        replace(finding, verdict=Verdict.UNDECIDED, reason=reason) if finding.verdict is Verdict.PASS else finding
-        for finding in findings
-    ]
+def _checked(kernel: Kernel, case: Case, method: Method) -> tuple[list[Finding], Mapping[str, Sequence[str]]]:
+    try:
+        return kernel.run(_check, case, method)
+    except KernelFault as fault:
+        return [checking.of_fault(kernel, fault)], {}
 
 
-def differentiated_features(problem: Problem) -> Array:
-    """The features whose slopes are taken: all, or so many, evenly spread, as ``DIFFERENTIATED`` allows."""
-    count = min(problem.features, max(1, DIFFERENTIATED // problem.samples))
-    return np.unique(np.linspace(0, problem.features - 1, count).astype(int))
+def _check(kernel: Kernel, case: Case, method: Method) -> tuple[list[Finding], Mapping[str, Sequence[str]]]:
+    """Runs where the kernel does."""
+    findings = checking.check(kernel, case, case.seed, method)
+    return findings, explanation.explain(kernel, case, findings)
 
 
-def _part(case: Case, dtype: str | None = None) -> Case:
-    return case.select(differentiated_features(case.problem), dtype)
+def _of(case: Case, findings: Sequence[Finding], diagnosis: Mapping[str, Sequence[str]], again: str) -> Iterable[Row]:
+    by_reference = {f.array: f.verdict for f in findings if f.method == accuracy.METHOD}
+    by_slopes = {f.array: f.verdict for f in findings if f.method != accuracy.METHOD}
+    for finding in findings:
+        said = diagnosis.get(finding.array, ()) if finding.method == accuracy.METHOD else ()
+        yield {
+            "problem": str(case.problem),
+            "input": case.recipe,
+            **finding_rows.values(finding, again),
+            "diagnosis": list(said),
+            "note": _note(finding, by_reference, by_slopes, said),
+        }
 
 
-def _against_slopes(
-    kernel: Kernel, case: Case, gradients: Gradients, seed: int, method: Method, budget: float
-) -> list[Finding]:
-    """Findings on dx, dgamma and dbeta; ``budget`` is that of the dtype in which a mistake has to show."""
-    features = differentiated_features(case.problem)
-    part = case.select(features)
-    dx, dgamma, dbeta = gradients.dx[:, features], gradients.dgamma[features], gradients.dbeta[features]
-    slopes = Slopes(kernel, part)
-    exact = method in (Method.AUTO, Method.COMPLEX_STEP) and kernel.tries_complex and slopes.takes_complex()
-    if method is Method.COMPLEX_STEP and not exact:
-        raise InputError(f"kernel {kernel.name!r} computes no analytic function of complex x: use --method central")
-    along = slopes.complex_step if exact else slopes.central
-    name = Method.COMPLEX_STEP if exact else Method.CENTRAL if method is Method.AUTO else method
-    of_dx = [
-        Comparison(np.asarray((dx * direction).sum(SAMPLES)), along(direction), at)
-        for direction, at in probes.directions(slopes.x_hat, seed, whole=method is not Method.DIRECTIONAL)
-    ]
-    judge = Judge(kernel, case, features)
-    judged = judge.finding("dx", name, of_dx)
-    if judged.verdict is Verdict.PASS and (unseen := slopes.unseen_terms(budget)):
-        terms = f"the {' and the '.join(unseen)} term{'s' * (len(unseen) > 1)}"
-        reason = f"{terms} of dx vanish for this dy, and would be wrong unseen: give a dy with a mean, and one with x"
-        judged = replace(judged, verdict=Verdict.UNDECIDED, reason=reason)
-    return [
-        judged,
-        judge.finding("dgamma", Method.CENTRAL, [Comparison(dgamma, slopes.along_gamma(), None)]),
-        judge.finding("dbeta", Method.CENTRAL, [Comparison(dbeta, slopes.along_beta(), None)]),
-    ]
+def _note(
+    finding: Finding,
+    by_reference: Mapping[str, Verdict],
+    by_slopes: Mapping[str, Verdict],
+    diagnosis: Sequence[str],
+) -> str:
+    start = f"{finding.kernel}: {finding.array}"
+    if finding.reason:
+        return finding.reason if finding.array == checking.CALL else f"{start}: {finding.reason}"
+    if finding.verdict is not Verdict.WRONG:
+        return ""
+    if finding.method == accuracy.METHOD:
+        # A right derivative of a wrong function is worth knowing of.
+        own = finding.array != "y" and by_slopes.get(finding.array) is Verdict.PASS
+        last = ("it is the derivative of the kernel's own forward pass",) if own else ()
+        return "; ".join((f"{start} is wrong: {finding_rows.where(finding)}", *diagnosis, *last))
+    if by_reference.get(finding.array) is Verdict.WRONG:
+        return ""  # which says more of the same
+    return f"{start} is not the derivative of the forward pass: {finding_rows.where(finding)}"

@@ -5,17 +5,25 @@ the kernels of the house, least of all with the oracle.
 """
 
 from bncli.core.kernel import Kernel
-from bncli.verification._mutants import forward, manners, memory, places, precision, right, terms
+from bncli.verification._mutants import (
+    behaviour_faults,
+    forward_faults,
+    memory_faults,
+    place_faults,
+    precision_faults,
+    right_kernels,
+    term_faults,
+)
 from bncli.verification._mutants.mutant import Kind, Mutant
 
 __all__ = ["MUTANTS", "RIGHT", "Kind", "Mutant"]
 
 MUTANTS: tuple[Mutant, ...] = (
-    *terms.MUTANTS,
-    *places.MUTANTS,
-    *forward.MUTANTS,
-    *precision.MUTANTS,
-    *memory.MUTANTS,
-    *manners.MUTANTS,
+    *term_faults.MUTANTS,
+    *place_faults.MUTANTS,
+    *forward_faults.MUTANTS,
+    *precision_faults.MUTANTS,
+    *memory_faults.MUTANTS,
+    *behaviour_faults.MUTANTS,
 )
-RIGHT: tuple[Kernel, ...] = right.KERNELS
+RIGHT: tuple[Kernel, ...] = right_kernels.KERNELS

@@ -1,87 +1,116 @@
-"""Do the checks catch what they must, and pass what they must? Seeded faults through every one of them."""
+"""Do the checks catch what they must? The report of ``bncli selftest``."""
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
+from bncli import plugins
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel
-from bncli.verification import accuracy, contract, gradcheck, invariants
-from bncli.verification.finding import Finding, Verdict
-from bncli.verification.mutants import Mutant
+from bncli.core.problem import Problem
+from bncli.core.report import Column, Report
+from bncli.core.source import draw
+from bncli.errors import InputError, Unavailable
+from bncli.verification import torchcheck, trials
+from bncli.verification.finding import Verdict
+from bncli.verification.finding_rows import Row
+from bncli.verification.mutants import MUTANTS, RIGHT
+from bncli.verification.trials import Outcome
 
-# Descriptors and the names that --random has for data: a fault must be caught on each of these where it is visible,
-PROBLEMS = (
-    ("5x4x4x3/per-activation/float64/eps=1e-08", "uniform"),
-    ("128x16/per-activation/float64/eps=1e-05", "normal"),
-    ("12x3x4x5/channels-first/float64/eps=0.001", "normal"),
-    ("4x5x6x3/channels-last/float32/eps=1e-05", "normal"),
-    ("1x8/per-activation/float64/eps=1e-05", "normal"),
+COLUMNS = (
+    Column("kernel", "kernel"),
+    Column("verdict", "verdict", "verdict"),
+    Column("caught", "caught"),
+    *(Column(check, title, "count") for check, title in trials.CHECKS.items()),
+    Column("torch_slow", "torch", "count"),
+    Column("torch_fast", "fast", "count"),
+    Column("about", "what it does", "prose", wide=True),
+    Column("note", "note", "note"),
+    Column("reproduce", "reproduce", "command"),
 )
-# and one that needs certain data on these, or on those.
-HARD_PROBLEMS = (
-    ("64x24/per-activation/float32/eps=1e-05", "offset-1e4"),
-    ("64x24/per-activation/float64/eps=1e-05", "offset-1e6"),
-    ("9x8/per-activation/float64/eps=1e-05", "nan"),
-)
-COMPARED = 2  # so many of them, the first, are given to PyTorch's gradcheck as well
-VALUES, GRADIENTS, SLOPES, CONTRACT, INVARIANTS = "values", "gradients", "slopes", "contract", "invariants"
-CHECKS = {VALUES: "y", GRADIENTS: "grads", SLOPES: "slopes", CONTRACT: "contract", INVARIANTS: "invar."}  # with titles
+
+Counts = tuple[int, int] | tuple[None, None]
+Progress = Callable[[int, str], None]
 
 
-class Outcome(NamedTuple):
-    """What became of one kernel: on how many problems each check called it wrong, and on how many any did."""
-
-    kernel: Kernel
-    caught_by: dict[str, int]
-    caught: int
-    problems: int
-    ok: bool
+def count(faults: Sequence[str] = ()) -> int:
+    """How many kernels a report on these ``faults`` has."""
+    return len(set(faults)) or len(MUTANTS) + len(RIGHT)
 
 
-def of_mutant(mutant: Mutant, cases: Sequence[Case], hard: Sequence[Case]) -> Outcome:
-    """A fault must be caught on each of ``cases`` on which it can be seen; one that needs certain data, somewhere."""
-    if mutant.needs:
-        outcome = _outcome(mutant.kernel, [*cases, *hard])
-        return outcome._replace(ok=outcome.caught >= 1)
-    outcome = _outcome(mutant.kernel, [case for case in cases if mutant.visible(case.problem)])
-    return outcome._replace(ok=outcome.caught == outcome.problems > 0)
+def report(
+    faults: Sequence[str] = (),
+    with_torch: bool | None = None,
+    seed: int = 0,
+    progress: Progress = lambda done, doing: None,
+) -> Report:
+    """A row for each fault (of ``faults`` where any are named) and each right kernel.
+
+    ``with_torch`` compares with PyTorch's gradcheck; None means where it is installed. Raises
+    InputError for an unknown fault, and Unavailable for a PyTorch that is asked for and not there.
+    """
+    known = {mutant.name: mutant for mutant in MUTANTS}
+    for name in faults:
+        if name not in known:
+            raise InputError(plugins.unknown("fault", name, known))
+    missing = torchcheck.available()
+    if with_torch and missing:
+        raise Unavailable(missing)
+    cases, hard = (
+        [draw(random, Problem.parse(descriptor), seed) for descriptor, random in problems]
+        for problems in (trials.PROBLEMS, trials.HARD_PROBLEMS)
+    )
+    compared = cases[: trials.COMPARED] if with_torch is not False and not missing else []
+    mutants = [known[name] for name in dict.fromkeys(faults)] or MUTANTS
+    wrong = {mutant.kernel: partial(trials.of_mutant, mutant, cases, hard) for mutant in mutants}
+    right = {} if faults else {kernel: partial(trials.of_right, kernel, [*cases, *hard]) for kernel in RIGHT}
+    rows = [
+        *_group("seeded faults: each must be caught", wrong, compared, progress, 0),
+        *_group("right kernels: none may be called wrong", right, compared, progress, len(wrong)),
+    ]
+    failures = []
+    for row in rows:
+        if row["verdict"] != Verdict.PASS:
+            failures.append(f"{row['kernel']} is judged wrongly")
+            chosen = f" --fault {row['kernel']}" if row["kernel"] in known else ""
+            row["reproduce"] = f"reproduce: bncli selftest{chosen} --seed {seed}"
+    return Report("selftest", COLUMNS, rows, ("group",), failures=failures)
 
 
-def of_right(kernel: Kernel, cases: Sequence[Case]) -> Outcome:
-    """A right kernel must be called wrong nowhere."""
-    outcome = _outcome(kernel, cases)
-    return outcome._replace(ok=outcome.caught == 0)
+def _group(
+    title: str, kernels: Mapping[Kernel, Callable[[], Outcome]], compared: Sequence[Case], progress: Progress, done: int
+) -> Iterator[Row]:
+    """The rows of ``kernels``; the last one's note sums them up."""
+    rows: list[Row] = []
+    for kernel, judge in kernels.items():
+        progress(done + len(rows), kernel.name)
+        rows.append(_of(title, judge(), _by_torch(kernel, compared) if compared else (None, None)))
+    if rows:
+        fine = sum(row["verdict"] == Verdict.PASS for row in rows)
+        rows[-1]["note"] = f"{fine} of {len(rows)} are judged as they should be"
+    if compared and rows:
+        slow, fast = (sum(bool(row[key]) for row in rows) for key in ("torch_slow", "torch_fast"))
+        rows[-1]["note"] += (
+            f"; torch.autograd.gradcheck rejects {slow} of them on {compared[0].problem.shape}, "
+            f"and {fast} with fast_mode=True on {compared[-1].problem.shape}"
+        )
+    yield from rows
 
 
-def _outcome(kernel: Kernel, cases: Iterable[Case]) -> Outcome:
-    counts = dict.fromkeys(CHECKS, 0)
-    caught = problems = 0
-    for case in cases:
-        if case.problem.dtype not in kernel.dtypes:
-            continue
-        problems += 1
-        wrong = caught_by(kernel, case)
-        caught += bool(wrong)
-        for check in wrong:
-            counts[check] += 1
-    return Outcome(kernel, counts, caught, problems, ok=False)
+def _by_torch(kernel: Kernel, cases: Sequence[Case]) -> Counts:
+    """Whether PyTorch's gradcheck rejects ``kernel``, 1 or 0: in full on the first of ``cases``, fast on the last."""
+    return int(torchcheck.caught(kernel, cases[0], fast=False)), int(torchcheck.caught(kernel, cases[-1], fast=True))
 
 
-def caught_by(kernel: Kernel, case: Case) -> set[str]:
-    """The checks that call ``kernel`` wrong on ``case``."""
-    found = {_check_of(finding) for finding in gradcheck.check(kernel, case, case.seed) if _wrong(finding)}
-    if invariants.suits(case) and any(map(_wrong, invariants.check(kernel, case))):
-        found.add(INVARIANTS)
-    return found
-
-
-def _wrong(finding: Finding) -> bool:
-    return finding.verdict is Verdict.WRONG
-
-
-def _check_of(finding: Finding) -> str:
-    if finding.array in (contract.ARRAY, gradcheck.CALL):
-        return CONTRACT
-    if finding.method != accuracy.METHOD:
-        return SLOPES
-    return VALUES if finding.array == "y" else GRADIENTS
+def _of(title: str, outcome: Outcome, by_torch: Counts) -> Row:
+    return {
+        "group": title,
+        "kernel": outcome.kernel.name,
+        "verdict": str(Verdict.PASS if outcome.ok else Verdict.WRONG),
+        "caught": f"{outcome.caught}/{outcome.problems}",
+        **{check: caught or None for check, caught in outcome.caught_by.items()},
+        "torch_slow": by_torch[0],
+        "torch_fast": by_torch[1],
+        "about": outcome.kernel.summary,
+        "note": "",
+        "reproduce": "",
+    }

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from bncli.core.case import Case
-from bncli.core.guard import guarded
 from bncli.core.kernel import Kernel
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
 from bncli.errors import KernelFault, KernelLost, KernelMalformed
+from bncli.loading.guard import guarded
 from bncli.verification import accuracy, contract, invariants
 from bncli.verification.finding import Finding, Verdict
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numba
 
-from bncli.core.keeping import kept
 from bncli.kernels._numba.llvm import SIMD
+from bncli.numba_cache import kept
 
 # Without vectors nothing is cached: the code on disk, found by its source and its types alone, has them.
 OPTIONS: dict[str, Any] = {

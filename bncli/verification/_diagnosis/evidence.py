@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from bncli.core.case import Case
 from bncli.core.kernel import Gradients, Saved
-from bncli.core.loading import load_kernel
 from bncli.core.problem import Problem
+from bncli.loading.registry import load_kernel
 from bncli.verification import tolerance
 from bncli.verification._diagnosis.facts import SAMPLES, Facts, mean
 

@@ -1,0 +1,170 @@
+"""Whether what is timed is right: each pass is verified before it is timed, and checked again after."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import cycle, islice
+from typing import Any
+
+from numpy.typing import NDArray
+
+from bncli.benchmarking.buffers import Inputs, Outputs, digest
+from bncli.benchmarking.passes import GIVEN, RESULTS, TRAINING, Key, Pass, passes, writing_into
+from bncli.core.case import Case
+from bncli.core.kernel import Gradients, Kernel
+from bncli.errors import KernelFault
+from bncli.loading.guard import described, guarded, watched
+from bncli.verification import accuracy
+from bncli.verification.finding import Finding, Verdict, worst
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Space:
+    """The arrays of a problem for one state of the caches: inputs that take turns, and outputs for each, or one."""
+
+    cache: str
+    inputs: Inputs
+    outputs: Sequence[Outputs]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A pass with the worst finding of its results, None where the kernel has no such pass; and their digests."""
+
+    timed: Pass
+    finding: Finding | None
+    digests: Mapping[str, int]
+
+    @property
+    def passed(self) -> bool:
+        return self.finding is not None and self.finding.verdict is Verdict.PASS
+
+
+def before(
+    kernel: Kernel, case: Case, spaces: Sequence[Space], directions: Sequence[str], outputs: str, threads: int | None
+) -> list[Judged]:
+    """Every pass of a kernel on one kind of outputs, verified on the very arrays that are timed.
+
+    Their contents are those of ``case``, whatever the kernel does to them.
+    """
+    keys = [Key(kernel.name, each, outputs, space.cache, threads) for space in spaces for each in directions]
+    digests: dict[str, int] = {}
+    made: dict[Key, Pass] = {}
+    try:
+        for space in spaces:
+            given = space.outputs if outputs == GIVEN else ()
+            for each in passes(kernel, space.inputs.copies, directions, given, space.cache, threads):
+                made[each.key] = each
+        space = spaces[0]
+        if outputs == GIVEN:
+            space.outputs[0].poison()
+            kernel = writing_into(space.outputs[0], kernel)
+        findings = _verify(_remembering(guarded(kernel), digests), space.inputs.copies[0], directions)
+    except KernelFault as error:
+        return _all(keys, fault(kernel.name, str(error)))
+    finally:
+        spoilt = [space for space in spaces if space.inputs.are_spoilt()]
+        for space in spoilt:
+            space.inputs.mend(case)
+    if spoilt:
+        return _all(keys, _fault(kernel.name, "its input", "it writes into x, dy, gamma or beta"))
+    return [
+        Judged(made[key], worst(findings[array] for array in RESULTS[key.direction]), digests)
+        if key in made
+        else Judged(Pass(key), None, {})
+        for key in keys
+    ]
+
+
+def after(judged: Judged, kernel: Kernel, space: Space, repeats: int) -> Finding | None:
+    """What is wrong with a result after ``repeats`` calls, as in a sample; None where nothing is.
+
+    Given outputs are poisoned before. Bits that were judged before are right; others are judged now. And
+    they must be others for other contents of the same arrays, or they were kept from an earlier call.
+    """
+    timed = judged.timed
+    try:
+        with watched(kernel, timed.key.direction):
+            for call in islice(cycle(timed.calls), repeats):
+                call()
+        return _wrong_bits(judged, kernel, space) or _kept(timed, kernel, space)
+    except (Exception, SystemExit) as error:  # noqa: BLE001, a kernel may raise whatever it likes
+        return raised(kernel, error)
+
+
+def _wrong_bits(judged: Judged, kernel: Kernel, space: Space) -> Finding | None:
+    case, found = space.inputs.copies[0], _results(judged.timed, space)
+    other = {name: array for name, array in found.items() if digest(array) != judged.digests.get(name)}
+    if "infer" in other:  # judged on other statistics than are timed
+        findings = accuracy.check_inference(guarded(kernel), case)
+    else:
+        findings = accuracy.judge(kernel, case, other)
+    return next((each for each in findings if each.verdict is not Verdict.PASS), None)
+
+
+def _kept(timed: Pass, kernel: Kernel, space: Space) -> Finding | None:
+    """That the results are the same bits after two samples have changed places, whose results differ."""
+    found = _results(timed, space)
+    name, large = next(iter(found.items()))
+    first, last = space.inputs.ends(large)
+    digests = list(map(digest, found.values()))
+    with space.inputs.changed("dy" if timed.key.direction == "backward" else "x") as differs:
+        same = list(map(digest, _results(timed, space).values())) == digests
+    if not (same and differs and first != last):
+        return None
+    return _fault(kernel.name, name, "it is the same for other contents of the same arrays, so it was kept")
+
+
+def _results(timed: Pass, space: Space) -> Mapping[str, Array]:
+    if timed.key.outputs == GIVEN:
+        space.outputs[0].poison()
+    return timed.results()
+
+
+def raised(kernel: Kernel, error: BaseException) -> Finding:
+    """That a kernel raised ``error`` while it was timed."""
+    return fault(kernel.name, f"it raised {described(error, kernel.file)}")
+
+
+def overwritten(kernel: Kernel) -> Finding:
+    """That somebody, perhaps this kernel, wrote into the inputs while they were timed."""
+    reason = "it changed while kernels were timed, and one of them wrote into it: time them one by one"
+    return _fault(kernel.name, "its input", reason)
+
+
+def _verify(kernel: Kernel, case: Case, directions: Sequence[str]) -> dict[str, Finding]:
+    findings = accuracy.check(replace(kernel, infer=None), case) if set(directions) & set(TRAINING) else []
+    if "infer" in directions:
+        findings += accuracy.check_inference(kernel, case)
+    return {finding.array: finding for finding in findings}
+
+
+def _remembering(kernel: Kernel, digests: dict[str, int]) -> Kernel:
+    """``kernel``, which leaves in ``digests`` those of what it has returned."""
+
+    def forward(*given: Any, **options: Any) -> tuple[Array, Any]:
+        y, saved = kernel.forward(*given, **options)
+        digests["y"] = digest(y)
+        return y, saved
+
+    def backward(*given: Any, **options: Any) -> Gradients:
+        found = Gradients(*kernel.backward(*given, **options))
+        digests.update({name: digest(array) for name, array in found._asdict().items()})
+        return found
+
+    return replace(kernel, forward=forward, backward=backward)
+
+
+def fault(kernel: str, reason: str) -> Finding:
+    """That a call of a kernel went wrong."""
+    return _fault(kernel, "a call", reason)
+
+
+def _all(keys: Sequence[Key], finding: Finding) -> list[Judged]:
+    return [Judged(Pass(key), finding, {}) for key in keys]
+
+
+def _fault(kernel: str, what: str, reason: str) -> Finding:
+    return Finding(kernel, what, "", Verdict.WRONG, math.inf, 0.0, reason=reason)

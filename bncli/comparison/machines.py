@@ -1,0 +1,47 @@
+"""What differs between two reports beside the code that was measured."""
+
+from collections.abc import Iterable
+
+from bncli.comparison import drift
+from bncli.comparison.matching import Pair
+from bncli.core.report import Report
+from bncli.core.units import text
+
+MACHINE = ("cpu", "cores")
+SOFTWARE = ("bncli", "python", "numpy", "numba")
+
+
+def same_machine(before: Report, after: Report) -> bool:
+    """Whether both machines are known, and the same."""
+    return all(before.environment.get(key) == after.environment.get(key) is not None for key in MACHINE)
+
+
+def machines(before: Report, after: Report) -> str:
+    """That the machines differ, in a line."""
+    return f"the machines differ: old is of {_machine(before)}, new of {_machine(after)}"
+
+
+def differences(before: Report, after: Report) -> list[str]:
+    """What else may be the reason of a difference, a line each."""
+    found = [] if same_machine(before, after) else [machines(before, after)]
+    old, new = ({key: report.environment.get(key) for key in SOFTWARE} for report in (before, after))
+    changed = [f"{key} {old[key]!s:.20} → {new[key]!s:.20}" for key in SOFTWARE if old[key] != new[key]]
+    return [*found, f"the software differs: {', '.join(changed)}"] if changed else found
+
+
+def elsewhere(pairs: Iterable[Pair]) -> list[str]:
+    """That threads ran on other cores of the host, as far as it shows."""
+    drifts = (drift.between(pair.old, pair.new, []) for pair in pairs if pair.old and pair.new)
+    found = [each.meetings for each in drifts if each.is_elsewhere]
+    if not found:
+        return []
+    old, new = (text(seconds, "seconds") for seconds in found[0])
+    return [
+        f"threads took {old} to meet in old and {new} in new, so the host seems to have moved the cores nearer or "
+        "apart: arrays beyond their own caches then move faster or slower; compare runs whose threads met alike"
+    ]
+
+
+def _machine(report: Report) -> str:
+    cpu, cores = (report.environment.get(key, "unknown") for key in MACHINE)
+    return f"{cpu!s:.60}, {cores!s:.10} cores"

@@ -1,0 +1,118 @@
+"""What runs in a kernel's own process: it loads the kernel, and does one job after the other until bncli ends."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import threading
+from dataclasses import dataclass, replace
+from multiprocessing import connection as connections
+from multiprocessing import parent_process
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
+
+from bncli.errors import BncliError, KernelFault
+from bncli.isolation import transfer
+from bncli.loading.guard import described, guarded
+from bncli.loading.registry import load_kernel
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+STDOUT, STDERR = 1, 2
+
+
+@dataclass(frozen=True)
+class Description:
+    """What bncli must know of a kernel that it cannot call itself."""
+
+    name: str
+    dtypes: tuple[str, ...]
+    summary: str
+    file: str
+    infers: bool
+    has_threads: bool
+
+
+def serve(jobs: Connection[Any, Any], printed: Connection[Any, Any], trace: str) -> None:
+    """Answer each (kernel, name, job, arguments) with (True, result) or (False, error).
+
+    What a kernel prints goes to ``printed``, and where it stood when it broke Python to the file ``trace``.
+    """
+    _end_with_parent()
+    _redirect(printed)
+    _limit_memory()
+    with open(trace, "w", encoding="utf-8") as file:
+        faulthandler.enable(file, all_threads=False)
+        transfer.send(jobs, transfer.pack(None))  # ready
+        while True:
+            try:
+                spec, name, job, arguments = transfer.receive(jobs)
+            except EOFError:
+                return
+            transfer.send(jobs, _answer(spec, name, job, arguments))
+
+
+def describe(spec: str, name: str) -> Description:
+    """Load the kernel ``spec``; raises what ``load_kernel`` does."""
+    kernel = load_kernel(spec)
+    infers, threads = kernel.infer is not None, kernel.set_threads is not None
+    return Description(kernel.name, kernel.dtypes, kernel.summary, kernel.file, infers, threads)
+
+
+def set_threads(spec: str, name: str, count: int) -> None:
+    """Bound the threads of the kernel ``spec``, if it can be bound."""
+    kernel = guarded(replace(load_kernel(spec), name=name))
+    if kernel.set_threads:
+        kernel.set_threads(count)
+
+
+def run(spec: str, name: str, job: Any, arguments: tuple[Any, ...]) -> Any:
+    """``job(kernel, *arguments)``: loading a kernel again gives the one that is there."""
+    with np.errstate(all="ignore"):
+        return job(replace(load_kernel(spec), name=name), *arguments)
+
+
+def _answer(spec: str, name: str, job: Any, arguments: tuple[Any, ...]) -> list[Any]:
+    try:
+        return transfer.pack((True, job(spec, name, *arguments)))
+    except BncliError as error:
+        return transfer.pack((False, error))
+    except MemoryError as error:
+        return transfer.pack((False, KernelFault(f"kernel {name!r}: it ran out of memory: {described(error)}")))
+    except BaseException as error:  # noqa: BLE001  # it is told in the other process
+        return transfer.pack((False, KernelFault(f"kernel {name!r}: it raised {described(error)}")))
+
+
+def _end_with_parent() -> None:
+    """Let no process outlive bncli, not even one that loops for ever; and let Ctrl-C be bncli's to handle."""
+    with contextlib.suppress(AttributeError, OSError):  # not there on Windows
+        os.setsid()
+    parent = parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        connections.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _redirect(printed: Connection[Any, Any]) -> None:
+    """What is written by C code as well."""
+    if os.name == "posix":
+        os.dup2(printed.fileno(), STDOUT)
+        os.dup2(printed.fileno(), STDERR)
+    printed.close()
+
+
+def _limit_memory() -> None:
+    """A kernel that asks for more than is free gets a MemoryError, and the machine's other processes live on."""
+    with contextlib.suppress(ImportError, OSError, ValueError):  # of a limit that is lower already
+        import resource  # not there on Windows
+
+        most = psutil.virtual_memory().available + psutil.Process().memory_info().data
+        resource.setrlimit(resource.RLIMIT_DATA, (most, resource.getrlimit(resource.RLIMIT_DATA)[1]))

@@ -1,0 +1,92 @@
+"""What a worker does with one block: an array (rows, F, S), or whatever reads one when NumPy asks it to.
+
+Blocks may be strided and read-only. What is one value a feature comes in float64 or narrower, and is computed
+with in float64. Infinities and NaN go the way of arithmetic, in silence.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bncli.kernels.dask import compiled
+from bncli.kernels.dask.merging import Moments, Sums
+
+Array = NDArray[Any]
+
+
+def moments(x: Array) -> Moments:
+    """Count, mean and M2 of each feature of a block."""
+    x = np.asarray(x)
+    samples, features, inner = x.shape
+    count, (mean, squares) = np.zeros(features, np.int64), np.empty((2, features))
+    for rows in _lanes(x):
+        compiled.moments(rows, features, inner, count, mean, squares)
+    return Moments(samples * inner, mean, squares)
+
+
+def sums(dy: Array, x: Array, mean: Array) -> Sums:
+    """The two sums that backward needs, of a block; ``mean`` is that of the whole batch."""
+    x, centre = np.asarray(x), _per_feature(mean)
+    _, features, inner = x.shape
+    of_dy, of_product = np.zeros((2, features))
+    for rows, gradients in zip(_lanes(x), _lanes(np.asarray(dy)), strict=True):
+        compiled.sums(gradients, rows, features, inner, centre, of_dy, of_product)
+    return Sums(of_dy, of_product)
+
+
+def normalize(x: Array, mean: Array, scale: Array, beta: Array, out: Array | None = None) -> Array:
+    """(x - mean) * scale + beta, in the dtype of x; ``out`` is where to write it, and what is returned."""
+    x = np.asarray(x)
+    y, lines = _target(out, x), [_per_feature(each) for each in (mean, scale, beta)]
+    for rows, into in zip(_lanes(x), _lanes(y, given=False), strict=True):
+        compiled.normalize(rows, *x.shape[1:], *lines, into)
+    return _delivered(y, out)
+
+
+def propagate(
+    dy: Array, x: Array, mean: Array, slope: Array, mean_dy: Array, scale: Array, out: Array | None = None
+) -> Array:
+    """scale * (dy - mean_dy - (x - mean) * slope), in the dtype of x; it may be written over dy."""
+    x, dy = np.asarray(x), np.asarray(dy)
+    dx, lines = _target(out, x), [_per_feature(each) for each in (mean, slope, mean_dy, scale)]
+    for gradients, rows, into in zip(_lanes(dy), _lanes(x), _lanes(dx, given=False), strict=True):
+        compiled.propagate(gradients, rows, *x.shape[1:], *lines, into)
+    return _delivered(dx, out)
+
+
+def _lanes(array: Array, given: bool = True) -> Iterator[Array]:
+    """``array`` as (rows, lanes): all whole rows, and what is left over.
+
+    Where features are few, so many samples make a row that its lanes fill a tile.
+    """
+    array = _plain(array, array.dtype) if given else array
+    samples, features, inner = array.shape
+    repeats = min(samples, max(1, compiled.LANES // (features * inner)))
+    whole = samples // repeats * repeats
+    yield array[:whole].reshape(-1, repeats * features * inner)
+    if whole < samples:
+        yield array[whole:].reshape(1, -1)
+
+
+def _per_feature(array: Array) -> Array:
+    return _plain(array, np.dtype(np.float64))
+
+
+def _plain(array: Array, dtype: np.dtype[Any]) -> Array:
+    """``array`` for compiled code to read, and not to write: for what it may write to it would be compiled again."""
+    plain = np.require(array, dtype, ["C", "A"]).view()
+    plain.flags.writeable = False
+    return plain
+
+
+def _target(out: Array | None, like: Array) -> Array:
+    return out if out is not None and out.flags.carray else np.empty(like.shape, like.dtype)
+
+
+def _delivered(result: Array, out: Array | None) -> Array:
+    if out is None or out is result:
+        return result
+    out[...] = result
+    return out

@@ -1,0 +1,131 @@
+"""Make a Kernel of whatever has a forward and a backward."""
+
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from bncli.core.kernel import Kernel
+from bncli.core.problem import DTYPES
+from bncli.errors import InputError
+from bncli.loading import views
+
+PARAMETERS = {
+    "forward": ("x", "gamma", "beta", "epsilon"),
+    "backward": ("dy", "saved"),
+    "infer": ("x", "gamma", "beta", "mean", "var", "epsilon"),
+}
+REQUIRED = ("forward", "backward")
+NOT_GIVEN = object()
+
+
+def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
+    """The kernel in ``namespace``: a module or an object with ``forward`` and ``backward``, or one with a ``KERNEL``.
+
+    Functions are called by position, so that their parameters may have any names. Used where they
+    are there: ``infer``, ``ndim`` (3, or 2 for (rows, features) arrays), ``dtypes``, ``summary`` (else
+    the first line of the module's docstring), ``available``, ``set_threads``, and a parameter ``out``
+    of any function. Without a ``name``, the namespace's own is taken.
+
+    Raises InputError where one of them is malformed. What the user's code raises passes.
+    """
+    source = getattr(namespace, "KERNEL", namespace)
+    missing = [each for each in REQUIRED if not hasattr(source, each)]
+    if missing:
+        needed = " and ".join(map(_written, REQUIRED))
+        raise InputError(
+            f"there is no {' and no '.join(missing)} in it: a kernel needs {needed}; "
+            "bncli kernels --template prints one to start from"
+        )
+    view = views.VIEWS[_ndim(source)]
+    infer = _given(source, "infer")
+    module = namespace if inspect.ismodule(namespace) else inspect.getmodule(source.forward)
+    return Kernel(
+        views.forward_of(_function(source, "forward", view)),
+        views.backward_of(_function(source, "backward", view)),
+        infer and views.infer_of(_function(source, "infer", view)),
+        dtypes=_dtypes(source),
+        summary=_summary(_given(source, "summary") or getattr(module, "__doc__", None) or ""),
+        available=_availability(source),
+        set_threads=_optional_function(source, "set_threads"),
+        name=name or str(getattr(namespace, "__name__", "kernel")).rpartition(".")[2],
+        spec=spec,
+        file=getattr(module, "__file__", None) or "",
+    )
+
+
+def _given(source: Any, name: str, default: Any = None) -> Any:
+    value = getattr(source, name, default)
+    # After ``from numpy import *`` there are an ndim and dtypes, which mean something else.
+    return default if value is getattr(np, name, NOT_GIVEN) else value
+
+
+def _function(source: Any, name: str, view: views.View) -> views.Function:
+    call = getattr(source, name)
+    if not callable(call):
+        raise InputError(f"its {name} is of type {type(call).__name__}, not a function")
+    try:
+        signature = _signature(call)
+    except ValueError:
+        return views.Function(call, view, takes_out=False)  # compiled, and does not say what it takes
+    try:
+        positional = signature.bind(*PARAMETERS[name]).arguments
+    except TypeError as error:
+        raise InputError(f"its {name} cannot be called as {_written(name)}: {error}") from error
+    return views.Function(call, view, takes_out="out" in signature.parameters.keys() - positional.keys())
+
+
+def _signature(call: Callable[..., Any]) -> inspect.Signature:
+    if sys.version_info >= (3, 14):
+        from annotationlib import Format
+
+        # Annotations are evaluated only now, and may name what is imported for a type checker alone.
+        return inspect.signature(call, annotation_format=Format.STRING)
+    return inspect.signature(call)
+
+
+def _written(name: str) -> str:
+    return f"{name}({', '.join(PARAMETERS[name])})"
+
+
+def _ndim(source: Any) -> int:
+    ndim = _given(source, "ndim", 3)
+    if not (isinstance(ndim, int) and ndim in views.VIEWS):
+        raise InputError(f"its ndim is {ndim!r}: use 3 for (outer, feature, inner), or 2 for (rows, features)")
+    return ndim
+
+
+def _dtypes(source: Any) -> tuple[str, ...]:
+    given = _given(source, "dtypes", Kernel.dtypes)
+    known = ", ".join(DTYPES)
+    if not isinstance(given, (str, Sequence)) or not given:
+        raise InputError(f"its dtypes are {given!r}: name one or more of {known}")
+    dtypes = (given,) if isinstance(given, str) else tuple(given)
+    for dtype in dtypes:
+        if dtype not in DTYPES:
+            raise InputError(f"its dtypes hold {dtype!r}, which is none of {known}")
+    return dtypes
+
+
+def _summary(text: Any) -> str:
+    if not isinstance(text, str):
+        raise InputError(f"its summary is {text!r}: write a text")
+    return text.strip().partition("\n")[0]
+
+
+def _availability(source: Any) -> Callable[[], str | None]:
+    """Asked once, here, where what it raises is caught."""
+    available = _optional_function(source, "available")
+    missing = available and available()
+    if not isinstance(missing, str | None):
+        raise InputError(f"its available returned {missing!r}: return what is missing, or None where it can run")
+    return lambda: missing or None
+
+
+def _optional_function(source: Any, name: str) -> Callable[..., Any] | None:
+    function: Callable[..., Any] | None = _given(source, name)
+    if function is not None and not callable(function):
+        raise InputError(f"its {name} is of type {type(function).__name__}, not a function")
+    return function

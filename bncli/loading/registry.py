@@ -1,0 +1,75 @@
+"""Kernels by what ``--kernel`` takes: a registered name, a file or a module."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import ModuleType
+
+from bncli import plugins
+from bncli.core.kernel import Kernel
+from bncli.errors import InputError, Unavailable
+from bncli.loading.user_code import as_kernel, published_kernel, user_kernel
+
+PACKAGE = "bncli.kernels"
+
+KernelSpec = str | Kernel | ModuleType  # what a program may give for a kernel
+
+
+def kernel_names() -> tuple[str, ...]:
+    """The names of the registered kernels, bncli's own and those that packages publish; imports none of them."""
+    own = plugins.names(PACKAGE)
+    return (*own, *sorted(plugins.published(PACKAGE).keys() - own))
+
+
+def is_registered(spec: str) -> bool:
+    """Whether ``spec`` is a registered name, and not a file or a module that only its user knows of."""
+    # Asking every installed package takes long: not for what is found without.
+    return spec in plugins.names(PACKAGE) or (not plugins.is_path(spec) and spec in plugins.published(PACKAGE))
+
+
+def registered_kernel(name: str) -> Kernel:
+    """The registered kernel ``name``, whether or not it can run here.
+
+    Raises InputError when there is none of that name.
+    """
+    if name in plugins.names(PACKAGE):
+        module = plugins.load(PACKAGE, name)
+        kernel: Kernel = module.KERNEL
+        return replace(kernel, name=name, spec=name, file=module.__file__ or "")
+    if name in plugins.published(PACKAGE):
+        return published_kernel(name, plugins.published(PACKAGE)[name])
+    raise InputError(plugins.unknown("kernel", name, kernel_names()))
+
+
+def load_kernel(spec: str) -> Kernel:
+    """The kernel ``spec``, ready to run: a registered name, a user's file (``mine.py``) or module (``package.mine``).
+
+    A file or a module is other people's code, which this runs. Raises InputError when there is no
+    such kernel or it is malformed, and Unavailable, with what is missing, when it cannot run on
+    this machine.
+    """
+    kernel = registered_kernel(spec) if is_registered(spec) else user_kernel(spec)
+    if kernel is None:
+        raise InputError(plugins.unknown("kernel", spec, kernel_names()))
+    missing = kernel.available()
+    if missing:
+        raise Unavailable(f"kernel {spec!r} cannot run here: {missing}")
+    return kernel
+
+
+def require_dtype(kernel: Kernel, dtype: str) -> None:
+    """Raise InputError where ``kernel`` does not take ``dtype``."""
+    if dtype not in kernel.dtypes:
+        raise InputError(f"kernel {kernel.name!r} does not take {dtype}: use --dtype {' or '.join(kernel.dtypes)}")
+
+
+def kernel_of(given: KernelSpec) -> Kernel:
+    """The kernel that a program gives by its name, file or module, as a module, or as it is; it has a name.
+
+    Raises InputError and Unavailable as ``load_kernel`` does.
+    """
+    if isinstance(given, str):
+        return load_kernel(given)
+    if isinstance(given, Kernel):
+        return given if given.name else replace(given, name="kernel")
+    return as_kernel(given)

@@ -1,0 +1,72 @@
+"""Kernels from outside: a user's file, module or namespace, and what installed packages publish.
+
+Whatever their code raises while it loads becomes one line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Never
+
+from bncli import plugins
+from bncli.core.kernel import Kernel
+from bncli.errors import InputError, Unavailable
+from bncli.loading.adapter import adapt
+from bncli.loading.guard import described, quiet, remember
+from bncli.loading.imports import import_file, import_named
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+
+def user_kernel(spec: str) -> Kernel | None:
+    """The kernel in the file or the module ``spec``, named after it; None where there is no such module.
+
+    Raises InputError where there is no such file, where its code raises, or where it is malformed.
+    """
+    from_file = plugins.is_path(spec)
+    with _loading(spec):
+        module = import_file(spec) if from_file else import_named(spec)
+        name = PurePath(spec).stem if from_file else spec.rpartition(".")[2]
+        return adapt(module, name, spec) if module else None
+
+
+def as_kernel(namespace: Any) -> Kernel:
+    """The kernel in a module, or another namespace, that a program has already; named after it.
+
+    Raises InputError where it is malformed.
+    """
+    with _loading(getattr(namespace, "__name__", type(namespace).__name__)):
+        return adapt(namespace)
+
+
+def published_kernel(name: str, point: EntryPoint) -> Kernel:
+    """The kernel that an installed package publishes as ``name``; where it is broken, one that is not available."""
+    try:
+        with _loading(point.value, name):
+            return adapt(point.load(), name, name)
+    except InputError as error:
+        return _unavailable(name, str(error))
+
+
+@contextmanager
+def _loading(what: str, spec: str = "") -> Iterator[None]:
+    try:
+        with quiet(partial(remember, spec or what, "loading it")):
+            yield
+    except InputError as error:
+        raise InputError(f"cannot load {what!r} as a kernel: {error}") from error
+    except (KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException as error:
+        raise InputError(f"cannot load {what!r} as a kernel: it raised {described(error)}") from error
+
+
+def _unavailable(name: str, why: str) -> Kernel:
+    def refuse(*arguments: Any, **options: Any) -> Never:
+        raise Unavailable(f"kernel {name!r} cannot run here: {why}")
+
+    return Kernel(refuse, refuse, dtypes=(), available=lambda: why, name=name, spec=name)

@@ -1,0 +1,65 @@
+"""How times grow over a sweep: both axes logarithmic, and the limit below."""
+
+from collections.abc import Iterator, Sequence
+
+from bncli.core import power_law
+from bncli.core.chart import Axis, Chart, Series
+from bncli.core.problem import Problem, shared_parts
+from bncli.core.units import text
+from bncli.errors import InputError
+from bncli.output.charts._rows import word, words
+from bncli.output.charts._timed import Timed, variants
+
+TIME = Axis("time of a call", "seconds")
+SIZE = Axis("values of x", "count")
+ABOUT = "Here time ~ size^k is a straight line of slope k, fitted to all sizes. The dashed line is the memory's limit."
+
+
+def charts(name: str, rows: Sequence[Timed]) -> Iterator[Chart]:
+    """One for each sweep, and each way in which it was timed."""
+    groups: dict[tuple[str, str], list[Timed]] = {}
+    for each, variant in zip(rows, variants(rows), strict=True):
+        groups.setdefault((word(each.row, "sweep"), variant), []).append(each)
+    for (sweep, variant), group in groups.items():
+        sizes = _sizes(words([each.row for each in group], "problem"), bool(sweep))
+        if len(set(sizes.values())) >= power_law.FEWEST:
+            setting = f"{sweep or shared_parts(list(sizes))[1]}  {variant}".strip()
+            yield _chart(name, setting, sorted(group, key=lambda each: sizes[word(each.row, "problem")]), sizes)
+
+
+def _chart(name: str, setting: str, rows: Sequence[Timed], sizes: dict[str, int]) -> Chart:
+    at = [float(sizes[word(each.row, "problem")]) for each in rows]
+    series = []
+    for style, kernel in enumerate(words([each.row for each in rows], "kernel")):
+        points = [e.point(size) for size, e in zip(at, rows, strict=True) if word(e.row, "kernel") == kernel]
+        title = f"{kernel}{_exponent({point.at: point.value for point in points})}"
+        series.append(Series(title, points, style, joined=True))
+    limits = {size: each.limit_point(size) for size, each in zip(at, rows, strict=True) if each.limit}
+    if limits:
+        title = f"memory's limit{_exponent({size: point.value for size, point in limits.items()})}"
+        series.append(Series(title, list(limits.values()), role="limit", joined=True))
+    return Chart(f"{name}: growth", TIME, series, (), SIZE, setting=setting, about=ABOUT)
+
+
+def _exponent(times: dict[float, float]) -> str:
+    """That of the power law through ``times`` by their sizes, where these are enough for one."""
+    if len(times) < power_law.FEWEST:
+        return ""
+    fit = power_law.fit([*times], [*times.values()])
+    return f", k = {text(fit.exponent, 'error')} ± {text(fit.error, 'error')}"
+
+
+def _sizes(descriptors: Sequence[str], swept: bool) -> dict[str, int]:
+    """How many values x has in each of the problems, if these are a sweep; else, none.
+
+    Problems that nothing calls a sweep are one if they differ in a single axis of the shape.
+    """
+    try:
+        problems = {descriptor: Problem.parse(descriptor) for descriptor in descriptors}
+    except InputError:
+        return {}
+    apart = {(len(p.shape), p.layout, p.dtype, p.epsilon) for p in problems.values()}
+    axes = zip(*(p.shape for p in problems.values()), strict=True) if len(apart) == 1 else ()
+    if not swept and sum(len({*lengths}) > 1 for lengths in axes) != 1:
+        return {}
+    return {descriptor: problem.size for descriptor, problem in problems.items()}

@@ -1,0 +1,79 @@
+"""Times against the memory's limit, what of its bandwidth a kernel uses, and how time grows over a range of shapes."""
+
+from collections.abc import Iterator, Sequence
+
+from bncli.core.chart import Axis, Chart, Point, Series
+from bncli.core.problem import shared_parts
+from bncli.core.report import Report
+from bncli.output.charts import _growth
+from bncli.output.charts._rows import word, words
+from bncli.output.charts._timed import Timed, timed, variants
+
+TIME = Axis("time of a call", "seconds")
+BANDWIDTH = Axis("bandwidth", "bytes/s")
+BYTES = Axis("moved by a call", "bytes")
+FEWEST_SIZES = 3  # of which a roofline is more than the figures of a table
+TIMES = "Times are medians with 95 % intervals; the grey bar is what the memory needs to move the same bytes."
+ROOFLINE = "The dashed line is the memory's own bandwidth at each size, measured in the same rounds."
+
+
+def charts(report: Report) -> list[Chart]:
+    """For each pass the times, over a range of shapes their growth, and where sizes are several the roofline."""
+    passes: dict[str, list[Timed]] = {}
+    for each in timed(report.rows):
+        passes.setdefault(word(each.row, "direction"), []).append(each)
+    makers = (_times, _growth.charts, _rooflines)
+    return [chart for make in makers for name, rows in passes.items() for chart in make(name, rows)]
+
+
+def _kernels(rows: Sequence[Timed]) -> list[str]:
+    return words([each.row for each in rows], "kernel")
+
+
+def _times(name: str, rows: Sequence[Timed]) -> Iterator[Chart]:
+    problems = words([each.row for each in rows], "problem")
+    short, shared = shared_parts(problems)
+    names = dict(zip(problems, short, strict=True))
+    ways = variants(rows)
+    labels = [f"{names[word(each.row, 'problem')]}  {way}".strip() for each, way in zip(rows, ways, strict=True)]
+    places = list(dict.fromkeys(labels))
+    at = [places.index(label) for label in labels]
+    series = [
+        Series(
+            kernel, [e.point(place) for e, place in zip(rows, at, strict=True) if word(e.row, "kernel") == kernel], n
+        )
+        for n, kernel in enumerate(_kernels(rows))
+    ]
+    limits = {place: each.limit_point(place) for each, place in zip(rows, at, strict=True) if each.limit}
+    if limits:
+        series.append(Series("memory's limit", list(limits.values()), role="limit"))
+    yield Chart(f"{name}: time", TIME, series, places, setting=shared, about=TIMES)
+
+
+def _rooflines(name: str, rows: Sequence[Timed]) -> Iterator[Chart]:
+    """One for each way of timing."""
+    groups: dict[str, list[Timed]] = {}
+    for each, variant in zip(rows, variants(rows), strict=True):
+        if each.bytes:
+            groups.setdefault(variant, []).append(each)
+    for variant, group in groups.items():
+        if len({each.bytes for each in group}) >= FEWEST_SIZES:
+            yield Chart(f"{name}: roofline", BANDWIDTH, _against_memory(group), (), BYTES, (), variant, ROOFLINE)
+
+
+def _against_memory(rows: Sequence[Timed]) -> list[Series]:
+    series = [
+        Series(kernel, [e.bandwidth_point() for e in rows if word(e.row, "kernel") == kernel], n)
+        for n, kernel in enumerate(_kernels(rows))
+    ]
+    # Of several problems of one size, the memory at its best.
+    best: dict[float, Point] = {}
+    for each in rows:
+        if each.limit and each.limit_bandwidth > best.get(each.bytes, Point(0, 0, "")).value:
+            best[each.bytes] = Point(each.bytes, each.limit_bandwidth, each.limit_says())
+    if best:
+        series.append(Series("memory's limit", [best[size] for size in sorted(best)], role="limit", joined=True))
+    return series
+
+
+CHARTS = charts

@@ -1,0 +1,98 @@
+"""A batch of images before and after, in one figure: a row an array, and beside it how its values are distributed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bncli import files
+from bncli.core.units import printable, shortened, text
+from bncli.output.drawing.figure import DPI, SETTINGS, write
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+MOST = 6  # images beside each other
+CELL = 1.6  # inches of an image
+LABEL, SIDE = 1.15, 2.2  # inches of what is left and right of the images
+BINS = 61  # odd, so that one is about 0
+LONGEST = 24  # characters of an image's name
+# Told apart by their dashes too.
+CHANNELS = {
+    1: (("grey", "#333333", "-"),),
+    3: (("red", "#c14f00", "-"), ("green", "#007a5a", "--"), ("blue", "#0072b2", ":")),
+}
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Images of one array: pixels (height, width, 3) of 8 bits, with a name each; ``about`` says what shades mean.
+
+    ``values``, (..., channels), is what there is a histogram of, if of anything.
+    """
+
+    title: str
+    about: str
+    images: Sequence[tuple[str, Array]]
+    values: Array | None = None
+
+
+def save(path: Path, strips: Sequence[Strip], title: str, note: str = "") -> None:
+    """Draw ``strips`` below each other under ``title``; the suffix of ``path`` chooses the format."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    across = max(len(strip.images) for strip in strips)
+    height, width = strips[0].images[0][1].shape[:2]
+    tall = min(max(height / width, 0.5), 2.0) * CELL + 0.35
+    with matplotlib.rc_context({**SETTINGS, "axes.grid": False, "font.size": 8.0}):
+        size = LABEL + across * CELL + SIDE, len(strips) * tall + 0.75
+        figure = Figure(size, dpi=DPI, layout="constrained")
+        axes = figure.subplots(len(strips), across + 2, squeeze=False, width_ratios=[LABEL, *across * [CELL], SIDE])
+        for strip, row in zip(strips, axes, strict=True):
+            _draw(strip, row)
+        figure.suptitle(printable(title), fontsize=10)
+        if note:
+            figure.supxlabel(printable(note), fontsize=8)
+        files.replace(path, lambda file: write(figure, file, path.suffix.lower()))
+
+
+def _draw(strip: Strip, row: Sequence[Any]) -> None:
+    for axes in row:
+        axes.set_axis_off()
+    lines = strip.about.replace(", ", "\n").replace("; ", "\n")
+    words = {"x": 1, "ha": "right", "transform": row[0].transAxes}
+    row[0].text(y=0.6, s=strip.title, va="bottom", weight="bold", **words)
+    row[0].text(y=0.56, s=lines, va="top", fontsize=7, color="#444444", **words)
+    for (name, pixels), axes in zip(strip.images, row[1:], strict=False):
+        axes.imshow(pixels, interpolation="nearest")
+        axes.set_title(shortened(printable(name), LONGEST), fontsize=7)
+    if strip.values is not None:
+        _histogram(strip.values, row[-1])
+
+
+def _histogram(values: Array, axes: Any) -> None:
+    """How many pixels have a value, a line a channel."""
+    axes.set_axis_on()
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        axes.set_title("no finite value", fontsize=7)
+        return
+    edges = np.histogram_bin_edges(finite.astype(np.float64), BINS)
+    channels = CHANNELS[values.shape[-1]]
+    for channel, (name, colour, dashes) in enumerate(channels):
+        own = values[..., channel]
+        counts, _ = np.histogram(own[np.isfinite(own)].astype(np.float64), edges)
+        axes.stairs(counts, edges, color=colour, linestyle=dashes, linewidth=1.1, label=name)
+    mean, std = finite.mean(dtype=np.float64), finite.std(dtype=np.float64)
+    axes.set_title(f"mean {text(float(mean), 'error')}, std {text(float(std), 'error')}", fontsize=7)
+    axes.set_ylabel("pixels", fontsize=7)
+    axes.tick_params(labelsize=6)
+    if len(channels) > 1:
+        axes.legend(fontsize=6, frameon=False)

@@ -1,0 +1,135 @@
+"""Whose memory is whose: inputs, outputs and buffers."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bncli.core.case import BATCH, Case
+from bncli.core.kernel import Gradients, Kernel
+from bncli.errors import KernelFault
+from bncli.loading.registry import load_kernel
+from bncli.verification import accuracy
+from bncli.verification._contract.calls import GIVEN, RESULTS, another, run, same, writable
+
+Array = NDArray[Any]
+
+LATER = 4  # calls: buffers may take turns
+
+
+def inputs_unchanged(kernel: Kernel, case: Case) -> str:
+    given = writable(case)
+    y, saved = kernel.forward(given.x, given.gamma, given.beta, case.problem.epsilon)
+    by_forward = [name for name in GIVEN if not same(getattr(given, name), getattr(case, name))]
+    if by_forward:
+        return f"forward writes into its {' and '.join(by_forward)}"
+    before = y.copy()
+    kernel.backward(given.dy, saved)
+    by_backward = [name for name in GIVEN if not same(getattr(given, name), getattr(case, name))]
+    by_backward += [] if same(y, before) else ["y"]
+    return f"backward writes into {' and '.join(by_backward)}" if by_backward else ""
+
+
+def written_in_full(kernel: Kernel, case: Case) -> str:
+    with _memory_full_of_nan(case):
+        y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
+    with _memory_full_of_nan(case):
+        found = {"y": y, **Gradients(*kernel.backward(case.dy, saved))._asdict()}
+    ought = run(load_kernel("reference"), case).results()
+    unwritten = {name: int(np.isnan(array).sum() - np.isnan(ought[name]).sum()) for name, array in found.items()}
+    parts = [f"{count} values of {name}" for name, count in unwritten.items() if count > 0]
+    return f"{' and '.join(parts)} are never written, and keep what the memory held" if parts else ""
+
+
+@contextmanager
+def _memory_full_of_nan(case: Case) -> Iterator[None]:
+    """What np.empty gives is full of NaN; and so is, mostly, what others allocate.
+
+    A new array mostly lies where one of its size has just been freed.
+    """
+
+    def full(make: Callable[..., Array]) -> Callable[..., Array]:
+        def made(*arguments: Any, **options: Any) -> Array:
+            array = make(*arguments, **options)
+            if array.dtype.kind in "fc":
+                array.fill(np.nan)
+            return array
+
+        return made
+
+    freed, kept = [], []
+    for like in (case.x, case.gamma):
+        for _ in range(8):  # a kernel has temporary arrays as well
+            freed.append(np.full_like(like, np.nan))
+            kept.append(np.empty_like(like))  # in between, so that what is freed does not melt into one
+    freed.clear()
+    with patch.object(np, "empty", full(np.empty)), patch.object(np, "empty_like", full(np.empty_like)):
+        yield
+    kept.clear()
+
+
+def out(kernel: Kernel, case: Case) -> str:
+    expected = run(kernel, case).results()
+    y = np.full_like(case.x, np.nan)
+    into = Gradients(*(np.full_like(like, np.nan) for like in (case.x, case.gamma, case.gamma)))
+    returned, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon, out=y)
+    gradients = kernel.backward(case.dy, saved, out=into)
+    given = {"y": y, **into._asdict()}
+    wrong = accuracy.differ(case, given, expected)
+    wrong += [name for name, array in zip(RESULTS, (returned, *gradients), strict=True) if array is not given[name]]
+    return f"with out= given, {' and '.join(dict.fromkeys(wrong))} is not what stands in it" if wrong else ""
+
+
+def own_memory(kernel: Kernel, case: Case) -> str:
+    first = run(kernel, case).results()
+    kept = {name: array.copy() for name, array in first.items()}
+    for _ in range(LATER):
+        run(kernel, another(case))
+    changed = [name for name in RESULTS if not same(first[name], kept[name])]
+    return f"a later call overwrites the first one's {' and '.join(changed)}" if changed else ""
+
+
+def infer_keeps(kernel: Kernel, case: Case) -> str:
+    if kernel.infer is None:
+        return ""
+    mean, var = accuracy.other_statistics(case)
+    given = {"x": case.x, "gamma": case.gamma, "beta": case.beta, "mean": mean, "var": var}
+    before = {name: array.copy() for name, array in given.items()}
+    y = kernel.infer(case.x, case.gamma, case.beta, mean, var, case.problem.epsilon)
+    if written := [name for name, array in given.items() if not same(array, before[name])]:
+        return f"infer writes into its {' and '.join(written)}"
+    kept, other = y.copy(), another(case)
+    for _ in range(LATER):
+        kernel.infer(other.x, other.gamma, other.beta, mean, var, case.problem.epsilon)
+    return "" if same(y, kept) else "a later infer overwrites the first one's y"
+
+
+def read_only(kernel: Kernel, case: Case) -> str:
+    fixed = writable(case)
+    for name in GIVEN:
+        getattr(fixed, name).flags.writeable = False
+    run(kernel, case)  # which raises what is no matter of being read-only
+    try:
+        run(kernel, fixed)
+    except KernelFault as fault:
+        return f"read-only input is refused: {fault}"
+    return ""
+
+
+def strided(kernel: Kernel, case: Case) -> str:
+    """A kernel may refuse what is not contiguous; it may not take it for something else."""
+    arrays: dict[str, Any] = {}
+    for name in BATCH:
+        wide = np.zeros((*case.x.shape[:2], 2 * case.x.shape[2]), case.x.dtype)
+        arrays[name] = wide[:, :, ::2]
+        arrays[name][...] = getattr(case, name)
+    try:
+        found = run(kernel, replace(case, **arrays)).results()
+    except KernelFault:
+        return ""
+    differ = accuracy.differ(case, found, run(kernel, case).results())
+    return f"x and dy that are not contiguous give another {' and '.join(differ)}" if differ else ""

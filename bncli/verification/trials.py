@@ -1,0 +1,87 @@
+"""Do the checks catch what they must, and pass what they must? Seeded faults through every one of them."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from bncli.core.case import Case
+from bncli.core.kernel import Kernel
+from bncli.verification import accuracy, contract, gradients, invariants
+from bncli.verification.finding import Finding, Verdict
+from bncli.verification.mutants import Mutant
+
+# Descriptors and the names that --random has for data: a fault must be caught on each of these where it is visible,
+PROBLEMS = (
+    ("5x4x4x3/per-activation/float64/eps=1e-08", "uniform"),
+    ("128x16/per-activation/float64/eps=1e-05", "normal"),
+    ("12x3x4x5/channels-first/float64/eps=0.001", "normal"),
+    ("4x5x6x3/channels-last/float32/eps=1e-05", "normal"),
+    ("1x8/per-activation/float64/eps=1e-05", "normal"),
+)
+# and one that needs certain data on these, or on those.
+HARD_PROBLEMS = (
+    ("64x24/per-activation/float32/eps=1e-05", "offset-1e4"),
+    ("64x24/per-activation/float64/eps=1e-05", "offset-1e6"),
+    ("9x8/per-activation/float64/eps=1e-05", "nan"),
+)
+COMPARED = 2  # so many of them, the first, are given to PyTorch's gradcheck as well
+VALUES, GRADIENTS, SLOPES, CONTRACT, INVARIANTS = "values", "gradients", "slopes", "contract", "invariants"
+CHECKS = {VALUES: "y", GRADIENTS: "grads", SLOPES: "slopes", CONTRACT: "contract", INVARIANTS: "invar."}  # with titles
+
+
+class Outcome(NamedTuple):
+    """What became of one kernel: on how many problems each check called it wrong, and on how many any did."""
+
+    kernel: Kernel
+    caught_by: dict[str, int]
+    caught: int
+    problems: int
+    ok: bool
+
+
+def of_mutant(mutant: Mutant, cases: Sequence[Case], hard: Sequence[Case]) -> Outcome:
+    """A fault must be caught on each of ``cases`` on which it can be seen; one that needs certain data, somewhere."""
+    if mutant.needs:
+        outcome = _outcome(mutant.kernel, [*cases, *hard])
+        return outcome._replace(ok=outcome.caught >= 1)
+    outcome = _outcome(mutant.kernel, [case for case in cases if mutant.visible(case.problem)])
+    return outcome._replace(ok=outcome.caught == outcome.problems > 0)
+
+
+def of_right(kernel: Kernel, cases: Sequence[Case]) -> Outcome:
+    """A right kernel must be called wrong nowhere."""
+    outcome = _outcome(kernel, cases)
+    return outcome._replace(ok=outcome.caught == 0)
+
+
+def _outcome(kernel: Kernel, cases: Iterable[Case]) -> Outcome:
+    counts = dict.fromkeys(CHECKS, 0)
+    caught = problems = 0
+    for case in cases:
+        if case.problem.dtype not in kernel.dtypes:
+            continue
+        problems += 1
+        wrong = caught_by(kernel, case)
+        caught += bool(wrong)
+        for check in wrong:
+            counts[check] += 1
+    return Outcome(kernel, counts, caught, problems, ok=False)
+
+
+def caught_by(kernel: Kernel, case: Case) -> set[str]:
+    """The checks that call ``kernel`` wrong on ``case``."""
+    found = {_check_of(finding) for finding in gradients.check(kernel, case, case.seed) if _wrong(finding)}
+    if invariants.suits(case) and any(map(_wrong, invariants.check(kernel, case))):
+        found.add(INVARIANTS)
+    return found
+
+
+def _wrong(finding: Finding) -> bool:
+    return finding.verdict is Verdict.WRONG
+
+
+def _check_of(finding: Finding) -> str:
+    if finding.array in (contract.ARRAY, gradients.CALL):
+        return CONTRACT
+    if finding.method != accuracy.METHOD:
+        return SLOPES
+    return VALUES if finding.array == "y" else GRADIENTS

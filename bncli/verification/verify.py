@@ -1,0 +1,176 @@
+"""How exact is a kernel, and how does it behave? The report of ``bncli verify``."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+
+from bncli.core.case import Case
+from bncli.core.kernel import Kernel
+from bncli.core.layout import Layout
+from bncli.core.problem import Problem
+from bncli.core.report import Column, Report
+from bncli.core.reproduce import reproduce
+from bncli.core.source import distributions, draw
+from bncli.errors import KernelFault
+from bncli.loading.registry import KernelSpec, kernel_of, require_dtype
+from bncli.verification import contract, curve, finding_rows, suite, tolerance
+from bncli.verification.finding import Verdict, digits
+from bncli.verification.finding_rows import Row
+from bncli.verification.suite import Judged
+
+DTYPES = ("float32", "float64")
+
+COLUMNS = (
+    Column("check", "check"),
+    Column("dtype", "dtype"),
+    Column("verdict", "verdict", "verdict"),
+    Column("share", "share", "error"),
+    Column("digits", "digits", "digits"),
+    Column("array", "worst in"),
+    Column("index", "at"),
+    Column("layout", "layout", wide=True),
+    Column("error", "error", "error", wide=True),
+    Column("budget", "budget", "error", wide=True),
+    Column("findings", "findings", "count", wide=True),
+    *finding_rows.WIDE,
+)
+
+CURVE = (
+    Column("ratio", "|mean|/std", "number"),
+    Column("y", "error of y", "error"),
+    Column("dx", "error of dx", "error"),
+    Column("digits", "digits", "digits"),
+    Column("note", "note", "note"),
+)
+
+
+def verify(
+    kernel: KernelSpec,
+    problems: Sequence[str | Problem] = (),
+    *,
+    random: Sequence[str] = (),
+    seed: int = 0,
+) -> Report:
+    """Verify how exact ``kernel`` is and how it behaves: what ``bncli verify`` prints.
+
+    Like ``gradcheck``, but on ``problems`` (where none are given: a small one in each layout, in
+    float32 and float64 as far as the kernel takes them) with each distribution of ``random`` (where
+    none are given: all).
+    """
+    own = kernel_of(kernel)
+    asked = [Problem.parse(problem) for problem in problems] or default_problems([own])
+    with np.errstate(all="ignore"):
+        return report(asked, random or distributions(), [own], seed)
+
+
+def default_problems(
+    kernels: Sequence[Kernel],
+    dtypes: Iterable[str] = DTYPES,
+    layouts: Iterable[Layout] = tuple(Layout),
+    epsilon: float = suite.EPSILON,
+) -> list[Problem]:
+    """A small problem in each layout and dtype; where no kernel takes any of these, in the kernels' own."""
+    common = [dtype for dtype in dtypes if all(dtype in kernel.dtypes for kernel in kernels)]
+    return [
+        Problem(suite.SHAPES[layout], layout, dtype, epsilon)
+        for dtype in common or kernels[0].dtypes
+        for layout in layouts
+    ]
+
+
+def report(
+    problems: Sequence[Problem],
+    random: Sequence[str],
+    kernels: Sequence[Kernel],
+    seed: int,
+    options: Sequence[str] = (),
+    progress: Callable[[float, str], None] = lambda done, doing: None,
+) -> Report:
+    """For each kernel, check and dtype the worst of all problems."""
+    rows: list[Row] = []
+    failures: list[str] = []
+    for number, kernel in enumerate(kernels):
+        groups: dict[tuple[str, str], list[Judged]] = {}
+        for part, problem in enumerate(problems):
+            require_dtype(kernel, problem.dtype)
+            progress(number + part / len(problems), f"{kernel.name}: {problem}")
+            for judged in _judged(kernel, problem, random, seed):
+                groups.setdefault((judged.check, problem.dtype), []).append(judged)
+        for group in groups.values():
+            worst = suite.worst(group)
+            rows.append(_of(worst, group, reproduce("verify", kernel, worst.case, options)))
+            if worst.finding.verdict is not Verdict.PASS:
+                failures.append(f"{kernel.name}: {worst.check} is {worst.finding.verdict}")
+    return Report("verify", COLUMNS, rows, ("kernel",), failures=failures)
+
+
+def _judged(kernel: Kernel, problem: Problem, random: Sequence[str], seed: int) -> Iterator[Judged]:
+    for scenario in suite.scenarios(random, problem):
+        case = draw(scenario.random, scenario.adapted(problem), seed)
+        yield from suite.on_data(kernel, scenario, case)
+    yield from suite.behaviour(kernel, draw(suite.BENIGN, problem, seed))
+
+
+def _of(judged: Judged, group: Sequence[Judged], again: str) -> Row:
+    """``judged`` is the worst of ``group``."""
+    finding, problem = judged.finding, judged.case.problem
+    note = ""
+    # What a kernel that passes refuses stands in the table; what it does besides is worth a line.
+    if finding.verdict is not Verdict.PASS or (judged.check == contract.ARRAY and finding.reason):
+        # What a kernel raises is the same in every check.
+        raised = finding.reason and not finding.array
+        parts = dict.fromkeys(
+            (finding.kernel, judged.check, finding.array, finding.reason or finding_rows.where(finding))
+        )
+        note = finding.reason if raised else ": ".join(part for part in parts if part)
+    unit = tolerance.unit_roundoff(problem.dtype)
+    measured = finding.measured
+    return {
+        "check": judged.check,
+        "problem": str(problem),
+        "input": judged.case.recipe,
+        "dtype": problem.dtype,
+        "layout": str(problem.layout),
+        **finding_rows.values(finding, again),
+        "digits": min(each.finding.digits(unit) for each in group) if measured else None,
+        "findings": len(group),
+        "note": note,
+    }
+
+
+def curve_report(problems: Sequence[Problem], kernels: Sequence[Kernel], seed: int) -> Report:
+    """The error of each kernel at each ratio |mean| / std, and where it breaks down."""
+    rows: list[Row] = []
+    failures: list[str] = []
+    for problem in problems:
+        case = draw(suite.BENIGN, problem, seed)
+        for kernel in kernels:
+            require_dtype(kernel, problem.dtype)
+            try:
+                rows += _of_curve(kernel, case)
+            except KernelFault as fault:
+                failures.append(str(fault))
+    return Report("verify", CURVE, rows, ("problem", "kernel"), failures=failures)
+
+
+def _of_curve(kernel: Kernel, case: Case) -> Iterator[Row]:
+    points = kernel.run(curve.curve, case)
+    dtype, at = case.problem.dtype, curve.breakdown(points)
+    note = (
+        f"{kernel.name}: less than two digits are left in {dtype} from |mean|/std = {at:g} on"
+        if at
+        else f"{kernel.name}: two digits or more are left in {dtype} up to |mean|/std = {points[-1].ratio:g}"
+    )
+    unit = tolerance.unit_roundoff(dtype)
+    for point in points:
+        yield {
+            "problem": str(case.problem),
+            "input": case.recipe,
+            "kernel": kernel.name,
+            "ratio": point.ratio,
+            "y": point.y,
+            "dx": point.dx,
+            "digits": digits(point.worst, unit),
+            "breakdown": at,
+            "note": note,
+        }
