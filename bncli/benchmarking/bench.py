@@ -1,4 +1,8 @@
-"""Several problems, one after the other: the report of ``bncli bench``."""
+"""Several problems, one after the other: the report of ``bncli bench``.
+
+From here to the first timed call: ``rows_of`` chooses the process, ``measuring.measure`` verifies and plans the rounds,
+``timing.interleave`` makes the calls.
+"""
 
 import math
 from collections import Counter
@@ -8,23 +12,26 @@ from dataclasses import replace
 import numpy as np
 
 from bncli import plugins
-from bncli.benchmarking import bench_columns as one
-from bncli.benchmarking import environment, gate, rerun
-from bncli.benchmarking.bench_columns import Settings
-from bncli.benchmarking.buffers import COLD, WARM
-from bncli.benchmarking.measuring import Progress, unseen
-from bncli.benchmarking.passes import FRESH, GIVEN, MOVED
+from bncli.benchmarking import environment, figures, gate, table
+from bncli.benchmarking.buffers import COLD
+from bncli.benchmarking.disturbances import warnings
+from bncli.benchmarking.isolated import rows_isolated
+from bncli.benchmarking.measuring import measure
+from bncli.benchmarking.passes import GIVEN, MOVED
+from bncli.benchmarking.processes import require_several, rows_of_processes
 from bncli.benchmarking.sampling import Stop
+from bncli.benchmarking.settings import Progress, Settings, unseen
 from bncli.core import ranges
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel
 from bncli.core.problem import Problem
 from bncli.core.report import Report
+from bncli.core.reproduce import command_line
+from bncli.core.rows.times import FRESH, LIMIT, WARM, BenchRow
 from bncli.core.source import draw
 from bncli.errors import InputError
 from bncli.loading.registry import KernelSpec, kernel_of, require_dtype
 from bncli.verification.finding import Verdict
-from bncli.verification.finding_rows import Row
 
 
 class Interrupted(KeyboardInterrupt):
@@ -71,7 +78,6 @@ def bench(
     )
     settings = Settings(directions, outputs, max_time, precision, caches, threads or (None,), processes)
     _require_usable(loaded, asked, settings)
-    cases = ((draw(random, problem, seed), sweep) for problem, sweep in asked.items())
     if fail_slower is not None:
         gate.require_factor(fail_slower)
         if len(loaded) < 2:
@@ -79,11 +85,12 @@ def bench(
                 f"fail_slower holds kernels against the first, and {loaded[0].name!r} is alone: "
                 "give the known one before it"
             )
+    cases = ((draw(random, problem, seed), sweep) for problem, sweep in asked.items())
     with np.errstate(all="ignore"):
         found = report(cases, loaded, settings)
     if fail_slower is None:
         return found
-    return replace(found, failures=gate.failures(found.rows, loaded[0].name, fail_slower))
+    return replace(found, failures=gate.failures(found.rows_of(BenchRow), loaded[0].name, fail_slower))
 
 
 def report(
@@ -91,50 +98,80 @@ def report(
     kernels: Sequence[Kernel],
     settings: Settings,
     progress: Progress = unseen,
-    on_problem: Callable[[Sequence[Row], Report], None] = lambda rows, so_far: None,
+    on_problem: Callable[[Sequence[BenchRow], Report], None] = lambda rows, so_far: None,
 ) -> Report:
-    """Measure each case; the text beside it is the sweep that it is of, or empty.
+    """Measure each case, which comes with the sweep that it is of, or an empty text.
 
     ``progress`` receives how many problems are done, and ``on_problem`` the rows of each and the report so far.
     Raises Interrupted, with the report so far, where Ctrl-C comes.
     """
-    rows: list[Row] = []
-    warnings: list[str] = []
+    rows: list[BenchRow] = []
+    remarks: list[str] = []
     number = 0
     try:
         for case, sweep in cases:
-            found = one.measure(case, kernels, settings, _shifted(progress, number))
-            found = [row | rerun.of(row, case, kernels) | {"sweep": sweep} for row in found]
+            found = [
+                replace(_with_commands(row, case, kernels), sweep=sweep)
+                for row in rows_of(case, kernels, settings, _shifted(progress, number))
+            ]
             rows += found
-            warnings += case.warnings()
+            remarks += case.warnings()
             number += 1
-            on_problem(found, _report(rows, kernels, settings, warnings))
-            if any(row.get("stopped") == Stop.INTERRUPTED for row in found):
+            on_problem(found, _report(rows, kernels, settings, remarks))
+            if any(row.figures and row.figures.stopped == Stop.INTERRUPTED for row in found):
                 raise KeyboardInterrupt
     except KeyboardInterrupt:
         last = f"interrupted: this is what was measured until then, of {number} problem{'s' * (number != 1)}"
-        raise Interrupted(_report(rows, kernels, settings, [*warnings, last])) from None
-    return _report(rows, kernels, settings, warnings)
+        raise Interrupted(_report(rows, kernels, settings, [*remarks, last])) from None
+    return _report(rows, kernels, settings, remarks)
+
+
+def rows_of(case: Case, kernels: Sequence[Kernel], settings: Settings, progress: Progress = unseen) -> list[BenchRow]:
+    """The rows of one problem: measured in several processes, in those of the kernels, or in this one."""
+    if settings.processes > 1:
+        return rows_of_processes(case, kernels, settings, progress)
+    if any(kernel.process for kernel in kernels):
+        return rows_isolated(case, kernels, settings, progress)
+    return figures.rows(case, [measure(case, kernels, settings, progress)], kernels[0].name)
 
 
 def _shifted(progress: Progress, done: int) -> Progress:
     return lambda share, doing, detail=str: progress(done + share, doing, detail)
 
 
-def _report(rows: Sequence[Row], kernels: Sequence[Kernel], settings: Settings, warnings: Sequence[str]) -> Report:
+def _with_commands(row: BenchRow, case: Case, kernels: Sequence[Kernel]) -> BenchRow:
+    """``row`` with the command lines that time it again and, where it is not verified, that show what is wrong.
+
+    Both are empty for a kernel that no command line can name. gradcheck looks at no inference, but bench itself does.
+    """
+    kernel = next((kernel for kernel in kernels if kernel.name == row.kernel), kernels[0])
+    options = [word for name, how in row.identity.options().items() for word in (f"--{name}", str(how))]
+    if row.direction != LIMIT:
+        options += ["--pass", row.direction]
+    rerun = command_line("bench", kernel, case, options)
+    check = rerun if row.direction == "infer" else command_line("gradcheck", kernel, case)
+    return replace(row, rerun=rerun, reproduce=f"reproduce: {check}" if check and _failed(row) else "")
+
+
+def _report(rows: Sequence[BenchRow], kernels: Sequence[Kernel], settings: Settings, remarks: Sequence[str]) -> Report:
     return Report(
         "bench",
-        one.columns(kernels[0], settings),
+        table.columns(kernels[0].name, settings),
         list(rows),
         ("problem", "input"),
         environment=environment.collect(),
-        warnings=[*warnings, *one.warnings(rows)],
-        failures=[f"{row['kernel']}: {row['direction']} is {row['verdict']}" for row in rows if _failed(row)],
+        warnings=[*remarks, *warnings(rows)],
+        failures=[f"{row.kernel}: {row.direction} is {_verdict(row)}" for row in rows if _failed(row)],
     )
 
 
-def _failed(row: Row) -> bool:
-    return bool(row.get("verdict", Verdict.PASS) != Verdict.PASS)
+def _failed(row: BenchRow) -> bool:
+    return _verdict(row) != Verdict.PASS
+
+
+def _verdict(row: BenchRow) -> str:
+    """That of the row; PASS where there was nothing to judge."""
+    return row.judged.verdict if row.judged else Verdict.PASS
 
 
 def _require_usable(kernels: Sequence[Kernel], problems: Iterable[Problem], settings: Settings) -> None:
@@ -160,7 +197,7 @@ def _require_usable(kernels: Sequence[Kernel], problems: Iterable[Problem], sett
     if settings.processes < 1:
         raise InputError(f"processes is {settings.processes!r}: at least one process measures")
     if settings.processes > 1:
-        one.require_several(kernels)
+        require_several(kernels)
     for problem in problems:
         for kernel in kernels:
             require_dtype(kernel, problem.dtype)

@@ -1,4 +1,4 @@
-"""The arrays that are timed: ordinary ones, whose contents change, and which nobody may spoil.
+"""The arrays that are timed: ordinary ones, whose contents change, and which no kernel may corrupt.
 
 Kernels are timed on what their users give them: writable, C-contiguous arrays that start at a multiple
 of 64 bytes, a line of the cache and the widest vector. That is what frameworks hand out; NumPy itself
@@ -20,12 +20,13 @@ from bncli.benchmarking.environment import last_level_cache
 from bncli.core.case import Case
 from bncli.core.kernel import Gradients
 from bncli.core.layout import Shape
+from bncli.core.rows.times import WARM
 from bncli.core.units import text
 from bncli.errors import InputError
 
 Array = NDArray[Any]
 
-WARM, COLD = "warm", "cold"
+COLD = "cold"
 ALIGNMENT = 64  # bytes
 WARM_BYTES = 256 * 1024  # of x and dy that take turns: what a core's own cache holds beside the outputs
 MOST_WARM = 16
@@ -88,11 +89,11 @@ class Inputs:
         """Copies of the samples of ``array`` that change places."""
         return array[0, self.feature, 0].copy(), array[-1, self.feature, -1].copy()
 
-    def are_spoilt(self) -> bool:
+    def are_corrupted(self) -> bool:
         """Whether anybody else has written into any copy; for restored ones."""
         return self._digest() != self._digests
 
-    def mend(self, case: Case) -> None:
+    def rewrite(self, case: Case) -> None:
         """Give every copy its contents again, whoever has written into them."""
         for turned, copy in enumerate(self.copies):
             for array, own in zip(_arrays(copy), _arrays(_ordinary(case, turned)), strict=True):

@@ -1,10 +1,10 @@
-"""What a reader of times must know of the machine, and what to do about it: a line each."""
+"""What disturbed the machine while kernels were timed, and the remedy: a line each."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import NamedTuple
 
 from bncli.benchmarking import environment, timing
-from bncli.core.report import Row
+from bncli.core.rows.times import BenchRow, Figures
 from bncli.core.units import text
 
 NOISY = 0.05  # half the width of an interval relative to the median, which is then not known to a tenth
@@ -17,12 +17,40 @@ CLOCK = 0.05  # relative change of its speed
 TOO_SHORT = 0.5  # of what a sample should last
 
 
-def warnings(rows: Iterable[Row], cores: int | None = None) -> list[str]:
+class Timed(NamedTuple):
+    """A row with its figures."""
+
+    row: BenchRow
+    figures: Figures
+
+    @property
+    def name(self) -> str:
+        """The kernel, its pass and the problem."""
+        return f"{self.row.kernel} {self.row.direction} on {self.row.problem}"
+
+    @property
+    def vagueness(self) -> float:
+        """Half the width of the median's interval relative to the median."""
+        low, median, high = self.figures.low, self.figures.median, self.figures.high
+        return (high - low) / (2 * median) if low and median and high else 0.0
+
+    @property
+    def share_of_outliers(self) -> float:
+        """That of the samples; 0 where these are too few."""
+        return (self.figures.outliers or 0) / self.figures.rounds if self.figures.rounds >= FEWEST else 0.0
+
+    @property
+    def sample(self) -> float:
+        """The seconds that a sample lasts."""
+        return (self.figures.median or 0.0) * self.figures.calls
+
+
+def warnings(rows: Iterable[BenchRow], cores: int | None = None) -> list[str]:
     """Of the rows of a whole benchmark: each line says what was wrong, where it was worst, and the remedy.
 
     ``cores`` are those that this process may use, by default as many as it may.
     """
-    timed = [row for row in rows if row.get("samples")]
+    timed = [Timed(row, row.figures) for row in rows if row.figures and row.figures.samples]
     cores = cores or environment.usable_cores()
     found = [
         _busy(timed, cores),
@@ -38,121 +66,104 @@ def warnings(rows: Iterable[Row], cores: int | None = None) -> list[str]:
     return [warning for warning in found if warning]
 
 
-def _busy(rows: Sequence[Row], cores: int) -> str:
-    worst = _worst(rows, lambda row: row.get("others"))
-    if worst is None or worst["others"] <= max(BUSY, BUSY_SHARE * cores):
+def _busy(rows: Sequence[Timed], cores: int) -> str:
+    worst, others = _worst(rows, lambda each: each.figures.others)
+    if worst is None or others <= max(BUSY, BUSY_SHARE * cores):
         return ""
     return (
-        f"other processes used {worst['others']:.1f} of {cores} cores while {worst['problem']} was timed; parallel "
+        f"other processes used {others:.1f} of {cores} cores while {worst.row.problem} was timed; parallel "
         "kernels then wait for threads that do not run, and may take 100 times as long: "
         "measure on a quiet machine, or with --threads 1"
     )
 
 
-def _stolen(rows: Sequence[Row]) -> str:
-    worst = _worst(rows, lambda row: row.get("stolen"))
-    if worst is None or worst["stolen"] <= STOLEN:
+def _stolen(rows: Sequence[Timed]) -> str:
+    worst, stolen = _worst(rows, lambda each: each.figures.stolen)
+    if worst is None or stolen <= STOLEN:
         return ""
     return (
-        f"the hypervisor gave {worst['stolen']:.2f} cores of this machine to others while {worst['problem']} was "
+        f"the hypervisor gave {stolen:.2f} cores of this machine to others while {worst.row.problem} was "
         "timed: measure on a machine of your own, or repeat and compare"
     )
 
 
-def _throttled(rows: Sequence[Row]) -> str:
-    worst = _worst(rows, lambda row: row.get("throttled"))
-    if worst is None or not worst["throttled"]:
+def _throttled(rows: Sequence[Timed]) -> str:
+    worst, times = _worst(rows, lambda each: each.figures.throttled)
+    if worst is None or not times:
         return ""
     return (
-        f"the CPU quota of this container stopped the process {worst['throttled']} times while {worst['problem']} "
+        f"the CPU quota of this container stopped the process {times:.0f} times while {worst.row.problem} "
         "was timed: raise the quota, or bind the kernels to fewer cores with --threads"
     )
 
 
-def _hot(rows: Sequence[Row]) -> str:
-    worst = _worst(rows, lambda row: row.get("hot"))
-    if worst is None or not worst["hot"]:
+def _hot(rows: Sequence[Timed]) -> str:
+    worst, times = _worst(rows, lambda each: each.figures.hot)
+    if worst is None or not times:
         return ""
     return (
-        f"the processor slowed down for its heat {worst['hot']} times while {worst['problem']} was timed: "
+        f"the processor slowed down for its heat {times:.0f} times while {worst.row.problem} was timed: "
         "cool it, or let it rest between runs"
     )
 
 
-def _clock(rows: Sequence[Row]) -> str:
-    worst = _worst(rows, lambda row: row.get("clock_change"))
-    if worst is None or worst["clock_change"] <= CLOCK:
+def _clock(rows: Sequence[Timed]) -> str:
+    worst, change = _worst(rows, lambda each: each.figures.clock_change)
+    if worst is None or change <= CLOCK:
         return ""
     return (
-        f"the processor's clock changed by {text(worst['clock_change'], 'percent')} while {worst['problem']} was "
+        f"the processor's clock changed by {text(change, 'percent')} while {worst.row.problem} was "
         "timed: fix it with the governor 'performance' and without turbo, or give --max-time more"
     )
 
 
-def _threads(rows: Sequence[Row], cores: int) -> str:
-    worst = _worst(rows, lambda row: row.get("threads"))
-    if worst is None or worst["threads"] <= cores:
+def _threads(rows: Sequence[Timed], cores: int) -> str:
+    worst, threads = _worst(rows, lambda each: each.row.threads)
+    if worst is None or threads <= cores:
         return ""
-    return f"--threads {worst['threads']} is more than the {cores} cores there are: threads take turns; use fewer"
+    return f"--threads {threads:.0f} is more than the {cores} cores there are: threads take turns; use fewer"
 
 
-def _noisy(rows: Sequence[Row]) -> str:
-    noisy = [row for row in rows if _vagueness(row) > NOISY]
-    worst = _worst(noisy, _vagueness)
+def _noisy(rows: Sequence[Timed]) -> str:
+    noisy = [each for each in rows if each.vagueness > NOISY]
+    worst, _ = _worst(noisy, lambda each: each.vagueness)
     if worst is None:
         return ""
     return (
-        f"{_count(noisy, rows)} vague: the median of {_name(worst)} is somewhere between "
-        f"{text(worst['low'], 'seconds')} and {text(worst['high'], 'seconds')}: give --max-time more, or measure on a "
-        "quiet machine"
+        f"{_count(noisy, rows)} vague: the median of {worst.name} is somewhere between "
+        f"{text(worst.figures.low, 'seconds')} and {text(worst.figures.high, 'seconds')}: "
+        "give --max-time more, or measure on a quiet machine"
     )
 
 
-def _outlying(rows: Sequence[Row]) -> str:
-    many = [row for row in rows if _share_of_outliers(row) > OUTLYING]
-    worst = _worst(many, _share_of_outliers)
+def _outlying(rows: Sequence[Timed]) -> str:
+    many = [each for each in rows if each.share_of_outliers > OUTLYING]
+    worst, _ = _worst(many, lambda each: each.share_of_outliers)
     if worst is None:
         return ""
     return (
-        f"{_count(many, rows)} disturbed: {worst['outliers']} of {worst['rounds']} samples of {_name(worst)} are "
-        f"outliers, {worst['outliers_why']}; they are kept, and medians hardly see them: "
+        f"{_count(many, rows)} disturbed: {worst.figures.outliers} of {worst.figures.rounds} samples of {worst.name} "
+        f"are outliers, {worst.figures.outliers_why}; they are kept, and medians hardly see them: "
         "close other programs if there are more than you expect"
     )
 
 
-def _short(rows: Sequence[Row]) -> str:
-    short = [row for row in rows if _sample(row) < TOO_SHORT * timing.SHORTEST_SAMPLE]
-    worst = _worst(short, lambda row: -_sample(row))
+def _short(rows: Sequence[Timed]) -> str:
+    short = [each for each in rows if each.sample < TOO_SHORT * timing.SHORTEST_SAMPLE]
+    worst, _ = _worst(short, lambda each: -each.sample)
     if worst is None:
         return ""
     return (
-        f"the samples of {_name(worst)} last {text(_sample(worst), 'seconds')}, too short for the clock: the machine "
+        f"the samples of {worst.name} last {text(worst.sample, 'seconds')}, too short for the clock: the machine "
         "was slower while the calls of a sample were counted: measure again"
     )
 
 
-def _worst(rows: Iterable[Row], badness: Callable[[Row], Any]) -> Row | None:
-    """The row with the greatest ``badness``, of those where it is known."""
-    known = [row for row in rows if badness(row) is not None]
-    return max(known, key=badness, default=None)
+def _worst(rows: Iterable[Timed], badness: Callable[[Timed], float | None]) -> tuple[Timed | None, float]:
+    """The row with the greatest ``badness`` of those where it is known, and that badness."""
+    known = [(each, bad) for each in rows if (bad := badness(each)) is not None]
+    return max(known, key=lambda pair: pair[1], default=(None, 0.0))
 
 
-def _vagueness(row: Row) -> float:
-    return float((row["high"] - row["low"]) / (2 * row["median"]))
-
-
-def _share_of_outliers(row: Row) -> float:
-    return float(row["outliers"] / row["rounds"]) if row["rounds"] >= FEWEST else 0.0
-
-
-def _sample(row: Row) -> float:
-    """The seconds that a sample lasts."""
-    return float(row["median"] * row["calls"])
-
-
-def _name(row: Row) -> str:
-    return f"{row['kernel']} {row['direction']} on {row['problem']}"
-
-
-def _count(some: Sequence[Row], rows: Sequence[Row]) -> str:
+def _count(some: Sequence[Timed], rows: Sequence[Timed]) -> str:
     return f"{len(some)} of {len(rows)} times {'is' if len(some) == 1 else 'are'}"

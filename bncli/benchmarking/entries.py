@@ -1,21 +1,43 @@
-"""What takes part in the rounds."""
+"""What takes part in the rounds of a benchmark."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
-from bncli.benchmarking.passes import Key
+from dataclasses import dataclass
 
-PASS, AGAIN, MEMORY, CLOCK, MEETING = "pass", "again", "memory", "clock", "meeting"
-
-
-class Name(NamedTuple):
-    """A pass, a pass of the baseline once more, a way to move the memory, the clock, or a meeting of threads.
-
-    The key of a way has the operation for a kernel, and the way for a direction.
-    """
-
-    role: str
-    key: Key
+from bncli.benchmarking.passes import PassKey
 
 
-THE_CLOCK = Name(CLOCK, Key("clock", ""))
-THE_MEETING = Name(MEETING, Key("meeting", ""))
+@dataclass(frozen=True)
+class PassEntry:
+    """A pass of a kernel; ``again`` where it is that of the baseline, timed a second time."""
+
+    key: PassKey
+    again: bool = False
+
+    @property
+    def threads(self) -> int | None:
+        """The number of its threads; None where the kernel chooses it."""
+        return self.key.threads
+
+
+@dataclass(frozen=True)
+class MemoryEntry:
+    """An ``operation`` of the memory roofline, copy or add, done in one ``variant``."""
+
+    operation: str
+    variant: str
+    cache: str
+    threads: int | None
+
+
+@dataclass(frozen=True)
+class ProbeEntry:
+    """Something that no kernel and no memory limits."""
+
+    name: str
+
+
+Entry = PassEntry | MemoryEntry | ProbeEntry
+
+CLOCK = ProbeEntry("clock")
+FORK_JOIN = ProbeEntry("fork-join latency")

@@ -1,40 +1,43 @@
-"""What the samples of a problem say, as values of rows."""
+"""What the samples of a problem say: the figures of its rows."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeVar
 
 from bncli.benchmarking import conditions, outlying, statistics, timing
 from bncli.benchmarking.conditions import Surroundings
-from bncli.benchmarking.entries import AGAIN, MEMORY, PASS, THE_CLOCK, THE_MEETING, Name
-from bncli.benchmarking.passes import LIMIT, MOVED, Key, Pass
+from bncli.benchmarking.entries import CLOCK, FORK_JOIN, Entry, MemoryEntry, PassEntry
+from bncli.benchmarking.passes import MOVED, Pass, PassKey
 from bncli.benchmarking.timing import Sampled, Sampling
 from bncli.core.case import Case
+from bncli.core.rows.times import LIMIT, BenchRow, Figures, Judgement, Speedup
 from bncli.core.units import text
 from bncli.verification import tolerance
 from bncli.verification.finding import Finding, Verdict
-from bncli.verification.finding_rows import Row
+
+E = TypeVar("E", PassEntry, MemoryEntry)
 
 FEWEST = 50  # samples of the clock, before their blocks are long enough to say whether it has changed
 
 
 class Outcome(NamedTuple):
-    """What became of a pass: its row without figures, and whether it kept its time."""
+    """What became of a pass on so many ``copies`` of its arrays: a row without figures, and whether it keeps its time."""
 
-    key: Key
+    key: PassKey
     copies: int
-    row: Row
+    row: BenchRow
     kept: bool
 
 
 class Measured(NamedTuple):
-    """What one process found of a problem, which others can be told; without samples where no kernel is right."""
+    """What one process measured of a problem; it can be pickled. Without samples where no kernel is right."""
 
     outcomes: Sequence[Outcome]
-    sampling: Sampling[Name] | None = None
+    sampling: Sampling[Entry] | None = None
     surroundings: Surroundings | None = None
 
 
-def rows(case: Case, parts: Sequence[Measured], baseline: str) -> list[Row]:
+def rows(case: Case, parts: Sequence[Measured], baseline: str) -> list[BenchRow]:
     """The rows of a problem that processes have measured one after the other.
 
     A pass keeps its time where it did in all of them; ``baseline`` is the kernel that others are compared with.
@@ -44,141 +47,143 @@ def rows(case: Case, parts: Sequence[Measured], baseline: str) -> list[Row]:
     if len(timed) < len(parts):
         return [outcome.row for outcome in outcomes]
     samplings, surroundings = zip(*timed, strict=True)
-    figures = Figures(case, samplings, conditions.joined(surroundings), baseline)
-    return [o.row | figures.of_pass(o.key, o.copies) if o.kept else o.row for o in outcomes] + figures.of_limits()
+    rounds = Rounds(case, samplings, conditions.joined(surroundings), baseline)
+    return [rounds.with_figures(outcome) if outcome.kept else outcome.row for outcome in outcomes] + rounds.limits()
 
 
-class Figures:
-    """The figures of one problem's rounds."""
+class Rounds:
+    """The samples of one problem's rounds, all processes together."""
 
-    def __init__(self, case: Case, parts: Sequence[Sampling[Name]], surroundings: Surroundings, baseline: str) -> None:
+    def __init__(self, case: Case, parts: Sequence[Sampling[Entry]], surroundings: Surroundings, baseline: str) -> None:
         sampling = timing.joined(parts)
         self.case, self.sampled, self.baseline = case, sampling.sampled, baseline
-        self.again = next((key.kernel for role, key in self.sampled if role == AGAIN), baseline)
-        clock, meeting = (self.sampled.get(name, Sampled(0, ())).samples for name in (THE_CLOCK, THE_MEETING))
-        self.of_all = {
+        passes = [entry for entry in self.sampled if isinstance(entry, PassEntry)]
+        self.passes = [entry for entry in passes if not entry.again]
+        self.twice = [entry for entry in passes if entry.again]
+        self.memory = [entry for entry in self.sampled if isinstance(entry, MemoryEntry)]
+        clock, fork_join = (self.sampled.get(each, Sampled(0, ())).samples for each in (CLOCK, FORK_JOIN))
+        self.common: dict[str, Any] = {
             "stopped": str(sampling.stopped),
             "clock": statistics.median(clock) if clock else None,
-            "meeting": statistics.median(meeting) if meeting else None,
+            "meeting": statistics.median(fork_join) if fork_join else None,
             "clock_change": statistics.travel(clock) if len(clock) >= FEWEST else None,
             "processes": [len(next(iter(part.sampled.values())).samples) for part in parts],
             **surroundings._asdict(),
         }
         self.floors = {
-            name: statistics.noise_floor(self.sampled[Name(PASS, name.key)].samples, again.samples)
-            for name, again in self.sampled.items()
-            if name.role == AGAIN and Name(PASS, name.key) in self.sampled
+            entry: statistics.noise_floor(self.sampled[once].samples, self.sampled[entry].samples)
+            for entry in self.twice
+            if (once := PassEntry(entry.key)) in self.sampled
         }
 
-    def of_pass(self, key: Key, copies: int) -> Row:
-        """Of a pass that was timed to the end, on so many copies of the case.
-
-        ``of_limit`` is the median ratio of its samples to those of the memory's limit in the same rounds;
-        ``memory_passes`` is how many arrays of x's size the memory could have moved in that time: 2 for a
-        forward at the limit, which reads x and writes y, 3 for a backward, which reads x and dy and writes dx.
-        """
+    def with_figures(self, outcome: Outcome) -> BenchRow:
+        """The row of a pass that was timed to the end, with its figures."""
         # Not before it is needed: Numba takes long to import.
         from bncli.benchmarking import roofline
 
-        moved = MOVED[key.direction]
-        own = self.sampled[Name(PASS, key)]
-        limit = self._fastest(MEMORY, key._replace(kernel=roofline.OPERATION[key.direction]))
-        row = self._samples(own, moved) | {
-            "copies": copies,
-            "noise_floor": self._floor(key),
-        }
-        if limit:
-            of_limit = statistics.speedup(own.samples, self.sampled[limit].samples)
-            row |= {"of_limit": of_limit, "memory_passes": moved * of_limit}
-        if base := self._fastest(PASS, key._replace(kernel=self.baseline)):
-            speedup = statistics.paired(self.sampled[base].samples, own.samples)
-            row |= {"speedup": speedup.value, "speedup_low": speedup.low, "speedup_high": speedup.high}
-        return row
+        key, moved = outcome.key, MOVED[outcome.key.direction]
+        own = self.sampled[PassEntry(key)]
+        limit = self._limit(roofline.OPERATION[key.direction], key.cache, key.threads)
+        of_limit = statistics.speedup(own.samples, self.sampled[limit].samples) if limit else None
+        base = self._fastest(_alike(self.passes, key._replace(kernel=self.baseline)), key.threads)
+        return replace(
+            outcome.row,
+            figures=self._figures(own, moved, copies=outcome.copies, noise_floor=self._floor(key)),
+            of_limit=of_limit,
+            memory_passes=None if of_limit is None else moved * of_limit,
+            against_first=_speedup(self.sampled[base], own) if base else None,
+        )
 
-    def _floor(self, key: Key) -> float | None:
-        """What the A/A pair of the same passes showed, if there is one."""
-        name = self._fastest(AGAIN, key._replace(kernel=self.again))
-        return self.floors.get(name) if name else None
-
-    def of_limits(self) -> list[Row]:
-        """A row for the fastest way of each operation, state of the caches and number of threads."""
+    def limits(self) -> list[BenchRow]:
+        """A row for each operation, state of the caches and number of threads: that of its fastest variant."""
         from bncli.benchmarking import roofline
 
         moved = {operation: MOVED[direction] for direction, operation in roofline.OPERATION.items()}
-        asked = dict.fromkeys(name.key._replace(direction=LIMIT) for name in self.sampled if name.role == MEMORY)
-        return [
-            _common(self.case, key, moved[key.kernel])
-            | self._samples(self.sampled[fastest], moved[key.kernel])
-            | {"way": fastest.key.direction, "noise_floor": max(self.floors.values(), default=None)}
-            for key in asked
-            if (fastest := self._fastest(MEMORY, key))
-        ]
+        floor = max(self.floors.values(), default=None)
+        found = []
+        for operation, cache, threads in dict.fromkeys((e.operation, e.cache, e.threads) for e in self.memory):
+            if fastest := self._limit(operation, cache, threads):
+                key = PassKey(operation, LIMIT, cache=cache, threads=threads)
+                sampled = self.sampled[fastest]
+                figures = self._figures(sampled, moved[operation], way=fastest.variant, noise_floor=floor)
+                found.append(replace(_row(self.case, key, moved[operation]), figures=figures))
+        return found
 
-    def _fastest(self, role: str, like: Key) -> Name | None:
-        """Of what is as ``like`` says, with its threads if there is any, else with others, the fastest."""
-        found = [name for name in self.sampled if name.role == role and _alike(name, like)]
-        same = [name for name in found if name.key.threads == like.threads]
-        return min(same or found, key=lambda name: statistics.median(self.sampled[name].samples), default=None)
+    def _floor(self, key: PassKey) -> float | None:
+        """How far the same pass of the kernel that is timed twice was from itself, if that was timed."""
+        twice = self.twice[0].key.kernel if self.twice else self.baseline
+        entry = self._fastest(_alike(self.twice, key._replace(kernel=twice)), key.threads)
+        return self.floors.get(entry) if entry else None
 
-    def _samples(self, sampled: Sampled, moved: int) -> Row:
+    def _limit(self, operation: str, cache: str, threads: int | None) -> MemoryEntry | None:
+        alike = [entry for entry in self.memory if (entry.operation, entry.cache) == (operation, cache)]
+        return self._fastest(alike, threads)
+
+    def _fastest(self, alike: Sequence[E], threads: int | None) -> E | None:
+        """The fastest with so many threads or, where there is none, with any number of them."""
+        same = [entry for entry in alike if entry.threads == threads]
+        return min(same or alike, key=lambda entry: statistics.median(self.sampled[entry].samples), default=None)
+
+    def _figures(self, sampled: Sampled, moved: int, **more: Any) -> Figures:
         middle = statistics.estimate(sampled.samples)
-        return self.of_all | {
-            "median": middle.value,
-            "low": middle.low,
-            "high": middle.high,
-            "spread": statistics.spread(sampled.samples),
-            "bandwidth": moved * self.case.problem.nbytes / middle.value,
-            "minimum": min(sampled.samples),
-            "outliers": statistics.outliers(sampled.samples),
-            "outliers_why": outlying.explain(sampled.samples),
-            "rounds": len(sampled.samples),
-            "calls": sampled.calls,
-            "samples": list(sampled.samples),
-        }
+        return Figures(
+            **self.common,
+            median=middle.value,
+            low=middle.low,
+            high=middle.high,
+            spread=statistics.spread(sampled.samples),
+            bandwidth=moved * self.case.problem.nbytes / middle.value,
+            minimum=min(sampled.samples),
+            outliers=statistics.outliers(sampled.samples),
+            outliers_why=outlying.explain(sampled.samples),
+            rounds=len(sampled.samples),
+            calls=sampled.calls,
+            samples=list(sampled.samples),
+            **more,
+        )
 
 
-def estimates(samples: Mapping[Name, Sequence[float]]) -> str:
-    """The medians so far of every kernel's first pass, and the first way of each."""
+def estimates(samples: Mapping[Entry, Sequence[float]]) -> str:
+    """The medians so far of every kernel's first pass, in words."""
+    passes = [entry.key for entry, each in samples.items() if isinstance(entry, PassEntry) and not entry.again and each]
     found: dict[str, str] = {}
-    passes = [name.key for name, each in samples.items() if name.role == PASS and each]
     for key in passes:
         if key.direction == passes[0].direction:
-            found.setdefault(key.kernel, text(statistics.median(samples[Name(PASS, key)]), "seconds"))
+            found.setdefault(key.kernel, text(statistics.median(samples[PassEntry(key)]), "seconds"))
     return f"{passes[0].direction} {', '.join(map(' '.join, found.items()))}" if found else ""
 
 
-def untimed(case: Case, timed: Pass, finding: Finding | None, loss: str = "is not timed") -> Row:
-    """What is known of a pass beside its figures; ``finding`` is None where the kernel has no such pass."""
+def untimed(case: Case, timed: Pass, finding: Finding | None, loss: str = "is not timed") -> BenchRow:
+    """The row of a pass without figures; ``finding`` is None where the kernel has no such pass."""
     key = timed.key
-    row = _common(case, key, MOVED[key.direction]) | {"outputs": key.outputs}
+    row = replace(_row(case, key, MOVED[key.direction]), outputs=key.outputs)
     if finding is None:
-        return row | {"note": f"{key.kernel} {loss}: it has no {key.direction}"}
-    return row | {
-        "verdict": str(finding.verdict),
-        "digits": finding.digits(tolerance.unit_roundoff(case.problem.dtype)),
-        "first": timed.first,
-        "note": _why(finding, loss),
-    }
+        return replace(row, note=f"{key.kernel} {loss}: it has no {key.direction}")
+    digits = finding.digits(tolerance.unit_roundoff(case.problem.dtype))
+    judged = Judgement(verdict=str(finding.verdict), digits=digits, first=timed.first)
+    return replace(row, judged=judged, note=_why(finding, loss))
 
 
-def _common(case: Case, key: Key, moved: int) -> Row:
-    return {
-        "problem": str(case.problem),
-        "input": case.recipe,
-        "kernel": key.kernel,
-        "direction": key.direction,
-        "cache": key.cache,
-        "threads": key.threads,
-        "bytes": moved * case.problem.nbytes,
-        "note": "",
-    }
+def _row(case: Case, key: PassKey, moved: int) -> BenchRow:
+    return BenchRow(
+        problem=str(case.problem),
+        input=case.recipe,
+        kernel=key.kernel,
+        direction=key.direction,
+        cache=key.cache,
+        threads=key.threads,
+        bytes=moved * case.problem.nbytes,
+    )
 
 
-def _alike(name: Name, like: Key) -> bool:
-    key = name.key
-    if name.role == MEMORY:
-        return (key.kernel, key.cache) == (like.kernel, like.cache)
-    return key._replace(threads=None) == like._replace(threads=None)
+def _alike(entries: Iterable[PassEntry], like: PassKey) -> list[PassEntry]:
+    """Those of the pass ``like``, with any number of threads."""
+    return [entry for entry in entries if entry.key._replace(threads=None) == like._replace(threads=None)]
+
+
+def _speedup(baseline: Sampled, own: Sampled) -> Speedup:
+    found = statistics.paired(baseline.samples, own.samples)
+    return Speedup(speedup=found.value, speedup_low=found.low, speedup_high=found.high)
 
 
 def _why(finding: Finding, loss: str) -> str:

@@ -1,60 +1,59 @@
 """Kernels with processes of their own: each is measured in its process, one after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 
-from bncli.benchmarking import figures, judging, measuring
-from bncli.benchmarking.measuring import Progress, Settings, unseen
-from bncli.benchmarking.passes import LIMIT, Key, Pass
+from bncli.benchmarking import figures, judging
+from bncli.benchmarking.measuring import measure
+from bncli.benchmarking.passes import Pass, PassKey
+from bncli.benchmarking.settings import Progress, Settings, unseen
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel
+from bncli.core.rows.times import LIMIT, BenchRow, Identity, Speedup, median_of
 from bncli.errors import KernelFault
-from bncli.verification.finding_rows import Row
-
-SAME = ("direction", "outputs", "cache", "threads")
-RATIOS = ("speedup", "speedup_low", "speedup_high")
 
 
-def measure(case: Case, kernels: Sequence[Kernel], settings: Settings, progress: Progress = unseen) -> list[Row]:
-    """As ``_measuring.measure``; kernels that are apart share its time, and each has its own samples of the limit.
+def rows_isolated(
+    case: Case, kernels: Sequence[Kernel], settings: Settings, progress: Progress = unseen
+) -> list[BenchRow]:
+    """The rows of a problem; the kernels share its time, and each has samples of the memory roofline of its own.
 
     Their speed-ups are ratios of medians of different rounds, and so without intervals.
     """
-    if all(kernel.process is None for kernel in kernels):
-        return measuring.measure(case, kernels, settings, progress)
     share = replace(settings, max_time=settings.max_time / len(kernels))
-    rows: list[Row] = []
-    limits: list[Row] = []
+    rows: list[BenchRow] = []
+    limits: list[BenchRow] = []
     for number, kernel in enumerate(kernels):
         progress(number / len(kernels), f"{case.problem}: {kernel.name}, in its own process")
         found = _alone(kernel, case, share)
-        rows += [row for row in found if row["direction"] != LIMIT]
-        limits = limits or [row for row in found if row["direction"] == LIMIT]
-    return [row | _ratios(row, rows, kernels[0]) for row in rows] + limits
+        rows += [row for row in found if row.direction != LIMIT]
+        limits = limits or [row for row in found if row.direction == LIMIT]
+    first = {row.identity: row for row in rows if row.kernel == kernels[0].name}
+    return [_against(first, row, kernels[0].name) for row in rows] + limits
 
 
-def _alone(kernel: Kernel, case: Case, settings: Settings) -> list[Row]:
+def _alone(kernel: Kernel, case: Case, settings: Settings) -> list[BenchRow]:
     if kernel.process is None:
-        return _measure(kernel, case, settings)
+        return _rows(kernel, case, settings)
     try:
-        rows: list[Row] = kernel.process.run(kernel.name, _measure, (case, settings), settings.max_time)
+        rows: list[BenchRow] = kernel.process.run(kernel.name, _rows, (case, settings), settings.max_time)
     except KernelFault as fault:
         finding = judging.fault(kernel.name, str(fault))
         chosen = product(settings.directions, settings.outputs, settings.caches, settings.threads)
-        return [figures.untimed(case, Pass(Key(kernel.name, *each)), finding) for each in chosen]
+        return [figures.untimed(case, Pass(PassKey(kernel.name, *each)), finding) for each in chosen]
     return rows
 
 
-def _measure(kernel: Kernel, case: Case, settings: Settings) -> list[Row]:
+def _rows(kernel: Kernel, case: Case, settings: Settings) -> list[BenchRow]:
     """Runs where the kernel does."""
-    return measuring.measure(case, [kernel], settings)
+    return figures.rows(case, [measure(case, [kernel], settings)], kernel.name)
 
 
-def _ratios(row: Row, rows: Sequence[Row], baseline: Kernel) -> Row:
-    """A kernel's speed-up over the baseline, which it has measured itself against."""
-    base = next(
-        (each for each in rows if each["kernel"] == baseline.name and all(each[key] == row[key] for key in SAME)), {}
-    )
-    ratio = base["median"] / row["median"] if "median" in base and "median" in row else None
-    return dict.fromkeys(RATIOS) | {"speedup": ratio} if "median" in row else {}
+def _against(first: Mapping[Identity, BenchRow], row: BenchRow, baseline: str) -> BenchRow:
+    """``row`` with its speed-up over the same pass of the baseline, instead of that over itself."""
+    own, base = median_of(row), first.get(row.identity._replace(kernel=baseline))
+    if own is None:
+        return row
+    known = median_of(base) if base else None
+    return replace(row, against_first=Speedup(speedup=known / own if known else None))

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from bncli.benchmarking.buffers import Inputs, Outputs, digest
-from bncli.benchmarking.passes import GIVEN, RESULTS, TRAINING, Key, Pass, passes, writing_into
+from bncli.benchmarking.passes import GIVEN, RESULTS, TRAINING, Pass, PassKey, passes, writing_into
 from bncli.core.case import Case
 from bncli.core.kernel import Gradients, Kernel
 from bncli.errors import KernelFault
@@ -47,42 +47,58 @@ def before(
 ) -> list[Judged]:
     """Every pass of a kernel on one kind of outputs, verified on the very arrays that are timed.
 
-    Their contents are those of ``case``, whatever the kernel does to them.
+    These arrays hold the contents of ``case`` afterwards, whatever the kernel has written into them.
     """
-    keys = [Key(kernel.name, each, outputs, space.cache, threads) for space in spaces for each in directions]
-    digests: dict[str, int] = {}
-    made: dict[Key, Pass] = {}
+    keys = [PassKey(kernel.name, each, outputs, space.cache, threads) for space in spaces for each in directions]
     try:
-        for space in spaces:
-            given = space.outputs if outputs == GIVEN else ()
-            for each in passes(kernel, space.inputs.copies, directions, given, space.cache, threads):
-                made[each.key] = each
-        space = spaces[0]
-        if outputs == GIVEN:
-            space.outputs[0].poison()
-            kernel = writing_into(space.outputs[0], kernel)
-        findings = _verify(_remembering(guarded(kernel), digests), space.inputs.copies[0], directions)
+        judged = _judged(kernel, spaces, directions, outputs, threads)
     except KernelFault as error:
-        return _all(keys, fault(kernel.name, str(error)))
-    finally:
-        spoilt = [space for space in spaces if space.inputs.are_spoilt()]
-        for space in spoilt:
-            space.inputs.mend(case)
-    if spoilt:
-        return _all(keys, _fault(kernel.name, "its input", "it writes into x, dy, gamma or beta"))
-    return [
-        Judged(made[key], worst(findings[array] for array in RESULTS[key.direction]), digests)
-        if key in made
-        else Judged(Pass(key), None, {})
-        for key in keys
+        judged = {}
+        finding: Finding | None = fault(kernel.name, str(error))
+    else:
+        finding = None
+    if _rewrite_corrupted(spaces, case):
+        finding = _fault(kernel.name, "its input", "it writes into x, dy, gamma or beta")
+    if finding:
+        return [Judged(Pass(key), finding, {}) for key in keys]
+    return [judged.get(key, Judged(Pass(key), None, {})) for key in keys]
+
+
+def _judged(
+    kernel: Kernel, spaces: Sequence[Space], directions: Sequence[str], outputs: str, threads: int | None
+) -> dict[PassKey, Judged]:
+    """The passes that the kernel has, each with the worst finding of its results. Raises KernelFault."""
+    made = [
+        each
+        for space in spaces
+        for each in passes(
+            kernel, space.inputs.copies, directions, space.outputs if outputs == GIVEN else (), space.cache, threads
+        )
     ]
+    space, digests = spaces[0], dict[str, int]()
+    if outputs == GIVEN:
+        space.outputs[0].poison()
+        kernel = writing_into(space.outputs[0], kernel)
+    findings = _verify(_remembering(guarded(kernel), digests), space.inputs.copies[0], directions)
+    return {
+        each.key: Judged(each, worst(findings[array] for array in RESULTS[each.key.direction]), digests)
+        for each in made
+    }
+
+
+def _rewrite_corrupted(spaces: Sequence[Space], case: Case) -> bool:
+    """Give inputs that a kernel has written into their contents again; returns whether there were any."""
+    corrupted = [space for space in spaces if space.inputs.are_corrupted()]
+    for space in corrupted:
+        space.inputs.rewrite(case)
+    return bool(corrupted)
 
 
 def after(judged: Judged, kernel: Kernel, space: Space, repeats: int) -> Finding | None:
     """What is wrong with a result after ``repeats`` calls, as in a sample; None where nothing is.
 
-    Given outputs are poisoned before. Bits that were judged before are right; others are judged now. And
-    they must be others for other contents of the same arrays, or they were kept from an earlier call.
+    Given outputs are poisoned before. A result whose digest was already verified is accepted, any other is verified
+    now. Then the inputs are changed in place: an unchanged result was cached.
     """
     timed = judged.timed
     try:
@@ -160,10 +176,6 @@ def _remembering(kernel: Kernel, digests: dict[str, int]) -> Kernel:
 def fault(kernel: str, reason: str) -> Finding:
     """That a call of a kernel went wrong."""
     return _fault(kernel, "a call", reason)
-
-
-def _all(keys: Sequence[Key], finding: Finding) -> list[Judged]:
-    return [Judged(Pass(key), finding, {}) for key in keys]
 
 
 def _fault(kernel: str, what: str, reason: str) -> Finding:

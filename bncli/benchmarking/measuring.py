@@ -1,64 +1,35 @@
-"""One problem of ``bncli bench``: verified, timed beside the memory's limit, and checked again."""
+"""One problem in this process: every kernel is verified, those that are right are timed, and then checked again."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from bncli.benchmarking import buffers, conditions, figures, judging, threads, timing
-from bncli.benchmarking.buffers import COLD, WARM, WARMING
+from bncli.benchmarking.buffers import COLD, WARMING
 from bncli.benchmarking.conditions import Surroundings
-from bncli.benchmarking.entries import AGAIN, MEMORY, PASS, THE_CLOCK, THE_MEETING, Name
+from bncli.benchmarking.entries import CLOCK, FORK_JOIN, Entry, MemoryEntry, PassEntry
 from bncli.benchmarking.figures import Measured, Outcome
 from bncli.benchmarking.judging import Judged, Space
-from bncli.benchmarking.passes import FRESH, GIVEN, TRAINING, Key
+from bncli.benchmarking.passes import PassKey
 from bncli.benchmarking.sampling import Rule
+from bncli.benchmarking.settings import Progress, Settings, unseen
 from bncli.benchmarking.timing import Sampling, Timed
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel
+from bncli.core.rows.times import WARM
 from bncli.loading.guard import guarded, quiet
 from bncli.verification.finding import Finding
-from bncli.verification.finding_rows import Row
 
-# Of the longest call of a round: as long as a sample of each pass lasts, at least. What is short beside it then has
-# steadier samples for little more time: on two virtual cores, beside numpy's 4 ms, the medians of nine runs of 250 us
-# were within 8 % of each other, and those of single calls, measured in turns with them, within 10 %.
+# Of the longest call of a round: as long as a sample of each pass lasts, at least. A call that is short relative to it
+# then has steadier samples for little more time: on two virtual cores, in rounds with numpy's 4 ms, the medians of nine
+# runs of 250 us were within 8 % of each other, and those of single calls, measured in turns with them, within 10 %.
 SHARE = 0.5
 
 
-class Progress(Protocol):
-    """Receives the share of a problem that is done, what is being done and, to be asked for it, how it stands."""
-
-    def __call__(self, share: float, doing: str, detail: Callable[[], str] = str, /) -> None: ...
-
-
-def unseen(share: float, doing: str, detail: Callable[[], str] = str, /) -> None:
-    """Progress that nobody looks at."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What is timed, and for how long.
-
-    ``directions`` are the passes; ``outputs`` are fresh, given or both, ``caches`` warm, cold or both.
-    ``threads`` bound the kernels that can be bound, which are timed with each in the same rounds; None
-    alone leaves them their own choice. ``precision`` and ``max_time``, seconds a problem, are ``Rule``'s.
-    ``processes``, one after the other, share that time.
-    """
-
-    directions: Sequence[str] = TRAINING
-    outputs: Sequence[str] = (FRESH,)
-    max_time: float = 2.0
-    precision: float = 0.01
-    caches: Sequence[str] = (WARM,)
-    threads: Sequence[int | None] = (None,)
-    processes: int = 1
-
-
 class Work(NamedTuple):
-    """A problem, what is to be done with it, and the arrays for that."""
+    """A problem, what is to be done with it, and its arrays by the state of the caches."""
 
     case: Case
     kernels: Mapping[str, Kernel]
@@ -66,17 +37,12 @@ class Work(NamedTuple):
     spaces: Mapping[str, Space]
 
 
-def measure(case: Case, kernels: Sequence[Kernel], settings: Settings, progress: Progress = unseen) -> list[Row]:
-    """Verify every kernel, time those that are right, and the memory beside them; the rows of one problem.
+def measure(case: Case, kernels: Sequence[Kernel], settings: Settings, progress: Progress = unseen) -> Measured:
+    """Verify every kernel, and time those that are right, with the memory roofline in the same rounds.
 
     The first kernel is the baseline. A kernel that is wrong has no time, nor has a pass that has gone wrong since.
     Raises Unavailable where Numba compiles nothing.
     """
-    return figures.rows(case, [sample(case, kernels, settings, progress)], kernels[0].name)
-
-
-def sample(case: Case, kernels: Sequence[Kernel], settings: Settings, progress: Progress = unseen) -> Measured:
-    """What ``measure`` makes rows of."""
     # Not before it is needed: Numba takes long to import.
     from bncli.benchmarking import roofline
 
@@ -85,12 +51,19 @@ def sample(case: Case, kernels: Sequence[Kernel], settings: Settings, progress: 
     with ExitStack() as stack:
         setters = [setter for kernel in kernels if (setter := guarded(kernel).set_threads)]
         stack.enter_context(threads.restored(setters, settings.threads[0]))
-        judged = list(_judge(work, progress))
+        judged = list(_verify(work, progress))
         wrong = {each.timed.key.kernel for each in judged if each.finding and not each.passed}
         right = {each.timed.key: each for each in judged if each.finding and each.timed.key.kernel not in wrong}
         if not right:
-            return Measured([_outcome(case, each, each.finding) for each in judged])
-        return _timed(work, judged, right, stack, progress)
+            return Measured([_untimed(case, each) for each in judged])
+        stack.enter_context(threads.restored([roofline.set_threads], settings.threads[0]))
+        sampling, surroundings = _sample(work, _plan(work, right), progress)
+        corrupted = {cache for cache, space in work.spaces.items() if space.inputs.are_corrupted()}
+        outcomes = [
+            _checked(work, each, sampling, corrupted) if each.timed.key in right else _untimed(case, each)
+            for each in judged
+        ]
+        return Measured(outcomes, sampling._replace(failed={}), surroundings)
 
 
 def _space(case: Case, cache: str) -> Space:
@@ -99,7 +72,7 @@ def _space(case: Case, cache: str) -> Space:
     return Space(cache, inputs, [buffers.outputs_for(case) for _ in range(count)])
 
 
-def _judge(work: Work, progress: Progress) -> Iterator[Judged]:
+def _verify(work: Work, progress: Progress) -> Iterator[Judged]:
     for kernel in work.kernels.values():
         progress(0, f"{work.case.problem}: verifying {kernel.name}")
         set_threads = guarded(kernel).set_threads
@@ -111,42 +84,24 @@ def _judge(work: Work, progress: Progress) -> Iterator[Judged]:
                 )
 
 
-def _timed(
-    work: Work, judged: Sequence[Judged], right: Mapping[Key, Judged], stack: ExitStack, progress: Progress
-) -> Measured:
+def _plan(work: Work, right: Mapping[PassKey, Judged]) -> dict[Entry, Timed]:
+    """What is timed in each round: the passes, those of the baseline again, the memory roofline and the probes."""
     from bncli.benchmarking import clock, roofline
 
-    stack.enter_context(threads.restored([roofline.set_threads], work.settings.threads[0]))
     baseline = next(iter(right)).kernel
-    timed = {Name(PASS, key): _entry(work, each) for key, each in right.items()}
-    timed |= {Name(AGAIN, name.key): entry for name, entry in timed.items() if name.key.kernel == baseline}
-    timed |= _memory(work, {roofline.OPERATION[key.direction] for key in right})
-    timed[THE_CLOCK] = Timed([partial(clock.chain, clock.chain(1))])
+    passes: dict[Entry, Timed] = {PassEntry(key): _timed(work, each) for key, each in right.items()}
+    again: dict[Entry, Timed] = {
+        PassEntry(key, again=True): passes[PassEntry(key)] for key in right if key.kernel == baseline
+    }
     bind = threads.binding(roofline.set_threads, work.settings.threads[0])
-    timed[THE_MEETING] = Timed([roofline.meeting()], bind, WARMING[WARM])
-
-    sampling, surroundings = _sample(work, timed, progress)
-    spoilt = {cache for cache, space in work.spaces.items() if space.inputs.are_spoilt()}
-    lost = {key: _lost(work, each, sampling, spoilt) for key, each in right.items()}
-    outcomes = [
-        _outcome(work.case, each, each.finding)
-        if each.timed.key not in right
-        else _outcome(work.case, each, finding, "loses its time")
-        if (finding := lost[each.timed.key])
-        else _outcome(work.case, each, each.finding, kept=True)
-        for each in judged
-    ]
-    return Measured(outcomes, sampling._replace(failed={}), surroundings)
+    probes: dict[Entry, Timed] = {
+        CLOCK: Timed([partial(clock.chain, clock.chain(1))]),
+        FORK_JOIN: Timed([roofline.fork_join()], bind, WARMING[WARM]),
+    }
+    return passes | again | _memory(work, {roofline.OPERATION[key.direction] for key in right}) | probes
 
 
-def _outcome(
-    case: Case, judged: Judged, finding: Finding | None, loss: str = "is not timed", kept: bool = False
-) -> Outcome:
-    timed = judged.timed
-    return Outcome(timed.key, len(timed.calls), figures.untimed(case, timed, finding, loss), kept)
-
-
-def _entry(work: Work, judged: Judged) -> Timed:
+def _timed(work: Work, judged: Judged) -> Timed:
     key, calls = judged.timed.key, judged.timed.calls
     return Timed(
         calls,
@@ -157,28 +112,26 @@ def _entry(work: Work, judged: Judged) -> Timed:
     )
 
 
-def _memory(work: Work, operations: Collection[str]) -> dict[Name, Timed]:
+def _memory(work: Work, operations: Collection[str]) -> dict[Entry, Timed]:
     from bncli.benchmarking import roofline
 
-    found = {}
+    found: dict[Entry, Timed] = {}
     for space in work.spaces.values():
         outs = cycle(outputs.y for outputs in space.outputs)
         moves = roofline.calls((copy.x, copy.dy, next(outs)) for copy in space.inputs.copies)
-        for (operation, way), calls in moves.items():
+        for (operation, variant), calls in moves.items():
             for count in work.settings.threads if operation in operations else ():
-                key = Key(operation, way, GIVEN, space.cache, count)
-                found[Name(MEMORY, key)] = Timed(
-                    calls, threads.binding(roofline.set_threads, count), WARMING[space.cache]
-                )
+                bind = threads.binding(roofline.set_threads, count)
+                found[MemoryEntry(operation, variant, space.cache, count)] = Timed(calls, bind, WARMING[space.cache])
     return found
 
 
-def _sample(work: Work, timed: Mapping[Name, Timed], progress: Progress) -> tuple[Sampling[Name], Surroundings]:
+def _sample(work: Work, timed: Mapping[Entry, Timed], progress: Progress) -> tuple[Sampling[Entry], Surroundings]:
     def change() -> None:
         for space in work.spaces.values():
             space.inputs.change()
 
-    def tell(share: float, so_far: timing.Samples[Name]) -> None:
+    def report(share: float, so_far: timing.Samples[Entry]) -> None:
         progress(share, doing, partial(figures.estimates, so_far))
 
     doing = f"timing {str(work.case.problem).partition('/')[0]}"
@@ -186,20 +139,31 @@ def _sample(work: Work, timed: Mapping[Name, Timed], progress: Progress) -> tupl
     rule = Rule(work.settings.max_time, work.settings.precision)
     before = conditions.read()
     with quiet():
-        sampling = timing.interleave(timed, rule, between=change, on_progress=tell)
+        sampling = timing.interleave(timed, rule, between=change, on_progress=report)
     surroundings = conditions.between(before, conditions.read())
     for space in work.spaces.values():
         space.inputs.restore()
     return sampling, surroundings
 
 
-def _lost(work: Work, judged: Judged, sampling: Sampling[Name], spoilt: Collection[str]) -> Finding | None:
-    """Why a pass loses its time though it was right before, if it does."""
+def _untimed(case: Case, judged: Judged) -> Outcome:
+    timed = judged.timed
+    return Outcome(timed.key, len(timed.calls), figures.untimed(case, timed, judged.finding), kept=False)
+
+
+def _checked(work: Work, judged: Judged, sampling: Sampling[Entry], corrupted: Collection[str]) -> Outcome:
+    """A pass that was timed; it loses its time where it has gone wrong since it was verified."""
+    timed, fault = judged.timed, _fault_since(work, judged, sampling, corrupted)
+    row = figures.untimed(work.case, timed, fault or judged.finding, "loses its time")
+    return Outcome(timed.key, len(timed.calls), row, kept=fault is None)
+
+
+def _fault_since(work: Work, judged: Judged, sampling: Sampling[Entry], corrupted: Collection[str]) -> Finding | None:
     key = judged.timed.key
     kernel = work.kernels[key.kernel]
-    if error := sampling.failed.get(Name(PASS, key)) or sampling.failed.get(Name(AGAIN, key)):
+    if error := sampling.failed.get(PassEntry(key)) or sampling.failed.get(PassEntry(key, again=True)):
         return judging.raised(kernel, error)
-    if key.cache in spoilt:
+    if key.cache in corrupted:
         return judging.overwritten(kernel)
     threads.binding(kernel.set_threads, key.threads)()
-    return judging.after(judged, kernel, work.spaces[key.cache], sampling.sampled[Name(PASS, key)].calls)
+    return judging.after(judged, kernel, work.spaces[key.cache], sampling.sampled[PassEntry(key)].calls)

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.benchmarking.buffers import WARM, Outputs
+from bncli.benchmarking.buffers import Outputs
 from bncli.benchmarking.timing import Call, first_call
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel
+from bncli.core.rows.times import FRESH, WARM
 from bncli.loading.guard import guarded
 
 Array = NDArray[Any]
@@ -20,12 +21,11 @@ Array = NDArray[Any]
 MOVED = {"forward": 2, "backward": 3, "infer": 2}
 RESULTS = {"forward": ("y",), "backward": ("dx", "dgamma", "dbeta"), "infer": ("infer",)}
 TRAINING = ("forward", "backward")
-FRESH, GIVEN = "fresh", "given"
-LIMIT = "limit"  # what stands for a direction where it is the memory that was timed
+GIVEN = "given"
 
 
-class Key(NamedTuple):
-    """What tells the passes of one problem apart; ``threads`` is None where a kernel chooses them."""
+class PassKey(NamedTuple):
+    """What distinguishes the passes of one problem; ``threads`` is None where a kernel chooses them."""
 
     kernel: str
     direction: str
@@ -41,7 +41,7 @@ class Pass:
     ``results`` makes the first of these calls once more, with the guard, and names what it returns.
     """
 
-    key: Key
+    key: PassKey
     calls: Sequence[Call] = ()
     first: float | None = None
     results: Callable[[], Mapping[str, Array]] = dict
@@ -87,7 +87,7 @@ def passes(
                 once()
                 results = partial(_results, direction, once)
             calls.append(partial(getattr(timed, direction), *given))
-        key = Key(kernel.name, direction, GIVEN if outputs else FRESH, cache, threads)
+        key = PassKey(kernel.name, direction, GIVEN if outputs else FRESH, cache, threads)
         found.append(Pass(key, calls, first, results))
     return found
 

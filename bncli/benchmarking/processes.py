@@ -7,27 +7,27 @@ How fast a process is depends on where its code and data happen to lie, and stay
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bncli.benchmarking import figures, isolated, measuring
+from bncli.benchmarking import figures
 from bncli.benchmarking.figures import Measured
-from bncli.benchmarking.measuring import Progress, Settings, unseen
+from bncli.benchmarking.measuring import measure
 from bncli.benchmarking.sampling import Stop
+from bncli.benchmarking.settings import Progress, Settings, unseen
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel
+from bncli.core.rows.times import BenchRow
 from bncli.errors import InputError, KernelLost
 from bncli.loading.registry import load_kernel
-from bncli.verification.finding_rows import Row
 
 
-def measure(case: Case, kernels: Sequence[Kernel], settings: Settings, progress: Progress = unseen) -> list[Row]:
-    """As ``_measuring.measure``, in as many processes as ``settings`` say, which share its time."""
-    if settings.processes == 1:
-        return isolated.measure(case, kernels, settings, progress)
+def rows_of_processes(
+    case: Case, kernels: Sequence[Kernel], settings: Settings, progress: Progress = unseen
+) -> list[BenchRow]:
+    """The rows of a problem, measured in as many processes as ``settings`` say, which share its time."""
     share = replace(settings, max_time=settings.max_time / settings.processes, processes=1)
     parts: list[Measured] = []
     try:
         for number in range(settings.processes):
-            doing = f"{case.problem}: process {number + 1} of {settings.processes}"
-            progress(number / settings.processes, doing)
+            progress(number / settings.processes, f"{case.problem}: process {number + 1} of {settings.processes}")
             parts.append(_elsewhere(case, kernels, share))
     except KeyboardInterrupt:
         if not parts or not parts[-1].sampling:
@@ -68,4 +68,4 @@ def _elsewhere(case: Case, kernels: Sequence[Kernel], settings: Settings) -> Mea
 
 def _here(kernel: Kernel, case: Case, others: Sequence[tuple[str, str]], settings: Settings) -> Measured:
     """Runs in the other process."""
-    return measuring.sample(case, [kernel, *(replace(load_kernel(spec), name=name) for spec, name in others)], settings)
+    return measure(case, [kernel, *(replace(load_kernel(spec), name=name) for spec, name in others)], settings)

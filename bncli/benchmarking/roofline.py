@@ -2,7 +2,7 @@
 
 Forward and inference read x and write y, as a copy does; backward reads x and dy and writes dx, as
 an addition does. A kernel whose arrays come from memory cannot be faster. What is measured is the
-best of four ways: NumPy's, on one core; a plain parallel loop; one that asks for the lines of the
+best of four variants: NumPy's, on one core; a plain parallel loop; one that asks for the lines of the
 output before it writes to them (``prefetchw``); and one that writes past the caches (``movnti``). A core
 otherwise asks for a line twice, to read it and to write it: some processors move up to twice as much
 without that, others a little less. What is written past the caches is not even read.
@@ -45,7 +45,7 @@ def require_compiler() -> None:
 
 
 def calls(arrays: Iterable[tuple[Array, Array, Array]]) -> dict[tuple[str, str], list[Call]]:
-    """For each operation and way a call for each x, dy and out in ``arrays``; it writes over the last.
+    """For each operation and variant a call for each x, dy and out in ``arrays``; it writes over the last.
 
     The arrays are writable, contiguous and as large as each other. The first call of each is made, and so compiled.
     """
@@ -56,9 +56,9 @@ def calls(arrays: Iterable[tuple[Array, Array, Array]]) -> dict[tuple[str, str],
             (COPY, "numpy"): partial(np.copyto, to, a),
             (ADD, "numpy"): partial(np.add, a, b, out=to),
         }
-        for way, ahead, past in (("loop", 0, False), ("prefetching", AHEAD, False), ("streaming", 0, True)):
-            made[COPY, way] = partial(_move, False, ahead, past, a, a, to)
-            made[ADD, way] = partial(_move, True, ahead, past, a, b, to)
+        for variant, ahead, past in (("loop", 0, False), ("prefetching", AHEAD, False), ("streaming", 0, True)):
+            made[COPY, variant] = partial(_move, False, ahead, past, a, a, to)
+            made[ADD, variant] = partial(_move, True, ahead, past, a, b, to)
         for name, call in made.items():
             found.setdefault(name, []).append(call)
     for each in found.values():
@@ -66,8 +66,8 @@ def calls(arrays: Iterable[tuple[Array, Array, Array]]) -> dict[tuple[str, str],
     return found
 
 
-def meeting() -> Call:
-    """A call in which threads do next to nothing but begin and end together; it is made once, and so compiled."""
+def fork_join() -> Call:
+    """A call in which threads do next to nothing but start and end together; it is made once, and so compiled."""
     words = np.zeros(BLOCK + 1, np.uint64)  # two blocks, so that two threads have one each
     call = partial(_move, False, 0, False, words, words, np.zeros_like(words))
     call()

@@ -1,20 +1,20 @@
-"""Over all problems of a benchmark: each kernel against the fastest of the others, and against the memory's limit."""
+"""Over all problems of a benchmark: each kernel against the fastest of the others, and against the memory roofline."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from statistics import geometric_mean
 from typing import Any, NamedTuple
 
 from bncli.benchmarking import statistics
-from bncli.benchmarking.measuring import Settings
-from bncli.core.report import Column
-from bncli.core.report import Row as AnyRow
-from bncli.verification.finding_rows import Row
+from bncli.benchmarking.settings import Settings
+from bncli.core.report import Column, Report
+from bncli.core.rows.row import Row
+from bncli.core.rows.times import BenchRow, samples_of
 
-PLACE = ("problem", "input", "direction", "outputs", "cache")
-GROUP = ("kernel", "direction", "outputs", "cache", "threads")
+TITLE = "geometric means over the problems"
 
 
-class Comparison(NamedTuple):
+class Race(NamedTuple):
     """On one problem: how many times faster than the fastest other kernel, and how many times slower than the limit."""
 
     speedup: float
@@ -22,21 +22,39 @@ class Comparison(NamedTuple):
     problem: str
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SummaryRow(Row):
+    """A kernel's pass over all ``problems``; ``least`` is its smallest speed-up, on the problem ``where``."""
+
+    problem: str = TITLE
+    kernel: str
+    direction: str
+    outputs: str | None
+    cache: str
+    threads: int | None
+    problems: int
+    speedup: float
+    least: float
+    of_limit: float
+    where: str
+
+
 def of_a_pass(settings: Settings) -> tuple[Column, ...]:
-    """The columns that tell passes apart."""
+    """The columns that distinguish passes."""
     return Column("kernel", "kernel"), Column("direction", "pass"), *variants(settings)
 
 
 def variants(settings: Settings) -> tuple[Column, ...]:
-    """A column for each way of timing that is done in more than one."""
+    """A column for each of outputs, caches and threads that are several."""
     outputs = (Column("outputs", "outputs"),) if len(settings.outputs) > 1 else ()
     cache = (Column("cache", "cache"),) if len(settings.caches) > 1 else ()
     threads = (Column("threads", "threads", "count"),) if len(settings.threads) > 1 else ()
     return *outputs, *cache, *threads
 
 
-def columns(settings: Settings) -> tuple[Column, ...]:
-    return (
+def summary(rows: Sequence[BenchRow], settings: Settings) -> Report:
+    """Geometric means over the problems where another kernel was timed; no rows for a single problem."""
+    columns = (
         *of_a_pass(settings),
         Column("problems", "problems", "count"),
         Column("speedup", "vs best other", "times"),
@@ -44,42 +62,47 @@ def columns(settings: Settings) -> tuple[Column, ...]:
         Column("of_limit", "×limit", "times"),
         Column("where", "least on", wide=True),
     )
+    return Report("bench", columns, _rows(rows), ("problem",))
 
 
-def rows(timed: Sequence[AnyRow]) -> list[Row]:
-    """Geometric means over the problems where another kernel was timed; none for a single problem."""
-    compared: dict[tuple[Any, ...], list[Comparison]] = {}
-    for row, fastest in _with_fastest_other(timed):
-        found = Comparison(statistics.speedup(fastest["samples"], row["samples"]), row["of_limit"], row["problem"])
-        compared.setdefault(tuple(row.get(key) for key in GROUP), []).append(found)
-    return [
-        {
-            "problem": "geometric means over the problems",
-            **dict(zip(GROUP, group, strict=True)),
-            "problems": len(found),
-            "speedup": geometric_mean(each.speedup for each in found),
-            "least": min(found).speedup,
-            "of_limit": geometric_mean(each.of_limit for each in found),
-            "where": min(found).problem,
-        }
-        for group, found in compared.items()
-        if len(found) > 1
-    ]
+def _rows(timed: Sequence[BenchRow]) -> list[SummaryRow]:
+    groups: dict[tuple[Any, ...], list[tuple[BenchRow, Race]]] = {}
+    for row, race in _races(timed):
+        key = row.kernel, row.direction, row.outputs, row.cache, row.threads
+        groups.setdefault(key, []).append((row, race))
+    found = []
+    for group in groups.values():
+        if len(group) > 1:
+            row, races = group[0][0], [race for _, race in group]
+            least = min(races)
+            found.append(
+                SummaryRow(
+                    kernel=row.kernel, direction=row.direction, outputs=row.outputs, cache=row.cache,
+                    threads=row.threads, problems=len(races),
+                    speedup=geometric_mean(race.speedup for race in races), least=least.speedup,
+                    of_limit=geometric_mean(race.of_limit for race in races), where=least.problem,
+                )
+            )  # fmt: skip
+    return found
 
 
-def _with_fastest_other(timed: Sequence[AnyRow]) -> Iterator[tuple[AnyRow, AnyRow]]:
-    races: dict[tuple[Any, ...], list[AnyRow]] = {}
+def _races(timed: Sequence[BenchRow]) -> Iterator[tuple[BenchRow, Race]]:
+    """Each row that another kernel was timed with, with its race against the fastest of the others."""
+    together: dict[tuple[Any, ...], list[BenchRow]] = {}
     for row in timed:
-        if "of_limit" in row:
-            races.setdefault(tuple(row.get(key) for key in PLACE), []).append(row)
-    for race in races.values():
-        for row in race:
-            others = [other for other in race if other["kernel"] != row["kernel"] and _on_as_many_threads(other, row)]
+        if row.of_limit is not None:
+            key = row.problem, row.input, row.direction, row.outputs, row.cache
+            together.setdefault(key, []).append(row)
+    for rows in together.values():
+        for row in rows:
+            others = [other for other in rows if other.kernel != row.kernel and _on_as_many_threads(other, row)]
             if others:
-                yield row, min(others, key=lambda other: float(other["median"]))
+                fastest = min(others, key=lambda other: statistics.median(samples_of(other)))
+                speedup = statistics.speedup(samples_of(fastest), samples_of(row))
+                yield row, Race(speedup, row.of_limit or 0.0, row.problem)
 
 
-def _on_as_many_threads(first: AnyRow, second: AnyRow) -> bool:
+def _on_as_many_threads(first: BenchRow, second: BenchRow) -> bool:
     """Whether both have the same number of threads, or one of them its own choice."""
-    counts = {first.get("threads"), second.get("threads")}
+    counts = {first.threads, second.threads}
     return len(counts) == 1 or None in counts

@@ -1,22 +1,18 @@
 """The tables of a benchmark: a line a kernel for people, or a line a pass with every detail."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from bncli.benchmarking.measuring import Settings
-from bncli.benchmarking.passes import LIMIT
 from bncli.benchmarking.sampling import Stop
+from bncli.benchmarking.settings import Settings
 from bncli.benchmarking.summary import of_a_pass, variants
 from bncli.core.report import Column, Report
-from bncli.core.report import Row as AnyRow
+from bncli.core.rows.row import Row
+from bncli.core.rows.times import LIMIT, BenchRow, median_of
 from bncli.core.units import text
 from bncli.verification.finding import Verdict
-from bncli.verification.finding_rows import Row
 
 GROUP = ("problem", "input")
-# What tells the rows of a kernel's pass apart, beside the pass.
-VARIANTS = ("outputs", "cache", "threads")
-INTERVAL = ("speedup", "speedup_low", "speedup_high")
 NOTES = (Column("note", "note", "note"), Column("reproduce", "reproduce", "command"))
 ENOUGH = {
     Stop.PRECISE: "until every median was precise",
@@ -24,30 +20,110 @@ ENOUGH = {
     Stop.TIME: "until --max-time was up",
     Stop.INTERRUPTED: "until it was interrupted",
 }
+Digits = float | str | None  # a verdict stands for the digits where it is not PASS
 
 
-def brief(rows: Sequence[AnyRow], baseline: str, settings: Settings) -> Report:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class KernelLine(Row):
+    """A kernel, or the memory roofline: ``passes`` has the median, the speed-up and times the limit of each pass."""
+
+    problem: str
+    input: str
+    kernel: str
+    outputs: str | None
+    cache: str
+    threads: int | None
+    digits: Digits
+    passes: Mapping[str, float | list[float] | None]
+    note: str
+    reproduce: str
+    sampling: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PassLine(Row):
+    """A pass of a kernel, or the memory roofline of one."""
+
+    problem: str
+    input: str
+    kernel: str
+    direction: str
+    outputs: str | None
+    cache: str
+    threads: int | None
+    digits: Digits
+    median: float | None
+    speedup: list[float] | None
+    of_limit: float | None
+    note: str
+    reproduce: str
+    sampling: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DetailedLine(Row):
+    """A row of bench whose speed-up stands with its interval."""
+
+    row: BenchRow
+    speedup: list[float] | None
+
+
+def columns(baseline: str, settings: Settings) -> tuple[Column, ...]:
+    """The columns of a row of bench; ratios are to ``baseline``."""
+    return (
+        *of_a_pass(settings),
+        Column("verdict", "verdict", "verdict"),
+        Column("digits", "digits", "digits"),
+        Column("median", "median", "seconds"),
+        Column("spread", "±", "percent"),
+        Column("speedup", f"vs {baseline}", "times"),
+        Column("of_limit", "×limit", "times"),
+        Column("bandwidth", "GB/s", "bytes/s"),
+        Column("bytes", "must move", "bytes", wide=True),
+        Column("memory_passes", "passes", "times", wide=True),
+        Column("low", "from", "seconds", wide=True),
+        Column("high", "to", "seconds", wide=True),
+        Column("speedup_low", "speed-up from", "times", wide=True),
+        Column("speedup_high", "to", "times", wide=True),
+        Column("noise_floor", "noise", "percent", wide=True),
+        Column("outliers", "outliers", "count", wide=True),
+        Column("stopped", "stopped", wide=True),
+        Column("first", "first call", "seconds", wide=True),
+        Column("minimum", "min", "seconds", wide=True),
+        Column("rounds", "samples", "count", wide=True),
+        Column("calls", "calls each", "count", wide=True),
+        Column("way", "way", wide=True),
+        *NOTES,
+    )
+
+
+def brief(rows: Sequence[BenchRow], baseline: str, settings: Settings) -> Report:
     """The ``rows`` of one problem at a glance, the last line saying how they were sampled.
 
     A line a kernel, with the median, the speed-up with its interval, and times the limit of each pass; where that
     would be too wide, a line a pass. Where a kernel is not verified, the verdict stands for the digits.
     """
     crowded = len(settings.directions) > 2 or len(variants(settings)) > 1
-    report = _by_pass(rows, baseline, settings) if crowded else _by_kernel(rows, baseline, settings)
-    lines = [line | {"sampling": ""} for line in map(dict, report.rows)]
-    lines[-1]["sampling"] = _sampling(rows)
-    return replace(report, columns=(*report.columns, Column("sampling", "sampling", "note")), rows=lines)
+    sampling = Column("sampling", "sampling", "note")
+    if crowded:
+        *lines, last = [_pass_line(row) for row in rows]
+        shown = [*lines, replace(last, sampling=_sampling(rows))]
+        return Report("bench", (*_columns_by_pass(baseline, settings), sampling), shown, GROUP)
+    *kernels, final = _kernel_lines(rows, settings)
+    of_kernels = [*kernels, replace(final, sampling=_sampling(rows))]
+    return Report("bench", (*_columns_by_kernel(baseline, settings), sampling), of_kernels, GROUP)
 
 
-def detailed(rows: Sequence[AnyRow], columns: Sequence[Column]) -> Report:
-    """A line a pass, with all of ``columns`` however narrow the terminal."""
-    shown = [replace(column, wide=False) for column in columns if column.key not in INTERVAL[1:]]
-    shown = [replace(column, kind="ratio") if column.key == INTERVAL[0] else column for column in shown]
-    return Report("bench", shown, [{**row, INTERVAL[0]: _with_interval(row)} for row in rows], GROUP)
+def detailed(rows: Sequence[BenchRow], baseline: str, settings: Settings) -> Report:
+    """A line a pass, with every column however narrow the terminal."""
+    ends = ("speedup_low", "speedup_high")
+    shown = [replace(column, wide=False) for column in columns(baseline, settings) if column.key not in ends]
+    shown = [replace(column, kind="ratio") if column.key == "speedup" else column for column in shown]
+    return Report("bench", shown, [DetailedLine(row=row, speedup=_ratio(row)) for row in rows], GROUP)
 
 
-def _by_pass(rows: Sequence[AnyRow], baseline: str, settings: Settings) -> Report:
-    columns = (
+def _columns_by_pass(baseline: str, settings: Settings) -> tuple[Column, ...]:
+    return (
         *of_a_pass(settings),
         Column("digits", "digits", "digits"),
         Column("median", "median", "seconds"),
@@ -55,78 +131,85 @@ def _by_pass(rows: Sequence[AnyRow], baseline: str, settings: Settings) -> Repor
         Column("of_limit", "×limit", "times"),
         *NOTES,
     )
-    lines = [{**row, "digits": _worse(None, row), "speedup": _with_interval(row)} for row in rows]
-    return Report("bench", columns, lines, GROUP)
 
 
-def _by_kernel(rows: Sequence[AnyRow], baseline: str, settings: Settings) -> Report:
-    """The digits are the fewest of the passes; the last line is the memory's limit itself."""
-    lines: dict[tuple[object, ...], Row] = {}
+def _pass_line(row: BenchRow) -> PassLine:
+    return PassLine(
+        problem=row.problem, input=row.input, kernel=row.kernel, direction=row.direction, outputs=row.outputs,
+        cache=row.cache, threads=row.threads, digits=_worse(None, row), median=median_of(row),
+        speedup=_ratio(row), of_limit=row.of_limit, note=row.note, reproduce=row.reproduce or "",
+    )  # fmt: skip
+
+
+def _columns_by_kernel(baseline: str, settings: Settings) -> tuple[Column, ...]:
+    passes = (
+        column
+        for name in settings.directions
+        for column in (
+            Column(name, name, "seconds"),
+            Column(f"{name} speedup", f"vs {baseline}", "ratio"),
+            Column(f"{name} of limit", "×limit", "times"),
+        )
+    )
+    return Column("kernel", "kernel"), *variants(settings), Column("digits", "digits", "digits"), *passes, *NOTES
+
+
+def _kernel_lines(rows: Sequence[BenchRow], settings: Settings) -> list[KernelLine]:
+    groups: dict[tuple[object, ...], list[BenchRow]] = {}
     for row in rows:
-        limit = row["direction"] == LIMIT
-        key = (*(row.get(name) for name in GROUP), LIMIT if limit else row["kernel"], *map(row.get, VARIANTS))
-        line = lines.setdefault(key, dict(zip((*GROUP, "kernel", *VARIANTS), key, strict=True)))
-        if limit:
-            line |= {name: row["median"] for name in settings.directions if row["kernel"] == _operation(name)}
+        kernel = LIMIT if row.direction == LIMIT else row.kernel
+        groups.setdefault((kernel, row.problem, row.input, row.outputs, row.cache, row.threads), []).append(row)
+    return [_kernel_line(group, settings) for group in groups.values()]
+
+
+def _kernel_line(rows: Sequence[BenchRow], settings: Settings) -> KernelLine:
+    """The rows of one kernel, or those of the memory roofline, in one line; the digits are the fewest of the passes."""
+    first = rows[0]
+    passes: dict[str, float | list[float] | None] = {}
+    digits: Digits = None
+    for row in rows:
+        digits = _worse(digits, row)
+        median = median_of(row)
+        if row.direction == LIMIT:
+            passes |= {name: median for name in settings.directions if row.kernel == _operation(name)}
         else:
-            line |= _of_pass(row, line)
-    columns = (
-        Column("kernel", "kernel"),
-        *variants(settings),
-        Column("digits", "digits", "digits"),
-        *(column for name in settings.directions for column in _columns(name, baseline)),
-        *NOTES,
-    )
-    return Report("bench", columns, [dict.fromkeys(("note", "reproduce"), "") | line for line in lines.values()], GROUP)
+            passes |= {
+                row.direction: median,
+                f"{row.direction} speedup": _ratio(row),
+                f"{row.direction} of limit": row.of_limit,
+            }
+    return KernelLine(
+        problem=first.problem, input=first.input, kernel=LIMIT if first.direction == LIMIT else first.kernel,
+        outputs=first.outputs, cache=first.cache, threads=first.threads, digits=digits, passes=passes,
+        note=next((row.note for row in rows if row.note), ""),
+        reproduce=next((row.reproduce for row in rows if row.reproduce), ""),
+    )  # fmt: skip
 
 
-def _columns(direction: str, baseline: str) -> tuple[Column, ...]:
-    return (
-        Column(direction, direction, "seconds"),
-        Column(f"{direction} speedup", f"vs {baseline}", "ratio"),
-        Column(f"{direction} of limit", "×limit", "times"),
-    )
-
-
-def _sampling(rows: Sequence[AnyRow]) -> str:
+def _sampling(rows: Sequence[BenchRow]) -> str:
     """How many samples there are, why no more, and the noise."""
-    timed = next((row for row in rows if row.get("rounds")), None)
-    if timed is None:
+    timed = [row.figures for row in rows if row.figures and row.figures.rounds]
+    if not timed:
         return ""
-    floors = [row["noise_floor"] for row in rows if row.get("noise_floor") is not None]
+    floors = [figures.noise_floor for figures in timed if figures.noise_floor is not None]
     noise = f"; noise {text(max(floors), 'percent')}" if floors else ""
-    number = len(timed.get("processes", ()))
-    of = f" of {number} processes" if number > 1 else ""
-    return f"{timed['rounds']:,} samples each{of}, {ENOUGH[Stop(timed['stopped'])]}{noise}"
+    first = timed[0]
+    of = f" of {len(first.processes)} processes" if len(first.processes) > 1 else ""
+    return f"{first.rounds:,} samples each{of}, {ENOUGH[Stop(first.stopped or '')]}{noise}"
 
 
-def _of_pass(row: AnyRow, line: Row) -> Row:
-    """What a row of a pass adds to its kernel's line."""
-    name = row["direction"]
-    return {
-        "digits": _worse(line.get("digits"), row),
-        "note": line.get("note") or row["note"],
-        "reproduce": line.get("reproduce") or row["reproduce"],
-        name: row.get("median"),
-        f"{name} speedup": _with_interval(row),
-        f"{name} of limit": row.get("of_limit"),
-    }
-
-
-def _worse(known: float | str | None, row: AnyRow) -> float | str | None:
+def _worse(known: Digits, row: BenchRow) -> Digits:
     """The digits that a line shows after another row: the fewer, or a verdict in their place."""
-    if isinstance(known, str) or row.get("verdict") is None:
+    if isinstance(known, str) or row.judged is None:
         return known
-    if row["verdict"] != Verdict.PASS:
-        return str(row["verdict"])
-    digits = float(row["digits"])
+    if row.judged.verdict != Verdict.PASS:
+        return row.judged.verdict
+    digits = row.judged.digits or 0.0
     return digits if known is None else min(digits, known)
 
 
-def _with_interval(row: AnyRow) -> list[float] | None:
-    """The speed-up and the ends of its interval; of a row without one, three times the speed-up."""
-    value = row.get(INTERVAL[0])
-    return None if value is None else [value if (found := row.get(key)) is None else found for key in INTERVAL]
+def _ratio(row: BenchRow) -> list[float] | None:
+    return row.against_first.ratio if row.against_first else None
 
 
 def _operation(direction: str) -> str:

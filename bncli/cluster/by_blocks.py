@@ -16,9 +16,9 @@ from bncli.core.case import one_sample
 from bncli.core.source import Lazy
 from bncli.core.units import text
 from bncli.errors import InputError
-from bncli.verification.finding_rows import Row
 
 Array = NDArray[Any]
+Row = dict[str, Any]
 
 INPUT = "input"
 PASSES = {"train": stored.forward, "infer": stored.infer, "backward": stored.backward}

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 
@@ -17,13 +18,13 @@ from bncli.core.case import Case
 from bncli.core.kernel import Gradients, Kernel
 from bncli.core.report import Column
 from bncli.loading.guard import quiet
-from bncli.verification.finding_rows import Row
 
 KERNEL = "dask"
 PASSES = ("forward", "backward")
 LEAST = 5  # rounds
 OBSERVED = 3  # calls whose every task is looked at, after those that are timed
 
+Row = dict[str, Any]
 Call = Callable[[], object]
 
 

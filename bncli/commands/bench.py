@@ -7,21 +7,24 @@ from pathlib import Path
 
 import click
 
-from bncli.benchmarking import bench_columns as reports
-from bncli.benchmarking import gate
-from bncli.benchmarking import scaling as _scaling
-from bncli.benchmarking import table as _table
+from bncli.benchmarking import gate, table
 from bncli.benchmarking.bench import Interrupted, report
-from bncli.benchmarking.buffers import COLD, WARM
-from bncli.benchmarking.passes import FRESH, GIVEN, MOVED, TRAINING
+from bncli.benchmarking.buffers import COLD
+from bncli.benchmarking.passes import GIVEN, MOVED, TRAINING
+from bncli.benchmarking.processes import require_several
+from bncli.benchmarking.scaling import scaling
+from bncli.benchmarking.settings import Settings
+from bncli.benchmarking.summary import summary
 from bncli.commands import _cluster, _options
 from bncli.commands._ending import termination_as_interrupt
 from bncli.commands._live import Live, compilations
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
 from bncli.commands._types import Number
-from bncli.comparison import compare
-from bncli.core.report import Report, Row
+from bncli.comparison.compare import baseline as read_baseline
+from bncli.comparison.compare import compare, with_comparison
+from bncli.core.report import Report
+from bncli.core.rows.times import FRESH, WARM, BenchRow, timed_rows
 from bncli.errors import InputError
 from bncli.output.terminal import console
 
@@ -130,7 +133,7 @@ def bench(
         _require_rival(runs)
     if workers:
         _cluster.require_kernel(runs)
-    settings = reports.Settings(
+    settings = Settings(
         directions=tuple(dict.fromkeys(directions)),
         outputs=(FRESH, GIVEN) if outputs == BOTH else (outputs,),
         max_time=max_time,
@@ -140,37 +143,30 @@ def bench(
         processes=processes,
     )
     if processes > 1:
-        reports.require_several(runs.kernels)
-    before = compare.baseline(baseline, fail_slower, allow_different_machine) if baseline else None
-    table = (
-        partial(_table.detailed, columns=reports.columns(runs.kernels[0], settings))
-        if wide
-        else partial(_table.brief, baseline=runs.kernels[0].name, settings=settings)
-    )
+        require_several(runs.kernels)
+    before = read_baseline(baseline, fail_slower, allow_different_machine) if baseline else None
+    first = runs.kernels[0].name
+    shown = partial(table.detailed if wide else table.brief, baseline=first, settings=settings)
     try:
         with termination_as_interrupt():
-            found = _measure(runs, settings, output, table)
+            found = _measure(runs, settings, output, shown)
     except Interrupted as interrupted:
         if interrupted.report.rows:
             output.emit(replace(interrupted.report, failures=()))
         raise
-    output.show(reports.summary(found.rows, settings))
-    output.show(_scaling.table(found.rows, settings))
-    beside = fail_slower if not before else None
-    judged = found.rows
+    output.show(summary(found.rows_of(BenchRow), settings))
+    output.show(scaling(found.rows_of(BenchRow), settings))
     if workers:
-        scaling = _cluster.scaling(runs, workers, max_time)
-        output.show(scaling)
-        # Workers that are slower than the first kernel fail nothing; those that are wrong do.
-        judged = [*judged, *(row for row in scaling.rows if "median" not in row)]
-        found = replace(found, rows=[*found.rows, *scaling.rows])
-    found = replace(found, failures=gate.failures(judged, runs.kernels[0].name, beside) if beside else ())
+        on_workers = _cluster.scaling(runs, workers, max_time)
+        output.show(on_workers)
+        found = replace(found, rows=[*found.rows, *on_workers.rows])
     if before:
-        comparison = compare.compare(
-            before, found, fail_slower=fail_slower, allow_different_machine=allow_different_machine
-        )
+        comparison = compare(before, found, fail_slower=fail_slower, allow_different_machine=allow_different_machine)
         output.show(comparison)
-        found = compare.told(found, comparison)
+        found = with_comparison(found, comparison)
+    else:
+        failures = gate.failures(timed_rows(found.rows), first, fail_slower) if fail_slower else ()
+        found = replace(found, failures=failures)
     output.emit(found)
 
 
@@ -187,17 +183,15 @@ def _require_rival(runs: Runs) -> None:
         )
 
 
-def _measure(
-    runs: Runs, settings: reports.Settings, output: Output, table: Callable[[Sequence[Row]], Report]
-) -> Report:
+def _measure(runs: Runs, settings: Settings, output: Output, shown: Callable[[Sequence[BenchRow]], Report]) -> Report:
     """Measure problem after problem; print and save each when it is done."""
     with console.progress(quietly=True) as update:
         live = Live(runs, update)
 
-        def finished(rows: Sequence[Row], so_far: Report) -> None:
+        def finished(rows: Sequence[BenchRow], so_far: Report) -> None:
             try:
                 with update.hidden():
-                    output.show(table(rows))
+                    output.show(shown(rows))
             finally:
                 output.save(replace(so_far, failures=()))
 

@@ -8,6 +8,7 @@ from numba import get_num_threads, threading_layer
 from bncli.benchmarking import environment
 from bncli.commands._output import Output, output
 from bncli.core.report import Column, Report
+from bncli.core.rows.lists import InfoRow
 from bncli.core.units import text
 
 COLUMNS = (Column("item", ""), Column("value", "value"))
@@ -22,7 +23,7 @@ def info(output: Output) -> None:
     facts["numba_threads"] = get_num_threads()
     # Asking for the number of threads has started them, so the layer is known.
     facts["numba_threading_layer"] = threading_layer()
-    rows = [{"item": name.replace("_", " "), "value": _value(name, fact)} for name, fact in facts.items()]
+    rows = [InfoRow(item=name.replace("_", " "), value=_value(name, fact)) for name, fact in facts.items()]
     output.emit(Report("info", COLUMNS, rows))
 
 

@@ -6,6 +6,7 @@ import click
 
 from bncli.commands._output import Output, output
 from bncli.core.report import Column, Report
+from bncli.core.rows.lists import KernelRow
 from bncli.loading.registry import kernel_names, registered_kernel
 
 COLUMNS = (
@@ -36,13 +37,13 @@ def _print_template(ctx: click.Context, parameter: click.Parameter, wanted: bool
 def kernels(output: Output) -> None:
     """List the kernels that --kernel takes by name, and why one cannot run here."""
     rows = [
-        {
-            "kernel": kernel.name,
-            "dtypes": " ".join(kernel.dtypes),
-            "inference": kernel.infer is not None,
-            "available": kernel.available() or "yes",
-            "summary": kernel.summary,
-        }
+        KernelRow(
+            kernel=kernel.name,
+            dtypes=" ".join(kernel.dtypes),
+            inference=kernel.infer is not None,
+            available=kernel.available() or "yes",
+            summary=kernel.summary,
+        )
         for kernel in map(registered_kernel, kernel_names())
     ]
     output.emit(Report("kernels", COLUMNS, rows))

@@ -1,13 +1,12 @@
 """List the presets: named sets of option defaults."""
 
-from typing import Any
-
 import click
 
 from bncli.commands import _presets
 from bncli.commands._output import Output, output
 from bncli.core import ranges
 from bncli.core.report import Column, Report
+from bncli.core.rows.lists import PresetRow
 
 COLUMNS = (Column("preset", "preset"), Column("problems", "problems", "count"), Column("summary", "summary", "prose"))
 
@@ -24,14 +23,11 @@ def presets(output: Output) -> None:
     output.emit(Report("presets", COLUMNS, [_row(name) for name in _presets.shipped()]))
 
 
-def _row(name: str) -> dict[str, Any]:
+def _row(name: str) -> PresetRow:
     content = _presets.load(name)
     shapes = content.get("shape", [])
-    return {
-        "preset": name,
-        "problems": sum(len(ranges.expand(shape)) for shape in ([shapes] if isinstance(shapes, str) else shapes)),
-        "summary": content.get(_presets.SUMMARY, ""),
-    }
+    problems = sum(len(ranges.expand(shape)) for shape in ([shapes] if isinstance(shapes, str) else shapes))
+    return PresetRow(preset=name, problems=problems, summary=content.get(_presets.SUMMARY, ""))
 
 
 COMMAND = presets

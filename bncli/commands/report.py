@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from bncli import files
-from bncli.comparison import saved
-from bncli.comparison.comparable import comparable
+from bncli.comparison import matching, saved
 from bncli.comparison.compare import compare
 from bncli.errors import InputError
 from bncli.output.page import html
@@ -51,7 +50,9 @@ def _comparison(results: Sequence[html.Named]) -> html.Named | None:
         return None
     (old, before), (new, after) = benches
     # An error then names the files, and not old and new.
-    return f"{old} → {new}", compare(comparable(before, repr(old)), comparable(after, repr(new)))
+    return f"{old} → {new}", compare(
+        *(matching.run(*each).report for each in ((before, repr(old)), (after, repr(new))))
+    )
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -2,35 +2,26 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bncli.benchmarking import environment, gate, statistics
-from bncli.benchmarking.bench_columns import LIMIT
-from bncli.comparison import drift, machines, matching
-from bncli.comparison import verdicts as judging
-from bncli.comparison.comparable import comparable
-from bncli.comparison.drift import Drift
+from bncli.comparison import drift, machines, matching, verdicts
+from bncli.comparison.drift import Drift, Limits
 from bncli.comparison.matching import Pair
-from bncli.comparison.verdicts import Beside, Comparison, Verdict
-from bncli.core.report import Column, Report, Row
-from bncli.core.rows import IDENTITY
+from bncli.comparison.verdicts import Comparison, Normaliser, Verdict
+from bncli.core.report import Column, Report
+from bncli.core.rows.ratios import ComparisonRow, Ratio
+from bncli.core.rows.times import BenchRow, Compared, TimedRow, samples_of, timed_rows
 from bncli.core.units import text
 from bncli.errors import InputError
 
 BUSY = "other processes used much of the machine while it was measured, which decides nothing: wait for it"
-BESIDE = (
-    "the machine changed: a ratio that is not new over old is of the times as they would be at an equal clock, or at "
-    "equal limits of the memory, which wander less"
+NORMALISED = (
+    "the machine changed: ratios marked 'clock', 'copy' or 'add' are corrected for a change of the clock or of the "
+    "memory's speed between the runs"
 )
-# What a row of bench is told of its comparison, and by which name.
-TOLD = {
-    "old": "baseline", "ratio": "ratio", "low": "ratio_low", "high": "ratio_high", "beside": "ratio_beside",
-    "verdict": "compared",
-}  # fmt: skip
-
 COLUMNS = (
     Column("kernel", "kernel"),
     Column("direction", "pass"),
@@ -68,26 +59,17 @@ def compare(
     Raises InputError for what cannot be read or compared, and for a gate that means nothing: a factor
     that is not a number of at least 1, different machines, or no pass in new that old has timed.
     """
-    before, after = comparable(old, "old"), comparable(new, "new")
+    before, after = matching.run(old, "old"), matching.run(new, "new")
     pairs = matching.pairs(before.rows, after.rows)
     if fail_slower is not None:
-        _require_gate(before, after, fail_slower, allow_different_machine)
+        _require_gate(before.report, after.report, fail_slower, allow_different_machine)
         _require_times(pairs)
-    rows, failures = [], []
     limits = _limits(pairs)
-    cores = [report.environment.get("cores") for report in (before, after)]
-    for pair in pairs:
-        row = _row(pair, limits.get(drift.place(pair.new or {}), ()), cores)
-        rows.append(row)
-        # Memory that has become slower is the machine's, and no kernel's, failure.
-        if fail_slower is not None and row["direction"] != LIMIT:
-            failures += _failures(pair, row, fail_slower)
-    if rows:
-        # Tables are in the order of their first rows: below the last one it is below all.
-        *_, last = {tuple(str(row[key]) for key in GROUP): row for row in rows}.values()
-        last["count"] = _count(rows)
-    warnings = [*machines.differences(before, after), *machines.elsewhere(pairs)]
-    return Report("compare", COLUMNS, rows, GROUP, warnings=warnings, failures=failures)
+    cores = [report.environment.get("cores") for report in (before.report, after.report)]
+    rows = [_row(pair, limits.get(drift.place(pair.new), ()) if pair.new else (), cores) for pair in pairs]
+    failures = [failure for pair, row in zip(pairs, rows, strict=True) for failure in _failures(pair, row, fail_slower)]
+    remarks = [*machines.differences(before.report, after.report), *machines.elsewhere(pairs)]
+    return Report("compare", COLUMNS, _with_count(rows), GROUP, warnings=remarks, failures=failures)
 
 
 def baseline(old: str | Path, fail_slower: float | None = None, allow_different_machine: bool = False) -> Report:
@@ -95,21 +77,25 @@ def baseline(old: str | Path, fail_slower: float | None = None, allow_different_
 
     So what is wrong is said before any time goes into measuring.
     """
-    before, here = comparable(old, "old"), Report("bench", (), (), environment=environment.collect())
+    before, here = matching.run(old, "old"), Report("bench", (), (), environment=environment.collect())
     if fail_slower is not None:
-        _require_gate(before, here, fail_slower, allow_different_machine)
+        _require_gate(before.report, here, fail_slower, allow_different_machine)
         _require_times(matching.pairs(before.rows, before.rows))
-    return before
+    return before.report
 
 
-def told(found: Report, comparison: Report) -> Report:
+def with_comparison(found: Report, comparison: Report) -> Report:
     """``found``, each row with what ``comparison`` says of it: the old median, the ratio, its interval, the verdict."""
-    said = {matching.identity(row): row for row in comparison.rows}
-    rows = [
-        row | {name: said[matching.identity(row)].get(key) for key, name in TOLD.items()}
-        for row in map(dict, found.rows)
-    ]
+    said = {row.identity: _compared(row) for row in comparison.rows_of(ComparisonRow)}
+    rows = [replace(row, compared=said[row.identity]) for row in timed_rows(found.rows)]
     return replace(found, rows=rows, warnings=[*found.warnings, *comparison.warnings], failures=comparison.failures)
+
+
+def _compared(row: ComparisonRow) -> Compared:
+    found = Compared(baseline=row.old, ratio_beside=row.beside, compared=row.verdict)
+    if row.times is None:
+        return found
+    return replace(found, ratio=row.times.ratio, ratio_low=row.times.low, ratio_high=row.times.high)
 
 
 def _require_gate(before: Report, after: Report, factor: float, allow_different_machine: bool) -> None:
@@ -122,117 +108,128 @@ def _require_gate(before: Report, after: Report, factor: float, allow_different_
 
 
 def _require_times(pairs: Sequence[Pair]) -> None:
-    # A limit fails nothing; what has lost its time does.
-    if not any(pair.new and _timed(pair.old) and not drift.is_limit(pair.old) for pair in pairs):
+    # The memory roofline fails nothing; what has lost its time does.
+    if not any(pair.new and pair.old and samples_of(pair.old) and not drift.is_limit(pair.old) for pair in pairs):
         raise InputError(
             "old has timed no pass that is in new, so nothing could fail: "
             "time the same kernels, on the same problems, in the same way"
         )
 
 
-def _limits(pairs: Sequence[Pair]) -> dict[tuple[str, ...], list[tuple[Row, Row]]]:
-    """The memory's limits that both runs have timed, by their place."""
-    found: dict[tuple[str, ...], list[tuple[Row, Row]]] = {}
+def _limits(pairs: Sequence[Pair]) -> dict[tuple[str, ...], list[tuple[BenchRow, BenchRow]]]:
+    """The memory rooflines that both runs have timed, by their place."""
+    found: dict[tuple[str, ...], list[tuple[BenchRow, BenchRow]]] = {}
     for old, new in pairs:
-        if old and new and drift.is_limit(old) and drift.is_limit(new):
+        if isinstance(old, BenchRow) and isinstance(new, BenchRow) and drift.is_limit(new) and _timed_in_both(old, new):
             found.setdefault(drift.place(new), []).append((old, new))
     return found
 
 
-def _row(pair: Pair, limits: Sequence[tuple[Row, Row]], cores: Sequence[object]) -> dict[str, Any]:
-    known: Row = pair.new or pair.old or {}
-    old, new = _timed(pair.old), _timed(pair.new)
-    row = {
-        **{key: known.get(key, default) for key, default in IDENTITY.items()},
-        "variant": _variant(known),
-        "old": statistics.median(old) if old else None,
-        "new": statistics.median(new) if new else None,
-        "old_rounds": len(old),
-        "new_rounds": len(new),
-        "note": _why_not(pair.old, "old") or _why_not(pair.new, "new"),
-        "count": "",
-    }
-    if not (pair.old and pair.new and old and new):
-        return row | {"verdict": "ONLY OLD" if old else "ONLY NEW" if new else "NO TIME"}
-    busy = any(drift.is_busy(each, count) for each, count in zip((pair.old, pair.new), cores, strict=True))
-    floors = [float(each.get(judging.AA) or 0.0) for each in (pair.old, pair.new)]
-    aa = math.inf if busy else max(floors)
-    # A limit is not judged by itself.
-    limits = [] if drift.is_limit(pair.new) else limits
-    moved = drift.between(pair.old, pair.new, limits)
-    processes = [each.get("processes") or () for each in (pair.old, pair.new)]
-    found = judging.compare(old, new, aa, moved, _beside(pair.old, pair.new, limits), processes)
-    why = _why(found, moved, judging.may_be_meetings(old, new, moved))
-    return row | {
-        "ratio": found.ratio.value,
-        "low": found.ratio.low,
-        "high": found.ratio.high,
-        "floor": found.floor if math.isfinite(found.floor) else None,
-        "clock": moved.clock,
-        "verdict": str(found.verdict),
-        "beside": found.beside,
-        "note": BUSY if busy else f"{_name(row)}: {why}" if why else BESIDE if found.beside else "",
-    }
+def _timed_in_both(old: TimedRow, new: TimedRow) -> bool:
+    return bool(samples_of(old) and samples_of(new))
 
 
-def _beside(old: Row, new: Row, limits: Sequence[tuple[Row, Row]]) -> list[Beside]:
-    """The limits with as many threads, or any, whose samples are of the same rounds as a pass's, in both runs."""
-    alike = [pair for pair in limits if pair[1].get("threads") == new.get("threads")] or limits
+def _row(pair: Pair, limits: Limits, cores: Sequence[object]) -> ComparisonRow:
+    old, new = samples_of(pair.old), samples_of(pair.new)
+    known = pair.new or pair.old
+    assert known is not None  # for the type checker: a pair has one
+    row = ComparisonRow(
+        **known.identity._asdict(),
+        variant=" ".join(f"--{name} {how}" for name, how in known.identity.options().items()),
+        old=statistics.median(old) if old else None,
+        new=statistics.median(new) if new else None,
+        old_rounds=len(old),
+        new_rounds=len(new),
+        note=_why_untimed(pair.old, "old") or _why_untimed(pair.new, "new"),
+        verdict="ONLY OLD" if old else "ONLY NEW" if new else "NO TIME",
+    )
+    if pair.old and pair.new and old and new:
+        return _compared_row(row, pair.old, pair.new, [] if drift.is_limit(pair.new) else limits, cores)
+    return row
+
+
+def _compared_row(
+    row: ComparisonRow, old: TimedRow, new: TimedRow, limits: Limits, cores: Sequence[object]
+) -> ComparisonRow:
+    """``row`` with the verdict on two times; ``limits`` are what these may be normalised by."""
+    busy = any(drift.is_busy(each, count) for each, count in zip((old, new), cores, strict=True))
+    floors = [(each.figures and each.figures.noise_floor) or 0.0 for each in (old, new)]
+    moved = drift.between(old, new, limits)
+    found = verdicts.compare(
+        samples_of(old),
+        samples_of(new),
+        math.inf if busy else max(floors),
+        moved,
+        _normalisers(old, new, limits),
+        [each.figures.processes if each.figures else () for each in (old, new)],
+    )
+    why = _why(found, moved, verdicts.may_be_latency(samples_of(old), samples_of(new), moved))
+    note = BUSY if busy else f"{row.kernel} {row.direction}: {why}" if why else NORMALISED if found.beside else ""
+    ratio, floor = found.ratio, found.floor if math.isfinite(found.floor) else None
+    return replace(
+        row,
+        times=Ratio(ratio=ratio.value, low=ratio.low, high=ratio.high, floor=floor, clock=moved.clock),
+        verdict=str(found.verdict),
+        beside=found.beside,
+        note=note,
+    )
+
+
+def _normalisers(old: TimedRow, new: TimedRow, limits: Limits) -> list[Normaliser]:
+    """The rooflines with as many threads, or any, whose samples are of the same rounds as a pass's, in both runs."""
+    threads = new.identity.threads
+    alike = [pair for pair in limits if pair[1].threads == threads] or limits
     return [
-        Beside(after["kernel"], before["samples"], after["samples"])
+        Normaliser(after.kernel, samples_of(before), samples_of(after))
         for before, after in alike
         if _are_together(old, before) and _are_together(new, after)
     ]
 
 
-def _are_together(row: Row, limit: Row) -> bool:
+def _are_together(row: TimedRow, limit: TimedRow) -> bool:
     """Whether both were sampled in the same rounds, not each in a process of its own."""
-    return len(row["samples"]) == len(limit["samples"]) and row.get(drift.CLOCK) == limit.get(drift.CLOCK)
+    clocks = [each.figures and each.figures.clock for each in (row, limit)]
+    return len(samples_of(row)) == len(samples_of(limit)) and clocks[0] == clocks[1]
 
 
-def _why(found: Comparison, moved: Drift, meetings: bool) -> str:
+def _why(found: Comparison, moved: Drift, latency: bool) -> str:
     """What a reader of the verdict must know of the machine, if anything."""
     if not math.isfinite(found.floor):
         return "the samples are too few or too noisy to tell: give bench more time, or a quieter machine"
-    if found.verdict is Verdict.UNSURE and meetings:
-        return f"threads took {text(moved.meeting, 'seconds')} more or less to meet, which may be why"
+    if found.verdict is Verdict.UNSURE and latency:
+        return f"the fork-join latency changed by {text(moved.latency_change, 'seconds')}, which may be why"
     if found.verdict is Verdict.UNSURE and found.floor == moved.furthest:
-        return f"the memory's limits are {text(1 + found.floor, 'times')} apart, which may be why"
+        return f"the memory rooflines of the two runs differ {text(1 + found.floor, 'times')}, which may be why"
     return ""
 
 
-def _timed(row: Row | None) -> Sequence[float]:
-    samples: Sequence[float] = (row or {}).get("samples") or ()
-    return samples
-
-
-def _why_not(row: Row | None, which: str) -> str:
+def _why_untimed(row: TimedRow | None, which: str) -> str:
     """Why a row has no time, where it is not for its absence."""
-    if row is None or _timed(row):
+    if row is None or samples_of(row):
         return ""
-    return f"{_name(row)} has no time in {which}: {gate.why_untimed(row)}"
+    return f"{row.kernel} {row.direction} has no time in {which}: {gate.why_untimed(row)}"
 
 
-def _variant(row: Row) -> str:
-    """How a row was timed, where that is not what is done unasked, as options of bench."""
-    chosen = {key: row.get(key) for key in ("outputs", "threads", "cache")}
-    return " ".join(f"--{key} {how}" for key, how in chosen.items() if how not in (None, IDENTITY[key]))
-
-
-def _name(row: Mapping[str, Any]) -> str:
-    return f"{row['kernel']} {row['direction']}"
-
-
-def _failures(pair: Pair, row: Mapping[str, Any], fail_slower: float) -> list[str]:
-    """Why a gate is shut: it is slower by too much, or no longer fit to be timed."""
-    if row["verdict"] == Verdict.SLOWER and row["low"] > fail_slower:
-        return [gate.slower(row, row["ratio"], row["low"])]
-    if _timed(pair.old) and pair.new and not _timed(pair.new):
-        return [f"{row['note']}: {row['problem']}"]
+def _failures(pair: Pair, row: ComparisonRow, fail_slower: float | None) -> list[str]:
+    """Why a pass fails the gate, if there is one: it is slower by too much, or no longer fit to be timed."""
+    # Memory that has become slower is the machine's, and no kernel's, failure.
+    known = pair.new or pair.old
+    if fail_slower is None or known is None or drift.is_limit(known):
+        return []
+    if row.times and row.verdict == Verdict.SLOWER and row.times.low > fail_slower:
+        return [gate.slower(row, row.times.ratio, row.times.low)]
+    if samples_of(pair.old) and pair.new and not samples_of(pair.new):
+        return [f"{row.note}: {row.problem}"]
     return []
 
 
-def _count(rows: Sequence[Mapping[str, Any]]) -> str:
-    verdicts = Counter(row["verdict"] for row in rows)
-    counts = [f"{count} {verdict}" for verdict, count in sorted(verdicts.items(), key=lambda item: -item[1])]
-    return f"{len(rows)} rows: {', '.join(counts)}"
+def _with_count(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
+    """``rows``, one of the last table with how many there are of each verdict."""
+    if not rows:
+        return []
+    verdicts_found = Counter(row.verdict for row in rows)
+    counts = [f"{count} {verdict}" for verdict, count in sorted(verdicts_found.items(), key=lambda item: -item[1])]
+    said = f"{len(rows)} rows: {', '.join(counts)}"
+    # Tables are in the order of their first rows: below the last one it is below all.
+    *_, last = {(row.problem, row.input, row.variant): row for row in rows}.values()
+    return [replace(row, count=said) if row is last else row for row in rows]

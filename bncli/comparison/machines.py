@@ -1,4 +1,4 @@
-"""What differs between two reports beside the code that was measured."""
+"""What differs between two reports other than the code that was measured."""
 
 from collections.abc import Iterable
 
@@ -32,13 +32,13 @@ def differences(before: Report, after: Report) -> list[str]:
 def elsewhere(pairs: Iterable[Pair]) -> list[str]:
     """That threads ran on other cores of the host, as far as it shows."""
     drifts = (drift.between(pair.old, pair.new, []) for pair in pairs if pair.old and pair.new)
-    found = [each.meetings for each in drifts if each.is_elsewhere]
+    found = [each.fork_join for each in drifts if each.is_elsewhere]
     if not found:
         return []
     old, new = (text(seconds, "seconds") for seconds in found[0])
     return [
-        f"threads took {old} to meet in old and {new} in new, so the host seems to have moved the cores nearer or "
-        "apart: arrays beyond their own caches then move faster or slower; compare runs whose threads met alike"
+        f"the fork-join latency was {old} in old and {new} in new: the hypervisor probably moved the cores, and arrays "
+        "beyond their caches then move faster or slower; repeat until both agree"
     ]
 
 

@@ -1,23 +1,37 @@
-"""Reports that were written as JSON, read again."""
+"""Reports that the format json wrote, read again into the same types."""
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from types import UnionType
+from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+import msgspec
 
 from bncli.benchmarking import statistics
-from bncli.core.report import SCHEMA, Column, Kind, Report
+from bncli.core.report import SCHEMA, Column, Report
+from bncli.core.rows.row import Row
+from bncli.core.rows.schema import row_class
+from bncli.core.rows.times import WorkersRow
 from bncli.errors import InputError
 
-# JSON has no number for these: the words stand for them, but not in text.
-NOT_FINITE = {"nan", "inf", "-inf"}
-MOST = 10**300
-TEXTS = {"text", "verdict", "prose", "note", "command"}
+NOT_FINITE = {"nan", "inf", "-inf"}  # the words that stand for these, since JSON has no number for them
+MOST = 10**300  # a whole number beyond is infinite: no float can hold it
 
 
-class _Damaged(Exception):
-    """What is wrong with a document that claims to be a report."""
+@dataclass(frozen=True)
+class Document:
+    """A saved report, whose rows are not read yet."""
+
+    command: str
+    columns: list[Column]
+    rows: list[dict[str, Any]]
+    environment: dict[str, Any]
+    warnings: list[str]
+    failures: list[str]
 
 
 def load(path: Path) -> Report:
@@ -28,16 +42,11 @@ def load(path: Path) -> Report:
     """
     name = repr(str(path))
     try:
-        return _report(name, json.loads(path.read_text(encoding="utf-8"), parse_int=_whole))
+        document = json.loads(path.read_text(encoding="utf-8"), parse_int=_whole)
     except OSError as error:
         raise InputError(f"cannot read {name}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{name} is not JSON, or not all of it: {error}") from error
-    except _Damaged as damage:
-        raise InputError(f"{name} is damaged: {damage}") from damage
-
-
-def _report(name: str, document: Any) -> Report:
     schema = document.get("schema") if isinstance(document, dict) else None
     if type(schema) is not int or schema < 1 or "rows" not in document:
         raise InputError(f"{name} is not a report of bncli: give a file that --export FILE.json wrote")
@@ -45,68 +54,98 @@ def _report(name: str, document: Any) -> Report:
         raise InputError(
             f"{name} is of schema {schema}, which a newer bncli wrote; this one reads up to {SCHEMA}: update bncli"
         )
-    columns = [_column(each) for each in _all(document, "columns", dict)]
-    texts = {column.key for column in columns if column.kind in TEXTS}
-    return Report(
-        command=_one(document, "command", str),
-        columns=columns,
-        rows=[_row(each, texts) for each in _all(document, "rows", dict)],
-        environment=_one(document, "environment", dict),
-        warnings=_all(document, "warnings", str),
-        failures=_all(document, "failures", str),
-        schema=schema,
+    found = _converted(document, Document, f"{name} is damaged")
+    report = Report(
+        found.command, found.columns, found.rows, (), found.environment, found.warnings, found.failures, schema
     )
+    return typed(report, name)
 
 
-def _whole(digits: str) -> int | float:
-    """A whole number, or where no float can hold it an infinite one, as JSON's 1e999 is."""
-    value = int(digits)
-    return value if abs(value) <= MOST else math.inf if value > 0 else -math.inf
+def typed(report: Report, name: str) -> Report:
+    """``report`` with rows of their classes, where they are plain mappings.
+
+    Raises InputError, which calls the report ``name``, where a value is not what its column holds.
+    """
+    given: Sequence[Any] = report.rows
+    rows = [
+        row if isinstance(row, Row) else _row(report.command, row, f"{name} is damaged: row {number}")
+        for number, row in enumerate(given, 1)
+    ]
+    return replace(report, rows=rows)
 
 
-def _column(content: Mapping[str, Any]) -> Column:
-    key, title, kind = (_one(content, name, str) for name in ("key", "title", "kind"))
-    if kind not in get_args(Kind):
-        raise _Damaged(f"no column is of the kind {kind!r}")
-    return Column(key, title, kind)
+def _row(command: str, content: Mapping[str, Any], where: str) -> Row:
+    kind = row_class(command, content.keys())
+    row: Row = _converted(_nested(kind, content), kind, where)
+    return _with_interval(row) if isinstance(row, WorkersRow) else row
 
 
-def _row(content: Mapping[str, Any], texts: set[str]) -> dict[str, Any]:
-    return _with_interval(
-        {key: value if key in texts and isinstance(value, str) else _value(value) for key, value in content.items()}
-    )
-
-
-def _with_interval(row: dict[str, Any]) -> dict[str, Any]:
-    """``row`` with the 95 % interval of its samples, where it has a median and an earlier version left that out."""
-    samples = row.get("samples")
-    if "low" in row or not samples or not isinstance(samples, list) or not all(map(_is_time, samples)):
+def _with_interval(row: WorkersRow) -> WorkersRow:
+    """``row`` with the 95 % interval of its samples, which earlier versions did not save for workers."""
+    figures = row.figures
+    if figures is None or figures.median is None or figures.low is not None or not figures.samples:
         return row
-    middle = statistics.estimate(samples)
-    return row | {"low": middle.low, "high": middle.high}
+    middle = statistics.estimate(figures.samples)
+    return replace(row, figures=replace(figures, low=middle.low, high=middle.high))
 
 
-def _is_time(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
+def _converted(content: Any, kind: Any, where: str) -> Any:
+    try:
+        return msgspec.convert(content, kind)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{where}: {str(error).replace('$.', '')}") from error
+
+
+class Place(NamedTuple):
+    """What a field of a row's class holds: a ``part`` of its own class, any keys (``rest``), text, or numbers."""
+
+    part: type[Row] | None
+    rest: bool
+    text: bool
+
+
+@cache
+def _places(kind: type[Row]) -> dict[str, Place]:
+    hints = get_type_hints(kind)
+    found = {}
+    for each in fields(kind):  # type: ignore[arg-type]  # every row is a dataclass
+        hint = hints[each.name]
+        choices = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+        part = next((choice for choice in choices if isinstance(choice, type) and issubclass(choice, Row)), None)
+        found[each.name] = Place(part, any(get_origin(choice) is Mapping for choice in choices), str in choices)
+    return found
+
+
+@cache
+def _keys(kind: type[Row]) -> frozenset[str]:
+    """The keys of a row of the class ``kind``, those of its parts among them."""
+    found: set[str] = set()
+    for name, place in _places(kind).items():
+        found |= _keys(place.part) if place.part else {name}
+    return frozenset(found)
+
+
+def _nested(kind: type[Row], content: Mapping[str, Any]) -> dict[str, Any]:
+    """The flat ``content`` of a saved row as its class has it: the keys of each part together."""
+    found: dict[str, Any] = {}
+    for name, place in _places(kind).items():
+        if place.part:
+            if content.keys() & _keys(place.part):
+                found[name] = _nested(place.part, content)
+        elif place.rest:
+            found[name] = {key: _value(value) for key, value in content.items() if key not in _keys(kind)}
+        elif name in content:
+            found[name] = content[name] if place.text else _value(content[name])
+    return found
 
 
 def _value(value: Any) -> Any:
-    if isinstance(value, list):
+    """``value``, or the number that a word stands for."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
         return [_value(each) for each in value]
-    if isinstance(value, dict):
-        raise _Damaged("a value of a row is an object")
     return float(value) if isinstance(value, str) and value in NOT_FINITE else value
 
 
-def _one(content: Mapping[str, Any], key: str, kind: type) -> Any:
-    if not isinstance(value := content.get(key), kind):
-        raise _Damaged(f"{key!r} is {value!r:.40}")
-    return value
-
-
-def _all(content: Mapping[str, Any], key: str, kind: type) -> list[Any]:
-    values: list[Any] = _one(content, key, list)
-    for value in values:
-        if not isinstance(value, kind):
-            raise _Damaged(f"{key!r} has an entry {value!r:.40}")
-    return values
+def _whole(digits: str) -> int | float:
+    value = int(digits)
+    return value if abs(value) <= MOST else math.inf if value > 0 else -math.inf

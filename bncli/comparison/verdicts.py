@@ -11,9 +11,6 @@ from bncli.benchmarking import statistics
 from bncli.benchmarking.statistics import Estimate
 from bncli.comparison.drift import Drift
 
-# A row may say how far an A/A pair of its run, timed in turns, was from 1.
-AA = "noise_floor"
-
 # Nothing within one process shows by how much a whole process is faster or slower than the next:
 # where code and data happen to lie in memory (Mytkowicz et al., "Producing wrong data without doing
 # anything obviously wrong!", 2009), what the machine's other tenants do.
@@ -27,7 +24,7 @@ MOST_FLOOR = 9.0  # a run whose own blocks differ by more than tenfold says noth
 # host's cores the machine's are at the time: on two virtual ones an empty parallel loop took 1.2 us and, minutes
 # later, for minutes, 2.4 us; 64x3000 in float32 then took 28 us instead of 19. That is 8 times the difference; an
 # engine with two loops has twice as much to pass.
-MEETINGS = 20
+LATENCIES = 20
 MOST_SAME = 0.10  # however noisy both runs are, what may differ by more is not called the same
 FEWEST = 5  # samples of each run; and processes, where their differences count
 # Times the least noise. Where another tenant shares the cores, times of the same code wander by a third from process to
@@ -65,7 +62,7 @@ class Comparison(NamedTuple):
     beside: str = ""
 
 
-class Beside(NamedTuple):
+class Normaliser(NamedTuple):
     """Samples of something else, by its name, in both runs: each of the round of the pass's sample."""
 
     name: str
@@ -78,7 +75,7 @@ def compare(
     new: Sequence[float],
     aa: float = 0.0,
     drift: Drift = STILL,
-    limits: Sequence[Beside] = (),
+    limits: Sequence[Normaliser] = (),
     processes: Sequence[Sequence[int]] = (),
     seed: int = 0,
 ) -> Comparison:
@@ -93,7 +90,7 @@ def compare(
     for the last than ``LEFT`` of how far the times wander. It says SLOWER where the whole interval of the ratio is
     above 1 + f, FASTER where it is below 1 / (1 + f), SAME where it is between these and within ``MOST_SAME``, else
     UNSURE. Those that wander most are not asked (``TRUSTED``). What one of the others explains is the SAME; what only
-    some of them show is UNSURE, as is what ``MEETINGS`` times the drift of the threads' meeting may explain.
+    some of them show is UNSURE, as is what ``LATENCIES`` times the drift of the threads' meeting may explain.
     """
     told = [_judged("", old, new, aa, drift.furthest, processes, seed)]
     if drift.clock != 1:
@@ -107,7 +104,7 @@ def compare(
     trusted = [found for noise, found in told if noise <= TRUSTED * least]
     if same := [found for found in trusted if found.verdict is Verdict.SAME]:
         return same[0]
-    if len({found.verdict for found in trusted}) > 1 or may_be_meetings(old, new, drift):
+    if len({found.verdict for found in trusted}) > 1 or may_be_latency(old, new, drift):
         return trusted[0]._replace(verdict=Verdict.UNSURE)
     return trusted[0]
 
@@ -131,7 +128,9 @@ def _judged(
     return noise, Comparison(ratio, floor, _verdict(ratio, floor), beside)
 
 
-def power(old: Sequence[float], new: Sequence[float], limit: Beside, processes: Sequence[Sequence[int]] = ()) -> float:
+def power(
+    old: Sequence[float], new: Sequence[float], limit: Normaliser, processes: Sequence[Sequence[int]] = ()
+) -> float:
     """The power of ``limit`` that the times follow: with 1 both are twice as long at once, with 0 it says nothing.
 
     Least squares over the logarithms of the medians of each run's blocks, each run about its own mean, so that what
@@ -146,10 +145,10 @@ def power(old: Sequence[float], new: Sequence[float], limit: Beside, processes: 
     return min(max(common / moved, 0.0), MOST_POWER)
 
 
-def may_be_meetings(old: Sequence[float], new: Sequence[float], drift: Drift) -> bool:
+def may_be_latency(old: Sequence[float], new: Sequence[float], drift: Drift) -> bool:
     """Whether the medians differ by no more than what the drift of the threads' meeting may explain."""
     apart = abs(statistics.median(new) - statistics.median(old))
-    return drift.meeting > 0 and apart <= MEETINGS * drift.meeting
+    return drift.latency_change > 0 and apart <= LATENCIES * drift.latency_change
 
 
 def noise_floor(old: Sequence[float], new: Sequence[float], processes: Sequence[Sequence[int]] = ()) -> float:

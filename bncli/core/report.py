@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+from bncli.core.rows.row import Row
 from bncli.errors import CheckFailed
 
 SCHEMA = 1
 NAMED = 6  # failures in an error's one line
 
-Row = Mapping[str, Any]
+R = TypeVar("R", bound=Row)
 Kind = Literal[
     "text",
     "number",
@@ -51,8 +52,8 @@ class Column:
 class Report:
     """The result of one command.
 
-    ``rows`` are plain values (text, numbers, booleans, None, and lists of them) in SI units,
-    raw samples included. ``columns`` are those worth a place in a table. Rows that agree in the
+    ``rows`` can be read like dictionaries of plain values (text, numbers, booleans, None, and lists of them) in SI
+    units, raw samples included. ``columns`` are those worth a place in a table. Rows that agree in the
     keys of ``group`` share a table, titled with those values. ``failures`` are the checks that did
     not pass, a few words each.
     """
@@ -72,6 +73,10 @@ class Report:
         if failures:
             more = [f"and {len(failures) - NAMED} more"] if len(failures) > NAMED else []
             raise CheckFailed("; ".join(failures[:NAMED] + more))
+
+    def rows_of(self, kind: type[R]) -> list[R]:
+        """The rows of the class ``kind``, in their order."""
+        return [row for row in self.rows if isinstance(row, kind)]
 
     @property
     def machine(self) -> str:

@@ -1,13 +1,11 @@
 """What a finding gives a row."""
 
 import math
-from typing import Any
 
 from bncli.core.report import Column
+from bncli.core.rows.checks import FindingPart
 from bncli.core.units import text
 from bncli.verification.finding import Finding, Verdict
-
-Row = dict[str, Any]
 
 WIDE = (
     Column("actual", "kernel says", "number", wide=True),
@@ -17,26 +15,26 @@ WIDE = (
 )
 
 
-def values(finding: Finding, reproduce: str) -> Row:
-    """The finding's own columns; ``reproduce`` is for what did not pass."""
+def part(finding: Finding, reproduce: str) -> FindingPart:
+    """The finding's own columns; ``reproduce`` is for a finding that is not PASS."""
     measured = finding.measured
-    return {
-        "kernel": finding.kernel,
-        "array": finding.array,
-        "verdict": str(finding.verdict),
-        "method": finding.method,
-        "checked": finding.checked,
-        "total": finding.total,
-        "error": finding.error if measured else None,
-        "budget": finding.budget if measured else None,
-        "share": finding.share if measured else None,
-        "index": list(finding.index) or None,
-        "actual": None if math.isnan(finding.actual) else finding.actual,
-        "expected": None if math.isnan(finding.expected) else finding.expected,
-        "reason": finding.reason,
-        "broken": list(finding.broken),
-        "reproduce": reproduce if finding.verdict is not Verdict.PASS else "",
-    }
+    return FindingPart(
+        kernel=finding.kernel,
+        array=finding.array,
+        verdict=str(finding.verdict),
+        method=finding.method,
+        checked=finding.checked,
+        total=finding.total,
+        error=finding.error if measured else None,
+        budget=finding.budget if measured else None,
+        share=finding.share if measured else None,
+        index=list(finding.index) or None,
+        actual=None if math.isnan(finding.actual) else finding.actual,
+        expected=None if math.isnan(finding.expected) else finding.expected,
+        reason=finding.reason,
+        broken=list(finding.broken),
+        reproduce=reproduce if finding.verdict is not Verdict.PASS else "",
+    )
 
 
 def where(finding: Finding) -> str:

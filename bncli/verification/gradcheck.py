@@ -9,13 +9,13 @@ from bncli.core.kernel import Kernel
 from bncli.core.problem import Problem
 from bncli.core.report import Column, Report
 from bncli.core.reproduce import reproduce
+from bncli.core.rows.checks import GradcheckRow
 from bncli.core.source import draw
 from bncli.errors import KernelFault
 from bncli.loading.registry import KernelSpec, kernel_of
 from bncli.verification import accuracy, explanation, finding_rows
 from bncli.verification import gradients as checking
 from bncli.verification.finding import Finding, Verdict
-from bncli.verification.finding_rows import Row
 from bncli.verification.gradients import Method
 
 COLUMNS = (
@@ -62,7 +62,7 @@ def report(
     progress: Callable[[int, str], None] = lambda done, doing: None,
 ) -> Report:
     """Every kernel on every case; ``options`` are words for the command that shows a failure again."""
-    rows: list[Row] = []
+    rows: list[GradcheckRow] = []
     failures: list[str] = []
     warnings: list[str] = []
     if method is not Method.AUTO:
@@ -90,18 +90,20 @@ def _check(kernel: Kernel, case: Case, method: Method) -> tuple[list[Finding], M
     return findings, explanation.explain(kernel, case, findings)
 
 
-def _of(case: Case, findings: Sequence[Finding], diagnosis: Mapping[str, Sequence[str]], again: str) -> Iterable[Row]:
+def _of(
+    case: Case, findings: Sequence[Finding], diagnosis: Mapping[str, Sequence[str]], again: str
+) -> Iterable[GradcheckRow]:
     by_reference = {f.array: f.verdict for f in findings if f.method == accuracy.METHOD}
     by_slopes = {f.array: f.verdict for f in findings if f.method != accuracy.METHOD}
     for finding in findings:
         said = diagnosis.get(finding.array, ()) if finding.method == accuracy.METHOD else ()
-        yield {
-            "problem": str(case.problem),
-            "input": case.recipe,
-            **finding_rows.values(finding, again),
-            "diagnosis": list(said),
-            "note": _note(finding, by_reference, by_slopes, said),
-        }
+        yield GradcheckRow(
+            problem=str(case.problem),
+            input=case.recipe,
+            finding=finding_rows.part(finding, again),
+            diagnosis=list(said),
+            note=_note(finding, by_reference, by_slopes, said),
+        )
 
 
 def _note(

@@ -1,6 +1,7 @@
 """Do the checks catch what they must? The report of ``bncli selftest``."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from bncli import plugins
@@ -8,12 +9,12 @@ from bncli.core.case import Case
 from bncli.core.kernel import Kernel
 from bncli.core.problem import Problem
 from bncli.core.report import Column, Report
+from bncli.core.rows.checks import SelftestRow
 from bncli.core.source import draw
 from bncli.errors import InputError, Unavailable
 from bncli.verification import torchcheck, trials
 from bncli.verification.finding import Verdict
-from bncli.verification.finding_rows import Row
-from bncli.verification.mutants import MUTANTS, RIGHT
+from bncli.verification.mutants import MUTANTS, RIGHT, Mutant
 from bncli.verification.trials import Outcome
 
 COLUMNS = (
@@ -49,51 +50,64 @@ def report(
     InputError for an unknown fault, and Unavailable for a PyTorch that is asked for and not there.
     """
     known = {mutant.name: mutant for mutant in MUTANTS}
-    for name in faults:
-        if name not in known:
-            raise InputError(plugins.unknown("fault", name, known))
-    missing = torchcheck.available()
-    if with_torch and missing:
-        raise Unavailable(missing)
+    mutants = _chosen(faults, known)
     cases, hard = (
         [draw(random, Problem.parse(descriptor), seed) for descriptor, random in problems]
         for problems in (trials.PROBLEMS, trials.HARD_PROBLEMS)
     )
-    compared = cases[: trials.COMPARED] if with_torch is not False and not missing else []
-    mutants = [known[name] for name in dict.fromkeys(faults)] or MUTANTS
+    compared = cases[: trials.COMPARED] if _compares(with_torch) else []
     wrong = {mutant.kernel: partial(trials.of_mutant, mutant, cases, hard) for mutant in mutants}
     right = {} if faults else {kernel: partial(trials.of_right, kernel, [*cases, *hard]) for kernel in RIGHT}
     rows = [
         *_group("seeded faults: each must be caught", wrong, compared, progress, 0),
         *_group("right kernels: none may be called wrong", right, compared, progress, len(wrong)),
     ]
-    failures = []
-    for row in rows:
-        if row["verdict"] != Verdict.PASS:
-            failures.append(f"{row['kernel']} is judged wrongly")
-            chosen = f" --fault {row['kernel']}" if row["kernel"] in known else ""
-            row["reproduce"] = f"reproduce: bncli selftest{chosen} --seed {seed}"
+    rows = [_with_command(row, known, seed) for row in rows]
+    failures = [f"{row.kernel} is judged wrongly" for row in rows if row.verdict != Verdict.PASS]
     return Report("selftest", COLUMNS, rows, ("group",), failures=failures)
+
+
+def _chosen(faults: Sequence[str], known: Mapping[str, Mutant]) -> Sequence[Mutant]:
+    for name in faults:
+        if name not in known:
+            raise InputError(plugins.unknown("fault", name, known))
+    return [known[name] for name in dict.fromkeys(faults)] or MUTANTS
+
+
+def _compares(with_torch: bool | None) -> bool:
+    missing = torchcheck.available()
+    if with_torch and missing:
+        raise Unavailable(missing)
+    return with_torch is not False and not missing
+
+
+def _with_command(row: SelftestRow, known: Mapping[str, Mutant], seed: int) -> SelftestRow:
+    """``row`` with the command that shows it again, where it is not PASS."""
+    if row.verdict == Verdict.PASS:
+        return row
+    chosen = f" --fault {row.kernel}" if row.kernel in known else ""
+    return replace(row, reproduce=f"reproduce: bncli selftest{chosen} --seed {seed}")
 
 
 def _group(
     title: str, kernels: Mapping[Kernel, Callable[[], Outcome]], compared: Sequence[Case], progress: Progress, done: int
-) -> Iterator[Row]:
+) -> list[SelftestRow]:
     """The rows of ``kernels``; the last one's note sums them up."""
-    rows: list[Row] = []
+    rows: list[SelftestRow] = []
     for kernel, judge in kernels.items():
         progress(done + len(rows), kernel.name)
         rows.append(_of(title, judge(), _by_torch(kernel, compared) if compared else (None, None)))
-    if rows:
-        fine = sum(row["verdict"] == Verdict.PASS for row in rows)
-        rows[-1]["note"] = f"{fine} of {len(rows)} are judged as they should be"
-    if compared and rows:
-        slow, fast = (sum(bool(row[key]) for row in rows) for key in ("torch_slow", "torch_fast"))
-        rows[-1]["note"] += (
+    if not rows:
+        return []
+    fine = sum(row.verdict == Verdict.PASS for row in rows)
+    note = f"{fine} of {len(rows)} are judged as they should be"
+    if compared:
+        slow, fast = sum(bool(row.torch_slow) for row in rows), sum(bool(row.torch_fast) for row in rows)
+        note += (
             f"; torch.autograd.gradcheck rejects {slow} of them on {compared[0].problem.shape}, "
             f"and {fast} with fast_mode=True on {compared[-1].problem.shape}"
         )
-    yield from rows
+    return [*rows[:-1], replace(rows[-1], note=note)]
 
 
 def _by_torch(kernel: Kernel, cases: Sequence[Case]) -> Counts:
@@ -101,16 +115,14 @@ def _by_torch(kernel: Kernel, cases: Sequence[Case]) -> Counts:
     return int(torchcheck.caught(kernel, cases[0], fast=False)), int(torchcheck.caught(kernel, cases[-1], fast=True))
 
 
-def _of(title: str, outcome: Outcome, by_torch: Counts) -> Row:
-    return {
-        "group": title,
-        "kernel": outcome.kernel.name,
-        "verdict": str(Verdict.PASS if outcome.ok else Verdict.WRONG),
-        "caught": f"{outcome.caught}/{outcome.problems}",
-        **{check: caught or None for check, caught in outcome.caught_by.items()},
-        "torch_slow": by_torch[0],
-        "torch_fast": by_torch[1],
-        "about": outcome.kernel.summary,
-        "note": "",
-        "reproduce": "",
-    }
+def _of(title: str, outcome: Outcome, by_torch: Counts) -> SelftestRow:
+    return SelftestRow(
+        group=title,
+        kernel=outcome.kernel.name,
+        verdict=str(Verdict.PASS if outcome.ok else Verdict.WRONG),
+        caught=f"{outcome.caught}/{outcome.problems}",
+        caught_by={check: caught or None for check, caught in outcome.caught_by.items()},
+        torch_slow=by_torch[0],
+        torch_fast=by_torch[1],
+        about=outcome.kernel.summary,
+    )

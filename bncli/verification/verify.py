@@ -10,12 +10,12 @@ from bncli.core.layout import Layout
 from bncli.core.problem import Problem
 from bncli.core.report import Column, Report
 from bncli.core.reproduce import reproduce
+from bncli.core.rows.checks import CurveRow, VerifyRow
 from bncli.core.source import distributions, draw
 from bncli.errors import KernelFault
 from bncli.loading.registry import KernelSpec, kernel_of, require_dtype
 from bncli.verification import contract, curve, finding_rows, suite, tolerance
 from bncli.verification.finding import Verdict, digits
-from bncli.verification.finding_rows import Row
 from bncli.verification.suite import Judged
 
 DTYPES = ("float32", "float64")
@@ -87,7 +87,7 @@ def report(
     progress: Callable[[float, str], None] = lambda done, doing: None,
 ) -> Report:
     """For each kernel, check and dtype the worst of all problems."""
-    rows: list[Row] = []
+    rows: list[VerifyRow] = []
     failures: list[str] = []
     for number, kernel in enumerate(kernels):
         groups: dict[tuple[str, str], list[Judged]] = {}
@@ -111,7 +111,7 @@ def _judged(kernel: Kernel, problem: Problem, random: Sequence[str], seed: int) 
     yield from suite.behaviour(kernel, draw(suite.BENIGN, problem, seed))
 
 
-def _of(judged: Judged, group: Sequence[Judged], again: str) -> Row:
+def _of(judged: Judged, group: Sequence[Judged], again: str) -> VerifyRow:
     """``judged`` is the worst of ``group``."""
     finding, problem = judged.finding, judged.case.problem
     note = ""
@@ -125,22 +125,22 @@ def _of(judged: Judged, group: Sequence[Judged], again: str) -> Row:
         note = finding.reason if raised else ": ".join(part for part in parts if part)
     unit = tolerance.unit_roundoff(problem.dtype)
     measured = finding.measured
-    return {
-        "check": judged.check,
-        "problem": str(problem),
-        "input": judged.case.recipe,
-        "dtype": problem.dtype,
-        "layout": str(problem.layout),
-        **finding_rows.values(finding, again),
-        "digits": min(each.finding.digits(unit) for each in group) if measured else None,
-        "findings": len(group),
-        "note": note,
-    }
+    return VerifyRow(
+        check=judged.check,
+        problem=str(problem),
+        input=judged.case.recipe,
+        dtype=problem.dtype,
+        layout=str(problem.layout),
+        finding=finding_rows.part(finding, again),
+        digits=min(each.finding.digits(unit) for each in group) if measured else None,
+        findings=len(group),
+        note=note,
+    )
 
 
 def curve_report(problems: Sequence[Problem], kernels: Sequence[Kernel], seed: int) -> Report:
     """The error of each kernel at each ratio |mean| / std, and where it breaks down."""
-    rows: list[Row] = []
+    rows: list[CurveRow] = []
     failures: list[str] = []
     for problem in problems:
         case = draw(suite.BENIGN, problem, seed)
@@ -153,7 +153,7 @@ def curve_report(problems: Sequence[Problem], kernels: Sequence[Kernel], seed: i
     return Report("verify", CURVE, rows, ("problem", "kernel"), failures=failures)
 
 
-def _of_curve(kernel: Kernel, case: Case) -> Iterator[Row]:
+def _of_curve(kernel: Kernel, case: Case) -> Iterator[CurveRow]:
     points = kernel.run(curve.curve, case)
     dtype, at = case.problem.dtype, curve.breakdown(points)
     note = (
@@ -163,14 +163,14 @@ def _of_curve(kernel: Kernel, case: Case) -> Iterator[Row]:
     )
     unit = tolerance.unit_roundoff(dtype)
     for point in points:
-        yield {
-            "problem": str(case.problem),
-            "input": case.recipe,
-            "kernel": kernel.name,
-            "ratio": point.ratio,
-            "y": point.y,
-            "dx": point.dx,
-            "digits": digits(point.worst, unit),
-            "breakdown": at,
-            "note": note,
-        }
+        yield CurveRow(
+            problem=str(case.problem),
+            input=case.recipe,
+            kernel=kernel.name,
+            ratio=point.ratio,
+            y=point.y,
+            dx=point.dx,
+            digits=digits(point.worst, unit),
+            breakdown=at,
+            note=note,
+        )

@@ -1,37 +1,43 @@
 """Errors against the error budget: beyond 1 a kernel is wrong."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from bncli.core.chart import Axis, Chart, Mark, Point, Series
-from bncli.core.report import Row
+from bncli.core.rows.checks import FindingPart
 from bncli.core.units import text
-from bncli.output.charts._rows import number, word, words
 
 AXIS = Axis("error ÷ what rounding may cost", "error")
 ABOUT = "Right of the line a kernel is wrong. Errors of 0 stand at the left edge, infinite ones at the right."
 
 
-def budget_chart(title: str, setting: str, rows: Sequence[Row], label: Callable[[Row], str]) -> Chart | None:
-    """``share`` of each row, the kernels of a ``label`` together; None where no row has one."""
-    measured = [row for row in rows if number(row, "share") is not None]
-    labels = list(dict.fromkeys(map(label, measured)))
-    series = [
-        Series(
-            kernel,
-            [_point(row, labels.index(label(row)), label(row)) for row in measured if word(row, "kernel") == kernel],
-            style,
-        )
-        for style, kernel in enumerate(words(rows, "kernel"))
-    ]
+class Labelled(NamedTuple):
+    """What a check found, and the row of the chart that it belongs in."""
+
+    label: str
+    finding: FindingPart
+
+
+def budget_chart(title: str, setting: str, findings: Sequence[Labelled]) -> Chart | None:
+    """``share`` of each finding, the kernels of a ``label`` together; None where no finding has one."""
+    measured = [each for each in findings if each.finding.share is not None and not math.isnan(each.finding.share)]
     if not measured:
         return None
+    labels = list(dict.fromkeys(each.label for each in measured))
+    kernels = dict.fromkeys(each.finding.kernel for each in findings)
+    series = [
+        Series(kernel, [_point(each, labels) for each in measured if each.finding.kernel == kernel], style)
+        for style, kernel in enumerate(kernels)
+    ]
     return Chart(title, AXIS, series, labels, marks=[Mark(1.0, "budget")], setting=setting, about=ABOUT)
 
 
-def _point(row: Row, at: int, label: str) -> Point:
-    share = number(row, "share") or 0.0
-    error = text(row.get("error"), "error")
+def _point(each: Labelled, labels: Sequence[str]) -> Point:
+    label, finding = each
+    share = finding.share or 0.0
     says = (
-        f"{word(row, 'kernel')}, {label}: {word(row, 'verdict')}, error {error}, {text(share, 'error')} of the budget"
+        f"{finding.kernel}, {label}: {finding.verdict}, error {text(finding.error, 'error')}, "
+        f"{text(share, 'error')} of the budget"
     )
-    return Point(at, share, says)
+    return Point(labels.index(label), share, says)

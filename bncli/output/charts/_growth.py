@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from bncli.core import power_law
 from bncli.core.chart import Axis, Chart, Series
 from bncli.core.problem import Problem, shared_parts
+from bncli.core.rows.times import BenchRow
 from bncli.core.units import text
 from bncli.errors import InputError
-from bncli.output.charts._rows import word, words
 from bncli.output.charts._timed import Timed, variants
 
 TIME = Axis("time of a call", "seconds")
@@ -19,19 +19,23 @@ def charts(name: str, rows: Sequence[Timed]) -> Iterator[Chart]:
     """One for each sweep, and each way in which it was timed."""
     groups: dict[tuple[str, str], list[Timed]] = {}
     for each, variant in zip(rows, variants(rows), strict=True):
-        groups.setdefault((word(each.row, "sweep"), variant), []).append(each)
+        groups.setdefault((_sweep(each), variant), []).append(each)
     for (sweep, variant), group in groups.items():
-        sizes = _sizes(words([each.row for each in group], "problem"), bool(sweep))
+        sizes = _sizes(list(dict.fromkeys(each.row.problem for each in group)), bool(sweep))
         if len(set(sizes.values())) >= power_law.FEWEST:
             setting = f"{sweep or shared_parts(list(sizes))[1]}  {variant}".strip()
-            yield _chart(name, setting, sorted(group, key=lambda each: sizes[word(each.row, "problem")]), sizes)
+            yield _chart(name, setting, sorted(group, key=lambda each: sizes[each.row.problem]), sizes)
+
+
+def _sweep(each: Timed) -> str:
+    return (each.row.sweep if isinstance(each.row, BenchRow) else None) or ""
 
 
 def _chart(name: str, setting: str, rows: Sequence[Timed], sizes: dict[str, int]) -> Chart:
-    at = [float(sizes[word(each.row, "problem")]) for each in rows]
+    at = [float(sizes[each.row.problem]) for each in rows]
     series = []
-    for style, kernel in enumerate(words([each.row for each in rows], "kernel")):
-        points = [e.point(size) for size, e in zip(at, rows, strict=True) if word(e.row, "kernel") == kernel]
+    for style, kernel in enumerate(dict.fromkeys(each.row.kernel for each in rows)):
+        points = [e.point(size) for size, e in zip(at, rows, strict=True) if e.row.kernel == kernel]
         title = f"{kernel}{_exponent({point.at: point.value for point in points})}"
         series.append(Series(title, points, style, joined=True))
     limits = {size: each.limit_point(size) for size, each in zip(at, rows, strict=True) if each.limit}

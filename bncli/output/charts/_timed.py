@@ -1,17 +1,15 @@
-"""The rows of bench that have a time, each with its interval and the memory's limit."""
+"""The rows of bench that have a time, each with its interval and the memory roofline."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bncli.core.chart import Point
-from bncli.core.report import Row
+from bncli.core.rows.times import LIMIT, BenchRow, TimedRow, median_of, timed_rows
 from bncli.core.units import text
-from bncli.output.charts._rows import number, word
 
-LIMIT = "limit"
 VARIANT = ("input", "outputs", "threads", "cache")
 ANY = "any"  # number of threads, where a kernel chooses it
-PLACE = ("problem", "input", "cache", "bytes")  # what a kernel's row and that of its limit agree in
 Interval = tuple[float | None, float | None]
 
 
@@ -19,7 +17,7 @@ Interval = tuple[float | None, float | None]
 class Timed:
     """``median`` and its interval in seconds; ``limit`` is what the memory takes for these ``bytes``, 0 if unknown."""
 
-    row: Row
+    row: TimedRow
     median: float
     interval: Interval
     bytes: float
@@ -42,46 +40,49 @@ class Timed:
     def says(self) -> str:
         low, high = (text(end, "seconds") for end in self.interval)
         between = f" (95 %: {low} to {high})" if self.interval[0] else ""
-        of_limit = number(self.row, "of_limit")
+        of_limit = self.row.of_limit if isinstance(self.row, BenchRow) else None
         limit = f", {text(of_limit, 'times')} the limit" if of_limit else ""
         bandwidth = f", {text(self.bytes / self.median, 'bytes/s')} GB/s" if self.bytes else ""
-        name = " ".join(word(self.row, key) for key in ("kernel", "direction", "problem"))
+        name = f"{self.row.kernel} {self.row.direction} {self.row.problem}"
         return f"{name}: {text(self.median, 'seconds')}{between}{limit}{bandwidth}"
 
     def limit_says(self) -> str:
         bandwidth = f", {text(self.limit_bandwidth, 'bytes/s')} GB/s" if self.bytes else ""
-        return f"memory's limit, {word(self.row, 'problem')}: {text(self.limit, 'seconds')}{bandwidth}"
+        return f"memory's limit, {self.row.problem}: {text(self.limit, 'seconds')}{bandwidth}"
 
 
-def timed(rows: Sequence[Row]) -> list[Timed]:
+def timed(rows: Iterable[Any]) -> list[Timed]:
     """The kernels' rows, where there is a time."""
-    with_time = [row for row in rows if _positive(row, "median")]
-    limits = [row for row in with_time if word(row, "direction") == LIMIT]
+    with_time = [row for row in timed_rows(rows) if row.figures and row.figures.median]
+    limits = [row for row in with_time if isinstance(row, BenchRow) and row.direction == LIMIT]
     return [
-        Timed(row, _positive(row, "median"), _interval(row), _positive(row, "bytes"), _limit(row, limits))
+        Timed(row, median_of(row) or 0.0, _interval(row), _bytes(row), _limit(row, limits))
         for row in with_time
-        if word(row, "direction") != LIMIT
+        if row.direction != LIMIT
     ]
 
 
 def variants(rows: Sequence[Timed]) -> list[str]:
     """Of each row, in words, what differs between ``rows`` in how they were timed."""
-    differing = [key for key in VARIANT if len({word(each.row, key) for each in rows}) > 1]
-    return ["  ".join(f"{key} {word(each.row, key) or ANY}" for key in differing) for each in rows]
+    named = [each.row.identity._asdict() for each in rows]
+    differing = [key for key in VARIANT if len({row[key] for row in named}) > 1]
+    return ["  ".join(f"{key} {row[key] or ANY}" for key in differing) for row in named]
 
 
-def _limit(row: Row, limits: Sequence[Row]) -> float:
+def _bytes(row: TimedRow) -> float:
+    return float(max(0, row.bytes or 0)) if isinstance(row, BenchRow) else 0.0
+
+
+def _limit(row: TimedRow, limits: Sequence[BenchRow]) -> float:
     """What the memory takes where the kernel was timed: with its threads if that is known, else at its best; or 0."""
-    like = [limit for limit in limits if all(word(limit, key) == word(row, key) for key in PLACE)]
-    same = [limit for limit in like if word(limit, "threads") == word(row, "threads")]
-    return min((_positive(limit, "median") for limit in same or like), default=0.0)
+    if not isinstance(row, BenchRow):
+        return 0.0
+    place = row.problem, row.input, row.cache, row.bytes
+    like = [limit for limit in limits if (limit.problem, limit.input, limit.cache, limit.bytes) == place]
+    same = [limit for limit in like if limit.threads == row.threads]
+    return min((median_of(limit) or 0.0 for limit in same or like), default=0.0)
 
 
-def _positive(row: Row, key: str) -> float:
-    value = number(row, key)
-    return value if value is not None and 0 < value < float("inf") else 0.0
-
-
-def _interval(row: Row) -> Interval:
-    low, high = _positive(row, "low"), _positive(row, "high")
-    return (low, high) if low and high else (None, None)
+def _interval(row: TimedRow) -> Interval:
+    figures = row.figures
+    return (figures.low, figures.high) if figures and figures.low and figures.high else (None, None)

@@ -6,7 +6,6 @@ from bncli.core.chart import Axis, Chart, Point, Series
 from bncli.core.problem import shared_parts
 from bncli.core.report import Report
 from bncli.output.charts import _growth
-from bncli.output.charts._rows import word, words
 from bncli.output.charts._timed import Timed, timed, variants
 
 TIME = Axis("time of a call", "seconds")
@@ -21,27 +20,25 @@ def charts(report: Report) -> list[Chart]:
     """For each pass the times, over a range of shapes their growth, and where sizes are several the roofline."""
     passes: dict[str, list[Timed]] = {}
     for each in timed(report.rows):
-        passes.setdefault(word(each.row, "direction"), []).append(each)
+        passes.setdefault(each.row.direction, []).append(each)
     makers = (_times, _growth.charts, _rooflines)
     return [chart for make in makers for name, rows in passes.items() for chart in make(name, rows)]
 
 
 def _kernels(rows: Sequence[Timed]) -> list[str]:
-    return words([each.row for each in rows], "kernel")
+    return list(dict.fromkeys(each.row.kernel for each in rows))
 
 
 def _times(name: str, rows: Sequence[Timed]) -> Iterator[Chart]:
-    problems = words([each.row for each in rows], "problem")
+    problems = list(dict.fromkeys(each.row.problem for each in rows))
     short, shared = shared_parts(problems)
     names = dict(zip(problems, short, strict=True))
     ways = variants(rows)
-    labels = [f"{names[word(each.row, 'problem')]}  {way}".strip() for each, way in zip(rows, ways, strict=True)]
+    labels = [f"{names[each.row.problem]}  {way}".strip() for each, way in zip(rows, ways, strict=True)]
     places = list(dict.fromkeys(labels))
     at = [places.index(label) for label in labels]
     series = [
-        Series(
-            kernel, [e.point(place) for e, place in zip(rows, at, strict=True) if word(e.row, "kernel") == kernel], n
-        )
+        Series(kernel, [e.point(place) for e, place in zip(rows, at, strict=True) if e.row.kernel == kernel], n)
         for n, kernel in enumerate(_kernels(rows))
     ]
     limits = {place: each.limit_point(place) for each, place in zip(rows, at, strict=True) if each.limit}
@@ -63,7 +60,7 @@ def _rooflines(name: str, rows: Sequence[Timed]) -> Iterator[Chart]:
 
 def _against_memory(rows: Sequence[Timed]) -> list[Series]:
     series = [
-        Series(kernel, [e.bandwidth_point() for e in rows if word(e.row, "kernel") == kernel], n)
+        Series(kernel, [e.bandwidth_point() for e in rows if e.row.kernel == kernel], n)
         for n, kernel in enumerate(_kernels(rows))
     ]
     # Of several problems of one size, the memory at its best.

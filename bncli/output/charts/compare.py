@@ -1,63 +1,69 @@
 """The ratio of two runs with its interval, and the band within which chance alone may put it."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from bncli.core.chart import Axis, Chart, Mark, Point, Series
 from bncli.core.problem import shared_parts
-from bncli.core.report import Report, Row
+from bncli.core.report import Report
+from bncli.core.rows.ratios import ComparisonRow, Ratio
 from bncli.core.units import text
-from bncli.output.charts._rows import number, word, words
 
 RATIO = Axis("time of new ÷ time of old", "times")
 STYLES = {"SAME": 0, "FASTER": 2, "SLOWER": 1, "UNSURE": 4}
 ABOUT = "Left of 1 the new run is faster. Points have 95 % intervals; the grey band is the noise."
 
 
+class Compared(NamedTuple):
+    """A row with its ratio."""
+
+    row: ComparisonRow
+    times: Ratio
+
+
 def charts(report: Report) -> list[Chart]:
     """One for each pass."""
-    compared = [row for row in report.rows if number(row, "ratio")]
-    return [
-        _chart(name, [row for row in compared if word(row, "direction") == name])
-        for name in words(compared, "direction")
-    ]
+    passes: dict[str, list[Compared]] = {}
+    for row in report.rows_of(ComparisonRow):
+        if row.times and row.times.ratio > 0:
+            passes.setdefault(row.direction, []).append(Compared(row, row.times))
+    return [_chart(name, rows) for name, rows in passes.items()]
 
 
-def _chart(title: str, rows: Sequence[Row]) -> Chart:
-    problems, shared = shared_parts(words(rows, "problem"))
-    short = dict(zip(words(rows, "problem"), problems, strict=True))
-    variants = len(words(rows, "variant")) > 1
-    labels = [
-        "  ".join([short[word(row, "problem")], word(row, "kernel"), *([word(row, "variant")] if variants else [])])
-        for row in rows
-    ]
-    points = [_point(row, at, label) for at, (row, label) in enumerate(zip(rows, labels, strict=True))]
-    noise = [_noise(point, row) for point, row in zip(points, rows, strict=True)]
+def _chart(title: str, compared: Sequence[Compared]) -> Chart:
+    rows = [each.row for each in compared]
+    problems = list(dict.fromkeys(row.problem for row in rows))
+    names, shared = shared_parts(problems)
+    short = dict(zip(problems, names, strict=True))
+    variants = len({row.variant for row in rows}) > 1
+    labels = ["  ".join([short[row.problem], row.kernel, *([row.variant] if variants else [])]) for row in rows]
+    points = [_point(each, at, label) for at, (each, label) in enumerate(zip(compared, labels, strict=True))]
+    noise = [_noise(at, each.times) for at, each in enumerate(compared)]
+    by_verdict: dict[str, list[Point]] = {}
+    for row, point in zip(rows, points, strict=True):
+        by_verdict.setdefault(row.verdict, []).append(point)
     series = [
         Series("noise", [band for band in noise if band], role="band"),
-        *(
-            Series(verdict, [p for p, row in zip(points, rows, strict=True) if word(row, "verdict") == verdict], style)
-            for verdict, style in STYLES.items()
-            if verdict in words(rows, "verdict")
-        ),
+        *(Series(verdict, by_verdict[verdict], style) for verdict, style in STYLES.items() if verdict in by_verdict),
     ]
     same = Mark(1.0, "same")
     return Chart(f"{title}: new ÷ old", RATIO, series, labels, marks=[same], setting=shared, about=ABOUT)
 
 
-def _point(row: Row, at: int, label: str) -> Point:
-    low, high = number(row, "low"), number(row, "high")
-    ratio, least, most = (text(row.get(key), "times") for key in ("ratio", "low", "high"))
-    old, new = (text(row.get(key), "seconds") for key in ("old", "new"))
-    beside = f" beside {word(row, 'beside')}" if word(row, "beside") else ""
-    says = f"{label}: {word(row, 'verdict')}, {ratio} the time{beside} (95 %: {least} to {most}), from {old} to {new}"
-    return Point(at, number(row, "ratio") or 0.0, says, low, high)
+def _point(each: Compared, at: int, label: str) -> Point:
+    row, times = each
+    ratio, least, most = (text(value, "times") for value in (times.ratio, times.low, times.high))
+    old, new = text(row.old, "seconds"), text(row.new, "seconds")
+    normalised = f" normalised by {row.beside}" if row.beside else ""
+    says = f"{label}: {row.verdict}, {ratio} the time{normalised} (95 %: {least} to {most}), from {old} to {new}"
+    return Point(at, times.ratio, says, times.low, times.high)
 
 
-def _noise(point: Point, row: Row) -> Point | None:
-    floor = number(row, "floor")
-    if floor is None or floor <= 0:
+def _noise(at: float, times: Ratio) -> Point | None:
+    floor = times.floor
+    if floor is None or not floor > 0:
         return None
-    return Point(point.at, 1.0, f"noise: {text(floor, 'percent')}", 1 / (1 + floor), 1 + floor)
+    return Point(at, 1.0, f"noise: {text(floor, 'percent')}", 1 / (1 + floor), 1 + floor)
 
 
 CHARTS = charts

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from bncli.core.chart import Axis, Chart, Mark, Point, Series
-from bncli.core.report import Column, Report, Row
-from bncli.output.charts._rows import number, word, words
+from bncli.core.report import Column, Report
+from bncli.core.rows.checks import SelftestRow
 
 REJECTED = Axis("kernels rejected", "count", logarithmic=False)
 
@@ -12,23 +12,22 @@ REJECTED = Axis("kernels rejected", "count", logarithmic=False)
 def charts(report: Report) -> list[Chart]:
     """One for each group: seeded faults, right kernels."""
     checks = [column for column in report.columns if column.kind == "count"]
-    groups = {
-        title: [row for row in report.rows if word(row, "group") == title] for title in words(report.rows, "group")
-    }
+    groups: dict[str, list[SelftestRow]] = {}
+    for row in report.rows_of(SelftestRow):
+        groups.setdefault(row.group, []).append(row)
     return [_chart(title, rows, checks) for title, rows in groups.items()] if checks else []
 
 
-def _chart(title: str, rows: Sequence[Row], checks: Sequence[Column]) -> Chart:
+def _chart(title: str, rows: Sequence[SelftestRow], checks: Sequence[Column]) -> Chart:
     # PyTorch's, where it is not installed, has judged none. Of bncli's own checks an empty cell means 0.
-    ran = [c for c in checks if not c.key.startswith("torch") or any(number(row, c.key) is not None for row in rows)]
+    ran = [c for c in checks if not c.key.startswith("torch") or any(row.get(c.key) is not None for row in rows)]
     points = [_point(at, check, rows) for at, check in enumerate(ran)]
-    return Chart(
-        title, REJECTED, [Series("check", points)], [check.title for check in ran], marks=[Mark(len(rows), "all")]
-    )
+    titles = [check.title for check in ran]
+    return Chart(title, REJECTED, [Series("check", points)], titles, marks=[Mark(len(rows), "all")])
 
 
-def _point(at: int, check: Column, rows: Sequence[Row]) -> Point:
-    rejected = sum(bool(number(row, check.key)) for row in rows)
+def _point(at: int, check: Column, rows: Sequence[SelftestRow]) -> Point:
+    rejected = sum(bool(row.get(check.key)) for row in rows)
     return Point(at, rejected, f"{check.title} rejects {rejected} of {len(rows)} kernels")
 
 

@@ -1,47 +1,51 @@
 """How much of the error budget each check uses; with --curve, the error against |mean|/std."""
 
+import math
 from collections.abc import Sequence
+from typing import Literal
 
 from bncli.core.chart import Axis, Chart, Mark, Point, Series
-from bncli.core.report import Report, Row
+from bncli.core.report import Report
+from bncli.core.rows.checks import CurveRow, VerifyRow
 from bncli.core.units import text
-from bncli.output.charts._budget import budget_chart
-from bncli.output.charts._rows import number, word, words
+from bncli.output.charts._budget import Labelled, budget_chart
 
 RATIO = Axis("|mean| / std of x", "error")
 BROKEN = Mark(0.01, "two digits")
 ABOUT = "Above the line less than two digits are right. Errors of 0 stand at the lower edge."
+Array = Literal["y", "dx"]
+ARRAYS: tuple[Array, ...] = ("y", "dx")
 
 
 def charts(report: Report) -> list[Chart]:
     """One for each dtype; of a curve, one for each problem and array."""
-    if any(number(row, "ratio") is not None for row in report.rows):
-        problems = words(report.rows, "problem")
-        return [_curve(problem, array, report.rows) for problem in problems for array in ("y", "dx")]
-    found = (
-        budget_chart(
-            "errors", dtype, [row for row in report.rows if word(row, "dtype") == dtype], lambda row: word(row, "check")
-        )
-        for dtype in words(report.rows, "dtype")
-    )
+    curve = report.rows_of(CurveRow)
+    if curve:
+        return [
+            _curve(problem, array, curve) for problem in dict.fromkeys(r.problem for r in curve) for array in ARRAYS
+        ]
+    dtypes: dict[str, list[Labelled]] = {}
+    for row in report.rows_of(VerifyRow):
+        dtypes.setdefault(row.dtype, []).append(Labelled(row.check, row.finding))
+    found = (budget_chart("errors", dtype, findings) for dtype, findings in dtypes.items())
     return [chart for chart in found if chart]
 
 
-def _curve(problem: str, array: str, rows: Sequence[Row]) -> Chart:
-    measured = [row for row in rows if word(row, "problem") == problem and number(row, "ratio")]
+def _curve(problem: str, array: Array, rows: Sequence[CurveRow]) -> Chart:
+    measured = [row for row in rows if row.problem == problem and row.ratio and not math.isnan(row.ratio)]
     series = [
-        Series(kernel, [_point(row, array) for row in measured if word(row, "kernel") == kernel], style, joined=True)
-        for style, kernel in enumerate(words(rows, "kernel"))
+        Series(kernel, [_point(row, array) for row in measured if row.kernel == kernel], style, joined=True)
+        for style, kernel in enumerate(dict.fromkeys(row.kernel for row in rows))
     ]
     error = Axis(f"largest error of {array}, relative", "error")
     return Chart(f"error of {array}", error, series, (), RATIO, [BROKEN], problem, ABOUT)
 
 
-def _point(row: Row, array: str) -> Point:
+def _point(row: CurveRow, array: Array) -> Point:
+    error = row.y if array == "y" else row.dx
+    says = f"{row.kernel}, |mean|/std = {row.ratio:g}: error of {array} {text(error, 'error')}"
     # An error that is not a number is as wrong as an infinite one.
-    error, ratio = number(row, array), number(row, "ratio") or 0.0
-    says = f"{word(row, 'kernel')}, |mean|/std = {ratio:g}: error of {array} {text(row.get(array), 'error')}"
-    return Point(ratio, float("inf") if error is None else error, says)
+    return Point(row.ratio, math.inf if math.isnan(error) else error, says)
 
 
 CHARTS = charts

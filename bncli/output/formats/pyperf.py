@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
-from bncli.core.report import Exporter, Report, Row
+from bncli.core.report import Exporter, Report
+from bncli.core.rows.row import Row
 
 VERSION = "1.0"
 # Of the environment, by the names that pyperf has for it.

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from bncli.core.chart import Chart
 from bncli.core.problem import shared_parts
-from bncli.core.report import BELOW, Column, Report, Row
+from bncli.core.report import BELOW, Column, Report
+from bncli.core.rows.row import Row
 from bncli.core.units import NOTHING, text
 from bncli.output.charts import charts
 from bncli.output.page.words import WORDS

@@ -10,7 +10,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from bncli.core.report import BELOW, Column, Report, Row
+from bncli.core.report import BELOW, Column, Report
+from bncli.core.rows.row import Row
 from bncli.core.units import printable, text
 
 LEAST_PROSE = 30

@@ -1,0 +1,91 @@
+"""The rows of gradcheck, verify and selftest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bncli.core.rows.row import Row
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FindingPart(Row):
+    """What a check found of one array of a kernel: see ``verification.finding.Finding``.
+
+    ``error``, ``budget`` and ``share`` are None where nothing was measured, as where the kernel raised.
+    """
+
+    kernel: str
+    array: str = ""
+    verdict: str
+    method: str = ""
+    checked: int = 0
+    total: int = 0
+    error: float | None = None
+    budget: float | None = None
+    share: float | None = None
+    index: Sequence[int] | None = None
+    actual: float | None = None
+    expected: float | None = None
+    reason: str = ""
+    broken: Sequence[str] = ()
+    reproduce: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GradcheckRow(Row):
+    """One array of a kernel, against one method."""
+
+    problem: str
+    input: str = ""
+    finding: FindingPart
+    diagnosis: Sequence[str] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class VerifyRow(Row):
+    """The worst of one check in one dtype; ``findings`` says of how many."""
+
+    check: str
+    problem: str
+    input: str = ""
+    dtype: str
+    layout: str = ""
+    finding: FindingPart
+    digits: float | None = None
+    findings: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CurveRow(Row):
+    """The relative errors of y and dx at one ratio |mean| / std; ``breakdown`` is where two digits are lost."""
+
+    MARK = "ratio"
+
+    problem: str
+    input: str = ""
+    kernel: str
+    ratio: float
+    y: float
+    dx: float
+    digits: float | None = None
+    breakdown: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SelftestRow(Row):
+    """One faulty or right kernel; ``caught_by`` has on how many problems each check rejects it, None for on none."""
+
+    group: str
+    kernel: str
+    verdict: str
+    caught: str = ""
+    caught_by: Mapping[str, int | None]
+    torch_slow: int | None = None
+    torch_fast: int | None = None
+    about: str = ""
+    note: str = ""
+    reproduce: str = ""

@@ -1,0 +1,84 @@
+"""The rows of forward and backward, and of the commands that list what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bncli.core.rows.row import Row, optional
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ArrayRow(Row):
+    """One array of forward or backward: its values, and how far it is from that of the first kernel."""
+
+    problem: str
+    input: str = ""
+    mode: str = ""
+    kernel: str
+    array: str
+    shape: str = ""
+    dtype: str = ""
+    min: float
+    histogram: Sequence[int] = ()
+    max: float
+    mean: float
+    std: float
+    largest_feature_mean: float | None = None
+    largest_feature_std_error: float | None = None
+    difference: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BlocksRow(Row):
+    """One array of forward or backward by blocks; memory in bytes, of the worker that took most."""
+
+    MARK = "blocks"
+
+    input: str = ""
+    problem: str
+    mode: str = ""
+    note: str = ""
+    blocks: int
+    block_bytes: int
+    workers: int
+    peak_memory: int
+    base_memory: int
+    kernel: str
+    array: str
+    shape: str = ""
+    dtype: str = ""
+    min: float
+    max: float
+    mean: float
+    std: float
+    largest_feature_mean: float | None = optional()
+    largest_feature_std_error: float | None = optional()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class KernelRow(Row):
+    """A kernel that --kernel takes by its name; ``available`` is "yes", or what is missing here."""
+
+    kernel: str
+    dtypes: str = ""
+    inference: bool = False
+    available: str = ""
+    summary: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class InfoRow(Row):
+    """A fact about this machine, in words."""
+
+    item: str
+    value: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PresetRow(Row):
+    """A preset, and how many problems it has."""
+
+    preset: str
+    problems: int = 0
+    summary: str = ""

@@ -1,0 +1,55 @@
+"""What the rows of all tables have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields
+from functools import cached_property
+from typing import Any, ClassVar
+
+OPTIONAL = "optional"
+
+
+def optional() -> Any:
+    """A field that is no key of the row where it is None."""
+    return field(default=None, metadata={OPTIONAL: True})
+
+
+class Row(Mapping[str, Any]):
+    """A frozen dataclass that can be read like a dictionary.
+
+    A field that holds a mapping, such as another row, is a part: its keys stand among those of the whole.
+    """
+
+    MARK: ClassVar[str] = ""  # the key by which a saved row is known to be of this class, where a command has several
+
+    @cached_property
+    def _cells(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for each in _fields(type(self)):
+            value = getattr(self, each.name)
+            if isinstance(value, Mapping):
+                found.update(value)
+            elif value is not None or OPTIONAL not in each.metadata:
+                found[each.name] = value
+        return found
+
+    def __getitem__(self, key: str) -> Any:
+        return self._cells[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._cells)
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+
+def _fields(kind: Any) -> tuple[Field[Any], ...]:
+    return fields(kind)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PlainRow(Row):
+    """A row of a command that this version does not know."""
+
+    cells: Mapping[str, Any]

@@ -1,0 +1,193 @@
+"""The rows of bench."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, NamedTuple
+
+from msgspec import Meta
+
+from bncli.core.rows.row import Row, optional
+
+FRESH, WARM = "fresh", "warm"  # how outputs and caches are where a row does not say
+LIMIT = "limit"  # stands for a pass where the memory roofline was timed
+
+# What a saved value must be within to be one: beyond, it was not measured.
+Seconds = Annotated[float, Meta(ge=1e-12, le=1e9)]
+Positive = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(ge=0, le=1e9)]
+Cores = Annotated[float, Meta(ge=0, le=1e6)]
+
+
+class Identity(NamedTuple):
+    """What distinguishes the rows of one run of bench; ``threads`` is None where a kernel chooses them."""
+
+    problem: str
+    input: str
+    kernel: str
+    direction: str
+    outputs: str = FRESH
+    threads: int | None = None
+    cache: str = WARM
+
+    def options(self) -> dict[str, Any]:
+        """How it was timed, by the options of bench, where that is not what is done unasked."""
+        asked = {"outputs": self.outputs, "threads": self.threads, "cache": self.cache}
+        return {name: how for name, how in asked.items() if how != self._field_defaults[name]}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Judgement(Row):
+    """What verification says of a pass, and the seconds of its first call."""
+
+    verdict: str
+    digits: float | None = None
+    first: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Figures(Row):
+    """What the samples of a pass, or of the memory roofline, say; ``samples`` are seconds a call, one a round.
+
+    ``low`` and ``high`` are the ends of the median's 95 % interval. ``clock`` and ``meeting`` are the medians of a
+    chain of operations and of the fork-join latency in the same rounds. ``others`` and ``stolen`` are cores that other
+    processes and the hypervisor used. ``processes`` is how many samples each process took, one after the other.
+    """
+
+    stopped: str | None = None
+    clock: Seconds | None = None
+    meeting: Seconds | None = None
+    clock_change: float | None = None
+    processes: Sequence[Positive] = ()
+    others: Cores | None = None
+    stolen: float | None = None
+    throttled: int | None = None
+    hot: int | None = None
+    median: Seconds | None = None
+    low: Seconds | None = None
+    high: Seconds | None = None
+    spread: float | None = None
+    bandwidth: float | None = None
+    minimum: float | None = None
+    outliers: int | None = None
+    outliers_why: str = ""
+    rounds: int = 0
+    calls: int = 1
+    samples: Sequence[Seconds] = ()
+    copies: int | None = optional()
+    way: str | None = optional()
+    noise_floor: Share | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Speedup(Row):
+    """How many times faster than the first kernel, and the 95 % interval of that where there is one."""
+
+    speedup: float | None = None
+    speedup_low: float | None = None
+    speedup_high: float | None = None
+
+    @property
+    def ratio(self) -> list[float] | None:
+        """The value and the ends of its interval; three times the value where it has none."""
+        if self.speedup is None:
+            return None
+        return [self.speedup if each is None else each for each in (self.speedup, self.speedup_low, self.speedup_high)]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Compared(Row):
+    """What a comparison with an earlier result says of a row: see ``ComparisonRow``."""
+
+    baseline: float | None = None
+    ratio: float | None = None
+    ratio_low: float | None = None
+    ratio_high: float | None = None
+    ratio_beside: str | None = None
+    compared: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BenchRow(Row):
+    """One pass of a kernel on a problem; or, where ``direction`` is ``LIMIT``, one operation of the memory roofline.
+
+    Of the roofline, ``kernel`` is the operation, copy or add. ``bytes`` is what the pass must move at least.
+    ``of_limit`` is the time relative to that of the roofline, ``memory_passes`` how many arrays of x's size the memory
+    could have moved meanwhile. ``rerun`` is the command line that times it again, ``sweep`` the sweep that it is of.
+    """
+
+    problem: str
+    input: str = ""
+    kernel: str
+    direction: str
+    cache: str = WARM
+    threads: Positive | None = None
+    bytes: int | None = None
+    note: str = ""
+    outputs: str | None = optional()
+    judged: Judgement | None = optional()
+    figures: Figures | None = optional()
+    of_limit: float | None = optional()
+    memory_passes: float | None = optional()
+    against_first: Speedup | None = optional()
+    rerun: str | None = optional()
+    reproduce: str | None = optional()
+    sweep: str | None = optional()
+    compared: Compared | None = optional()
+
+    @property
+    def identity(self) -> Identity:
+        """What distinguishes this row from the others of its run."""
+        outputs = self.outputs or FRESH
+        return Identity(self.problem, self.input, self.kernel, self.direction, outputs, self.threads, self.cache)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WorkersRow(Row):
+    """One pass of the kernel dask on a cluster of so many ``workers``; ``sending`` is how long sending x and dy took.
+
+    ``speedup`` is relative to the first cluster, ``efficiency`` that by the workers there are, ``versus`` the speed-up
+    relative to the first kernel. ``compute``, ``transfer`` and ``scheduling`` are shares of the workers' time.
+    """
+
+    MARK = "workers"
+
+    problem: str
+    input: str = ""
+    kernel: str
+    direction: str
+    workers: int
+    judged: Judgement
+    sending: float | None = None
+    figures: Figures | None = optional()
+    speedup: float | None = optional()
+    efficiency: float | None = optional()
+    versus: float | None = optional()
+    compute: float | None = optional()
+    transfer: float | None = optional()
+    scheduling: float | None = optional()
+    compared: Compared | None = optional()
+
+    @property
+    def identity(self) -> Identity:
+        """What distinguishes this row from the others of its run."""
+        return Identity(self.problem, self.input, self.kernel, self.direction)
+
+
+TimedRow = BenchRow | WorkersRow
+
+
+def timed_rows(rows: Iterable[Any]) -> list[TimedRow]:
+    """Those of ``rows`` that are of bench."""
+    return [row for row in rows if isinstance(row, BenchRow | WorkersRow)]
+
+
+def median_of(row: TimedRow) -> float | None:
+    """The median of a row, seconds a call; None where it has no time."""
+    return row.figures.median if row.figures else None
+
+
+def samples_of(row: TimedRow | None) -> Sequence[float]:
+    """The samples of a row, seconds a call; none where there is no row, or no time."""
+    return row.figures.samples if row and row.figures else ()
