@@ -6,8 +6,10 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from bncli.benchmarking import summary
+from bncli.benchmarking.settings import Settings
+from bncli.benchmarking.summary import summary
 from bncli.cli import main
+from planted import typed
 
 SMALL = ("--shape", "5x4x4x3", "--max-time", "0")
 ONLY_TRAINING = """
@@ -162,7 +164,7 @@ def timed(problem, kernel, samples, of_limit, direction="forward", outputs="fres
 
 def test_the_summary_compares_with_the_fastest_other_of_each_problem():
     # On p, a is 8 times faster than b; on q, 9 times faster than b and twice as fast as c; on r it is alone.
-    found = summary.rows([
+    rows = typed([
         timed("p", "a", [1.0, 1.0, 10.0], 2.0),
         timed("p", "b", [8.0, 8.0, 80.0], 16.0),
         timed("q", "a", [1.0, 1.0, 1.0], 8.0),
@@ -173,6 +175,7 @@ def test_the_summary_compares_with_the_fastest_other_of_each_problem():
         {"problem": "p", "kernel": "d", "direction": "forward", "outputs": "fresh"},
         {"problem": "p", "kernel": "copy", "direction": "limit", "samples": [0.1]},
     ])  # fmt: skip
+    found = summary(rows, Settings()).rows
     assert [row["kernel"] for row in found] == ["a", "b"]  # c and the given outputs have one problem or none
     a, b = found
     assert (a["problems"], a["speedup"], a["least"], a["where"]) == (2, pytest.approx(4), 2, "q")

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 import bncli
-from bncli.benchmarking import bench_columns as one
+from bncli.benchmarking import bench as one
 from bncli.benchmarking import environment
 from bncli.benchmarking import gate as _gate
 from bncli.benchmarking.bench import Interrupted
@@ -27,6 +27,7 @@ from bncli.core.kernel import Kernel
 from bncli.errors import CheckFailed, InputError
 from bncli.loading.registry import load_kernel
 from bncli.output.terminal import console
+from planted import typed
 
 NUMPY = load_kernel("numpy")
 TWO = ("--shape", "5x4", "--shape", "6x4", "--kernel", "numpy", "--max-time", "0")
@@ -96,7 +97,7 @@ def test_a_wrong_kernel_fails_the_report_and_has_no_time():
     ],
 )
 def test_what_cannot_be_measured_is_said_before_anything_is(arguments, settings, message, monkeypatch):
-    monkeypatch.setattr(one, "measure", None)
+    monkeypatch.setattr(one, "rows_of", None)
     with pytest.raises(InputError, match=message):
         bncli.bench(*arguments, **settings)
 
@@ -140,13 +141,13 @@ def test_wrong_inference_is_shown_again_by_bench_itself():
 
 def test_files_are_whole_after_every_problem(monkeypatch):
     seen = []
-    measure = one.measure
+    measure = one.rows_of
 
     def looking(case, *rest):
         seen.append(problems_of(saved()) if Path("out.json").exists() else None)
         return measure(case, *rest)
 
-    monkeypatch.setattr(one, "measure", looking)
+    monkeypatch.setattr(one, "rows_of", looking)
     run(*TWO, "--export", "out.json", "--export", "out.csv")
     assert seen == [None, ["5x4"]]
     assert problems_of(saved()) == ["5x4", "6x4"]
@@ -222,14 +223,14 @@ def test_where_nothing_was_measured_an_old_file_stays(signal_while_timing):
 
 
 def test_in_the_library_ctrl_c_is_ctrl_c_and_has_the_report(monkeypatch):
-    measure = one.measure
+    measure = one.rows_of
 
     def interrupted(case, *rest):
         if case.problem.shape == (6, 4):
             raise KeyboardInterrupt
         return measure(case, *rest)
 
-    monkeypatch.setattr(one, "measure", interrupted)
+    monkeypatch.setattr(one, "rows_of", interrupted)
     with pytest.raises(KeyboardInterrupt) as raised:
         bncli.bench("numpy", ["5x4", "6x4"], max_time=0)
     assert isinstance(raised.value, Interrupted)
@@ -266,9 +267,9 @@ def planted(monkeypatch, seconds):
             "digits": 7.0, "median": seconds, "low": seconds, "high": seconds, "rounds": 50, "stopped": "precise",
             "outliers": 0, "calls": 1000, "samples": [seconds] * 50,
         }  # fmt: skip
-        return [shared | figures | {"kernel": kernels[0].name, "direction": name} for name in settings.directions]
+        return typed(shared | figures | {"kernel": kernels[0].name, "direction": name} for name in settings.directions)
 
-    monkeypatch.setattr(one, "measure", measure)
+    monkeypatch.setattr(one, "rows_of", measure)
 
 
 BASIC = ("--shape", "5x4", "--kernel", "numpy")
@@ -301,7 +302,7 @@ def test_a_baseline_fails_what_is_slower_and_nothing_else(monkeypatch):
 def test_what_is_wrong_with_a_baseline_is_said_before_anything_is_measured(monkeypatch):
     planted(monkeypatch, 1e-3)
     run(*BASIC, "--export", "old.json")
-    monkeypatch.setattr(one, "measure", None)
+    monkeypatch.setattr(one, "rows_of", None)
     Path("other.json").write_text(json.dumps(saved("old.json") | {"environment": {}}), encoding="utf-8")
     Path("newer.json").write_text(json.dumps(saved("old.json") | {"schema": 99}), encoding="utf-8")
     untimed = [{key: value for key, value in row.items() if key != "samples"} for row in saved("old.json")["rows"]]
@@ -373,7 +374,7 @@ def against(speedup, width=0.0, noise=0.01, **more):
     ],
 )
 def test_what_is_slower_than_the_first_shuts_the_gate(row, shut):
-    found = _gate.failures([row], "main", 1.10)
+    found = _gate.failures(typed([row]), "main", 1.10)
     assert [each.startswith("mine forward of 5x4 takes 1.15× the time of main, 1.1") for each in found] == [True] * shut
 
 
@@ -388,21 +389,21 @@ def test_what_is_slower_than_the_first_shuts_the_gate(row, shut):
 )
 def test_what_has_no_time_shuts_the_gate(more, why):
     row = {"kernel": "mine", "direction": "infer", "problem": "5x4"} | more
-    assert _gate.failures([row], "main", 1.10) == [f"mine infer of 5x4 has no time to be judged by: {why}"]
+    assert _gate.failures(typed([row]), "main", 1.10) == [f"mine infer of 5x4 has no time to be judged by: {why}"]
 
 
 @pytest.mark.parametrize(("speedup", "shut"), [(1 / 3, True), (3.0, False)])
 def test_the_library_fails_what_is_slower_than_the_first(speedup, shut, monkeypatch):
     def measure(case, kernels, *rest):
-        return [against(times, kernel=each.name) for each, times in zip(kernels, (1.0, speedup), strict=True)]
+        return typed(against(times, kernel=each.name) for each, times in zip(kernels, (1.0, speedup), strict=True))
 
-    monkeypatch.setattr(one, "measure", measure)
+    monkeypatch.setattr(one, "rows_of", measure)
     found = bncli.bench(["numpy", "reference"], "5x4", fail_slower=1.5)
     assert found.failures == ["reference forward of 5x4 takes 3.00× the time of numpy, 3.00× at least"] * shut
 
 
 def test_the_library_refuses_a_gate_that_means_nothing(monkeypatch):
-    monkeypatch.setattr(one, "measure", None)
+    monkeypatch.setattr(one, "rows_of", None)
     with pytest.raises(InputError, match="give a number of at least 1"):
         bncli.bench("numpy", "5x4", fail_slower=0.5)
     with pytest.raises(InputError, match="and 'numpy' is alone: give the known one before it"):

@@ -1,9 +1,9 @@
 """What else the machine did: injected readings, and the warnings that they give."""
 
 import pytest
+from bncli.benchmarking.bench_columns import warnings
 
 from bncli.benchmarking import conditions, timing
-from bncli.benchmarking.bench_columns import warnings
 from bncli.benchmarking.conditions import Readings, Surroundings
 
 START = Readings(time=100.0, busy=50.0, own=10.0, stolen=1.0, throttled=3, hot=7)

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from bncli.benchmarking import clock, statistics
 from bncli.comparison import drift
 from bncli.comparison import verdicts as judging
-from bncli.comparison.compare import BESIDE, compare
+from bncli.comparison.compare import NORMALISED, compare
 from bncli.comparison.drift import Drift
-from bncli.comparison.verdicts import MEETINGS, STILL, Beside, Verdict
+from bncli.comparison.verdicts import LATENCIES, STILL, Normaliser, Verdict
 from bncli.core.report import Column, Report
+from planted import bench_row
 
 PROBLEM = "64x3000/per-activation/float32/eps=1e-05"
 CORES = 2
@@ -54,9 +55,9 @@ def test_the_chain_is_computed_step_by_step():
 
 
 def test_the_clock_is_that_of_both_runs_or_none():
-    assert drift.between({"clock": 2.0}, {"clock": 3.0}, []) == Drift(1.5)
+    assert drift.between(bench_row(clock=2.0), bench_row(clock=3.0), []) == Drift(1.5)
     for old, new in (({}, {"clock": 3.0}), ({"clock": 3.0}, {}), ({"clock": None}, {"clock": 3.0})):
-        assert drift.between(old, new, []) == Drift()
+        assert drift.between(bench_row(**old), bench_row(**new), []) == Drift()
 
 
 @pytest.mark.parametrize(
@@ -91,17 +92,17 @@ def test_a_meeting_is_that_of_both_runs_or_none():
     for old, new, apart in (
         (1e-6, 3e-6, 2e-6), (3e-6, 1e-6, 2e-6), (1e-6, alike, 0.0), (None, 3e-6, 0.0), (1e-6, None, 0.0),
     ):  # fmt: skip
-        assert drift.between({"meeting": old}, {"meeting": new}, []).meeting == pytest.approx(apart)
+        assert drift.between(bench_row(meeting=old), bench_row(meeting=new), []).latency_change == pytest.approx(apart)
 
 
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize(("more", "verdict"), [(5e-6, "UNSURE"), (1e-6, "SAME"), (30e-6, "SLOWER")])
 def test_what_threads_that_meet_later_may_explain_is_not_slower(more, verdict, turned):
     old, new = row(time=20e-6, meeting=1.2e-6), row(time=20e-6 + more, meeting=2.2e-6)
-    assert drift.between(old, new, []).meeting * MEETINGS == pytest.approx(20e-6)
+    assert drift.between(bench_row(**old), bench_row(**new), []).latency_change * LATENCIES == pytest.approx(20e-6)
     found, (only,) = verdicts(*([new], [old]) if turned else ([old], [new]))
     assert found["numba"] == ("FASTER" if turned and verdict == "SLOWER" else verdict)
-    explained = "numba forward: threads took 1.00 µs more or less to meet, which may be why"
+    explained = "numba forward: the fork-join latency changed by 1.00 µs, which may be why"
     assert only["note"] == (explained if verdict == "UNSURE" else "")
 
 
@@ -109,9 +110,10 @@ def test_what_threads_that_meet_later_may_explain_is_not_slower(more, verdict, t
 
 
 def test_the_limits_are_apart_either_way():
-    pairs = [(limit(time=1.0), limit(time=1.21)), (limit("add", 1.0), limit("add", 1.0))]
+    times = [(limit(time=1.0), limit(time=1.21)), (limit("add", 1.0), limit("add", 1.0))]
+    pairs = [(bench_row(**old), bench_row(**new)) for old, new in times]
     for turned, factors in ((pairs, [1.21, 1.0]), ([(new, old) for old, new in pairs], [1 / 1.21, 1.0])):
-        found = drift.between({}, {}, turned)
+        found = drift.between(bench_row(), bench_row(), turned)
         assert found.memory == pytest.approx(factors, rel=1e-3)
         assert found.furthest == pytest.approx(0.21, abs=1e-3)
     assert STILL.furthest == 0.0
@@ -135,14 +137,14 @@ def test_what_the_memory_explains_is_the_same(ratio, copy, add, verdict, beside,
     found, (first, *_) = verdicts(*((after, before) if turned else (before, after)))
     assert found["numba"] == ("FASTER" if turned and verdict == "SLOWER" else verdict)
     assert first["beside"] == beside
-    apart = "numba forward: the memory's limits are 1.50× apart, which may be why"
-    assert first["note"] == (BESIDE if beside else apart if verdict == "UNSURE" else "")
+    apart = "numba forward: the memory rooflines of the two runs differ 1.50×, which may be why"
+    assert first["note"] == (NORMALISED if beside else apart if verdict == "UNSURE" else "")
 
 
 def shaken(samples, seed, by):
     """Samples of a machine that is by turns fast and slow, for many rounds."""
     pace = np.repeat(np.exp(np.random.default_rng(seed).normal(0, by, 6)), 10)
-    return [sample * each for sample, each in zip(samples, pace, strict=True)]
+    return [float(sample * each) for sample, each in zip(samples, pace, strict=True)]
 
 
 def on_a_shaken_machine(factor, seed, by=0.05):
@@ -155,7 +157,7 @@ def test_what_shakes_the_whole_machine_is_seen_beside_its_limit(factor, verdict)
         found, (first, *_) = verdicts(on_a_shaken_machine(1.0, 2 * seed), on_a_shaken_machine(factor, 2 * seed + 1))
         assert (found["numba"], first["beside"]) == (verdict, "copy")
         assert first["ratio"] == pytest.approx(factor, rel=1e-3)
-        assert first["note"] == BESIDE
+        assert first["note"] == NORMALISED
 
 
 def test_what_shakes_the_machine_much_leaves_something():
@@ -194,22 +196,22 @@ def test_the_power_is_that_by_which_times_follow_within_a_run(power, processes):
 
     (old, before), (new, after) = run(0, 1.0), run(1, 1.7)
     # What the expected power of 1 weighs beside so much that is seen.
-    assert judging.power(old, new, Beside("copy", before, after), processes) == pytest.approx(power, abs=0.05)
-    still = judging.power([1.0] * 20, [3.0] * 20, Beside("copy", [0.1] * 20, [0.2] * 20))
+    assert judging.power(old, new, Normaliser("copy", before, after), processes) == pytest.approx(power, abs=0.05)
+    still = judging.power([1.0] * 20, [3.0] * 20, Normaliser("copy", [0.1] * 20, [0.2] * 20))
     assert still == 1
 
 
 @pytest.mark.parametrize(("follows", "power"), [(-1.0, 0.0), (9.0, judging.MOST_POWER)])
 def test_the_power_is_of_what_a_machine_can_do(follows, power):
     pace = np.exp(np.random.default_rng(0).normal(0, 0.5, 60))
-    assert judging.power(pace**follows, pace**follows, Beside("copy", pace, pace)) == power
+    assert judging.power(pace**follows, pace**follows, Normaliser("copy", pace, pace)) == power
 
 
 @given(st.lists(st.tuples(*[st.floats(1e-12, 1e9)] * 4), min_size=1, max_size=40), st.sampled_from([(), [[1] * 5] * 2]))
 def test_whatever_the_samples_there_is_a_verdict(samples, processes):
     old, new, before, after = map(list, zip(*samples, strict=True))
     processes = processes if len(samples) == 5 else ()
-    found = judging.compare(old, new, limits=[Beside("copy", before, after)], processes=processes)
+    found = judging.compare(old, new, limits=[Normaliser("copy", before, after)], processes=processes)
     assert found.verdict in Verdict
     assert found.ratio.low <= found.ratio.high
 
@@ -217,7 +219,7 @@ def test_whatever_the_samples_there_is_a_verdict(samples, processes):
 def test_half_the_power_is_what_is_expected_where_the_limit_wanders_so_much():
     pace = np.exp(judging.EXPECTED * np.repeat([-1, 1] * 5, 6))
     times = pace**0.6
-    assert judging.power(times, times, Beside("copy", pace, pace)) == pytest.approx((0.6 + 1) / 2)
+    assert judging.power(times, times, Normaliser("copy", pace, pace)) == pytest.approx((0.6 + 1) / 2)
 
 
 @pytest.mark.parametrize(("more", "verdict"), [(1.2, "SAME"), (1.3, "SLOWER")])
@@ -226,7 +228,7 @@ def test_what_wanders_more_is_not_asked(more, verdict):
         return np.exp(by * np.repeat([-1, 1] * 5, 6))
 
     times, limits = wandering(more * 0.02), wandering(more * 0.02) / wandering(0.02)
-    found = judging.compare(times, times, limits=[Beside("copy", limits, limits / 1.3)])
+    found = judging.compare(times, times, limits=[Normaliser("copy", limits, limits / 1.3)])
     assert (found.verdict, found.beside) == (verdict, "" if verdict == "SAME" else "copy")
 
 
@@ -234,7 +236,9 @@ def test_what_wanders_more_is_not_asked(more, verdict):
 def test_cores_that_were_moved_are_told_once(meeting, said):
     old = [row(meeting=1.6e-6), row("numpy", meeting=1.6e-6)]
     report = compared(old, [row(meeting=meeting), row("numpy", meeting=meeting)])
-    assert [each.startswith("threads took 1.60 µs to meet in old") for each in report.warnings[1:]] == [True] * said
+    assert [each.startswith("the fork-join latency was 1.60 µs in old") for each in report.warnings[1:]] == [
+        True
+    ] * said
 
 
 def test_the_limits_raise_the_floor_of_their_own_place_only():
@@ -268,12 +272,12 @@ def test_a_run_on_a_busy_machine_decides_nothing(which, time, idle):
 
 
 def test_busy_is_a_share_of_the_cores_that_are_known():
-    assert drift.is_busy({"others": 1.0}, 2)
-    assert not drift.is_busy({"others": 1.0}, 64)
+    assert drift.is_busy(bench_row(others=1.0), 2)
+    assert not drift.is_busy(bench_row(others=1.0), 64)
     for known in ({}, {"others": None}):
-        assert not drift.is_busy(known, 2)
+        assert not drift.is_busy(bench_row(**known), 2)
     for cores in (None, "two", 1.5):
-        assert not drift.is_busy({"others": 1.0}, cores)
+        assert not drift.is_busy(bench_row(others=1.0), cores)
 
 
 def test_travel_is_how_far_the_medians_of_blocks_are_apart():

@@ -5,16 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bncli.benchmarking import buffers, summary, timing
-from bncli.benchmarking.bench_columns import Settings, measure
+from bncli.benchmarking import buffers, timing
+from bncli.benchmarking.bench import rows_of
 from bncli.benchmarking.conditions import Surroundings
-from bncli.benchmarking.entries import AGAIN, MEMORY, PASS, Name
-from bncli.benchmarking.figures import Figures, estimates
-from bncli.benchmarking.passes import MOVED, Key
+from bncli.benchmarking.entries import CLOCK, FORK_JOIN, MemoryEntry, PassEntry
+from bncli.benchmarking.figures import Outcome, Rounds, estimates
+from bncli.benchmarking.passes import MOVED, PassKey
 from bncli.benchmarking.sampling import Stop
+from bncli.benchmarking.settings import Settings
+from bncli.benchmarking.summary import summary
 from bncli.benchmarking.timing import Sampled, Sampling
 from bncli.core.kernel import Kernel
 from bncli.loading.registry import load_kernel
+from planted import bench_row, typed
 
 NUMPY = load_kernel("numpy")
 SHORT = Settings(max_time=0.0)
@@ -25,7 +28,7 @@ def kernel(name="mine", **functions):
 
 
 def rows(case, *kernels, settings=SHORT):
-    return {(row["kernel"], row["direction"]): row for row in measure(case, kernels, settings)}
+    return {(row["kernel"], row["direction"]): row for row in rows_of(case, kernels, settings)}
 
 
 def after(calls, do):
@@ -101,13 +104,13 @@ def test_what_fails_only_when_it_is_judged_again_loses_its_time(make_case, monke
 
 def test_progress_shows_the_medians_so_far_of_the_first_pass():
     samples = {
-        Name(PASS, Key("numpy", "forward")): [3e-3, 1e-3, 2e-3],
-        Name(PASS, Key("mine", "forward")): [],
-        Name(PASS, Key("late", "forward", threads=2)): [5e-6],
-        Name(PASS, Key("late", "forward", threads=4)): [1.0],
-        Name(PASS, Key("numpy", "backward")): [1.0],
-        Name(AGAIN, Key("numpy", "forward")): [1.0],
-        Name(MEMORY, Key("copy", "loop")): [1.0],
+        PassEntry(PassKey("numpy", "forward")): [3e-3, 1e-3, 2e-3],
+        PassEntry(PassKey("mine", "forward")): [],
+        PassEntry(PassKey("late", "forward", threads=2)): [5e-6],
+        PassEntry(PassKey("late", "forward", threads=4)): [1.0],
+        PassEntry(PassKey("numpy", "backward")): [1.0],
+        PassEntry(PassKey("numpy", "forward"), again=True): [1.0],
+        MemoryEntry("copy", "loop", "warm", None): [1.0],
     }
     assert estimates(samples) == "forward numpy 2.00 ms, late 5.00 µs"
     assert estimates(dict.fromkeys(samples, ())) == ""
@@ -158,7 +161,7 @@ def test_an_answer_kept_by_address_is_found_out(make_case, key, shape):
 def test_small_and_constant_data_cast_no_suspicion(make_case, shape, constant):
     case = make_case(shape, std=0.0 if constant else 1.0)
     for outputs in ("fresh", "given"):
-        for row in measure(case, [NUMPY], replace(SHORT, outputs=(outputs,), directions=tuple(MOVED))):
+        for row in rows_of(case, [NUMPY], replace(SHORT, outputs=(outputs,), directions=tuple(MOVED))):
             assert row.get("verdict", "PASS") == "PASS"
 
 
@@ -221,7 +224,7 @@ def test_the_same_kernel_is_timed_with_several_threads_in_turns(make_case):
         return NUMPY.forward(x, gamma, beta, epsilon, out=out)
 
     mine = kernel(forward=forward, set_threads=set_threads)
-    found = measure(make_case("50x100x20"), [NUMPY, mine], replace(SHORT, directions=("forward",), threads=(1, 2)))
+    found = rows_of(make_case("50x100x20"), [NUMPY, mine], replace(SHORT, directions=("forward",), threads=(1, 2)))
     assert [(row["kernel"], row["threads"]) for row in found] == [
         ("numpy", None), ("mine", 1), ("mine", 2), ("copy", 1), ("copy", 2),
     ]  # fmt: skip
@@ -250,19 +253,19 @@ def test_warm_and_cold_stand_side_by_side(make_case, monkeypatch):
 
     settings = replace(SHORT, directions=("forward",), caches=("warm", "cold"), outputs=("given",))
     case = make_case("200x100")  # 160 kB, larger than what turns warm
-    found = measure(case, [kernel(forward=forward)], settings)
+    found = rows_of(case, [kernel(forward=forward)], settings)
     assert [(row["kernel"], row["cache"], row.get("copies")) for row in found] == [
         ("mine", "warm", 1), ("mine", "cold", 2), ("copy", "warm", None), ("copy", "cold", None),
     ]  # fmt: skip
     given = {pair for pair in seen if pair[1]}
     assert len({x for x, _ in given}) == len({out for _, out in given}) == 3
     settings = replace(settings, outputs=("fresh",))
-    assert [row["outputs"] for row in measure(case, [NUMPY], settings)[:2]] == ["fresh", "fresh"]
+    assert [row["outputs"] for row in rows_of(case, [NUMPY], settings)[:2]] == ["fresh", "fresh"]
 
 
 def test_every_row_says_how_it_was_measured(make_case):
     settings = replace(SHORT, max_time=0.05, precision=0.5)
-    found = measure(make_case("20x30"), [NUMPY, kernel()], settings)
+    found = rows_of(make_case("20x30"), [NUMPY, kernel()], settings)
     for row in found:
         assert row["stopped"] in ("precise", "stable", "time")
         assert row["minimum"] <= row["low"] <= row["median"] <= row["high"]
@@ -281,14 +284,17 @@ def test_samples_of_passes_last_half_of_the_longest_call_and_no_others(make_case
     seen = {}
 
     def interleave(timed, *rest, **options):
-        seen.update({name.role: each.share for name, each in timed.items()})
+        seen.update({entry: each.share for entry, each in timed.items()})
         return interleaved(timed, *rest, **options)
 
     interleaved = timing.interleave
     monkeypatch.setattr(timing, "interleave", interleave)
     rows(make_case("5x4"), kernel())
-    assert {role for role, share in seen.items() if share == 0.5} == {PASS, AGAIN}
-    assert {share for role, share in seen.items() if role not in (PASS, AGAIN)} == {0.0}
+    passes = {entry for entry in seen if isinstance(entry, PassEntry)}
+    assert {entry.again for entry in passes} == {False, True}
+    assert {seen[entry] for entry in passes} == {0.5}
+    assert {CLOCK, FORK_JOIN} < seen.keys() - passes
+    assert {seen[entry] for entry in seen.keys() - passes} == {0.0}
 
 
 # The figures, of planted samples.
@@ -297,14 +303,23 @@ QUIET = Surroundings(0.0, None, None, None)
 
 
 def figures(case, **samples):
-    """``role_kernel_direction_threads``: each a factor on the same noise of 9 rounds."""
+    """``pass_kernel_direction_threads``, or ``memory_operation_variant_threads``: each a factor on the same noise."""
     noise = np.array([1.0, 1.01, 0.99, 1.02, 0.98, 1.0, 1.03, 0.97, 5.0])
     found = {}
     for name, factor in samples.items():
         role, kernel, direction, threads = name.split("_")
-        key = Key(kernel, direction, "given" if role == MEMORY else "fresh", threads=int(threads) or None)
-        found[Name(role, key)] = Sampled(1, tuple(factor * noise))
-    return Figures(case, [Sampling(found, Stop.STABLE, {})], QUIET, "base")
+        count = int(threads) or None
+        entry = (
+            MemoryEntry(kernel, direction, "warm", count)
+            if role == "memory"
+            else PassEntry(PassKey(kernel, direction, threads=count), again=role == "again")
+        )
+        found[entry] = Sampled(1, tuple(factor * noise))
+    return Rounds(case, [Sampling(found, Stop.STABLE, {})], QUIET, "base")
+
+
+def of_pass(rounds, *key, **more):
+    return rounds.with_figures(Outcome(PassKey(*key, **more), 1, bench_row(), True))
 
 
 def test_passes_over_the_memory_are_what_the_limit_could_move(make_case):
@@ -312,14 +327,14 @@ def test_passes_over_the_memory_are_what_the_limit_could_move(make_case):
         make_case("5x4"), pass_base_forward_0=4.0, pass_mine_backward_0=3.0,
         memory_copy_loop_0=0.5, memory_copy_numpy_0=1.0, memory_add_numpy_0=1.5,
     )  # fmt: skip
-    forward = found.of_pass(Key("base", "forward"), 1)
+    forward = of_pass(found, "base", "forward")
     assert forward["of_limit"] == pytest.approx(8)
     assert forward["memory_passes"] == pytest.approx(16)  # twice per time of a copy, which lasts 0.5
     assert forward["stopped"] == "stable"
-    backward = found.of_pass(Key("mine", "backward"), 1)
+    backward = of_pass(found, "mine", "backward")
     assert backward["memory_passes"] == pytest.approx(6)
     assert "speedup" not in backward  # the baseline has no such pass
-    limits = found.of_limits()
+    limits = found.limits()
     assert [(row["kernel"], row["way"], row["median"]) for row in limits] == [
         ("copy", "loop", 0.5),
         ("add", "numpy", 1.5),
@@ -332,11 +347,11 @@ def test_a_pass_is_compared_on_as_many_threads_or_else_with_the_fastest(make_cas
         make_case("5x4"), pass_base_forward_1=8.0, pass_base_forward_2=6.0, pass_mine_forward_2=2.0,
         pass_mine_forward_0=3.0, memory_copy_loop_1=1.0, memory_copy_loop_2=0.5,
     )  # fmt: skip
-    on_two = found.of_pass(Key("mine", "forward", threads=2), 1)
+    on_two = of_pass(found, "mine", "forward", threads=2)
     assert (on_two["speedup"], on_two["of_limit"]) == (pytest.approx(3), pytest.approx(4))
-    own_choice = found.of_pass(Key("mine", "forward"), 1)
+    own_choice = of_pass(found, "mine", "forward")
     assert (own_choice["speedup"], own_choice["of_limit"]) == (pytest.approx(2), pytest.approx(6))
-    assert [(row["threads"], row["median"]) for row in found.of_limits()] == [(1, 1.0), (2, 0.5)]
+    assert [(row["threads"], row["median"]) for row in found.limits()] == [(1, 1.0), (2, 0.5)]
 
 
 def test_the_noise_floor_is_what_the_baseline_differs_from_itself_by(make_case):
@@ -345,10 +360,9 @@ def test_the_noise_floor_is_what_the_baseline_differs_from_itself_by(make_case):
         again_base_forward_0=1.1, memory_copy_loop_0=1.0,
     )  # fmt: skip
     for name in ("base", "mine"):
-        assert found.of_pass(Key(name, "forward"), 1)["noise_floor"] == pytest.approx(0.1)
-    assert found.of_pass(Key("mine", "backward"), 1)["noise_floor"] is None
-    assert found.of_limits()[0]["noise_floor"] == pytest.approx(0.1)
-    assert AGAIN != PASS
+        assert of_pass(found, name, "forward")["noise_floor"] == pytest.approx(0.1)
+    assert of_pass(found, "mine", "backward")["noise_floor"] is None
+    assert found.limits()[0]["noise_floor"] == pytest.approx(0.1)
 
 
 def test_the_summary_races_kernels_on_as_many_threads():
@@ -358,11 +372,12 @@ def test_the_summary_races_kernels_on_as_many_threads():
             "cache": "warm", "threads": threads, "samples": [time], "median": time, "of_limit": 1.0,
         }  # fmt: skip
 
-    found = summary.rows([
+    rows = typed(
         timed(problem, *each)
         for problem in "pq"
         for each in (("free", None, 8.0), ("bound", 1, 4.0), ("bound", 2, 2.0), ("other", 2, 1.0))
-    ])  # fmt: skip
+    )
+    found = summary(rows, Settings()).rows
     speedups = {(row["kernel"], row["threads"]): row["speedup"] for row in found}
     # One thread is not raced against two, nor a kernel against itself.
     assert speedups == {

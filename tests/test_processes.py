@@ -75,17 +75,17 @@ def test_an_interruption_keeps_what_processes_have_measured(make_case, monkeypat
         if len(done) == stop[0]:
             raise KeyboardInterrupt
         done.append(share)
-        return processes._measuring.sample(case, kernels, share)
+        return processes.measure(case, kernels, share)
 
     monkeypatch.setattr(processes, "_elsewhere", measured)
-    rows = processes.measure(case, [kernel], settings)
+    rows = processes.rows_of_processes(case, [kernel], settings)
     assert {row["stopped"] for row in rows} == {"interrupted"}
     assert {tuple(row["processes"]) for row in rows} == {(5, 5)}
     assert done == [processes.replace(settings, max_time=0, processes=1)] * 2
     for stop[0], kernels in ((0, [kernel]), (1, [bncli.load_kernel("numpynet")])):  # or no kernel is right
         done.clear()
         with pytest.raises(KeyboardInterrupt):
-            processes.measure(case, kernels, settings)
+            processes.rows_of_processes(case, kernels, settings)
 
 
 def test_the_time_is_shared_and_told(make_case, monkeypatch):
@@ -93,7 +93,7 @@ def test_the_time_is_shared_and_told(make_case, monkeypatch):
     outcome = processes.Measured(())
     monkeypatch.setattr(processes, "_elsewhere", lambda case, kernels, share: shares.append(share) or outcome)
     settings = processes.Settings(max_time=6.0, processes=3)
-    processes.measure(make_case("5x4"), [NUMPY], settings, lambda share, doing: told.append((share, doing)))
+    processes.rows_of_processes(make_case("5x4"), [NUMPY], settings, lambda share, doing: told.append((share, doing)))
     assert [share.max_time for share in shares] == [2.0] * 3
     assert told[1] == (1 / 3, "5x4/per-activation/float64/eps=1e-08: process 2 of 3")
 

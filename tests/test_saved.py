@@ -5,18 +5,24 @@ import math
 
 import pytest
 
-from bncli import plugins
 from bncli.comparison import saved
 from bncli.core.report import Column, Report
+from bncli.core.rows.schema import TABLES
 from bncli.errors import InputError
+from bncli.output.formats.json import EXPORTER
+from planted import typed
+from results import COMMANDS
 
+PASS = {"problem": "5x3/per-activation/float32/eps=1e-05", "kernel": "numpy", "direction": "forward"}
 REPORT = Report(
     "bench",
     (Column("kernel", "kernel"), Column("median", "median", "seconds"), Column("note", "note", "note")),
-    [
-        {"kernel": "numpy", "median": 1e-3, "samples": [1e-3, 2e-3], "first": None, "note": "", "ok": True},
-        {"kernel": "nan", "median": math.nan, "samples": [math.inf, -math.inf], "note": "inf"},
-    ],
+    typed(
+        [
+            PASS | {"median": 1e-3, "low": 1e-3, "high": 2e-3, "samples": [1e-3, 2e-3], "threads": None},
+            PASS | {"kernel": "nan", "verdict": "PASS", "digits": math.nan, "of_limit": math.inf, "note": "inf"},
+        ]
+    ),
     environment={"cpu": "a cpu", "cores": 2},
     warnings=["beware"],
     failures=["numpy: dx is WRONG"],
@@ -38,23 +44,40 @@ def written(tmp_path):
 
 @pytest.fixture
 def document():
-    return json.loads(plugins.load("bncli.output.formats", "json").EXPORTER.render(REPORT))
+    return json.loads(EXPORTER.render(REPORT))
 
 
 def test_what_is_written_is_read_again(written, document):
     found = saved.load(written(document))
     assert (found.command, found.columns, found.environment) == ("bench", list(REPORT.columns), REPORT.environment)
     assert (found.warnings, found.failures) == (REPORT.warnings, REPORT.failures)
-    assert found.rows[0] == REPORT.rows[0]
+    assert json.loads(EXPORTER.render(found)) == document
     # A word for a number is a number again, and a word in a column of text stays one.
-    assert math.isnan(found.rows[1]["median"])
-    assert found.rows[1] == REPORT.rows[1] | {"median": found.rows[1]["median"]}
+    assert math.isnan(found.rows[1]["digits"])
+    assert (found.rows[1]["of_limit"], found.rows[1]["note"]) == (math.inf, "inf")
 
 
-def test_a_whole_number_that_no_float_can_hold_is_infinite(written, document):
-    document["rows"] = [{"a": 10**400, "b": -(10**400), "c": 10**300, "d": [10**400]}]
-    [row] = saved.load(written(document)).rows
-    assert row == {"a": math.inf, "b": -math.inf, "c": 10**300, "d": [math.inf]}
+@pytest.mark.parametrize("name", [*COMMANDS, "compare"])
+def test_the_results_of_every_command_have_rows_of_its_classes_and_are_written_again_as_they_were(name, saved_results):
+    found = saved.load(saved_results[name])
+    assert {type(row) for row in found.rows} <= {*TABLES[found.command]}
+    assert json.loads(EXPORTER.render(found)) == json.loads(saved_results[name].read_text(encoding="utf-8"))
+
+
+def test_rows_of_a_command_that_is_not_known_are_what_they_were(written, document):
+    row = {"a": 10**400, "b": -(10**400), "c": 10**300, "d": [10**400], "e": "nan", "f": "words"}
+    [found] = saved.load(written(document | {"command": "greet", "rows": [row]})).rows
+    assert math.isnan(found["e"])
+    known = {"a": math.inf, "b": -math.inf, "c": 10**300, "d": [math.inf], "f": "words"}
+    assert {key: value for key, value in found.items() if key != "e"} == known
+
+
+def test_an_interval_that_was_not_saved_is_that_of_the_samples():
+    samples = [1e-3 + k * 1e-6 for k in range(101)]
+    [row] = typed([PASS | {"samples": samples, "median": samples[50]}])
+    # The order statistics that bound the median of 101 samples in 95 % of all cases are the 41st and the 61st.
+    assert row["low"] == pytest.approx(samples[40], abs=1.5e-6)
+    assert row["high"] == pytest.approx(samples[60], abs=1.5e-6)
 
 
 def test_a_newer_schema_is_refused(written, document):
@@ -88,16 +111,20 @@ def test_another_file_is_refused(written, content, message):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("command", None, "is damaged: 'command' is None"),
-        ("environment", [], r"is damaged: 'environment' is \[\]"),
-        ("warnings", [1], "is damaged: 'warnings' has an entry 1"),
-        ("failures", "many", "is damaged: 'failures' is 'many'"),
-        ("rows", {}, "is damaged: 'rows' is {}"),
-        ("rows", [[1]], r"is damaged: 'rows' has an entry \[1\]"),
-        ("rows", [{"samples": {"a": 1}}], "is damaged: a value of a row is an object"),
-        ("rows", [{"samples": [{}]}], "is damaged: a value of a row is an object"),
-        ("columns", [{"key": "a", "title": "a"}], "is damaged: 'kind' is None"),
-        ("columns", [{"key": "a", "title": "a", "kind": "colour"}], "no column is of the kind 'colour'"),
+        ("command", None, "is damaged: Expected `str`, got `null` - at `command`"),
+        ("environment", [], "is damaged: Expected `object`, got `array` - at `environment`"),
+        ("warnings", [1], r"is damaged: Expected `str`, got `int` - at `warnings\[0\]`"),
+        ("failures", "many", "is damaged: Expected `array`, got `str` - at `failures`"),
+        ("rows", {}, "is damaged: Expected `array`, got `object` - at `rows`"),
+        ("rows", [[1]], r"is damaged: Expected `object`, got `array` - at `rows\[0\]`"),
+        ("rows", [PASS | {"samples": {"a": 1}}], "row 1: Expected `array`, got `object` - at `figures.samples`"),
+        (
+            "rows",
+            [PASS, PASS | {"samples": [{}]}],
+            r"row 2: Expected `float`, got `object` - at `figures.samples\[0\]`",
+        ),
+        ("columns", [{"title": "a"}], r"is damaged: Object missing required field `key` - at `columns\[0\]`"),
+        ("columns", [{"key": "a", "title": "a", "kind": "colour"}], "Invalid enum value 'colour'"),
     ],
 )
 def test_a_damaged_report_is_refused(written, document, key, value, message):

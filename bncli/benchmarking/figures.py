@@ -21,7 +21,7 @@ FEWEST = 50  # samples of the clock, before their blocks are long enough to say 
 
 
 class Outcome(NamedTuple):
-    """What became of a pass on so many ``copies`` of its arrays: a row without figures, and whether it keeps its time."""
+    """What became of a pass on ``copies`` of its arrays: a row without figures, and whether it keeps its time."""
 
     key: PassKey
     copies: int

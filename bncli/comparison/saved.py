@@ -15,7 +15,7 @@ from bncli.benchmarking import statistics
 from bncli.core.report import SCHEMA, Column, Report
 from bncli.core.rows.row import Row
 from bncli.core.rows.schema import row_class
-from bncli.core.rows.times import WorkersRow
+from bncli.core.rows.times import BenchRow, Figures, WorkersRow
 from bncli.errors import InputError
 
 NOT_FINITE = {"nan", "inf", "-inf"}  # the words that stand for these, since JSON has no number for them
@@ -77,16 +77,17 @@ def typed(report: Report, name: str) -> Report:
 def _row(command: str, content: Mapping[str, Any], where: str) -> Row:
     kind = row_class(command, content.keys())
     row: Row = _converted(_nested(kind, content), kind, where)
-    return _with_interval(row) if isinstance(row, WorkersRow) else row
+    if isinstance(row, BenchRow | WorkersRow) and row.figures:
+        return replace(row, figures=_with_interval(row.figures))
+    return row
 
 
-def _with_interval(row: WorkersRow) -> WorkersRow:
-    """``row`` with the 95 % interval of its samples, which earlier versions did not save for workers."""
-    figures = row.figures
-    if figures is None or figures.median is None or figures.low is not None or not figures.samples:
-        return row
+def _with_interval(figures: Figures) -> Figures:
+    """``figures`` with the 95 % interval of the samples, which earlier versions did not save for workers."""
+    if figures.median is None or figures.low is not None or not figures.samples:
+        return figures
     middle = statistics.estimate(figures.samples)
-    return replace(row, figures=replace(figures, low=middle.low, high=middle.high))
+    return replace(figures, low=middle.low, high=middle.high)
 
 
 def _converted(content: Any, kind: Any, where: str) -> Any:
@@ -130,7 +131,8 @@ def _nested(kind: type[Row], content: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, place in _places(kind).items():
         if place.part:
-            if content.keys() & _keys(place.part):
+            mark = place.part.MARK
+            if content.get(mark) is not None if mark else content.keys() & _keys(place.part):
                 found[name] = _nested(place.part, content)
         elif place.rest:
             found[name] = {key: _value(value) for key, value in content.items() if key not in _keys(kind)}

@@ -15,6 +15,8 @@ class Ratio(Row):
     Two runs of the same code differ by no more than ``floor``; None where that is not known.
     """
 
+    MARK = "ratio"
+
     ratio: float
     low: float
     high: float

@@ -21,7 +21,7 @@ class Row(Mapping[str, Any]):
     A field that holds a mapping, such as another row, is a part: its keys stand among those of the whole.
     """
 
-    MARK: ClassVar[str] = ""  # the key by which a saved row is known to be of this class, where a command has several
+    MARK: ClassVar[str] = ""  # the key that tells that a saved row is of this class, or has this part
 
     @cached_property
     def _cells(self) -> dict[str, Any]:

@@ -41,6 +41,8 @@ class Identity(NamedTuple):
 class Judgement(Row):
     """What verification says of a pass, and the seconds of its first call."""
 
+    MARK = "verdict"
+
     verdict: str
     digits: float | None = None
     first: float | None = None
