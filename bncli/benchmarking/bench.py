@@ -17,7 +17,7 @@ from bncli.benchmarking.passes import FRESH, GIVEN, MOVED
 from bncli.benchmarking.sampling import Stop
 from bncli.core import ranges
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import AnyKernel, Kernel
 from bncli.core.problem import Problem
 from bncli.core.report import Report
 from bncli.core.source import draw
@@ -88,7 +88,7 @@ def bench(
 
 def report(
     cases: Iterable[tuple[Case, str]],
-    kernels: Sequence[Kernel],
+    kernels: Sequence[AnyKernel],
     settings: Settings,
     progress: Progress = unseen,
     on_problem: Callable[[Sequence[Row], Report], None] = lambda rows, so_far: None,
@@ -121,7 +121,7 @@ def _shifted(progress: Progress, done: int) -> Progress:
     return lambda share, doing, detail=str: progress(done + share, doing, detail)
 
 
-def _report(rows: Sequence[Row], kernels: Sequence[Kernel], settings: Settings, warnings: Sequence[str]) -> Report:
+def _report(rows: Sequence[Row], kernels: Sequence[AnyKernel], settings: Settings, warnings: Sequence[str]) -> Report:
     return Report(
         "bench",
         one.columns(kernels[0], settings),

@@ -7,13 +7,13 @@ from bncli.benchmarking.disturbances import warnings
 from bncli.benchmarking.measuring import Settings
 from bncli.benchmarking.passes import LIMIT
 from bncli.benchmarking.processes import measure, require_several
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import AnyKernel
 from bncli.core.report import Column, Report, Row
 
 __all__ = ["LIMIT", "Settings", "columns", "measure", "require_several", "summary", "warnings"]
 
 
-def columns(baseline: Kernel, settings: Settings) -> tuple[Column, ...]:
+def columns(baseline: AnyKernel, settings: Settings) -> tuple[Column, ...]:
     """The columns of bench's table; ratios are to ``baseline``."""
     return (
         *_summary.of_a_pass(settings),

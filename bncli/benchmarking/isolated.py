@@ -8,7 +8,7 @@ from bncli.benchmarking import figures, judging, measuring
 from bncli.benchmarking.measuring import Progress, Settings, unseen
 from bncli.benchmarking.passes import LIMIT, Key, Pass
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import AnyKernel, Kernel
 from bncli.errors import KernelFault
 from bncli.verification.finding_rows import Row
 
@@ -16,13 +16,14 @@ SAME = ("direction", "outputs", "cache", "threads")
 RATIOS = ("speedup", "speedup_low", "speedup_high")
 
 
-def measure(case: Case, kernels: Sequence[Kernel], settings: Settings, progress: Progress = unseen) -> list[Row]:
+def measure(case: Case, kernels: Sequence[AnyKernel], settings: Settings, progress: Progress = unseen) -> list[Row]:
     """As ``_measuring.measure``; kernels that are apart share its time, and each has its own samples of the limit.
 
     Their speed-ups are ratios of medians of different rounds, and so without intervals.
     """
-    if all(kernel.process is None for kernel in kernels):
-        return measuring.measure(case, kernels, settings, progress)
+    here = [kernel for kernel in kernels if isinstance(kernel, Kernel)]
+    if len(here) == len(kernels):
+        return measuring.measure(case, here, settings, progress)
     share = replace(settings, max_time=settings.max_time / len(kernels))
     rows: list[Row] = []
     limits: list[Row] = []
@@ -34,16 +35,15 @@ def measure(case: Case, kernels: Sequence[Kernel], settings: Settings, progress:
     return [row | _ratios(row, rows, kernels[0]) for row in rows] + limits
 
 
-def _alone(kernel: Kernel, case: Case, settings: Settings) -> list[Row]:
-    if kernel.process is None:
+def _alone(kernel: AnyKernel, case: Case, settings: Settings) -> list[Row]:
+    if isinstance(kernel, Kernel):
         return _measure(kernel, case, settings)
     try:
-        rows: list[Row] = kernel.process.run(kernel.name, _measure, (case, settings), settings.max_time)
+        return kernel.run(_measure, case, settings, longer=settings.max_time)
     except KernelFault as fault:
         finding = judging.fault(kernel.name, str(fault))
         chosen = product(settings.directions, settings.outputs, settings.caches, settings.threads)
         return [figures.untimed(case, Pass(Key(kernel.name, *each)), finding) for each in chosen]
-    return rows
 
 
 def _measure(kernel: Kernel, case: Case, settings: Settings) -> list[Row]:
@@ -51,7 +51,7 @@ def _measure(kernel: Kernel, case: Case, settings: Settings) -> list[Row]:
     return measuring.measure(case, [kernel], settings)
 
 
-def _ratios(row: Row, rows: Sequence[Row], baseline: Kernel) -> Row:
+def _ratios(row: Row, rows: Sequence[Row], baseline: AnyKernel) -> Row:
     """A kernel's speed-up over the baseline, which it has measured itself against."""
     base = next(
         (each for each in rows if each["kernel"] == baseline.name and all(each[key] == row[key] for key in SAME)), {}

@@ -12,13 +12,13 @@ from bncli.benchmarking.figures import Measured
 from bncli.benchmarking.measuring import Progress, Settings, unseen
 from bncli.benchmarking.sampling import Stop
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import AnyKernel, IsolatedKernel, Kernel
 from bncli.errors import InputError, KernelLost
 from bncli.loading.registry import load_kernel
 from bncli.verification.finding_rows import Row
 
 
-def measure(case: Case, kernels: Sequence[Kernel], settings: Settings, progress: Progress = unseen) -> list[Row]:
+def measure(case: Case, kernels: Sequence[AnyKernel], settings: Settings, progress: Progress = unseen) -> list[Row]:
     """As ``_measuring.measure``, in as many processes as ``settings`` say, which share its time."""
     if settings.processes == 1:
         return isolated.measure(case, kernels, settings, progress)
@@ -36,10 +36,10 @@ def measure(case: Case, kernels: Sequence[Kernel], settings: Settings, progress:
     return figures.rows(case, parts, kernels[0].name)
 
 
-def require_several(kernels: Sequence[Kernel]) -> None:
+def require_several(kernels: Sequence[AnyKernel]) -> None:
     """Raise InputError where other processes could not have one of these kernels."""
     for kernel in kernels:
-        if kernel.process:
+        if isinstance(kernel, IsolatedKernel):
             raise InputError(
                 f"kernel {kernel.name!r} is isolated and so has one process: "
                 "leave out --processes, or --isolate and --timeout"
@@ -48,7 +48,7 @@ def require_several(kernels: Sequence[Kernel]) -> None:
             raise InputError(f"kernel {kernel.name!r} cannot be given to other processes: give its name or its file")
 
 
-def _elsewhere(case: Case, kernels: Sequence[Kernel], settings: Settings) -> Measured:
+def _elsewhere(case: Case, kernels: Sequence[AnyKernel], settings: Settings) -> Measured:
     from bncli.isolation.process import Process  # rarely asked for
 
     first, *others = kernels

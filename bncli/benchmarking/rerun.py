@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from bncli.benchmarking.passes import LIMIT
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import AnyKernel
 from bncli.core.reproduce import command_line
 from bncli.core.rows import IDENTITY
 from bncli.verification.finding import Verdict
@@ -13,7 +13,7 @@ from bncli.verification.finding_rows import Row
 INFER = "infer"
 
 
-def of(row: Row, case: Case, kernels: Sequence[Kernel]) -> Row:
+def of(row: Row, case: Case, kernels: Sequence[AnyKernel]) -> Row:
     """``rerun`` times the row's pass again; ``reproduce``, where it is not verified, shows by which check it fails.
 
     Both are empty for a kernel that no command line can name. gradcheck looks at no inference, but bench itself does.

@@ -10,9 +10,9 @@ import signal
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any
 
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import IsolatedKernel
 from bncli.errors import BncliError, InputError, KernelFault, KernelLost
 from bncli.isolation import server, transfer
 
@@ -46,19 +46,24 @@ class Process:
         """What asks for it on the command line."""
         return ("--isolate",) if self.timeout is None else ("--timeout", f"{self.timeout:g}")
 
-    def load(self) -> Kernel:
-        """The kernel, whose functions only jobs can call. Raises InputError and Unavailable as load_kernel does."""
+    def load(self) -> IsolatedKernel:
+        """Load the kernel there. Raises InputError and Unavailable as load_kernel does."""
         try:
             found: server.Description = self._ask(self.spec, server.describe)
         except KernelFault as fault:
             reason = str(fault).partition(": ")[2]
             raise InputError(f"cannot load {self.spec!r} as a kernel: {reason}") from fault
         self.file = found.file
-        return Kernel(
-            _not_here, _not_here, _not_here if found.infers else None,
-            dtypes=found.dtypes, summary=found.summary, set_threads=self.set_threads if found.has_threads else None,
-            name=found.name, spec=self.spec, file=found.file, process=self,
-        )  # fmt: skip
+        return IsolatedKernel(
+            name=found.name,
+            spec=self.spec,
+            file=found.file,
+            dtypes=found.dtypes,
+            summary=found.summary,
+            has_infer=found.has_infer,
+            set_threads=self.set_threads if found.has_threads else None,
+            process=self,
+        )
 
     def set_threads(self, count: int) -> None:
         """Bound the kernel's threads, there and in every process that takes its place."""
@@ -180,7 +185,3 @@ class _Printed:
             return ""
         more = f" and {self.lines - 1} more line{'s' * (self.lines > 2)}" if self.lines > 1 else ""
         return f"it printed {line[:SHOWN]!r}{more}"
-
-
-def _not_here(*arguments: Any, **options: Any) -> Never:
-    raise AssertionError("a kernel with a process of its own is called by jobs alone")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bncli.core.kernel import Gradients, Kernel
+from bncli.core.kernel import AnyKernel, Gradients, Kernel
 from bncli.errors import BncliError, KernelFault, KernelMalformed
 from bncli.loading import float_environment, results, streams
 
@@ -93,7 +93,7 @@ def _given(out: Any) -> dict[str, Any]:
 _changes: dict[str, dict[str, list[str]]] = {}  # by whom, what, and in which functions
 
 
-def change_by(kernel: Kernel) -> str:
+def change_by(kernel: AnyKernel) -> str:
     """How ``kernel`` has changed the way in which this thread computes, since this was last asked; mostly nothing."""
     changes = _changes.pop(kernel.spec or kernel.name, {})
     return "; ".join(f"for whatever is computed after {' and '.join(by)}, {what}" for what, by in changes.items())
