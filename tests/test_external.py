@@ -75,7 +75,7 @@ def _in_an_empty_folder(tmp_path, monkeypatch):
     """In it, and nothing of what is imported from it stays."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(imports, "_homes", set())
+    monkeypatch.setattr(imports, "_user_folders", set())
     forget_published = plugins.published.cache_clear
     yield
     for name, module in list(sys.modules.items()):
