@@ -281,6 +281,38 @@ def test_bench_prints_the_workers_below_its_own_times_and_saves_both(tmp_path, m
     ]
 
 
+@pytest.mark.usefixtures("_bench_on_it")
+def test_isolated_kernels_are_computed_and_timed_in_their_own_processes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "slow.py").write_text(SLOW)
+    command = ("bench", "--kernel", "slow.py", *BENCH[3:], "--workers", "1", "--isolate", "--export", "out.json")
+    done = cli(*command)
+    assert done.exit_code == 0, done.stderr
+    assert re.search(r"workers +pass +bits .* vs slow", done.stdout)
+    rows = {
+        row["direction"]: row for row in json.loads((tmp_path / "out.json").read_text())["rows"] if "workers" in row
+    }
+    assert {direction: row["verdict"] for direction, row in rows.items()} == dict.fromkeys(rows, "PASS")
+    # Of each call, and not of the forward pass that a backward pass needs first.
+    assert rows["forward"]["versus"] > 1 > rows["backward"]["versus"]
+
+
+SLOW = """
+import os
+import time
+
+from bncli.kernels.numpy import KERNEL as right
+
+backward, home = right.backward, os.getpid()
+
+
+def forward(x, gamma, beta, epsilon):
+    assert home != PID
+    time.sleep(0.5)
+    return right.forward(x, gamma, beta, epsilon)
+""".replace("PID", str(os.getpid()))
+
+
 def test_a_task_that_fails_on_a_worker_fails_what_waits_for_it(cluster, case):
     with pytest.raises(ZeroDivisionError):
         send(cluster.client, case)._there([engine.delayed(divide, 1, each) for each in (1, 0)])

@@ -75,7 +75,7 @@ def _in_an_empty_folder(tmp_path, monkeypatch):
     """In it, and nothing of what is imported from it stays."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(imports, "_homes", set())
+    monkeypatch.setattr(imports, "_user_folders", set())
     forget_published = plugins.published.cache_clear
     yield
     for name, module in list(sys.modules.items()):
@@ -405,7 +405,7 @@ def test_what_lies_beside_a_file_does_not_stand_in_for_python_afterwards(monkeyp
     write("mine.py", "import colorsys\nassert colorsys.beside\n" + KERNEL)
     monkeypatch.delitem(sys.modules, "colorsys", raising=False)
     load_kernel("mine.py")
-    monkeypatch.delitem(sys.modules, "colorsys")
+    del sys.modules["colorsys"]  # not by monkeypatch, which would put the user's back
     import colorsys
 
     assert not hasattr(colorsys, "beside")

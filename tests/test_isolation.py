@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from bncli.benchmarking import isolated, measuring
 from bncli.cli import main
+from bncli.core.kernel import IsolatedKernel
 from bncli.errors import InputError, KernelFault, KernelLost, Unavailable
 from bncli.isolation import server, transfer
 from bncli.isolation.process import MOST_ENDS, Process
@@ -304,6 +305,16 @@ def test_a_kernel_apart_is_compared_with_one_that_is_not(make_case, process):
         here, apart = timed["numpy", direction], timed["reference", direction]
         assert apart["speedup"] == here["median"] / apart["median"]
         assert here["speedup"] == 1
+
+
+def test_an_isolated_kernel_has_no_function_to_call_here(process):
+    kernel, own = process("numpy").load(), load_kernel("numpy")
+    assert isinstance(kernel, IsolatedKernel)
+    assert not any(hasattr(kernel, name) for name in ("forward", "backward", "infer"))
+    for name in ("name", "spec", "file", "dtypes", "summary", "has_infer"):
+        assert getattr(kernel, name) == getattr(own, name)
+    assert kernel.has_infer
+    assert not process(write("good", "pass")).load().has_infer
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import IsolatedKernel
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
 from bncli.errors import KernelFault, KernelLost, KernelMalformed
@@ -30,7 +30,7 @@ class Elsewhere:
 
 
 def raising(fault):
-    return Kernel(NUMPY.forward, NUMPY.backward, name="gone", process=Elsewhere(fault))
+    return IsolatedKernel("gone", "", "", NUMPY.dtypes, "", has_infer=False, set_threads=None, process=Elsewhere(fault))
 
 
 def test_scenarios_are_those_of_each_distribution_and_more_of_the_benign_one():

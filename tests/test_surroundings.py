@@ -157,7 +157,7 @@ def test_what_had_been_changed_before_stays_so():
 def test_where_nothing_can_be_undone_that_is_said(monkeypatch):
     told = []
     with float_environment.preserved(lambda change: None):
-        monkeypatch.setattr(float_environment, "_CAN_PUT_BACK", False)
+        monkeypatch.setattr(float_environment, "_CAN_RESTORE", False)
         with float_environment.preserved(told.append):
             meddle("flush")
         monkeypatch.undo()

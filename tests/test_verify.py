@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import bncli
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import IsolatedKernel, Kernel
 from bncli.core.problem import Problem
 from bncli.errors import CheckFailed, InputError, KernelLost
 from bncli.loading.guard import guarded
@@ -123,7 +123,8 @@ def test_a_process_that_is_lost_is_wrong_in_whatever_was_asked_of_it(make_case):
             raise KernelLost(f"kernel {name!r}: it ended its process, with status 3")
         return job(NUMPY, *arguments)
 
-    apart = dataclasses.replace(NUMPY, name="apart", process=types.SimpleNamespace(options=("--isolate",), run=lose))
+    process = types.SimpleNamespace(options=("--isolate",), run=lose)
+    apart = IsolatedKernel("apart", "", "", NUMPY.dtypes, "", has_infer=True, set_threads=None, process=process)
     case = make_case("12x6")
     assert {
         each.finding.verdict for each in suite.on_data(apart, suite.scenarios(["normal"], case.problem)[0], case)

@@ -23,7 +23,7 @@ from bncli.benchmarking.sampling import Stop
 from bncli.benchmarking.settings import Progress, Settings, unseen
 from bncli.core import ranges
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import AnyKernel, Kernel
 from bncli.core.problem import Problem
 from bncli.core.report import Report
 from bncli.core.reproduce import command_line
@@ -95,7 +95,7 @@ def bench(
 
 def report(
     cases: Iterable[tuple[Case, str]],
-    kernels: Sequence[Kernel],
+    kernels: Sequence[AnyKernel],
     settings: Settings,
     progress: Progress = unseen,
     on_problem: Callable[[Sequence[BenchRow], Report], None] = lambda rows, so_far: None,
@@ -126,20 +126,23 @@ def report(
     return _report(rows, kernels, settings, remarks)
 
 
-def rows_of(case: Case, kernels: Sequence[Kernel], settings: Settings, progress: Progress = unseen) -> list[BenchRow]:
+def rows_of(
+    case: Case, kernels: Sequence[AnyKernel], settings: Settings, progress: Progress = unseen
+) -> list[BenchRow]:
     """The rows of one problem: measured in several processes, in those of the kernels, or in this one."""
     if settings.processes > 1:
         return rows_of_processes(case, kernels, settings, progress)
-    if any(kernel.process for kernel in kernels):
+    here = [kernel for kernel in kernels if isinstance(kernel, Kernel)]
+    if len(here) < len(kernels):
         return rows_isolated(case, kernels, settings, progress)
-    return figures.rows(case, [measure(case, kernels, settings, progress)], kernels[0].name)
+    return figures.rows(case, [measure(case, here, settings, progress)], kernels[0].name)
 
 
 def _shifted(progress: Progress, done: int) -> Progress:
     return lambda share, doing, detail=str: progress(done + share, doing, detail)
 
 
-def _with_commands(row: BenchRow, case: Case, kernels: Sequence[Kernel]) -> BenchRow:
+def _with_commands(row: BenchRow, case: Case, kernels: Sequence[AnyKernel]) -> BenchRow:
     """``row`` with the command lines that time it again and, where it is not verified, that show what is wrong.
 
     Both are empty for a kernel that no command line can name. gradcheck looks at no inference, but bench itself does.
@@ -153,7 +156,9 @@ def _with_commands(row: BenchRow, case: Case, kernels: Sequence[Kernel]) -> Benc
     return replace(row, rerun=rerun, reproduce=f"reproduce: {check}" if check and _failed(row) else "")
 
 
-def _report(rows: Sequence[BenchRow], kernels: Sequence[Kernel], settings: Settings, remarks: Sequence[str]) -> Report:
+def _report(
+    rows: Sequence[BenchRow], kernels: Sequence[AnyKernel], settings: Settings, remarks: Sequence[str]
+) -> Report:
     return Report(
         "bench",
         table.columns(kernels[0].name, settings),
@@ -174,7 +179,7 @@ def _verdict(row: BenchRow) -> str:
     return row.judged.verdict if row.judged else Verdict.PASS
 
 
-def _require_usable(kernels: Sequence[Kernel], problems: Iterable[Problem], settings: Settings) -> None:
+def _require_usable(kernels: Sequence[AnyKernel], problems: Iterable[Problem], settings: Settings) -> None:
     if not kernels:
         raise InputError("there is no kernel to time: give at least one")
     name, count = Counter(kernel.name for kernel in kernels).most_common(1)[0]

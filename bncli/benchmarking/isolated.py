@@ -9,13 +9,13 @@ from bncli.benchmarking.measuring import measure
 from bncli.benchmarking.passes import Pass, PassKey
 from bncli.benchmarking.settings import Progress, Settings, unseen
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import AnyKernel, Kernel
 from bncli.core.rows.times import LIMIT, BenchRow, Identity, Speedup, median_of
 from bncli.errors import KernelFault
 
 
 def rows_isolated(
-    case: Case, kernels: Sequence[Kernel], settings: Settings, progress: Progress = unseen
+    case: Case, kernels: Sequence[AnyKernel], settings: Settings, progress: Progress = unseen
 ) -> list[BenchRow]:
     """The rows of a problem; the kernels share its time, and each has samples of the memory roofline of its own.
 
@@ -33,16 +33,15 @@ def rows_isolated(
     return [_against(first, row, kernels[0].name) for row in rows] + limits
 
 
-def _alone(kernel: Kernel, case: Case, settings: Settings) -> list[BenchRow]:
-    if kernel.process is None:
+def _alone(kernel: AnyKernel, case: Case, settings: Settings) -> list[BenchRow]:
+    if isinstance(kernel, Kernel):
         return _rows(kernel, case, settings)
     try:
-        rows: list[BenchRow] = kernel.process.run(kernel.name, _rows, (case, settings), settings.max_time)
+        return kernel.run(_rows, case, settings, longer=settings.max_time)
     except KernelFault as fault:
         finding = judging.fault(kernel.name, str(fault))
         chosen = product(settings.directions, settings.outputs, settings.caches, settings.threads)
         return [figures.untimed(case, Pass(PassKey(kernel.name, *each)), finding) for each in chosen]
-    return rows
 
 
 def _rows(kernel: Kernel, case: Case, settings: Settings) -> list[BenchRow]:

@@ -13,14 +13,14 @@ from bncli.benchmarking.measuring import measure
 from bncli.benchmarking.sampling import Stop
 from bncli.benchmarking.settings import Progress, Settings, unseen
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import AnyKernel, IsolatedKernel, Kernel
 from bncli.core.rows.times import BenchRow
 from bncli.errors import InputError, KernelLost
 from bncli.loading.registry import load_kernel
 
 
 def rows_of_processes(
-    case: Case, kernels: Sequence[Kernel], settings: Settings, progress: Progress = unseen
+    case: Case, kernels: Sequence[AnyKernel], settings: Settings, progress: Progress = unseen
 ) -> list[BenchRow]:
     """The rows of a problem, measured in as many processes as ``settings`` say, which share its time."""
     share = replace(settings, max_time=settings.max_time / settings.processes, processes=1)
@@ -36,10 +36,10 @@ def rows_of_processes(
     return figures.rows(case, parts, kernels[0].name)
 
 
-def require_several(kernels: Sequence[Kernel]) -> None:
+def require_several(kernels: Sequence[AnyKernel]) -> None:
     """Raise InputError where other processes could not have one of these kernels."""
     for kernel in kernels:
-        if kernel.process:
+        if isinstance(kernel, IsolatedKernel):
             raise InputError(
                 f"kernel {kernel.name!r} is isolated and so has one process: "
                 "leave out --processes, or --isolate and --timeout"
@@ -48,7 +48,7 @@ def require_several(kernels: Sequence[Kernel]) -> None:
             raise InputError(f"kernel {kernel.name!r} cannot be given to other processes: give its name or its file")
 
 
-def _elsewhere(case: Case, kernels: Sequence[Kernel], settings: Settings) -> Measured:
+def _elsewhere(case: Case, kernels: Sequence[AnyKernel], settings: Settings) -> Measured:
     from bncli.isolation.process import Process  # rarely asked for
 
     first, *others = kernels

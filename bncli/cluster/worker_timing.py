@@ -9,15 +9,18 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bncli.benchmarking import statistics
 from bncli.cluster.failures import told
 from bncli.cluster.resident import Resident, send, spent
 from bncli.cluster.session import Wanted, session
 from bncli.core.case import Case
-from bncli.core.kernel import Gradients, Kernel
+from bncli.core.kernel import AnyKernel, Gradients, Kernel
 from bncli.core.report import Column
 from bncli.loading.guard import quiet
+
+Array = NDArray[Any]
 
 KERNEL = "dask"
 PASSES = ("forward", "backward")
@@ -26,10 +29,11 @@ OBSERVED = 3  # calls whose every task is looked at, after those that are timed
 
 Row = dict[str, Any]
 Call = Callable[[], object]
+Stopwatch = Callable[[], float]  # makes one call; returns its seconds
 
 
-def columns(baseline: Kernel) -> tuple[Column, ...]:
-    """What a table shows of a kernel on workers, beside ``baseline`` in process."""
+def columns(baseline: AnyKernel) -> tuple[Column, ...]:
+    """The columns of the table; ``versus`` is relative to the kernel ``baseline``."""
     return (
         Column("workers", "workers", "count"),
         Column("direction", "pass"),
@@ -59,29 +63,30 @@ class Team:
 
 
 def measure(
-    case: Case, kernels: Sequence[Kernel], counts: Sequence[int], threads: int | None, max_time: float
+    case: Case, kernels: Sequence[AnyKernel], counts: Sequence[int], threads: int | None, max_time: float
 ) -> list[Row]:
     """Time the kernel ``dask`` on clusters of so many workers of this machine, in turns; a row a count and pass.
 
-    ``kernels[0]``, in this process, takes its turn too. What a cluster computes has to be, bit by bit, what the
-    kernel computes in this process, which is verified elsewhere; else it gets no time.
+    ``kernels[0]`` takes its turn too: in this process or, isolated, in its own. What a cluster computes has to be,
+    bit by bit, what the kernel ``dask`` computes without one, which is verified elsewhere; else it gets no time.
     """
     (own,) = (kernel for kernel in kernels if kernel.name == KERNEL)
     rows = []
     with ExitStack() as stack:
-        teams = [stack.enter_context(_team(case, own, count, threads)) for count in counts]
+        expected = own.run(_results, case)  # before a cluster is there, which the kernel would run on
+        teams = [stack.enter_context(_team(case, expected, count, threads)) for count in counts]
         for direction in PASSES:
             with quiet():
-                base = _call_here(kernels[0], case, direction)
-                samples = _in_turns([base, *(team.calls[direction] for team in teams)], max_time / len(PASSES))
+                base = _stopwatch(kernels[0], case, direction)
+                clusters = (partial(_seconds, team.calls[direction]) for team in teams)
+                samples = _in_turns([base, *clusters], max_time / len(PASSES))
             rows += [_row(case, direction, teams, number, samples) for number in range(len(teams))]
     return rows
 
 
 @contextmanager
-def _team(case: Case, own: Kernel, count: int, threads: int | None) -> Iterator[Team]:
-    y, saved = own.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
-    gradients = Gradients(*own.backward(case.dy, saved))
+def _team(case: Case, expected: tuple[Array, Gradients], count: int, threads: int | None) -> Iterator[Team]:
+    y, gradients = expected
     with session(Wanted(count, threads=threads), case.problem.dtype) as found, told(None):
         start = time.perf_counter()
         batch = send(found.client, case)
@@ -96,6 +101,30 @@ def _team(case: Case, own: Kernel, count: int, threads: int | None) -> Iterator[
         yield Team(count, batch, sending, "PASS" if same else "WRONG", calls)
 
 
+def _results(kernel: Kernel, case: Case) -> tuple[Array, Gradients]:
+    """y and the gradients; runs where the kernel does."""
+    y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
+    return y, Gradients(*kernel.backward(case.dy, saved))
+
+
+def _stopwatch(kernel: AnyKernel, case: Case, direction: str) -> Stopwatch:
+    if isinstance(kernel, Kernel):
+        return partial(_seconds, _call_here(kernel, case, direction))
+    # A process keeps nothing between two jobs: each sends the case again, which is not timed.
+    return partial(kernel.run, _seconds_there, case, direction)
+
+
+def _seconds_there(kernel: Kernel, case: Case, direction: str) -> float:
+    """Runs in the kernel's process."""
+    return _seconds(_call_here(kernel, case, direction))
+
+
+def _seconds(call: Call) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
 def _call_here(kernel: Kernel, case: Case, direction: str) -> Call:
     given = case.x, case.gamma, case.beta, case.problem.epsilon
     return (
@@ -105,20 +134,18 @@ def _call_here(kernel: Kernel, case: Case, direction: str) -> Call:
     )
 
 
-def _in_turns(calls: Sequence[Call], seconds: float) -> list[list[float]]:
+def _in_turns(stopwatches: Sequence[Stopwatch], seconds: float) -> list[list[float]]:
     """Samples of each call, one after the other, round after round."""
-    samples: list[list[float]] = [[] for _ in calls]
+    samples: list[list[float]] = [[] for _ in stopwatches]
     end = time.perf_counter() + seconds
     while len(samples[0]) < LEAST or time.perf_counter() < end:
-        for call, own in zip(calls, samples, strict=True):
-            start = time.perf_counter()
-            call()
-            own.append(time.perf_counter() - start)
+        for stopwatch, own in zip(stopwatches, samples, strict=True):
+            own.append(stopwatch())
     return samples
 
 
 def _row(case: Case, direction: str, teams: Sequence[Team], number: int, samples: Sequence[list[float]]) -> Row:
-    """Of one of the ``teams``; ``samples`` are those of the kernel in this process, and then of each team."""
+    """Of one of the ``teams``; ``samples`` are those of the first kernel, and then of each team."""
     team, alone, first, own = teams[number], samples[0], samples[1], samples[1 + number]
     name = f"{KERNEL}, {team.workers} worker{'s' * (team.workers > 1)}"
     common = {

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bncli import files
 from bncli.commands._runs import Runs
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import AnyKernel, Kernel
 from bncli.core.problem import Problem
 from bncli.core.report import Column
 from bncli.errors import InputError
@@ -47,7 +47,7 @@ def begun(runs: Runs, affine: str | None) -> Runs:
     return replace(runs, identity=affine == "identity" or (affine is None and runs.source == "image"))
 
 
-def columns(kernels: Sequence[Kernel]) -> tuple[Column, ...]:
+def columns(kernels: Sequence[AnyKernel]) -> tuple[Column, ...]:
     return (
         Column("kernel", "kernel"),
         Column("array", "array"),

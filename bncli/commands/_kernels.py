@@ -10,7 +10,7 @@ import click
 
 from bncli.commands._types import EVERY_KERNEL
 from bncli.core import memory
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import AnyKernel, IsolatedKernel, Kernel
 from bncli.core.problem import Problem
 from bncli.errors import InputError
 from bncli.loading.guard import change_by, guarded
@@ -35,13 +35,13 @@ class Manner(NamedTuple):
 
 def load_kernels(
     specs: Sequence[str], manner: Manner, dtypes: Collection[str] = (), optional: bool = False
-) -> list[Kernel]:
+) -> list[AnyKernel]:
     """The kernels ``specs``, which run in the ``manner`` that was asked for; called within a click command.
 
     Of ``all``, and of all that is only ``optional``, there is what can run here and takes ``dtypes``.
     """
     load = _apart(manner.timeout) if manner.isolate or manner.timeout else load_kernel
-    found: dict[str, Kernel] = {}
+    found: dict[str, AnyKernel] = {}
     for spec in specs:
         if spec == EVERY_KERNEL or optional:
             able = _able(kernel_names() if spec == EVERY_KERNEL else (spec,), dtypes)
@@ -55,31 +55,32 @@ def load_kernels(
     # Two files may have the same name; where they are is then what tells them apart.
     kernels = [k if names[k.name] == 1 else replace(k, name=k.spec) for k in found.values()]
     ctx = click.get_current_context()
-    for kernel in map(guarded, kernels):
+    for kernel in kernels:
         ctx.call_on_close(partial(_tell_change, kernel))
-        if manner.threads and kernel.set_threads and (before := kernel.set_threads(manner.threads)):
-            ctx.call_on_close(partial(kernel.set_threads, before))
+        set_threads = (guarded(kernel) if isinstance(kernel, Kernel) else kernel).set_threads
+        if manner.threads and set_threads and (before := set_threads(manner.threads)):
+            ctx.call_on_close(partial(set_threads, before))
     return kernels
 
 
-def _tell_change(kernel: Kernel) -> None:
+def _tell_change(kernel: AnyKernel) -> None:
     if change := change_by(kernel):  # of which no check has told
         warn(f"kernel {kernel.name!r}: {change}")
 
 
-def require_memory(problem: Problem, kernels: Sequence[Kernel], arrays: int = LIVE_ARRAYS) -> None:
+def require_memory(problem: Problem, kernels: Sequence[AnyKernel], arrays: int = LIVE_ARRAYS) -> None:
     """Raise InputError where so many ``arrays`` of x's size are too many, in each process that will have them."""
-    processes = 1 + sum(kernel.process is not None for kernel in kernels)
+    processes = 1 + sum(isinstance(kernel, IsolatedKernel) for kernel in kernels)
     memory.require(str(problem), processes * arrays * problem.nbytes, "use a smaller --shape, or fewer data")
 
 
-def _apart(timeout: float | None) -> Callable[[str], Kernel]:
+def _apart(timeout: float | None) -> Callable[[str], IsolatedKernel]:
     """Load a kernel into a process of its own, which ends with the command, and say then what it has printed."""
     from bncli.isolation.process import Process  # rarely asked for
 
     ctx = click.get_current_context()
 
-    def load(spec: str) -> Kernel:
+    def load(spec: str) -> IsolatedKernel:
         process = Process(spec, timeout)
 
         @ctx.call_on_close

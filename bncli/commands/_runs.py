@@ -15,7 +15,7 @@ from bncli.commands._kernels import Manner, load_kernels, require_memory
 from bncli.commands._options import SHAPE, SHARED
 from bncli.core import ranges
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import AnyKernel, IsolatedKernel
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
 from bncli.core.source import PACKAGE, RANDOM, Request, build_case, load_source
@@ -33,7 +33,7 @@ class Runs:
     ``identity``, gamma is 1 and beta 0 where the data do not say otherwise.
     """
 
-    kernels: Sequence[Kernel]
+    kernels: Sequence[AnyKernel]
     source: str
     requests: Mapping[Request, str]
     options: Sequence[str] = ()
@@ -44,7 +44,7 @@ class Runs:
     @property
     def isolated(self) -> bool:
         """Whether kernels have processes of their own."""
-        return any(kernel.process for kernel in self.kernels)
+        return any(isinstance(kernel, IsolatedKernel) for kernel in self.kernels)
 
     def __len__(self) -> int:
         return len(self.requests)

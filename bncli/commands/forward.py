@@ -14,7 +14,7 @@ from bncli.commands._output import Output, output
 from bncli.commands._pictures import Pictures, pictures
 from bncli.commands._runs import Runs, runs
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import AnyKernel, Kernel
 from bncli.core.report import Report
 from bncli.errors import InputError
 from bncli.loading.guard import guarded
@@ -89,8 +89,8 @@ def _train(kernel: Kernel, case: Case) -> dict[str, Array]:
     return _arrays.train(guarded(kernel), case)[0]
 
 
-def _infer(kernel: Kernel, case: Case) -> dict[str, Array]:
-    if kernel.infer is None:
+def _infer(kernel: AnyKernel, case: Case) -> dict[str, Array]:
+    if not kernel.has_infer:
         raise InputError(f"kernel {kernel.name!r} has no inference: use --mode train")
     if case.mean is None or case.var is None:
         raise InputError("inference needs mean and var: give --array FILE.npz that holds them, as --save writes it")

@@ -9,7 +9,7 @@ from bncli.commands import _options
 from bncli.commands._kernels import Manner, load_kernels, require_memory
 from bncli.commands._output import Output, output
 from bncli.core import ranges
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import AnyKernel
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
 from bncli.core.source import distributions
@@ -84,7 +84,7 @@ def verify(
 
 
 def _problems(
-    kernels: list[Kernel],
+    kernels: list[AnyKernel],
     default_shapes: tuple[str, ...],
     shape: tuple[str, ...],
     layout: str | None,

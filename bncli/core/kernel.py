@@ -1,16 +1,17 @@
-"""A kernel: the functions that are verified and timed, and what they hand each other."""
+"""A kernel: the functions that are verified and timed, and the values they pass to each other."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
 
+Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
 
@@ -66,17 +67,6 @@ class Infer(Protocol):
     ) -> Array: ...
 
 
-class Process(Protocol):
-    """A process that a kernel has to itself."""
-
-    @property
-    def options(self) -> tuple[str, ...]:
-        """What asks for it on the command line."""
-
-    def run(self, name: str, job: Callable[..., Any], arguments: tuple[Any, ...], longer: float = 0.0) -> Any:
-        """Call ``job(kernel, *arguments)`` there, which may take ``longer``, in seconds, than others may."""
-
-
 @dataclass(frozen=True)
 class Kernel:
     """One implementation of batch normalization on canonical (N, F, S) arrays.
@@ -87,7 +77,7 @@ class Kernel:
     ``set_threads`` bounds the threads that it uses and may return what bounded them before; None
     where it always uses one. ``tries_complex`` is False where giving forward complex x, to take
     derivatives by a complex step, is known to fail. ``file`` is where its code stands, for messages
-    about it. With a ``process`` to itself, its functions can be called by ``run`` alone.
+    about it.
     """
 
     forward: Forward
@@ -101,14 +91,53 @@ class Kernel:
     name: str = ""
     spec: str = ""
     file: str = ""
-    process: Process | None = None
 
-    def run(self, job: Callable[..., Result], *arguments: Any) -> Result:
-        """``job(kernel, *arguments)``, in the kernel's own process where it has one.
+    @property
+    def has_infer(self) -> bool:
+        """Whether there is an ``infer``."""
+        return self.infer is not None
 
-        Raises what the job does, and KernelLost where that process ends or takes too long.
+    def run(self, job: Callable[[Kernel, *Arguments], Result], *arguments: *Arguments) -> Result:
+        """Return ``job(kernel, *arguments)``, computed here."""
+        return job(self, *arguments)
+
+
+class Process(Protocol):
+    """The process in which an isolated kernel runs."""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The words that ask for it on the command line."""
+
+    def run(self, name: str, job: Callable[..., Any], arguments: tuple[Any, ...], longer: float = 0.0) -> Any:
+        """Return ``job(kernel, *arguments)``, computed there; ``longer`` is added to the timeout, in seconds."""
+
+
+@dataclass(frozen=True)
+class IsolatedKernel:
+    """A kernel in a process of its own: bncli has its description, and runs jobs on it.
+
+    A job is a function of a module that takes a Kernel, and further arguments that can be pickled. The other
+    fields are those of Kernel; ``set_threads`` bounds the threads in the kernel's process.
+    """
+
+    name: str
+    spec: str
+    file: str
+    dtypes: tuple[str, ...]
+    summary: str
+    has_infer: bool
+    set_threads: Callable[[int], int | None] | None
+    process: Process
+
+    def run(self, job: Callable[[Kernel, *Arguments], Result], *arguments: *Arguments, longer: float = 0.0) -> Result:
+        """Return ``job(kernel, *arguments)``, computed in the kernel's process.
+
+        ``longer`` is added to the timeout, in seconds. Raises KernelLost where the process ends or exceeds its
+        timeout, bncli's own errors as the job does, and KernelFault for any other.
         """
-        if self.process is None:
-            return job(self, *arguments)
-        result: Result = self.process.run(self.name, job, arguments)
+        result: Result = self.process.run(self.name, job, arguments, longer)
         return result
+
+
+AnyKernel = Kernel | IsolatedKernel

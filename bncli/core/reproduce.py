@@ -4,11 +4,11 @@ import shlex
 from collections.abc import Sequence
 
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import AnyKernel, IsolatedKernel
 from bncli.core.source import load_source
 
 
-def command_line(command: str, kernel: Kernel, case: Case, options: Sequence[str] = ()) -> str:
+def command_line(command: str, kernel: AnyKernel, case: Case, options: Sequence[str] = ()) -> str:
     """The words of ``bncli command`` on ``case``; empty for a kernel that no command line can name."""
     if not kernel.spec:
         return ""
@@ -18,12 +18,12 @@ def command_line(command: str, kernel: Kernel, case: Case, options: Sequence[str
         data = ["--shape", str(problem)]
     else:
         data = ["--layout", str(problem.layout), "--dtype", problem.dtype, "--epsilon", repr(problem.epsilon)]
-    isolated = kernel.process.options if kernel.process else ()
+    isolated = kernel.process.options if isinstance(kernel, IsolatedKernel) else ()
     words = ["bncli", command, "--kernel", kernel.spec, *data, *options, *isolated]
     return f"{shlex.join(words)} {case.recipe}".rstrip()
 
 
-def reproduce(command: str, kernel: Kernel, case: Case, options: Sequence[str] = ()) -> str:
+def reproduce(command: str, kernel: AnyKernel, case: Case, options: Sequence[str] = ()) -> str:
     """``command_line`` with the word ``reproduce:`` before it, as tables print it; empty where there is none."""
     line = command_line(command, kernel, case, options)
     return f"reproduce: {line}" if line else ""

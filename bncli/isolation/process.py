@@ -1,4 +1,4 @@
-"""The process that a kernel has to itself, seen from bncli: jobs go there, and whatever becomes of it is one line."""
+"""Send jobs to a kernel's own process, and describe in one line how the process ended."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import signal
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any
 
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import IsolatedKernel
 from bncli.errors import BncliError, InputError, KernelFault, KernelLost
 from bncli.isolation import server, transfer
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 SHOWN = 80  # characters of what a kernel printed
-MOST_ENDS = 3  # in a row, after which a kernel is given up: each may have taken the whole timeout
+MOST_ENDS = 3  # in a row, before a kernel is run no more: each may take the whole timeout
 _FRAME = re.compile(r'File "(.*)", line (\d+)')
 
 
 class Process:
-    """Runs jobs on the kernel ``spec``; one that has ended is started again for the next job.
+    """Runs jobs on the kernel ``spec`` in a process; one that has ended is started again for the next job.
 
-    A job may take ``timeout`` seconds, None for any time. It is a function of a module, called with the
-    kernel and arguments that can be pickled.
+    A job is a function of a module, called with the kernel and arguments that can be pickled. It may take
+    ``timeout`` seconds; None for any time.
     """
 
     def __init__(self, spec: str, timeout: float | None = None) -> None:
@@ -43,42 +43,47 @@ class Process:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """What asks for it on the command line."""
+        """The words that ask for it on the command line."""
         return ("--isolate",) if self.timeout is None else ("--timeout", f"{self.timeout:g}")
 
-    def load(self) -> Kernel:
-        """The kernel, whose functions only jobs can call. Raises InputError and Unavailable as load_kernel does."""
+    def load(self) -> IsolatedKernel:
+        """Load the kernel there. Raises InputError and Unavailable as load_kernel does."""
         try:
             found: server.Description = self._ask(self.spec, server.describe)
         except KernelFault as fault:
             reason = str(fault).partition(": ")[2]
             raise InputError(f"cannot load {self.spec!r} as a kernel: {reason}") from fault
         self.file = found.file
-        return Kernel(
-            _not_here, _not_here, _not_here if found.infers else None,
-            dtypes=found.dtypes, summary=found.summary, set_threads=self.set_threads if found.has_threads else None,
-            name=found.name, spec=self.spec, file=found.file, process=self,
-        )  # fmt: skip
+        return IsolatedKernel(
+            name=found.name,
+            spec=self.spec,
+            file=found.file,
+            dtypes=found.dtypes,
+            summary=found.summary,
+            has_infer=found.has_infer,
+            set_threads=self.set_threads if found.has_threads else None,
+            process=self,
+        )
 
     def set_threads(self, count: int) -> None:
-        """Bound the kernel's threads, there and in every process that takes its place."""
+        """Bound the kernel's threads, in this process and in each that replaces it."""
         self._ask(self.spec, server.set_threads, count)
         self._threads = count
 
     def run(self, name: str, job: Callable[..., Any], arguments: tuple[Any, ...], longer: float = 0.0) -> Any:
-        """``job(kernel, *arguments)``, the kernel named ``name``. Raises KernelLost where there is no answer.
+        """Return ``job(kernel, *arguments)``, the kernel named ``name``. Raises KernelLost where there is no answer.
 
-        It may take so many seconds ``longer`` than the timeout.
+        ``longer`` is added to the timeout, in seconds.
         """
         if self._ends >= MOST_ENDS:
             raise KernelLost(f"kernel {name!r}: it is not run again, since {MOST_ENDS} times in a row {self._last}")
         return self._ask(name, server.run, job, arguments, longer=longer)
 
     def close(self) -> str:
-        """End it; returns what the kernel printed, in a few words."""
+        """End the process; return a description of what the kernel printed, or ""."""
         self._end()
         self._folder.cleanup()
-        return self._printed.told()
+        return self._printed.described()
 
     def _ask(self, name: str, job: Callable[..., Any], *arguments: Any, longer: float = 0.0) -> Any:
         messages = transfer.pack((self.spec, name, job, arguments))
@@ -90,7 +95,7 @@ class Process:
                 raise TimeoutError
             fine, answer = transfer.receive(self._jobs)
         except (TimeoutError, EOFError, OSError) as error:
-            self._ends, self._last = self._ends + 1, self._what_became_of_it(late=isinstance(error, TimeoutError))
+            self._ends, self._last = self._ends + 1, self._end_and_describe(late=isinstance(error, TimeoutError))
             raise KernelLost(f"kernel {name!r}: {self._last}{self._where()}") from None
         except BaseException:
             self._end()  # in the middle of a job, it could not do another
@@ -112,9 +117,9 @@ class Process:
         if self._threads:
             self._ask(self.spec, server.set_threads, self._threads)
 
-    def _what_became_of_it(self, late: bool) -> str:
+    def _end_and_describe(self, late: bool) -> str:
         if late:
-            # Which lets Python write where it stands.
+            # faulthandler then writes the line that runs.
             self._signal(signal.SIGABRT)
         self._process.join(1)
         code = self._process.exitcode
@@ -129,14 +134,14 @@ class Process:
         return f"its process was ended by {name} ({words}{memory})"
 
     def _where(self) -> str:
-        """The innermost line of the kernel's own file where it broke Python."""
+        """The innermost line of the kernel's own file in the trace of a crash."""
         trace = self._trace.read_text(encoding="utf-8", errors="replace") if self._trace.exists() else ""
-        own = self.file or str(Path(self.spec).resolve())  # where loading it is what broke
+        own = self.file or str(Path(self.spec).resolve())  # of a kernel that crashed while it was loaded
         lines = [line for file, line in _FRAME.findall(trace) if file == own]
         return f" ({os.path.basename(own)}, line {lines[0]})" if lines else ""
 
     def _signal(self, number: int) -> None:
-        """The whole group: a kernel may have started processes as well."""
+        """Signal the whole group: a kernel may have started processes as well."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number) if hasattr(os, "killpg") else self._process.kill()
 
@@ -149,7 +154,7 @@ class Process:
 
 
 class _Printed:
-    """The first line of what a kernel prints, and how many there are: more would fill the memory."""
+    """Keeps the first line that a kernel prints, and the number of lines: all of them could fill the memory."""
 
     def __init__(self) -> None:
         self.first, self.lines = b"", 0
@@ -172,7 +177,7 @@ class _Printed:
                     self.first = (self.first + part).lstrip()[: 4 * SHOWN]
                 self.lines += part.count(b"\n")
 
-    def told(self) -> str:
+    def described(self) -> str:
         for thread in self._threads:
             thread.join(1)  # a process of the kernel's own may hold it open
         line = self.first.decode(errors="replace").partition("\n")[0].strip()
@@ -180,7 +185,3 @@ class _Printed:
             return ""
         more = f" and {self.lines - 1} more line{'s' * (self.lines > 2)}" if self.lines > 1 else ""
         return f"it printed {line[:SHOWN]!r}{more}"
-
-
-def _not_here(*arguments: Any, **options: Any) -> Never:
-    raise AssertionError("a kernel with a process of its own is called by jobs alone")

@@ -33,7 +33,7 @@ class Description:
     dtypes: tuple[str, ...]
     summary: str
     file: str
-    infers: bool
+    has_infer: bool
     has_threads: bool
 
 
@@ -59,8 +59,8 @@ def serve(jobs: Connection[Any, Any], printed: Connection[Any, Any], trace: str)
 def describe(spec: str, name: str) -> Description:
     """Load the kernel ``spec``; raises what ``load_kernel`` does."""
     kernel = load_kernel(spec)
-    infers, threads = kernel.infer is not None, kernel.set_threads is not None
-    return Description(kernel.name, kernel.dtypes, kernel.summary, kernel.file, infers, threads)
+    has_threads = kernel.set_threads is not None
+    return Description(kernel.name, kernel.dtypes, kernel.summary, kernel.file, kernel.has_infer, has_threads)
 
 
 def set_threads(spec: str, name: str, count: int) -> None:

@@ -1,4 +1,4 @@
-"""Make a Kernel of whatever has a forward and a backward."""
+"""Make a Kernel of a module or an object that has a forward and a backward."""
 
 import inspect
 import sys
@@ -116,7 +116,7 @@ def _summary(text: Any) -> str:
 
 
 def _availability(source: Any) -> Callable[[], str | None]:
-    """Asked once, here, where what it raises is caught."""
+    """Call ``available`` once, here, where its errors are caught."""
     available = _optional_function(source, "available")
     missing = available and available()
     if not isinstance(missing, str | None):

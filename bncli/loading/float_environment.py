@@ -1,7 +1,6 @@
-"""How this thread computes with floating-point numbers: a kernel may change it, and then all results change.
+"""Restore this thread's floating-point environment after a kernel: a change of it changes all later results.
 
-Code that was compiled for speed takes subnormal numbers for 0 from the moment that it is loaded, in whatever
-is computed afterwards.
+For example, loading a library compiled with -ffast-math may make subnormal numbers 0 in all code that runs later.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ from typing import NamedTuple
 
 from bncli.loading.libc import LIBRARY
 
-_CAN_PUT_BACK = hasattr(LIBRARY, "fegetenv") and hasattr(LIBRARY, "fesetenv")
-ROOM = 64  # bytes, for a C library's fenv_t: the largest known has 32
-# Variables, so that Python adds and divides them when it runs, and not when it compiles.
+_CAN_RESTORE = hasattr(LIBRARY, "fegetenv") and hasattr(LIBRARY, "fesetenv")
+FENV_BYTES = 64  # for a C library's fenv_t: the largest known has 32
+# Variables, so that Python computes with them at run time: its compiler would fold constants.
 _ONE, _UNIT, _SMALLEST, _LARGE = 1.0, sys.float_info.epsilon, sys.float_info.min, 2.0**60
 _ROUNDING = {
     (False, False, True): "to nearest",
@@ -27,13 +26,13 @@ _ROUNDING = {
 
 
 class Arithmetic(NamedTuple):
-    """Whether numbers below the normal ones are kept, as results and as operands; and how results are rounded."""
+    """Whether subnormal numbers are kept, as results and as operands; and how results are rounded."""
 
     subnormals: bool
     rounding: str
 
     def differs(self, other: Arithmetic) -> str:
-        """What is not as in ``other``, in words."""
+        """Describe what differs from ``other``; "" if nothing does."""
         said = []
         if self.subnormals != other.subnormals:
             said.append(f"subnormal numbers {'are kept' if self.subnormals else 'become 0'}")
@@ -43,29 +42,29 @@ class Arithmetic(NamedTuple):
 
 
 def current() -> Arithmetic:
-    """How this thread computes now, found by computing, and so on any machine."""
+    """Return this thread's arithmetic. It is found by computing, which works on any machine."""
     half = _UNIT / 2
     rounding = (half + _ONE > _ONE, -_ONE - half < -_ONE, (_ONE + _UNIT) + half > _ONE + _UNIT)
-    return Arithmetic(_SMALLEST / 2 * _LARGE > 0, _ROUNDING.get(rounding, "another way"))
+    return Arithmetic(_SMALLEST / 2 * _LARGE > 0, _ROUNDING.get(rounding, "by another rule"))
 
 
 @contextmanager
-def preserved(tell: Callable[[str], object]) -> Iterator[None]:
-    """Afterwards this thread computes as before; ``tell`` is called with what was changed meanwhile, where it was."""
-    before, put_back = current(), _state()
+def preserved(report: Callable[[str], object]) -> Iterator[None]:
+    """Restore the floating-point environment on exit; ``report`` receives the description of a change."""
+    before, restore = current(), _restorer()
     try:
         yield
     finally:
         after = current()
-        put_back()
+        restore()
         if change := after.differs(before):
-            tell(f"{change}, which {'cannot be' if current() != before else 'was'} undone here")
+            report(f"{change}, which {'cannot be' if current() != before else 'was'} undone here")
 
 
-def _state() -> Callable[[], object]:
-    """Puts this thread's whole state back: the bits that trap exceptions, too."""
-    if not _CAN_PUT_BACK:
+def _restorer() -> Callable[[], object]:
+    """Return a function that restores the environment of now, including the bits that trap exceptions."""
+    if not _CAN_RESTORE:
         return lambda: None
-    kept = ctypes.create_string_buffer(ROOM)
+    kept = ctypes.create_string_buffer(FENV_BYTES)
     LIBRARY.fegetenv(kept)
     return lambda: LIBRARY.fesetenv(kept)

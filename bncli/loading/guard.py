@@ -1,4 +1,4 @@
-"""A kernel whose faults are one line each, whatever it does."""
+"""Call a kernel so that each of its faults becomes an error of one line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bncli.core.kernel import Gradients, Kernel
+from bncli.core.kernel import AnyKernel, Gradients, Kernel
 from bncli.errors import BncliError, KernelFault, KernelMalformed
 from bncli.loading import float_environment, results, streams
 
@@ -23,26 +23,64 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-LONGEST = 300  # characters of somebody else's message: some compilers write pages
+LONGEST = 300  # characters of an error's message: some compilers write pages
 PASSING = (KeyboardInterrupt, MemoryError, KernelFault)
-BETWEEN = (
-    "bncli",
-    "importlib",
-    "importlib_metadata",
-)  # packages whose frames stand between bncli's caller and a user's code
+BETWEEN = ("bncli", "importlib", "importlib_metadata")  # packages whose frames come before those of a user's code
 
 
 def guarded(kernel: Kernel) -> Kernel:
-    """``kernel``, but whatever its functions raise, or return in the wrong number or shape, is a KernelFault.
+    """Return ``kernel`` with functions that raise KernelFault for any error, and for a malformed result.
 
-    KeyboardInterrupt and MemoryError pass, and from ``set_threads`` bncli's own errors, which say
-    how many there may be. What a function warns of is not shown, and what it prints goes to stderr;
-    where it changes how this thread computes, that is undone, and ``change_by`` tells.
-    No array is copied. A call costs some microseconds more: time the kernel itself.
+    KeyboardInterrupt and MemoryError pass, and from ``set_threads`` bncli's own errors, which say how many threads
+    there may be. Warnings of a function are hidden, and what it prints goes to stderr. A change of this thread's
+    floating-point environment is undone, and ``change_by`` reports it. No array is copied. A call costs some
+    microseconds more: time the kernel itself.
     """
+    guard = _Guard(kernel)
+    return replace(
+        kernel,
+        forward=guard.forward,
+        backward=guard.backward,
+        infer=kernel.infer and guard.infer,
+        set_threads=kernel.set_threads and guard.set_threads,
+    )
+
+
+class _Guard:
+    """The functions of a kernel, guarded one by one."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+
+    def forward(
+        self, x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None
+    ) -> tuple[Array, Any]:
+        with self._faults_of("forward"):
+            return results.y_and_saved(self.kernel.forward(x, gamma, beta, epsilon, **_given(out)), x.shape)
+
+    def backward(self, dy: Array, saved: Any, *, out: Gradients | None = None) -> Gradients:
+        with self._faults_of("backward"):
+            return results.gradients(self.kernel.backward(dy, saved, **_given(out)), dy.shape)
+
+    def infer(
+        self, x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
+    ) -> Array:
+        assert self.kernel.infer is not None
+        with self._faults_of("infer"):
+            y = self.kernel.infer(x, gamma, beta, mean, var, epsilon, **_given(out))
+            return results.array("y", y, x.shape)
+
+    def set_threads(self, count: int) -> int | None:
+        assert self.kernel.set_threads is not None
+        with self._faults_of("set_threads", (*PASSING, BncliError)):
+            before = self.kernel.set_threads(count)
+            if not isinstance(before, (int, np.integer, type(None))):
+                raise results.Malformed(f"set_threads returned {before!r}: return the number before, or None")
+            return before
 
     @contextlib.contextmanager
-    def named(function: str, passing: tuple[type[BaseException], ...] = PASSING) -> Iterator[None]:
+    def _faults_of(self, function: str, passing: tuple[type[BaseException], ...] = PASSING) -> Iterator[None]:
+        kernel = self.kernel
         try:
             with watched(kernel, function):
                 yield
@@ -53,98 +91,70 @@ def guarded(kernel: Kernel) -> Kernel:
         except BaseException as error:
             raise KernelFault(f"kernel {kernel.name!r}: {function} raised {described(error, kernel.file)}") from error
 
-    def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Any]:
-        with named("forward"):
-            return results.y_and_saved(kernel.forward(x, gamma, beta, epsilon, **_given(out)), x.shape)
-
-    def backward(dy: Array, saved: Any, *, out: Gradients | None = None) -> Gradients:
-        with named("backward"):
-            return results.gradients(kernel.backward(dy, saved, **_given(out)), dy.shape)
-
-    def infer(
-        x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
-    ) -> Array:
-        assert kernel.infer is not None
-        with named("infer"):
-            return results.array("y", kernel.infer(x, gamma, beta, mean, var, epsilon, **_given(out)), x.shape)
-
-    def set_threads(count: int) -> int | None:
-        assert kernel.set_threads is not None
-        with named("set_threads", (*PASSING, BncliError)):
-            before = kernel.set_threads(count)
-            if not isinstance(before, (int, np.integer, type(None))):
-                raise results.Malformed(f"set_threads returned {before!r}: return the number before, or None")
-            return before
-
-    return replace(
-        kernel,
-        forward=forward,
-        backward=backward,
-        infer=kernel.infer and infer,
-        set_threads=kernel.set_threads and set_threads,
-    )
-
 
 def _given(out: Any) -> dict[str, Any]:
-    # A Kernel that a test or a notebook makes by hand may well lack ``out``.
+    # A Kernel made by hand, in a test or a notebook, may lack ``out``.
     return {} if out is None else {"out": out}
 
 
-_changes: dict[str, dict[str, list[str]]] = {}  # by whom, what, and in which functions
+_changes: dict[str, dict[str, list[str]]] = {}  # by kernel, then by change: the functions that made it
 
 
-def change_by(kernel: Kernel) -> str:
-    """How ``kernel`` has changed the way in which this thread computes, since this was last asked; mostly nothing."""
+def change_by(kernel: AnyKernel) -> str:
+    """Describe how ``kernel`` changed this thread's floating-point environment since the last such call, or "".
+
+    Each change is described once.
+    """
     changes = _changes.pop(kernel.spec or kernel.name, {})
     return "; ".join(f"for whatever is computed after {' and '.join(by)}, {what}" for what, by in changes.items())
 
 
 def watched(kernel: Kernel, function: str) -> contextlib.AbstractContextManager[None]:
-    """``quiet``, for calls of one ``function`` of a kernel; ``change_by`` then tells of it."""
+    """``quiet`` for one ``function`` of a kernel; ``change_by`` describes what it changed."""
     return quiet(partial(remember, kernel.spec or kernel.name, function))
 
 
 def remember(spec: str, doing: str, change: str) -> None:
-    """Keep for ``change_by`` a ``change`` that the kernel ``spec`` makes."""
+    """Keep for ``change_by`` that the kernel ``spec`` made a ``change`` while ``doing``, such as "forward"."""
     known = _changes.setdefault(spec, {}).setdefault(change, [])
     if doing not in known:
         known.append(doing)
 
 
 @contextlib.contextmanager
-def quiet(tell: Callable[[str], object] = lambda change: None) -> Iterator[None]:
-    """Run somebody else's code: no warnings, stdout kept for bncli's own data, and arithmetic kept as it is.
+def quiet(report: Callable[[str], object] = lambda change: None) -> Iterator[None]:
+    """Hide warnings, send stdout to stderr, and restore this thread's floating-point environment on exit.
 
-    ``tell`` is called with what it has changed of that.
+    ``report`` receives the description of a change of that environment.
     """
     with (
         warnings.catch_warnings(),
         np.errstate(all="ignore"),
         contextlib.redirect_stdout(sys.stderr),
         streams.stdout_as_stderr(),
-        float_environment.preserved(tell),
+        float_environment.preserved(report),
     ):
         warnings.simplefilter("ignore")
         yield
 
 
 def described(error: BaseException, file: str = "") -> str:
-    """``ZeroDivisionError: division by zero (mine.py, line 12)``: an error and where it arose, in one line.
+    """Describe an error and its place in one line: ``ZeroDivisionError: division by zero (mine.py, line 12)``.
 
-    The line is the innermost in ``file`` or, where that took no part, in the first file beyond bncli's.
+    The place is the innermost line in ``file``; without a frame of ``file``, in the first file outside bncli.
     """
     message = " ".join(str(error).split())
     if len(message) > LONGEST:
         message = f"{message[:LONGEST]} …"
     text = f"{type(error).__name__}: {message}" if message else type(error).__name__
     if isinstance(error, SyntaxError) and error.lineno:
-        return text  # which already ends in where it is
+        return text  # Python has put the place into the message
     where = _where(error, file)
     return f"{text} ({os.path.basename(where[0])}, line {where[1]})" if where else text
 
 
 def _where(error: BaseException, file: str) -> tuple[str, int] | None:
-    """The file to name, and its innermost line in the traceback of ``error``."""
+    """Return the file to name, and its innermost line in the traceback of ``error``."""
     frames = list(walk_tb(error.__traceback__))
     lines = {frame.f_code.co_filename: line for frame, line in frames}  # the last of each file: the innermost
     packages = ((frame.f_code.co_filename, str(frame.f_globals.get("__name__"))) for frame, _ in frames)

@@ -14,7 +14,7 @@ from types import CodeType, ModuleType
 
 from bncli.errors import InputError
 
-_homes: set[Path] = set()  # the folders that users' modules came from
+_user_folders: set[Path] = set()  # of the modules imported so far
 
 
 def import_file(path: str) -> ModuleType:
@@ -30,7 +30,7 @@ def import_file(path: str) -> ModuleType:
     loader = _Source(name, str(file))
     spec = spec_from_file_location(name, file, loader=loader)
     assert spec is not None
-    # Whatever looks its own module up needs it there: dataclasses, pickles, Numba's cache.
+    # Dataclasses, pickles and Numba's cache look up the module of a class or function there.
     module = sys.modules[name] = module_from_spec(spec)
     try:
         with _importable(file.parent):
@@ -59,7 +59,7 @@ def import_named(name: str) -> ModuleType | None:
 
 
 class _Source(SourceFileLoader):
-    """Compiles the file as it is now: a stale ``__pycache__`` must not be verified in its stead, and none is left."""
+    """Compiles the file as it is now: neither reads a ``__pycache__``, which may be stale, nor writes one."""
 
     def get_code(self, fullname: str) -> CodeType:
         code: CodeType = self.source_to_code(self.get_data(self.path), self.path)
@@ -81,12 +81,12 @@ def _regular(path: str) -> Path:
 
 @contextmanager
 def _importable(folder: Path) -> Iterator[None]:
-    """Put ``folder`` first on the path, and afterwards last: what is imported late is still found, but shadows nothing.
+    """Put ``folder`` first on the path, and last on exit: later imports find its modules, which shadow no others.
 
-    Without the second half, a user's ``statistics.py`` would stand in for Python's wherever bncli asks for it later.
+    If it stayed first, a user's ``statistics.py`` would replace Python's in bncli's own later imports.
     """
     _forget_namesakes(folder)
-    _homes.add(folder)
+    _user_folders.add(folder)
     sys.path.insert(0, str(folder))
     try:
         yield
@@ -98,8 +98,8 @@ def _importable(folder: Path) -> Iterator[None]:
 
 
 def _forget_namesakes(folder: Path) -> None:
-    """Let two versions of a kernel, each in its folder, have a ``helper.py`` each."""
-    others = _homes - {folder}
+    """Let two versions of a kernel, each in its folder, import a ``helper.py`` of their own."""
+    others = _user_folders - {folder}
     for name in {entry.stem for entry in folder.iterdir()} & sys.modules.keys() if others else ():
         module = sys.modules[name]
         places = [*getattr(module, "__path__", ()), getattr(module, "__file__", None)]

@@ -1,4 +1,4 @@
-"""The C library that this process runs on."""
+"""The C library of this process."""
 
 import ctypes
 from typing import Any
@@ -11,4 +11,4 @@ def _library() -> Any:
         return None
 
 
-LIBRARY = _library()  # None where it cannot be had by no name, as on Windows
+LIBRARY = _library()  # None where the process itself cannot be opened as a library, as on Windows

@@ -6,7 +6,7 @@ from dataclasses import replace
 from types import ModuleType
 
 from bncli import plugins
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import AnyKernel, Kernel
 from bncli.errors import InputError, Unavailable
 from bncli.loading.user_code import as_kernel, published_kernel, user_kernel
 
@@ -57,7 +57,7 @@ def load_kernel(spec: str) -> Kernel:
     return kernel
 
 
-def require_dtype(kernel: Kernel, dtype: str) -> None:
+def require_dtype(kernel: AnyKernel, dtype: str) -> None:
     """Raise InputError where ``kernel`` does not take ``dtype``."""
     if dtype not in kernel.dtypes:
         raise InputError(f"kernel {kernel.name!r} does not take {dtype}: use --dtype {' or '.join(kernel.dtypes)}")

@@ -1,6 +1,6 @@
-"""What a kernel has to return: arrays of the right shapes, in the right number.
+"""Check the number, types and shapes of what a kernel returns.
 
-Neither the precision nor the values are judged here: that is what verification is for.
+Verification judges precision and values.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 
-PLAIN = (np.ndarray, np.memmap)  # and no masked array nor matrix, which compute otherwise
+PLAIN = (np.ndarray, np.memmap)  # masked arrays and matrices compute differently
 
 
 class Malformed(KernelFault):
-    """What a function returned is not what it has to return; its kernel is not named yet."""
+    """A function returned something of the wrong number, type or shape; the message does not name the kernel yet."""
 
 
 def y_and_saved(result: Any, shape: Shape) -> tuple[Array, Any]:
-    """What forward returned for an x of ``shape``; raises Malformed."""
+    """Return forward's y (N, F, S) and saved, for an x of ``shape``; raises Malformed."""
     y, saved = _unpack("forward", result, ("y", "saved"))
     return array("y", y, shape), saved
 
 
 def gradients(result: Any, shape: Shape) -> Gradients:
-    """What backward returned for a dy of ``shape``, whose axis 1 is the features; raises Malformed."""
+    """Return backward's gradients for a dy of ``shape``, whose axis 1 is the features; raises Malformed."""
     dx, dgamma, dbeta = _unpack("backward", result, Gradients._fields)
     features = shape[1:2]
     return Gradients(array("dx", dx, shape), array("dgamma", dgamma, features), array("dbeta", dbeta, features))
 
 
 def array(name: str, value: Any, shape: Shape) -> Array:
-    """``value``, if it is an array of numbers, of ``shape``; raises Malformed."""
+    """Return ``value`` if it is an array of numbers, of ``shape``; else raise Malformed."""
     if not isinstance(value, np.ndarray) or type(value) not in PLAIN:
         raise Malformed(f"{name} is of type {type(value).__name__}, not a NumPy array")
     if value.shape != shape:
@@ -51,7 +51,7 @@ def array(name: str, value: Any, shape: Shape) -> Array:
 
 
 def is_numeric(value: Array) -> bool:
-    """Whether ``value`` holds numbers, of whatever type."""
+    """Whether the dtype of ``value`` is one of numbers."""
     return value.dtype.kind not in "OSUMmT" and value.dtype.type is not np.void
 
 

@@ -1,4 +1,4 @@
-"""What is written past Python, by C code or by a child process."""
+"""Redirect what C code and child processes write to stdout."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ STDOUT, STDERR = 1, 2
 
 @contextmanager
 def stdout_as_stderr() -> Iterator[None]:
-    """Whatever this process writes to the file behind stdout goes to stderr, or nowhere where that is closed."""
-    if sys.__stdout__ is None:  # it is closed, and its number may be another file's
+    """Send all that this process writes to stdout's descriptor to stderr, or nowhere if stderr is closed."""
+    if sys.__stdout__ is None:  # stdout is closed, and its descriptor may be another file's
         yield
         return
     _flush()
@@ -39,8 +39,8 @@ def _divert() -> None:
 
 
 def _flush() -> None:
-    """Write what Python and C still hold back: where it goes is about to change."""
-    with suppress(OSError, ValueError):  # what cannot be written is said when bncli itself writes
+    """Write the buffers of Python and C before the descriptor changes."""
+    with suppress(OSError, ValueError):  # bncli reports the error when it writes itself
         if sys.__stdout__ is not None:
             sys.__stdout__.flush()
     if hasattr(LIBRARY, "fflush"):

@@ -1,6 +1,6 @@
-"""Kernels from outside: a user's file, module or namespace, and what installed packages publish.
+"""Load kernels from a user's file, module or namespace, and from installed packages.
 
-Whatever their code raises while it loads becomes one line here.
+An error of their code while it loads becomes an InputError of one line.
 """
 
 from __future__ import annotations

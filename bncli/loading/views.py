@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class View(NamedTuple):
-    """What becomes of a canonical array before a function sees it, and of what the function returns for it."""
+    """The rank of a function's arrays: ``enter`` converts a canonical array to it, and ``leave`` converts back."""
 
     enter: Callable[[Array], Array]
     leave: Callable[[Array, Shape], Array]
@@ -27,7 +27,7 @@ class View(NamedTuple):
 def _rows(batch: Array) -> Array:
     outer, features, inner = batch.shape
     rows = np.ascontiguousarray(batch.transpose(0, 2, 1).reshape(outer * inner, features))
-    # A function that writes into its input must not go unseen because that is a copy.
+    # The copy is as read-only as the batch, so that writing into an input fails here too.
     rows.flags.writeable = batch.flags.writeable
     return rows
 
@@ -39,11 +39,10 @@ def _batch(rows: Array, shape: Shape) -> Array:
 
 CANONICAL = View(lambda batch: batch, lambda batch, _: batch)
 VIEWS = {3: CANONICAL, 2: View(_rows, _batch)}
-NOWHERE = (None, None, None)
 
 
 class Function(NamedTuple):
-    """A user's function, how it sees a batch, and whether it takes ``out``."""
+    """A user's function, the view of a batch that it takes, and whether it takes ``out``."""
 
     call: Callable[..., Any]
     view: View
@@ -53,12 +52,12 @@ class Function(NamedTuple):
         return self.call(*arguments) if out is None else self.call(*arguments, out=out)
 
     def target(self, out: Array | None) -> Array | None:
-        """What the function is to write into so that it ends up in ``out``, if it can be told."""
+        """Return the array to pass as the function's ``out``; None if it takes none, or none is given."""
         return self.view.enter(out) if self.takes_out and out is not None else None
 
 
 def forward_of(function: Function) -> Forward:
-    """``function`` as a kernel's forward, which raises Malformed where it returns anything but y and saved."""
+    """Return ``function`` as a kernel's forward; it raises Malformed unless the result is y and saved."""
 
     def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Any]:
         seen, target = function.view.enter(x), function.target(out)
@@ -69,21 +68,25 @@ def forward_of(function: Function) -> Forward:
 
 
 def backward_of(function: Function) -> Backward:
-    """``function`` as a kernel's backward, which raises Malformed where it returns anything but the gradients."""
+    """Return ``function`` as a kernel's backward; it raises Malformed unless the result is the gradients."""
 
     def backward(dy: Array, saved: Any, *, out: Gradients | None = None) -> Gradients:
-        seen, dx = function.view.enter(dy), function.target(out and out[0])
-        target = None if out is None or dx is None else Gradients(dx, *out[1:])
-        found = results.gradients(function(seen, saved, out=target), seen.shape)
-        views = (function.view, CANONICAL, CANONICAL)
-        parts = zip(found, target or NOWHERE, out or NOWHERE, views, strict=True)
-        return Gradients(*(_deliver(*part, dy.shape) for part in parts))
+        view, seen = function.view, function.view.enter(dy)
+        dx, dgamma, dbeta = out or (None, None, None)
+        target = function.target(dx)
+        targets = None if out is None or target is None else Gradients(target, *out[1:])
+        found = results.gradients(function(seen, saved, out=targets), seen.shape)
+        return Gradients(
+            _deliver(found.dx, target, dx, view, dy.shape),
+            _deliver(found.dgamma, targets and dgamma, dgamma, CANONICAL, dy.shape),
+            _deliver(found.dbeta, targets and dbeta, dbeta, CANONICAL, dy.shape),
+        )
 
     return backward
 
 
 def infer_of(function: Function) -> Infer:
-    """``function`` as a kernel's infer, which raises Malformed where it returns anything but y."""
+    """Return ``function`` as a kernel's infer; it raises Malformed unless the result is y."""
 
     def infer(
         x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
@@ -96,9 +99,9 @@ def infer_of(function: Function) -> Infer:
 
 
 def _deliver(found: Array, target: Array | None, out: Array | None, view: View, shape: Shape) -> Array:
-    """What a function returned, in canonical form, and in ``out`` where that was given."""
+    """Return a function's result in canonical form, in ``out`` where that is given; ``shape`` is a batch's."""
     if out is None or (target is not None and found is not target):
-        return view.leave(found, shape)  # a function that ignores its ``out`` is to be found out
+        return view.leave(found, shape)  # the contract then finds a function that ignores its ``out``
     if target is None or not np.may_share_memory(target, out):
         out[...] = view.leave(found, shape)
     return out

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import AnyKernel, Kernel
 from bncli.core.problem import Problem
 from bncli.core.report import Column, Report
 from bncli.core.reproduce import reproduce
@@ -56,7 +56,7 @@ def gradcheck(
 
 def report(
     cases: Iterable[Case],
-    kernels: Sequence[Kernel],
+    kernels: Sequence[AnyKernel],
     method: Method = Method.AUTO,
     options: Sequence[str] = (),
     progress: Callable[[int, str], None] = lambda done, doing: None,
@@ -77,7 +77,7 @@ def report(
     return Report("gradcheck", COLUMNS, rows, ("problem", "input"), warnings=warnings, failures=failures)
 
 
-def _checked(kernel: Kernel, case: Case, method: Method) -> tuple[list[Finding], Mapping[str, Sequence[str]]]:
+def _checked(kernel: AnyKernel, case: Case, method: Method) -> tuple[list[Finding], Mapping[str, Sequence[str]]]:
     try:
         return kernel.run(_check, case, method)
     except KernelFault as fault:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.case import Case
-from bncli.core.kernel import Gradients, Kernel
+from bncli.core.kernel import AnyKernel, Gradients, Kernel
 from bncli.core.problem import Problem
 from bncli.errors import InputError, KernelFault
 from bncli.loading.guard import guarded
@@ -55,7 +55,7 @@ def check(kernel: Kernel, case: Case, seed: int = 0, method: Method = Method.AUT
     return [*found, contract.check(kernel, case)]
 
 
-def of_fault(kernel: Kernel, fault: KernelFault) -> Finding:
+def of_fault(kernel: AnyKernel, fault: KernelFault) -> Finding:
     """The finding where a kernel gave no result to judge."""
     return Finding(kernel.name, CALL, "", Verdict.WRONG, np.inf, 0.0, reason=str(fault))
 

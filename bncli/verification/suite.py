@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import AnyKernel, Kernel
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
 from bncli.errors import KernelFault, KernelLost, KernelMalformed
@@ -97,7 +97,7 @@ def _with_epsilon(epsilon: float) -> Callable[[Problem], Problem]:
     return lambda problem: replace(problem, epsilon=epsilon)
 
 
-def on_data(kernel: Kernel, scenario: Scenario, case: Case) -> list[Judged]:
+def on_data(kernel: AnyKernel, scenario: Scenario, case: Case) -> list[Judged]:
     """How exact all that ``kernel`` computes is on the data of a scenario."""
     try:
         found = kernel.run(_exactness, case)
@@ -108,7 +108,7 @@ def on_data(kernel: Kernel, scenario: Scenario, case: Case) -> list[Judged]:
     return [Judged(scenario.name, case, finding) for finding in found]
 
 
-def behaviour(kernel: Kernel, case: Case) -> list[Judged]:
+def behaviour(kernel: AnyKernel, case: Case) -> list[Judged]:
     """What must hold whatever the data: the invariants, and the contract; ``case`` is benign."""
     try:
         found, kept = kernel.run(invariants.check, case), kernel.run(contract.check, case)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import AnyKernel
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
 from bncli.core.report import Column, Report
@@ -64,7 +64,7 @@ def verify(
 
 
 def default_problems(
-    kernels: Sequence[Kernel],
+    kernels: Sequence[AnyKernel],
     dtypes: Iterable[str] = DTYPES,
     layouts: Iterable[Layout] = tuple(Layout),
     epsilon: float = suite.EPSILON,
@@ -81,7 +81,7 @@ def default_problems(
 def report(
     problems: Sequence[Problem],
     random: Sequence[str],
-    kernels: Sequence[Kernel],
+    kernels: Sequence[AnyKernel],
     seed: int,
     options: Sequence[str] = (),
     progress: Callable[[float, str], None] = lambda done, doing: None,
@@ -104,7 +104,7 @@ def report(
     return Report("verify", COLUMNS, rows, ("kernel",), failures=failures)
 
 
-def _judged(kernel: Kernel, problem: Problem, random: Sequence[str], seed: int) -> Iterator[Judged]:
+def _judged(kernel: AnyKernel, problem: Problem, random: Sequence[str], seed: int) -> Iterator[Judged]:
     for scenario in suite.scenarios(random, problem):
         case = draw(scenario.random, scenario.adapted(problem), seed)
         yield from suite.on_data(kernel, scenario, case)
@@ -138,7 +138,7 @@ def _of(judged: Judged, group: Sequence[Judged], again: str) -> VerifyRow:
     )
 
 
-def curve_report(problems: Sequence[Problem], kernels: Sequence[Kernel], seed: int) -> Report:
+def curve_report(problems: Sequence[Problem], kernels: Sequence[AnyKernel], seed: int) -> Report:
     """The error of each kernel at each ratio |mean| / std, and where it breaks down."""
     rows: list[CurveRow] = []
     failures: list[str] = []
@@ -153,7 +153,7 @@ def curve_report(problems: Sequence[Problem], kernels: Sequence[Kernel], seed: i
     return Report("verify", CURVE, rows, ("problem", "kernel"), failures=failures)
 
 
-def _of_curve(kernel: Kernel, case: Case) -> Iterator[CurveRow]:
+def _of_curve(kernel: AnyKernel, case: Case) -> Iterator[CurveRow]:
     points = kernel.run(curve.curve, case)
     dtype, at = case.problem.dtype, curve.breakdown(points)
     note = (
