@@ -36,7 +36,7 @@ KNOWN_TO = {
     "click": {"cli", "commands"},
     "PIL": {"inputs", "output"},
     # benchmarking measures what the memory can do, which NumPy's copies on one core do not show.
-    "numba": {"kernels", "benchmarking", "commands"},
+    "numba": {"kernels", "benchmarking", "commands", "numba_cache"},
     "llvmlite": {"kernels", "benchmarking"},
     "dask": {"kernels", "cluster"},
     "distributed": {"kernels", "cluster"},
@@ -127,6 +127,16 @@ def test_an_import_that_breaks_a_rule_is_found(file, name, fault):
 )
 def test_the_exceptions_break_no_rule(file, name):
     assert not list(faults(PACKAGE / file, name))
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if p.match("kernels/_numba/*.py") or p.match("dask/compiled.py")], ids=str
+)
+def test_compiled_code_comes_from_one_folder(path):
+    """So that the digest of the folder finds each edit of it."""
+    own = f"bncli.{'.'.join(path.relative_to(PACKAGE).parent.parts)}."
+    inside = [name for name in imports(path) if name.startswith("bncli")]
+    assert all(name == "bncli.numba_cache" or name.startswith(own) for name in inside)
 
 
 def test_no_two_modules_have_the_same_name():

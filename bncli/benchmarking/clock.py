@@ -7,10 +7,12 @@ reports as the frequency is often a constant, in a virtual machine above all.
 
 import numba
 
+from bncli.numba_cache import kept
+
 STEPS = 10_000  # each a shift, an exclusive or and a multiplication: about 5 cycles
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=kept(numba.njit))
 def chain(seed: int) -> int:
     """``STEPS`` operations in a row, which no compiler can shorten."""
     for _ in range(STEPS):

@@ -1,13 +1,12 @@
 """Parallel loops, compiled by Numba: an engine for few samples, one for many features, one for few with many samples.
 
-x is read twice, once for its statistics, so the engines differ in when it is read again: see
-``_numba.columns``, ``_numba.whole`` and ``_numba.split``. On a processor bits depend on shape and dtype alone, on
-neither threads nor alignment. Sums and statistics are float64. Where Numba's threading layer is workqueue, which
-ends a process that enters it from two threads at once, call this from one thread at a time.
+x is read twice, first for its statistics. The engines differ in when it is read again: see
+``_numba.columns``, ``_numba.whole`` and ``_numba.split``. On one processor the bits depend on shape and dtype alone,
+not on threads or alignment. Sums and statistics are float64. Numba's threading layer workqueue
+ends a process that enters it from two threads at once: with it, call this kernel from one thread at a time.
 """
 
 from functools import lru_cache
-from math import prod
 from typing import Any, NamedTuple
 
 import numba
@@ -18,18 +17,19 @@ from bncli.core.kernel import Gradients, Kernel
 from bncli.errors import InputError
 from bncli.kernels._numba import columns, inference, split, whole
 from bncli.kernels._numba.llvm import CACHE_LINE, LANES
-from bncli.kernels._numba.tiles import SMALL, is_long, plan
+from bncli.kernels._numba.tiles import is_long, is_small, plan
 
 Array = NDArray[Any]
 
-FEW = 8  # samples, whose cache lines a core's first cache holds even where they fall into the same places
-WORTH_PLACING = 4 * 1024 * 1024  # bytes of an output: to place it took 5 to 7 us on an Intel Xeon
+FEW = 8  # samples: their cache lines stay in a core's first cache even if they map to the same set
+WORTH_PLACING = 4 * 1024 * 1024  # bytes of an output: placing it took 5 to 7 us on an Intel Xeon
 
 
 class Kept(NamedTuple):
-    """What forward keeps for backward: as ``bncli.core.kernel.Saved``, but that inv_std is computed where it is needed.
+    """What forward keeps for backward: ``bncli.core.kernel.Saved``, but with var, from which inv_std is computed.
 
-    To write and read it costs more: of 5 samples, statistics in float64 are as many bytes as x.
+    Writing and reading inv_std would cost more time: for 5 float32 samples, one more float64 statistic is two fifths
+    of the bytes of x.
     """
 
     x: Array
@@ -58,8 +58,8 @@ def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array |
     plain, engine = _plain(x), _engine(x.shape)
     _require_values(x, gamma, beta)
     y = _target(out, plain)
-    statistics = np.empty((2, gamma.size))  # in one piece, which the C library keeps for the next call
-    mean, var = statistics[0], statistics[1]  # half the time of unpacking
+    statistics = np.empty((2, gamma.size))  # one allocation, which the C library keeps for the next call
+    mean, var = statistics[0], statistics[1]  # takes half the time of unpacking
     engine.forward(engine.tiles, engine.ahead, plain, _plain(gamma), _plain(beta), epsilon, mean, var, y)
     return _delivered(y, out), Kept(x, gamma, mean, var, epsilon)
 
@@ -98,16 +98,16 @@ def set_threads(threads: int) -> int:
 
 
 def _require_values(x: Array, *of_each: Array) -> None:
-    """Compiled code looks at no bounds."""
+    """Raise InputError unless each array has one value for each feature: compiled code checks no bounds."""
     for values in of_each:
         if values.size != x.shape[1]:
             raise InputError(f"x has {x.shape[1]} features and another array {values.size} values: give one for each")
 
 
 def _plain(array: Array) -> Array:
-    """``array`` as compiled code takes it: contiguous, aligned and writable, since Numba compiles anew for what is not.
+    """``array`` as compiled code takes it: contiguous, aligned and writable, since Numba compiles anew for others.
 
-    Nothing is written into it: it lies in the memory of ``array`` where that is contiguous.
+    It shares the memory of ``array`` if that is contiguous, and nothing is written into it.
     """
     if array.flags.carray:
         return array
@@ -117,7 +117,7 @@ def _plain(array: Array) -> Array:
 
 class _Writable:
     def __init__(self, array: Array) -> None:
-        self.array = array  # whose memory it is
+        self.array = array  # keeps the memory alive
         interface = array.__array_interface__
         self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
 
@@ -131,7 +131,7 @@ def _target(out: Array | None, like: Array) -> Array:
 
 
 def _placed_like(array: Array) -> Array:
-    """A new array that begins as far into a cache line as ``array`` does, so that the same blocks suit both."""
+    """A new array that starts as far into a cache line as ``array`` does: the same tiles suit both."""
     if array.nbytes < WORTH_PLACING:
         return np.empty(array.shape, array.dtype)
     more = CACHE_LINE // array.itemsize
@@ -157,7 +157,7 @@ def _engine(shape: tuple[int, int, int]) -> Engine:
         raise InputError(f"x has the shape {shape}: give it samples and features")
     tiles, whole_blocks, ahead = plan(*shape)
     infer = inference.segments if is_long(shape[2]) else inference.tiles
-    side_by_side, small = shape[2] == 1 and shape[1] >= LANES, prod(shape) <= SMALL
+    side_by_side, small = shape[2] == 1 and shape[1] >= LANES, is_small(*shape)
     few = side_by_side and (small or shape[0] <= FEW)
     engine: Any = columns if few else whole if whole_blocks else split
     if small or (engine is whole and len(tiles) == 1):
@@ -166,7 +166,7 @@ def _engine(shape: tuple[int, int, int]) -> Engine:
 
 
 def available() -> str | None:
-    # The engines are made of the compiler's own instructions, which Python cannot run.
+    # The engines are made of LLVM's instructions, which Python cannot run.
     off = getattr(numba.config, "DISABLE_JIT")  # noqa: B009, set when Numba starts: its types do not know it
     return "NUMBA_DISABLE_JIT turns Numba's compiler off: unset it" if off else None
 
@@ -178,5 +178,5 @@ KERNEL = Kernel(
     summary="parallel tiles, float64 sums; compiled by Numba",
     available=available,
     set_threads=set_threads,
-    tries_complex=False,  # the compiler would take its time to say so
+    tries_complex=False,  # the compiler takes seconds to refuse it
 )

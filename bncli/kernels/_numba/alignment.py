@@ -1,7 +1,8 @@
-"""Where in a cache line a block of features starts: a vector that lies in two lines takes the time of two.
+"""Move tiles so that they start where a cache line does: a vector that lies in two lines takes the time of two.
 
 Tiles are cut as if x began with a cache line, but most of NumPy's arrays begin 16 bytes into one: there 64 samples
-of 3008 float32 features took up to 1.18 times as long. No bit depends on where a block starts that keeps two features.
+of 3008 float32 features took up to 1.18 times as long. A block of two or more features gives the same bits
+wherever it starts.
 """
 
 from typing import Any
@@ -12,9 +13,10 @@ from bncli.kernels._numba.llvm import CACHE_LINE
 
 @inner
 def on_cache_lines(tiles: Any, block: int, x: Any) -> Any:
-    """The tiles of a block, their features moved down to where a cache line of x starts, if there is such a place.
+    """The tiles of a block, moved to features further down that start with a cache line of x, if there are any.
 
-    All blocks move alike, so each ends where the next one starts; the first and the last keep to the sample's ends.
+    All blocks move by as many features, so each ends where the next one starts. The first block still starts with the
+    sample, and the last still ends with it.
     """
     own, features = tiles[block], x.shape[1]
     down = _features_down(tiles[0, 0], x)

@@ -1,7 +1,8 @@
-"""The engine for few samples of many features, and for little: a vector of features is measured and written in one go.
+"""The engine for few samples of many features, and for small problems: a vector of features is read twice and written.
 
-All their samples are so few cache lines that the second reading finds them in a core's first cache, and what lies
-between the two, sums, statistics and factors, stays in registers. Nothing is kept in memory on the way.
+All its samples are so few cache lines that the second reading finds them in a core's first cache. Sums, statistics and
+factors stay in registers: nothing else is in memory. ``f`` is the first feature of a vector, ``first`` and ``last``
+bound the features of a task.
 """
 
 from typing import Any
@@ -20,7 +21,7 @@ def _normalize(
 ) -> None:
     samples, step = x.shape[0], x.shape[1]
     first = load(x, f, some)
-    total = wide(first) - wide(first)  # the first sample's part: 0, or no number
+    total = wide(first) - wide(first)  # the first sample's part: 0, or NaN
     squares = total
     i = f
     for _ in range(1, samples):

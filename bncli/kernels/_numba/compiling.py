@@ -5,24 +5,23 @@ what makes its bits the same on every run. Numba compiles lazily, so an engine c
 shape needs it; the parallel functions are few and thin, since each takes seconds. Those of an engine and
 their twins for one thread are written out: Numba would not cache a ``prange`` that a third function made.
 
-Numba finds what it has cached by the file of the function that Python calls. After a change to any other
-file here, delete its cache, or touch the engines: it would run the old code.
+Compiled functions call compiled functions of this room alone: an edit of any file here makes all that is cached stale.
 """
 
 from typing import Any
 
 import numba
 
+from bncli import numba_cache
 from bncli.kernels._numba.llvm import SIMD
-from bncli.numba_cache import kept
 
-# Without vectors nothing is cached: the code on disk, found by its source and its types alone, has them.
-OPTIONS: dict[str, Any] = {
-    "cache": SIMD and kept(numba.njit), "error_model": "numpy", "fastmath": {"contract", "nsz"}, "nogil": True,
-}  # fmt: skip
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract", "nsz"}, "nogil": True}
 INNER: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
-serial = numba.njit(**OPTIONS)
-parallel = numba.njit(parallel=True, **OPTIONS)
-inner = numba.njit(**INNER)  # called from compiled code alone
-inlined = numba.njit(forceinline=True, **INNER)
+# Without vectors nothing is cached: the code on disk, found by its source and its types alone, has them.
+_njit: Any = numba_cache.njit if SIMD else numba.njit
+
+serial = _njit(**OPTIONS)
+parallel = _njit(parallel=True, **OPTIONS)
+inner = _njit(**INNER)  # called from compiled code alone
+inlined = _njit(forceinline=True, **INNER)

@@ -1,7 +1,9 @@
-"""What features' sums say: their statistics and gradients, and the numbers that the writing passes need.
+"""From features' sums to their statistics and gradients, and to the numbers that the writing passes need.
 
-The mean is a float64 number. The writing passes take the nearest number of the data's dtype from x, which
-is exact where it matters, and the rest goes into the shift: so a mean far above the deviation costs no digits.
+The mean is a float64 number. The writing passes subtract the nearest number of the dtype of x, which is exact if x is
+near the mean. The rest goes into the shift. So a mean far above the deviation costs no digits.
+
+``count``: the samples of a feature, N * S. The other arrays have one number for each of some features.
 """
 
 from typing import Any
@@ -26,7 +28,7 @@ def describe(
     total: Any, squares: Any, count: int, epsilon: float, gamma: Any, beta: Any,
     mean: Any, var: Any, centre: Any, scale: Any, shift: Any,
 ) -> None:  # fmt: skip
-    """The statistics of features from their sums about ``centre``; then centre, scale and shift become those of y."""
+    """Write mean and var from the sums of x - centre and its square; then centre, scale and shift for y."""
     per_sample, plus = every(1 / count), every(epsilon)
     for f in range(0, mean.size, LANES):
         if f + LANES <= mean.size:
@@ -61,7 +63,7 @@ def statistics(total: Any, squares: Any, centre: Any, per_sample: Any, plus: Any
 
 @inlined
 def line(mean: Any, inverse: Any, gamma: Any, beta: Any, like: Any) -> Any:
-    """The centre, scale and shift of y = (x - centre) * scale + shift, as ``like`` is."""
+    """The centre, scale and shift of y = (x - centre) * scale + shift, of the dtype of ``like``."""
     nearest = narrow(mean, like)
     by = wide(gamma) * inverse
     return nearest, narrow(by, like), narrow(wide(beta) - (mean - wide(nearest)) * by, like)
@@ -83,7 +85,7 @@ def attribute(
     total: Any, products: Any, count: int, epsilon: float, gamma: Any, mean: Any, var: Any,
     dgamma: Any, dbeta: Any, centre: Any, slope: Any, shift: Any, scale: Any,
 ) -> None:  # fmt: skip
-    """dgamma and dbeta of features from their sums of dy * (x - mean) and dy, and what dx takes.
+    """Write dgamma and dbeta from the sums of dy * (x - mean) and dy; then centre, slope, shift and scale for dx.
 
     dx = scale * (dy - mean(dy) - (x - mean) * slope), where scale = gamma * inv_std and
     slope = inv_std * mean(dy * x_hat).
@@ -121,7 +123,7 @@ def _attribute(
 
 @inlined
 def plane(about: Any, inverse: Any, dbeta: Any, dgamma: Any, gamma: Any, per_sample: Any, like: Any) -> Any:
-    """The centre, slope, shift and scale of dx = (dy - (x - centre) * slope + shift) * scale, as ``like`` is."""
+    """Centre, slope, shift and scale of dx = (dy - (x - centre) * slope + shift) * scale, of the dtype of ``like``."""
     nearest = narrow(about, like)
     times = dgamma * per_sample * inverse
     shift = (about - wide(nearest)) * times - dbeta * per_sample
@@ -130,7 +132,7 @@ def plane(about: Any, inverse: Any, dbeta: Any, dgamma: Any, gamma: Any, per_sam
 
 @inner
 def prepare(epsilon: float, gamma: Any, beta: Any, mean: Any, var: Any, centre: Any, scale: Any, shift: Any) -> None:
-    """The features' centre, scale and shift for y from given statistics."""
+    """Write the features' centre, scale and shift for y from given statistics."""
     plus = every(epsilon)
     for f in range(0, mean.size, LANES):
         if f + LANES <= mean.size:
@@ -143,5 +145,5 @@ def prepare(epsilon: float, gamma: Any, beta: Any, mean: Any, var: Any, centre: 
 def _prepare(
     f: int, some: Any, plus: Any, gamma: Any, beta: Any, mean: Any, var: Any, centre: Any, scale: Any, shift: Any
 ) -> None:
-    inverse = inverse_root(wide(load(var, f, some)) + plus)  # which may be of 0, or infinite: they are a caller's
+    inverse = inverse_root(wide(load(var, f, some)) + plus)  # a caller's own: var + epsilon may be 0 or infinite
     _store_line(f, some, wide(load(mean, f, some)), inverse, gamma, beta, centre, scale, shift)

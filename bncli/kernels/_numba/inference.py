@@ -1,6 +1,6 @@
-"""The engine for inference: x is read once, so all that counts is the order in which memory is passed.
+"""The engine for inference: x is read once, so the order in which memory is read decides the time.
 
-Long runs of one feature are taken as they follow each other in memory; elsewhere a task is a tile.
+A task is a tile. Where a feature's values are a long run of memory, a task is several runs that follow each other.
 """
 
 from typing import Any
@@ -9,8 +9,8 @@ import numba
 
 from bncli.kernels._numba import features, passes, steps
 from bncli.kernels._numba.compiling import inner, parallel, serial
+from bncli.kernels._numba.lanes import scratch
 from bncli.kernels._numba.llvm import LANES
-from bncli.kernels._numba.scratch import scratch
 from bncli.kernels._numba.tiles import TILE
 
 

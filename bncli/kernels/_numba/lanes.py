@@ -1,19 +1,33 @@
-"""Between the lanes of a tile and its features: values outward, sums inward.
+"""The numbers of a tile's lanes: memory for them, and to go from features to lanes and back.
 
-A tile's lanes are its features side by side, ``width`` lanes each, and where samples are short the same
-again for the next ones. Where a few lanes stand for all, there are only those to fill.
+A tile's lanes are its features side by side, ``width`` lanes each. Where samples are short the same order repeats for
+the next samples.
 """
 
 from typing import Any
 
+import numpy as np
+
 from bncli.kernels._numba.compiling import inner
-from bncli.kernels._numba.llvm import LANES
+from bncli.kernels._numba.llvm import CACHE_LINE, LANES
 from bncli.kernels._numba.vectors import ALL, every, load, store, sum_lanes
 
 
 @inner
+def scratch(arrays: int, size: int, like: Any) -> Any:
+    """(arrays, size rounded up to whole vectors), not initialized, of the dtype of ``like``: small, and so in a cache.
+
+    Each row starts with a cache line.
+    """
+    padded = (size + LANES - 1) // LANES * LANES
+    buffer = np.empty(arrays * padded + CACHE_LINE // like.itemsize, like.dtype)
+    start = -buffer.ctypes.data % CACHE_LINE // like.itemsize
+    return buffer[start : start + arrays * padded].reshape(arrays, padded)
+
+
+@inner
 def fold(lanes: Any, width: int, values: Any) -> None:
-    """Add to the value of each feature its lanes."""
+    """Add the sum of each feature's ``lanes`` to its number in ``values``, (features of the tile,)."""
     features = values.size
     for start in range(0, lanes.size, features * width):
         if width == 1:
@@ -37,7 +51,7 @@ def _sum(values: Any, start: int, size: int) -> Any:
 
 @inner
 def spread(values: Any, width: int, lanes: Any) -> None:
-    """Give each lane its feature's value."""
+    """Set each of ``lanes`` to its feature's number in ``values``; if they are few, these alone are set."""
     features = values.size
     width = min(width, lanes.size)
     for start in range(0, lanes.size, features * width):
@@ -50,7 +64,10 @@ def spread(values: Any, width: int, lanes: Any) -> None:
 
 @inner
 def first_samples(x: Any, first: int, values: Any) -> None:
-    """The first sample of each feature from ``first`` on: a centre as near the others as they are to each other."""
+    """Set ``values`` to the first sample of each feature from ``first`` on.
+
+    As a centre it is as near to the other samples as they are to each other.
+    """
     if x.shape[2] == 1:
         some = values.size % LANES
         for f in range(0, values.size - some, LANES):

@@ -1,4 +1,4 @@
-"""What the operations on vectors are built of, in LLVM's terms; a builder and an array's numba type in hand."""
+"""LLVM's instructions for vectors. They take llvmlite's builder and Numba's type of an array."""
 
 import os
 from typing import Any

@@ -1,15 +1,16 @@
 """The passes over a tile: two that sum, each also for a single feature, and two that write.
 
-A tile is rows of memory, ``step`` apart from ``start`` until ``stop``, and some lanes of each. What belongs
-to a lane, its centre or its sum, lies in arrays of its own, which stay in a core's first cache. Every pass
-goes along the lanes, a vector at a time, and takes several rows in one go, so that those are loaded once
-for all of them. Where all lanes are one feature's, its sums stay in registers. Sums are float64; what is
-written is computed in the data's own dtype.
+A tile is ``lanes`` elements from each of the flat indices ``start``, ``start + step``, ... below ``stop``: its rows.
+``centre``, ``total``, ``scale`` and the like are arrays of one number for each lane, and stay in a core's first cache.
+Every pass goes along the lanes, a vector at a time, and takes several rows at once, so that a lane's numbers are loaded
+once for all of them. If all lanes are one feature's, its sums stay in registers. Sums are float64; y and dx
+are computed in the dtype of x.
 
-Each pass is a walk, and below it what the walk does for one vector of lanes. The full number of lanes and of
-rows is compiled apart: processors without masks would take a partial vector element by element.
+Each pass is a loop over the tile, and below it the work on one vector of lanes: ``rows`` rows from index ``at`` on,
+with the numbers of the lanes from ``lane`` on. Full vectors and full numbers of rows are compiled separately:
+processors without masks would take a partial vector element by element.
 
-Vectors are written out because plain loops were measured to be slower, in GB/s read by one core of an AMD EPYC
+Vectors are explicit because plain loops were measured to be slower, in GB/s read by one core of an AMD EPYC
 (Zen 5), 64 rows of 512 float32 lanes, plain and here: sums 18 and 38 from memory, 31 and 66 from the second
 cache; what is written 12 and 14 from memory, 41 and 50 from the second cache.
 """
@@ -31,14 +32,18 @@ HALF_SUMMED, HALF_PAIRED = SUMMED // 2, PAIRED // 2  # a division in compiled co
 
 
 @inner
-def _own(lanes: int, centre: Any) -> int:
-    """A lane's numbers stand at ``lane & own``: at its own place, or first, where a vector of equal ones serves all."""
+def _index_mask(lanes: int, centre: Any) -> int:
+    """``lane & mask`` is the index of a lane's numbers: -1 keeps the lane, since each has its own; 0 makes it 0.
+
+    It is 0 where all lanes are one feature's, and the arrays are one vector of equal numbers that serves all lanes.
+    A mask keeps the loops free of a branch.
+    """
     return -1 if centre.size >= lanes else 0
 
 
 @inner
 def add_moments(x: Any, start: int, stop: int, step: int, lanes: int, centre: Any, total: Any, squares: Any) -> None:
-    """Add each lane's x - centre to ``total``, and its square to ``squares``."""
+    """Add each lane's sum of x - centre to ``total``, and of its square to ``squares``."""
     if x.size > FAR:
         _add_all_moments(x, start, stop, step, lanes, SUMMED, centre, total, squares)
     else:
@@ -120,7 +125,7 @@ def _in_all(even: Any, odd: Any, rest: Any, some: int) -> Any:
 def add_products(
     x: Any, dy: Any, start: int, stop: int, step: int, lanes: int, centre: Any, total: Any, products: Any
 ) -> None:
-    """Add each lane's dy to ``total``, and dy * (x - centre) to ``products``."""
+    """Add each lane's sum of dy to ``total``, and of dy * (x - centre) to ``products``."""
     if x.size > FAR:
         _add_all_products(x, dy, start, stop, step, lanes, PAIRED, PAIRED, centre, total, products)
     else:
@@ -193,20 +198,20 @@ def products(x: Any, dy: Any, start: int, stop: int, step: int, lanes: int, cent
 def normalize(
     x: Any, y: Any, start: int, stop: int, step: int, lanes: int, ahead: int, centre: Any, scale: Any, shift: Any
 ) -> None:
-    """y = (x - centre) * scale + shift; memory is asked for ``ahead`` of what is written."""
-    some, own = lanes % LANES, _own(lanes, centre)
+    """Write y = (x - centre) * scale + shift, and ask for memory ``ahead`` elements before it is written."""
+    some, mask = lanes % LANES, _index_mask(lanes, centre)
     whole = lanes - some
     for at in range(start, stop, WRITTEN * step):
         rows = WRITTEN if at + step < stop else 1
         reach = ahead if at + ahead < stop else 0
         if rows == WRITTEN:
             for lane in range(0, whole, LANES):
-                _normalize(x, y, at + lane, WRITTEN, step, reach, lane & own, ALL, centre, scale, shift)
+                _normalize(x, y, at + lane, WRITTEN, step, reach, lane & mask, ALL, centre, scale, shift)
         else:
             for lane in range(0, whole, LANES):
-                _normalize(x, y, at + lane, 1, step, reach, lane & own, ALL, centre, scale, shift)
+                _normalize(x, y, at + lane, 1, step, reach, lane & mask, ALL, centre, scale, shift)
         if some:
-            _normalize(x, y, at + whole, rows, step, reach, whole & own, some, centre, scale, shift)
+            _normalize(x, y, at + whole, rows, step, reach, whole & mask, some, centre, scale, shift)
 
 
 @inlined
@@ -222,33 +227,23 @@ def _normalize(
 
 @inner
 def propagate(
-    x: Any,
-    dy: Any,
-    dx: Any,
-    start: int,
-    stop: int,
-    step: int,
-    lanes: int,
-    ahead: int,
-    centre: Any,
-    slope: Any,
-    shift: Any,
-    scale: Any,
-) -> None:
-    """dx = (dy - (x - centre) * slope + shift) * scale; memory is asked for ``ahead`` of what is written."""
-    some, own = lanes % LANES, _own(lanes, centre)
+    x: Any, dy: Any, dx: Any, start: int, stop: int, step: int, lanes: int, ahead: int,
+    centre: Any, slope: Any, shift: Any, scale: Any,
+) -> None:  # fmt: skip
+    """Write dx = (dy - (x - centre) * slope + shift) * scale, and ask for memory ``ahead`` elements before."""
+    some, mask = lanes % LANES, _index_mask(lanes, centre)
     whole = lanes - some
     for at in range(start, stop, WRITTEN * step):
         rows = WRITTEN if at + step < stop else 1
         reach = ahead if at + ahead < stop else 0
         if rows == WRITTEN:
             for lane in range(0, whole, LANES):
-                _propagate(x, dy, dx, at + lane, WRITTEN, step, reach, lane & own, ALL, centre, slope, shift, scale)
+                _propagate(x, dy, dx, at + lane, WRITTEN, step, reach, lane & mask, ALL, centre, slope, shift, scale)
         else:
             for lane in range(0, whole, LANES):
-                _propagate(x, dy, dx, at + lane, 1, step, reach, lane & own, ALL, centre, slope, shift, scale)
+                _propagate(x, dy, dx, at + lane, 1, step, reach, lane & mask, ALL, centre, slope, shift, scale)
         if some:
-            _propagate(x, dy, dx, at + whole, rows, step, reach, whole & own, some, centre, slope, shift, scale)
+            _propagate(x, dy, dx, at + whole, rows, step, reach, whole & mask, some, centre, slope, shift, scale)
 
 
 @inlined

@@ -1,8 +1,10 @@
-"""The engine for few features with many samples: a task is a part of them.
+"""The engine for few features with many samples: a task is a part of the samples.
 
-Every part is measured into sums of its own; these are added in the order of the parts, whoever measured
-them, so the bits depend on the shape alone; and the parts are written last one first, since what was
-measured last may still be in the cache that the cores share. Two parallel loops.
+There are two parallel loops. The first gives every part sums of its own. These are added in the order of the parts,
+whichever thread computed them, so the bits depend on the shape alone. The second writes the parts, last one first,
+since the last may still be in the cache that the cores share.
+
+``partial``: (parts, 2, F), the parts' sums, float64. ``rows``: (3 or 4, F), what the writing passes take.
 """
 
 from typing import Any
@@ -43,7 +45,7 @@ def _propagate(tile: Any, ahead: int, x: Any, dy: Any, dx: Any, rows: Any) -> No
 
 @inner
 def _add_parts(partial: Any) -> None:
-    """Leave the sums over all parts in the first."""
+    """Add the sums of all parts to those of the first."""
     for part in range(1, partial.shape[0]):
         for k in range(2):
             for f in range(partial.shape[2]):

@@ -1,17 +1,15 @@
-"""What the engines are made of: to measure a tile and to write it, given its features' numbers.
+"""The steps of the engines on one tile: sum it or write it, given one number for each feature of the tile.
 
-Where every feature has one lane of the tile, its numbers are used as they stand; elsewhere they are
-spread over the lanes first, and the lanes' sums folded after. Where all lanes are one feature's, its sums stay in
-registers.
+If each feature has one lane, its numbers are used directly. Otherwise they are spread over the lanes first, and
+the lanes' sums are folded afterwards. If all lanes are one feature's, its sums stay in registers.
 """
 
 from typing import Any
 
 from bncli.kernels._numba import passes
 from bncli.kernels._numba.compiling import inlined, inner
-from bncli.kernels._numba.lanes import fold, spread
+from bncli.kernels._numba.lanes import fold, scratch, spread
 from bncli.kernels._numba.llvm import LANES
-from bncli.kernels._numba.scratch import scratch
 
 
 @inlined
@@ -20,19 +18,19 @@ def _is_one_feature(tile: Any) -> Any:
 
 
 @inlined
-def _is_as_it_stands(tile: Any, values: Any) -> Any:
+def _has_a_lane_each(tile: Any, values: Any) -> Any:
     return tile.width == 1 and tile.lanes == values.size
 
 
 @inner
 def measure(tile: Any, x: Any, centre: Any, total: Any, squares: Any) -> None:
-    """Add the sums of x - centre and of its square."""
+    """Add the tile's sums of x - centre to ``total`` and of its square to ``squares``."""
     if _is_one_feature(tile):
         first, second = passes.moments(x, tile.start, tile.stop, tile.step, tile.lanes, centre[0])
         total[0] += first
         squares[0] += second
         return
-    if _is_as_it_stands(tile, centre):
+    if _has_a_lane_each(tile, centre):
         passes.add_moments(x, tile.start, tile.stop, tile.step, tile.lanes, centre, total, squares)
         return
     size = tile.lanes
@@ -46,8 +44,8 @@ def measure(tile: Any, x: Any, centre: Any, total: Any, squares: Any) -> None:
 
 @inner
 def normalize(tile: Any, x: Any, y: Any, ahead: int, centre: Any, scale: Any, shift: Any) -> None:
-    """y = (x - centre) * scale + shift."""
-    if _is_as_it_stands(tile, centre):
+    """Write y = (x - centre) * scale + shift for the tile."""
+    if _has_a_lane_each(tile, centre):
         passes.normalize(x, y, tile.start, tile.stop, tile.step, tile.lanes, ahead, centre, scale, shift)
         return
     size = _size(tile)
@@ -60,13 +58,13 @@ def normalize(tile: Any, x: Any, y: Any, ahead: int, centre: Any, scale: Any, sh
 
 @inner
 def sum_up(tile: Any, x: Any, dy: Any, mean: Any, total: Any, products: Any) -> None:
-    """Add the sums of dy and of dy * (x - mean)."""
+    """Add the tile's sums of dy to ``total`` and of dy * (x - mean) to ``products``."""
     if _is_one_feature(tile):
         first, second = passes.products(x, dy, tile.start, tile.stop, tile.step, tile.lanes, mean[0])
         total[0] += first
         products[0] += second
         return
-    if _is_as_it_stands(tile, mean):
+    if _has_a_lane_each(tile, mean):
         passes.add_products(x, dy, tile.start, tile.stop, tile.step, tile.lanes, mean, total, products)
         return
     size = tile.lanes
@@ -80,8 +78,8 @@ def sum_up(tile: Any, x: Any, dy: Any, mean: Any, total: Any, products: Any) -> 
 
 @inner
 def propagate(tile: Any, x: Any, dy: Any, dx: Any, ahead: int, centre: Any, slope: Any, shift: Any, scale: Any) -> None:
-    """dx = (dy - (x - centre) * slope + shift) * scale."""
-    if _is_as_it_stands(tile, centre):
+    """Write dx = (dy - (x - centre) * slope + shift) * scale for the tile."""
+    if _has_a_lane_each(tile, centre):
         passes.propagate(x, dy, dx, tile.start, tile.stop, tile.step, tile.lanes, ahead, centre, slope, shift, scale)
         return
     size = _size(tile)
@@ -98,5 +96,5 @@ def propagate(tile: Any, x: Any, dy: Any, dx: Any, ahead: int, centre: Any, slop
 
 @inner
 def _size(tile: Any) -> Any:
-    """How many numbers the lanes have: a few serve them all where they are one feature's."""
+    """How many numbers the lanes need: if they are one feature's, one vector of equal numbers serves all."""
     return min(tile.lanes, LANES) if _is_one_feature(tile) else tile.lanes

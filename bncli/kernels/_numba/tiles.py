@@ -19,17 +19,18 @@ AHEAD = 512  # elements ahead of what is written in a long run; elsewhere it is 
 
 SMALL = 16 * 1024  # elements: sooner done than a second thread has woken
 
-# A tile's rows are x[start : start + lanes] of the flat x, and so on a step apart, from start on as long as they start
-# before stop. Its features, first to last, have ``width`` lanes each, side by side; of short samples several in a row.
+# The rows of a tile are ``lanes`` elements from each of the flat indices start, start + step, ... below stop. Features
+# first to last - 1 have ``width`` lanes each, side by side. In a row of several short samples this repeats for each.
 FIELDS = ("first", "last", "width", "lanes", "start", "stop", "step")
 TILE_FIELDS = np.dtype([(name, np.int64) for name in FIELDS])
 
 
 class Plan(NamedTuple):
-    """``tiles`` (feature blocks, parts): the parts of a block are the same features' samples.
+    """The tiles of a shape, and how they are worked on.
 
-    ``whole``: whether a task had better be all parts of a block than a single part. ``ahead`` is how far
-    before it is written memory is asked for, in elements.
+    ``tiles`` (feature blocks, parts) of ``TILE_FIELDS``: the parts of a block are the same features' samples.
+    ``whole``: a task is all parts of a block, and not one part. ``ahead``: how many elements before it is
+    written memory is asked for.
     """
 
     tiles: NDArray[Any]
@@ -38,38 +39,80 @@ class Plan(NamedTuple):
 
 
 def plan(samples: int, features: int, inner: int) -> Plan:
-    """Cut (N, F, S) into tiles of about ``TILE`` elements; short samples stand several to a row."""
-    small = samples * features * inner <= SMALL
-    repeats = min(samples, LONG // (features * inner)) if features * inner < SHORT else 1
-    rows, rest = divmod(samples, repeats)
+    """Cut (N, F, S) into tiles of about ``TILE`` elements."""
     if is_long(inner):
-        inner_blocks, feature_blocks = _cut(inner, SEGMENT), _cut(features, 1)
-        height = max(8, 2 * TILE // len(inner_blocks[0]))
-    else:
-        inner_blocks = [range(inner)]
-        lanes = min(max(LONG, TILE // rows), LONGEST)
-        feature_blocks = _cut(features, _side_by_side(lanes, inner))
-        lanes = repeats * len(feature_blocks[0]) * inner
-        height = rows if rows * lanes <= ROOM else max(1, TILE // lanes)
-    whole = small or (height >= rows and len(inner_blocks) == 1 and not rest) or len(feature_blocks) >= TASKS
-    row_blocks = _cut(rows, height if whole else max(height, PARTS, rows // PARTS))
-    if not whole and not is_long(inner):
-        feature_blocks = _cut(features, max(1, _lanes_of_parts(features * inner, len(row_blocks)) // inner))
-    step = repeats * features * inner
-
-    def tile(f: range, r: range, s: range) -> tuple[int, ...]:
-        start = r.start * step + f.start * inner + s.start
-        return f.start, f.stop, len(s), repeats * len(f) * len(s), start, r.stop * step, step
-
-    tiles = [[tile(f, r, s) for r in row_blocks for s in inner_blocks] for f in feature_blocks]
-    if rest:  # then all features are one block
-        tiles[0].append((0, features, inner, rest * features * inner, rows * step, (rows + 1) * step, step))
-    return Plan(np.array(tiles, TILE_FIELDS), whole, AHEAD if is_long(inner) else 2 * step)
+        return _cut_long_runs(samples, features, inner)
+    if features * inner < SHORT:
+        return _cut_short_samples(samples, features, inner)
+    return _cut_samples(samples, features, inner)
 
 
 def is_long(inner: int) -> bool:
     """Whether a sample's values of a feature are a run of memory long enough to be worked on alone."""
     return inner >= LONG
+
+
+def is_small(samples: int, features: int, inner: int) -> bool:
+    """Whether one thread is done with (N, F, S) before a second one has started."""
+    return samples * features * inner <= SMALL
+
+
+def _cut_long_runs(samples: int, features: int, inner: int) -> Plan:
+    """A block is one feature. Runs of more than ``SEGMENT`` elements are cut."""
+    segments = _cut(inner, SEGMENT)
+    height = max(8, 2 * TILE // len(segments[0]))
+    fits = height >= samples and len(segments) == 1
+    whole = fits or features >= TASKS or is_small(samples, features, inner)
+    rows = _cut_rows(samples, height, whole)
+    return Plan(_tiles(_cut(features, 1), rows, segments, features, inner), whole, AHEAD)
+
+
+def _cut_samples(samples: int, features: int, inner: int) -> Plan:
+    """A row is one sample. A block is several features side by side, and more where its samples are cut in parts."""
+    sample = features * inner
+    blocks = _cut(features, _side_by_side(min(max(LONG, TILE // samples), LONGEST), inner))
+    height = _height(samples, len(blocks[0]) * inner)
+    whole = height >= samples or len(blocks) >= TASKS or is_small(samples, features, inner)
+    rows = _cut_rows(samples, height, whole)
+    if not whole:
+        blocks = _cut(features, max(1, _lanes_of_parts(sample, len(rows)) // inner))
+    return Plan(_tiles(blocks, rows, [range(inner)], features, inner), whole, 2 * sample)
+
+
+def _cut_short_samples(samples: int, features: int, inner: int) -> Plan:
+    """A row is several samples, and one block has all features. Samples that fill no row are a tile of their own."""
+    sample = features * inner
+    repeats = min(samples, LONG // sample)
+    (rows, rest), row = divmod(samples, repeats), repeats * sample
+    height = _height(rows, row)
+    whole = (height >= rows and not rest) or is_small(samples, features, inner)
+    tiles = [
+        (0, features, inner, row, part.start * row, part.stop * row, row) for part in _cut_rows(rows, height, whole)
+    ]
+    if rest:
+        tiles.append((0, features, inner, rest * sample, rows * row, (rows + 1) * row, row))
+    return Plan(np.array([tiles], TILE_FIELDS), whole, 2 * row)
+
+
+def _tiles(blocks: list[range], rows: list[range], segments: list[range], features: int, inner: int) -> NDArray[Any]:
+    """A tile for each block of features, each part of the rows and each segment of the inner axis."""
+    sample = features * inner
+
+    def tile(f: range, r: range, s: range) -> tuple[int, ...]:
+        start = r.start * sample + f.start * inner + s.start
+        return f.start, f.stop, len(s), len(f) * len(s), start, r.stop * sample, sample
+
+    return np.array([[tile(f, r, s) for r in rows for s in segments] for f in blocks], TILE_FIELDS)
+
+
+def _height(rows: int, lanes: int) -> int:
+    """How many of the rows, each of so many lanes, make a tile."""
+    return rows if rows * lanes <= ROOM else max(1, TILE // lanes)
+
+
+def _cut_rows(rows: int, height: int, whole: bool) -> list[range]:
+    """The rows in tiles of ``height``, or in larger parts where each part has sums of its own."""
+    return _cut(rows, height if whole else max(height, PARTS, rows // PARTS))
 
 
 def _side_by_side(lanes: int, inner: int) -> int:

@@ -1,9 +1,9 @@
-"""Vectors of ``LANES`` elements, and prefetching: what the compiler does not do by itself.
+"""Vectors of ``LANES`` elements, and prefetching, which the compiler does not generate by itself.
 
-``load`` gives a ``Vector``, which has ``+``, ``-`` and ``*``; ``store`` puts one back. Both take the flat
+``load`` reads a ``Vector``, which has ``+``, ``-`` and ``*``; ``store`` writes one. Both take the flat
 index of the first element in an array of any rank, and ``some``: how many lanes count, or ``ALL``. The
-lanes that do not count are loaded as 0 and not stored. A vector has the same lanes whatever its dtype,
-so float32 data and their float64 sums walk together: LLVM splits a vector into as many registers as it
+other lanes are loaded as 0 and not stored. A vector of any dtype has the same number of lanes,
+so float32 data and their float64 sums use the same loops: LLVM splits a vector into as many registers as it
 needs, on any processor.
 
 With ``BNCLI_NUMBA_SIMD=0`` a vector has one lane and nothing is prefetched: plain loops.
@@ -80,7 +80,7 @@ def load(typing: Any, array: Any, index: Any, some: Any) -> Any:
 
 @intrinsic
 def store(typing: Any, array: Any, index: Any, value: Any, some: Any) -> Any:
-    """Put ``value``, rounded to the dtype of ``array``, where it starts at ``index``."""
+    """Write ``value``, rounded to the dtype of ``array``, from ``index`` on."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         pointer, rounded = llvm.pointer(context, builder, sig, args), _rounded(builder, args[2], value, array)
@@ -154,7 +154,7 @@ def inverse_root(typing: Any, value: Any) -> Any:
 def near_inverse_root(typing: Any, value: Any, like: Any) -> Any:
     """1 / sqrt(value), of positive float64 numbers, near enough for results of the dtype of the vector ``like``.
 
-    Float32 does not show a relative error of 4e-11, which takes a quarter of the time. Of 0 it is no number.
+    For float32 the relative error is 4e-11, far below its rounding, in a quarter of the time. Of 0 it is NaN.
     """
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -185,7 +185,7 @@ def _near_inverse_root(builder: Any, value: Any) -> Any:
 
 @intrinsic
 def not_negative(typing: Any, value: Any) -> Any:
-    """0 where a lane is negative; what is no number stays so."""
+    """0 where a lane is negative; NaN stays NaN."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         zero = llvm.constant(args[0].type, 0.0)

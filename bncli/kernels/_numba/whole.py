@@ -1,8 +1,8 @@
 """The engine for many features: a task is a block of features with all their samples.
 
-A task reads the tiles of its block, then knows the block's statistics, and reads the tiles again, last
-one first, to write. The second reading comes from the core's own cache: all of it where the block is one
-tile, as per activation, and the most recent part where a feature has many samples, as channels first.
+A task reads the tiles of its block for their statistics. It then reads them again, last one first, and writes. The
+second reading comes from the core's own cache: all of it if the block is one tile, as per activation, and
+the most recent part if a feature has many samples, as channels first.
 """
 
 from typing import Any
@@ -12,8 +12,7 @@ import numba
 from bncli.kernels._numba import features, steps
 from bncli.kernels._numba.alignment import on_cache_lines
 from bncli.kernels._numba.compiling import inner, parallel, serial
-from bncli.kernels._numba.lanes import first_samples
-from bncli.kernels._numba.scratch import scratch
+from bncli.kernels._numba.lanes import first_samples, scratch
 
 
 @inner

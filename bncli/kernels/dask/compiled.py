@@ -15,13 +15,14 @@ before by Chan's formula.
 
 from typing import Any
 
-import numba
 import numpy as np
+
+from bncli import numba_cache
 
 LANES = 1024  # of a tile: the sums of its lanes stay in a core's first cache
 ROWS = 64  # of a tile: with so many lanes it stays in the second
 
-compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
+compiled: Any = numba_cache.njit(nogil=True, error_model="numpy")
 
 
 @compiled
