@@ -144,6 +144,16 @@ def test_the_kernel_takes_arrays_to_the_cluster_and_back(cluster, case, alone):
     assert len(gathered) == 2
 
 
+def test_nothing_of_a_run_listens_beyond_this_machine(cluster):
+    """Whoever reaches one of these sockets can run code in its process."""
+    own = psutil.Process()
+    run = {process.pid for process in (own, *own.children(recursive=True))}
+    sockets = [socket for socket in psutil.net_connections("inet") if socket.pid in run]
+    listening = {socket.laddr.ip for socket in sockets if socket.status == psutil.CONN_LISTEN}
+    assert listening == {"127.0.0.1"}
+    assert cluster.client.scheduler.address.startswith("tcp://127.0.0.1:")
+
+
 class Deadly:
     """Rows whose second block kills the worker that reads it: ``lives`` times, or always."""
 

@@ -17,6 +17,7 @@ from bncli.cluster.failures import started
 from bncli.core.units import text
 from bncli.errors import InputError, Unavailable
 
+LOOPBACK = "127.0.0.1"  # whoever reaches a scheduler, a worker or a dashboard runs code there
 PATIENCE = 30.0  # seconds to wait for a scheduler, or for a worker to be there
 USABLE = 0.95  # of its memory limit: with more, Dask ends a worker
 LOGGERS = ("distributed", "distributed.client")
@@ -114,7 +115,8 @@ def _client(wanted: Wanted, stack: ExitStack) -> Any:
             n_workers=wanted.workers or cpu_count() or 1,
             threads_per_worker=wanted.threads or 1,
             memory_limit=wanted.memory_limit or 0,
-            dashboard_address=":0",
+            host=LOOPBACK,
+            dashboard_address=f"{LOOPBACK}:0",
             silence_logs=logging.CRITICAL,
         )
         stack.enter_context(cluster)
