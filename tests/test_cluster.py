@@ -17,6 +17,8 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
+from bncli.benchmarking.sampling import Stop
+from bncli.benchmarking.timing import FEWEST_ROUNDS, Sampling
 from bncli.cli import main
 from bncli.cluster import by_blocks, outputs, stored, worker, worker_timing
 from bncli.cluster.batches import in_blocks
@@ -226,7 +228,7 @@ def test_bench_times_workers_whose_bits_are_right_and_says_where_the_time_goes(c
         (count, direction, "PASS") for direction in ("forward", "backward") for count in (1, 2)
     ]
     for row in rows:
-        assert len(row["samples"]) == row["rounds"] >= worker_timing.LEAST
+        assert len(row["samples"]) == row["rounds"] >= FEWEST_ROUNDS
         assert row["compute"] > 0
         assert row["compute"] + row["transfer"] + row["scheduling"] == pytest.approx(1)
         assert row["efficiency"] == row["speedup"] / row["workers"]
@@ -247,6 +249,20 @@ def test_what_the_first_kernel_prints_beside_workers_stays_out_of_the_data(case,
     assert out == ""
     assert "printed" in err
     assert "written" in err
+
+
+@pytest.mark.usefixtures("_bench_on_it")
+@pytest.mark.parametrize(
+    ("sampling", "raised"),
+    [
+        (Sampling({}, Stop.INTERRUPTED, {}), KeyboardInterrupt),
+        (Sampling({}, Stop.TIME, {1: type("CommClosedError", (OSError,), {})()}), Unavailable),
+    ],
+)
+def test_bench_on_workers_ends_with_ctrl_c_and_with_what_a_call_raises(case, monkeypatch, sampling, raised):
+    monkeypatch.setattr(worker_timing, "interleave", lambda timed, rule: sampling)
+    with pytest.raises(raised):
+        worker_timing.measure(case, [load_kernel("dask")], (2,), None, max_time=0)
 
 
 @pytest.fixture

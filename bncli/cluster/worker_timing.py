@@ -1,7 +1,7 @@
 """What more workers are worth: the rows of ``bncli bench --workers``."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +10,9 @@ from importlib import import_module
 import numpy as np
 
 from bncli.benchmarking import statistics
+from bncli.benchmarking.buffers import WARM, WARMING
+from bncli.benchmarking.sampling import Rule, Stop
+from bncli.benchmarking.timing import Call, Timed, interleave
 from bncli.cluster.failures import told
 from bncli.cluster.resident import Resident, send, spent
 from bncli.cluster.session import Wanted, session
@@ -21,10 +24,7 @@ from bncli.verification.finding_rows import Row
 
 KERNEL = "dask"
 PASSES = ("forward", "backward")
-LEAST = 5  # rounds
 OBSERVED = 3  # calls whose every task is looked at, after those that are timed
-
-Call = Callable[[], object]
 
 
 def columns(baseline: Kernel) -> tuple[Column, ...]:
@@ -71,8 +71,8 @@ def measure(
         teams = [stack.enter_context(_team(case, own, count, threads)) for count in counts]
         for direction in PASSES:
             with quiet():
-                base = _call_here(kernels[0], case, direction)
-                samples = _in_turns([base, *(team.calls[direction] for team in teams)], max_time / len(PASSES))
+                here = _call_here(kernels[0], case, direction)
+            samples = _sampled(here, teams, direction, max_time / len(PASSES))
             rows += [_row(case, direction, teams, number, samples) for number in range(len(teams))]
     return rows
 
@@ -97,26 +97,25 @@ def _team(case: Case, own: Kernel, count: int, threads: int | None) -> Iterator[
 
 def _call_here(kernel: Kernel, case: Case, direction: str) -> Call:
     given = case.x, case.gamma, case.beta, case.problem.epsilon
-    return (
-        partial(kernel.forward, *given)
-        if direction == "forward"
-        else partial(kernel.backward, case.dy, kernel.forward(*given)[1])
-    )
+    if direction == "forward":
+        return partial(kernel.forward, *given)
+    return partial(kernel.backward, case.dy, kernel.forward(*given)[1])
 
 
-def _in_turns(calls: Sequence[Call], seconds: float) -> list[list[float]]:
-    """Samples of each call, one after the other, round after round."""
-    samples: list[list[float]] = [[] for _ in calls]
-    end = time.perf_counter() + seconds
-    while len(samples[0]) < LEAST or time.perf_counter() < end:
-        for call, own in zip(calls, samples, strict=True):
-            start = time.perf_counter()
-            call()
-            own.append(time.perf_counter() - start)
-    return samples
+def _sampled(here: Call, teams: Sequence[Team], direction: str, seconds: float) -> list[tuple[float, ...]]:
+    """Samples of the kernel in this process, and then of each of the ``teams``, in seconds."""
+    calls = [here, *(team.calls[direction] for team in teams)]
+    timed = {number: Timed([call], warming=WARMING[WARM]) for number, call in enumerate(calls)}
+    with quiet():
+        sampling = interleave(timed, Rule(seconds, precision=0))
+    for error in sampling.failed.values():
+        raise error
+    if sampling.stopped is Stop.INTERRUPTED:
+        raise KeyboardInterrupt
+    return [sampling.sampled[number].samples for number in timed]
 
 
-def _row(case: Case, direction: str, teams: Sequence[Team], number: int, samples: Sequence[list[float]]) -> Row:
+def _row(case: Case, direction: str, teams: Sequence[Team], number: int, samples: Sequence[Sequence[float]]) -> Row:
     """Of one of the ``teams``; ``samples`` are those of the kernel in this process, and then of each team."""
     team, alone, first, own = teams[number], samples[0], samples[1], samples[1 + number]
     name = f"{KERNEL}, {team.workers} worker{'s' * (team.workers > 1)}"
@@ -133,7 +132,7 @@ def _row(case: Case, direction: str, teams: Sequence[Team], number: int, samples
         "high": middle.high,
         "spread": statistics.spread(own),
         "rounds": len(own),
-        "samples": own,
+        "samples": list(own),
         "speedup": speedup,
         "efficiency": speedup * teams[0].workers / team.workers,
         "versus": statistics.speedup(alone, own),
