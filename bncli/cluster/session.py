@@ -69,6 +69,7 @@ class Session:
 def session(wanted: Wanted, dtype: str) -> Iterator[Session]:
     """Connect to the cluster that is ``wanted``, and close what was started for it, whatever happens.
 
+    The client does not become Dask's default: what is called in this process meanwhile runs in this process.
     Raises Unavailable where there is no Dask, no scheduler or no worker.
     """
     if not find_spec("distributed"):
@@ -101,7 +102,7 @@ def _client(wanted: Wanted, stack: ExitStack) -> Any:
     distributed = import_module("distributed")
     if wanted.scheduler:
         try:
-            client = stack.enter_context(distributed.Client(wanted.scheduler, timeout=PATIENCE))
+            client = stack.enter_context(distributed.Client(wanted.scheduler, timeout=PATIENCE, set_as_default=False))
             client.wait_for_workers(1, timeout=PATIENCE)
         except (OSError, ValueError) as error:
             raise Unavailable(
@@ -120,7 +121,7 @@ def _client(wanted: Wanted, stack: ExitStack) -> Any:
             silence_logs=logging.CRITICAL,
         )
         stack.enter_context(cluster)
-    return stack.enter_context(distributed.Client(cluster))
+    return stack.enter_context(distributed.Client(cluster, set_as_default=False))
 
 
 @contextmanager

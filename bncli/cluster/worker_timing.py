@@ -13,8 +13,8 @@ from bncli.benchmarking import statistics
 from bncli.benchmarking.buffers import WARM, WARMING
 from bncli.benchmarking.sampling import Rule, Stop
 from bncli.benchmarking.timing import Call, Timed, interleave
-from bncli.cluster.failures import told
-from bncli.cluster.resident import Resident, send, spent
+from bncli.cluster.failures import translated
+from bncli.cluster.resident import Resident, spent
 from bncli.cluster.session import Wanted, session
 from bncli.core.case import Case
 from bncli.core.kernel import Gradients, Kernel
@@ -81,9 +81,9 @@ def measure(
 def _team(case: Case, own: Kernel, count: int, threads: int | None) -> Iterator[Team]:
     y, saved = own.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
     gradients = Gradients(*own.backward(case.dy, saved))
-    with session(Wanted(count, threads=threads), case.problem.dtype) as found, told(None):
+    with session(Wanted(count, threads=threads), case.problem.dtype) as found, translated(None):
         start = time.perf_counter()
-        batch = send(found.client, case)
+        batch = Resident(found.client, case)
         sending = time.perf_counter() - start
         there, statistics_there = batch.forward()
         dx, dgamma, dbeta = batch.backward(statistics_there)
