@@ -137,7 +137,7 @@ def named(name, message):
     ],
 )
 def test_what_a_run_on_a_cluster_fails_of_is_one_line(error, kind, said):
-    with pytest.raises(kind) as raised, failures.told(None):
+    with pytest.raises(kind) as raised, failures.translated(None):
         raise error
     assert str(raised.value) == said
 

@@ -17,21 +17,23 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
+from bncli.benchmarking.sampling import Stop
+from bncli.benchmarking.timing import FEWEST_ROUNDS, Sampling
 from bncli.cli import main
-from bncli.cluster import by_blocks, outputs, stored, worker, worker_timing
+from bncli.cluster import by_blocks, outputs, worker, worker_timing
 from bncli.cluster.batches import in_blocks
-from bncli.cluster.resident import Resident, send, spent
+from bncli.cluster.resident import Resident, spent
 from bncli.cluster.session import Wanted, require_memory, session
+from bncli.cluster.stored import Stored
 from bncli.core.case import complete
 from bncli.core.kernel import Gradients
 from bncli.core.problem import Problem
 from bncli.core.source import Lazy, Request
 from bncli.errors import InputError, Unavailable
 from bncli.inputs import array
-from bncli.kernels.dask import engine
 from bncli.loading.registry import load_kernel
 
-pytest.importorskip("distributed")
+distributed = pytest.importorskip("distributed")
 zarr = pytest.importorskip("zarr")
 cloudpickle = pytest.importorskip("cloudpickle")
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the workers cannot import the tests
@@ -80,7 +82,7 @@ def silent(share, doing):
 def run(function, cluster, lazy, save, name="y"):
     batch = in_blocks(lazy, seed=5)
     with outputs.opened(save, name, batch.problem, batch.cuts) as output:
-        found = function(cluster, batch, output, silent)
+        found = function(Stored(cluster, batch, output, silent))
         output.arrays({key: value for key, value in found.items() if isinstance(value, np.ndarray)})
     return found
 
@@ -90,18 +92,18 @@ def test_two_workers_give_the_bits_of_one_process(cluster, group, alone, tmp_pat
     batch = in_blocks(lazy_of(group), seed=5)
     assert len(batch.cuts) > 4
     with outputs.opened(tmp_path / "y.npy", "y", PROBLEM, batch.cuts) as output:
-        stored.forward(cluster, batch, output, lambda share, doing: seen.append((share, doing)))
+        Stored(cluster, batch, output, lambda share, doing: seen.append((share, doing))).forward()
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), PROBLEM.own(alone["y"]))
     assert [share for share, doing in seen if doing.startswith("y:")][-1] == 1
-    run(stored.backward, cluster, lazy_of(group), tmp_path / "dx.zarr", "dx")
+    run(Stored.backward, cluster, lazy_of(group), tmp_path / "dx.zarr", "dx")
     written = zarr.open_group(str(tmp_path / "dx.zarr"), mode="r")
     for name in ("dx", "dgamma", "dbeta", "mean", "var", "inv_std"):
         np.testing.assert_array_equal(written[name][...], PROBLEM.own(alone[name]), name)
 
 
 def test_the_summaries_are_those_of_the_arrays(cluster, group, alone, case):
-    found = run(stored.backward, cluster, lazy_of(group), None, "dx")
-    found |= run(stored.forward, cluster, lazy_of(group), None)
+    found = run(Stored.backward, cluster, lazy_of(group), None, "dx")
+    found |= run(Stored.forward, cluster, lazy_of(group), None)
     x_hat = (case.x - alone["mean"][:, None]) * alone["inv_std"][:, None]
     for name, whole in {"x": case.x, "dy": case.dy, "y": alone["y"], "dx": alone["dx"], "x_hat": x_hat}.items():
         least, most, (samples, mean, squares) = found[name]
@@ -116,14 +118,27 @@ def test_inference_uses_the_given_statistics(cluster, group, case, tmp_path):
     mean, var = np.random.default_rng(2).uniform(1, 2, (2, PROBLEM.features))
     for name, value in {"mean": mean, "var": var}.items():
         held.create_array(name, data=value)
-    run(stored.infer, cluster, lazy_of(group), tmp_path / "y.npy")
+    run(Stored.infer, cluster, lazy_of(group), tmp_path / "y.npy")
     expected = load_kernel("dask").infer(case.x, case.gamma, case.beta, mean, var, PROBLEM.epsilon)
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), PROBLEM.own(expected))
 
 
+def test_inference_gives_the_bits_of_one_process_in_float64_too(cluster, tmp_path):
+    held = zarr.open_group(str(tmp_path / "in.zarr"), mode="w")
+    rng = np.random.default_rng(2)
+    arrays = {"x": rng.normal(3, 2, (300, 70)), **dict(zip(("mean", "var"), rng.uniform(1, 2, (2, 70)), strict=True))}
+    for name, value in arrays.items():
+        held.create_array(name, data=value)
+    lazy = array.SOURCE.lazy(Request((str(tmp_path / "in.zarr"),)))
+    run(Stored.infer, cluster, lazy, tmp_path / "y.npy")
+    case = complete(lazy.problem, arrays, seed=5)
+    expected = load_kernel("dask").infer(case.x, case.gamma, case.beta, case.mean, case.var, case.problem.epsilon)
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), case.problem.own(expected))
+
+
 def test_a_dy_that_is_drawn_by_blocks_is_seeded_and_shows_every_term(cluster, case, tmp_path):
     np.save(tmp_path / "x.npy", PROBLEM.own(case.x))
-    first, again = (run(stored.backward, cluster, lazy_of(tmp_path / "x.npy"), None, "dx") for _ in range(2))
+    first, again = (run(Stored.backward, cluster, lazy_of(tmp_path / "x.npy"), None, "dx") for _ in range(2))
     np.testing.assert_array_equal(first["dgamma"], again["dgamma"])
     assert first["dy"].least == again["dy"].least
     # As in a batch in memory, the multiples of 1 and of x_hat are between 0.5 and 1.5: no term of dx is lost.
@@ -132,16 +147,32 @@ def test_a_dy_that_is_drawn_by_blocks_is_seeded_and_shows_every_term(cluster, ca
 
 
 def test_the_kernel_takes_arrays_to_the_cluster_and_back(cluster, case, alone):
-    assert cluster.client is not None
     kernel = load_kernel("dask")
-    y, saved = kernel.forward(case.x, case.gamma, case.beta, PROBLEM.epsilon)
-    found = {"y": y, **saved._asdict(), **Gradients(*kernel.backward(case.dy, saved))._asdict()}
+    with cluster.client.as_current(), distributed.get_task_stream(cluster.client) as stream:
+        y, saved = kernel.forward(case.x, case.gamma, case.beta, PROBLEM.epsilon)
+        found = {"y": y, **saved._asdict(), **Gradients(*kernel.backward(case.dy, saved))._asdict()}
+        inferred = kernel.infer(case.x, case.gamma, case.beta, saved.mean, saved.var, PROBLEM.epsilon)
     for name, value in alone.items():
         np.testing.assert_array_equal(found[name], value, name)
-    inferred = kernel.infer(case.x, case.gamma, case.beta, saved.mean, saved.var, PROBLEM.epsilon)
     np.testing.assert_array_equal(inferred, y)
-    gathered = cluster.client.run(lambda: None)
-    assert len(gathered) == 2
+    assert {record["worker"] for record in stream.data} == set(cluster.client.nthreads())
+
+
+def test_a_session_leaves_the_kernel_to_this_process(cluster, case, alone):
+    with distributed.get_task_stream(cluster.client) as stream:
+        y, _ = load_kernel("dask").forward(case.x, case.gamma, case.beta, PROBLEM.epsilon)
+    np.testing.assert_array_equal(y, alone["y"])
+    assert not stream.data
+
+
+def test_nothing_of_a_run_listens_beyond_this_machine(cluster):
+    """Whoever reaches one of these sockets can run code in its process."""
+    own = psutil.Process()
+    run = {process.pid for process in (own, *own.children(recursive=True))}
+    sockets = [socket for socket in psutil.net_connections("inet") if socket.pid in run]
+    listening = {socket.laddr.ip for socket in sockets if socket.status == psutil.CONN_LISTEN}
+    assert listening == {"127.0.0.1"}
+    assert cluster.client.scheduler.address.startswith("tcp://127.0.0.1:")
 
 
 class Deadly:
@@ -174,7 +205,7 @@ def deadly(group, folder, lives):
 def test_a_worker_that_is_killed_changes_no_bit(cluster, group, alone, tmp_path):
     before = {facts["pid"] for facts in cluster.workers.values()}
     lazy = deadly(group, tmp_path / "graves", lives=1)
-    run(stored.backward, cluster, lazy, tmp_path / "dx.npy", "dx")
+    run(Stored.backward, cluster, lazy, tmp_path / "dx.npy", "dx")
     assert len(list((tmp_path / "graves").iterdir())) == 1
     cluster.client.wait_for_workers(2, timeout=150)
     assert before != set(cluster.client.run(os.getpid).values())
@@ -185,7 +216,7 @@ def test_a_block_that_kills_every_worker_is_an_error_and_harms_no_file(cluster, 
     (tmp_path / "y.npy").write_text("what was there")
     cluster.client.run_on_scheduler(lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 0))
     with pytest.raises(Unavailable) as raised:
-        run(stored.forward, cluster, deadly(group, tmp_path / "graves", lives=None), tmp_path / "y.npy")
+        run(Stored.forward, cluster, deadly(group, tmp_path / "graves", lives=None), tmp_path / "y.npy")
     assert str(raised.value) == (
         "workers died again and again on the same block: out of memory, or above the limit of 512 MiB? "
         "nothing was written"
@@ -199,7 +230,7 @@ def test_what_a_block_cannot_be_read_for_is_the_error(cluster, tmp_path):
     np.save(tmp_path / "x.npy", np.where(np.arange(120).reshape(40, 3) == 70, 1e300, 1.0))
     lazy = array.SOURCE.lazy(Request((str(tmp_path / "x.npy"),), dtype="float32"))
     with pytest.raises(InputError, match=r"x holds 1e\+300, too large for float32"):
-        run(stored.forward, cluster, lazy, tmp_path / "y.npy")
+        run(Stored.forward, cluster, lazy, tmp_path / "y.npy")
     assert not (tmp_path / "y.npy").exists()
 
 
@@ -216,7 +247,7 @@ def test_bench_times_workers_whose_bits_are_right_and_says_where_the_time_goes(c
         (count, direction, "PASS") for direction in ("forward", "backward") for count in (1, 2)
     ]
     for row in rows:
-        assert len(row["samples"]) == row["rounds"] >= worker_timing.LEAST
+        assert len(row["samples"]) == row["rounds"] >= FEWEST_ROUNDS
         assert row["compute"] > 0
         assert row["compute"] + row["transfer"] + row["scheduling"] == pytest.approx(1)
         assert row["efficiency"] == row["speedup"] / row["workers"]
@@ -237,6 +268,20 @@ def test_what_the_first_kernel_prints_beside_workers_stays_out_of_the_data(case,
     assert out == ""
     assert "printed" in err
     assert "written" in err
+
+
+@pytest.mark.usefixtures("_bench_on_it")
+@pytest.mark.parametrize(
+    ("sampling", "raised"),
+    [
+        (Sampling({}, Stop.INTERRUPTED, {}), KeyboardInterrupt),
+        (Sampling({}, Stop.TIME, {1: type("CommClosedError", (OSError,), {})()}), Unavailable),
+    ],
+)
+def test_bench_on_workers_ends_with_ctrl_c_and_with_what_a_call_raises(case, monkeypatch, sampling, raised):
+    monkeypatch.setattr(worker_timing, "interleave", lambda timed, rule: sampling)
+    with pytest.raises(raised):
+        worker_timing.measure(case, [load_kernel("dask")], (2,), None, max_time=0)
 
 
 @pytest.fixture
@@ -315,7 +360,7 @@ def forward(x, gamma, beta, epsilon):
 
 def test_a_task_that_fails_on_a_worker_fails_what_waits_for_it(cluster, case):
     with pytest.raises(ZeroDivisionError):
-        send(cluster.client, case)._there([engine.delayed(divide, 1, each) for each in (1, 0)])
+        Resident(cluster.client, case).deliver(divide, (1, 1), (1, 0), shared=())
 
 
 def divide(a, b):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bncli.cluster import outputs, stored
 from bncli.cluster.batches import Batch, in_blocks
 from bncli.cluster.session import Session, Wanted, require_memory, session
+from bncli.cluster.stored import Stored
 from bncli.cluster.tasks import Summary, as_one
 from bncli.core.case import one_sample
 from bncli.core.source import Lazy
@@ -21,7 +22,7 @@ Array = NDArray[Any]
 Row = dict[str, Any]
 
 INPUT = "input"
-PASSES = {"train": stored.forward, "infer": stored.infer, "backward": stored.backward}
+PASSES = {"train": Stored.forward, "infer": Stored.infer, "backward": Stored.backward}
 SAVED = {"forward": "y", "backward": "dx"}
 SHOWN = {  # who an array is of, and which
     "forward": ((INPUT, "x"), ("dask", "x_hat"), ("dask", "y")),
@@ -61,7 +62,7 @@ def measure(
         require_memory(found, max(found.threads.values()) * stored.memory(job.command, batch))
         with outputs.opened(job.save, SAVED[job.command], batch.problem, batch.cuts) as output:
             run = PASSES[job.command if job.command in PASSES else job.mode]
-            arrays = {"gamma": batch.gamma, "beta": batch.beta, **run(found, batch, output, progress)}
+            arrays = {"gamma": batch.gamma, "beta": batch.beta, **run(Stored(found, batch, output, progress))}
             output.arrays({name: value for name, value in arrays.items() if isinstance(value, np.ndarray)})
         common = {"problem": str(batch.problem), "mode": job.mode, **_cost(job, found, batch)}
     if not np.isfinite(arrays["x"].moments.squares).all():

@@ -3,41 +3,45 @@
 import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
-from bncli.cluster.failures import NOTHING
+from bncli.cluster.failures import NOTHING, translated
 from bncli.cluster.session import PATIENCE, Session
 from bncli.errors import Unavailable
 from bncli.kernels.dask import engine
 
 Progress = Callable[[float, str], None]
+T = TypeVar("T")
 
 POLL = 0.005  # seconds between two looks at what has been done
 
 
 def collect(
-    session: Session, leaves: Sequence[Any], merge: Callable[[Any], Any], doing: str, progress: Progress
-) -> Any:
+    session: Session, leaves: Sequence[Any], merge: Callable[[Sequence[T]], T], doing: str, progress: Progress
+) -> T:
     """What the tree makes of ``leaves``, one task a block; ``progress`` hears how many are done.
 
-    Raises Unavailable where no worker is left for ``PATIENCE`` seconds, or the scheduler is gone.
+    Raises Unavailable where the cluster fails: where no worker is left for ``PATIENCE`` seconds, say.
     """
-    futures = session.client.compute([*leaves, engine.merged(leaves, merge)], optimize_graph=False)
-    root, waiting = futures[-1], len(futures)
-    pending, watch = import_module("distributed").as_completed(futures), _Watch(session)
-    del futures  # what has been merged is not kept
-    while waiting:
-        if not pending.has_ready():
-            watch.look()
-            time.sleep(POLL)
-            continue
-        for future in pending.next_batch(block=False):
-            if future.status != "finished":
-                future.result()  # which raises
-            waiting -= 1
-        done = len(leaves) - max(0, waiting - 1)
-        progress(done / len(leaves), f"{doing}: block {done} of {len(leaves)}")
-    return root.result()
+    with translated(session.memory_limit):
+        futures = session.client.compute([*leaves, engine.merged(leaves, merge)], optimize_graph=False)
+        root, waiting = futures[-1], len(futures)
+        pending = import_module("distributed").as_completed(futures, session.client.loop)
+        watch = _Watch(session)
+        del futures  # what has been merged is not kept
+        while waiting:
+            if not pending.has_ready():
+                watch.look()
+                time.sleep(POLL)
+                continue
+            for future in pending.next_batch(block=False):
+                if future.status != "finished":
+                    future.result()  # which raises
+                waiting -= 1
+            done = len(leaves) - max(0, waiting - 1)
+            progress(done / len(leaves), f"{doing}: block {done} of {len(leaves)}")
+        found: T = root.result()
+    return found
 
 
 class _Watch:

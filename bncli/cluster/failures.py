@@ -1,4 +1,4 @@
-"""What a cluster fails of, in one line: that it failed, and that nothing was written."""
+"""The failures of a cluster as errors of one line, which say that nothing was written."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ LOST = ("CancelledError", "FutureCancelledError", "FuturesCancelledError", "Comm
 
 @contextmanager
 def started(memory_limit: int | None) -> Iterator[None]:
-    """Whatever the start of a cluster fails of becomes a BncliError."""
+    """Raise any failure of a cluster's start as a BncliError."""
     try:
         yield
     except BncliError:
@@ -26,8 +26,8 @@ def started(memory_limit: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def told(memory_limit: int | None) -> Iterator[None]:
-    """Whatever a run on the cluster ends in becomes a BncliError, but for what the user did."""
+def translated(memory_limit: int | None) -> Iterator[None]:
+    """Raise any failure of a run on a cluster as a BncliError, but let Ctrl-C through."""
     try:
         yield
     except Exception as error:

@@ -1,7 +1,6 @@
 """A training step on a batch that lies in the workers' memory, where y and dx stay too; and where its time goes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -9,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.case import Case
-from bncli.kernels import dask as kernel
-from bncli.kernels.dask import blocks, engine
+from bncli.kernels.dask import engine, normalization
+from bncli.kernels.dask.in_memory import InMemory
+from bncli.kernels.dask.normalization import Statistics
 
 Array = NDArray[Any]
 
@@ -27,51 +27,35 @@ class Spent(NamedTuple):
         return max(0.0, 1 - self.compute - self.transfer)
 
 
-@dataclass(frozen=True)
-class Resident:
-    """``case`` and its blocks of x and dy, spread over the workers of ``client``."""
+class Resident(InMemory[Sequence[Any]]):
+    """``case``, spread over the workers of ``client``; y and dx stay there, block by block."""
 
-    client: Any
-    case: Case
-    x: Sequence[Any]
-    dy: Sequence[Any]
+    def __init__(self, client: Any, case: Case) -> None:
+        super().__init__(engine.Workers(client), case.x, case.dy)
+        self.client, self.case = client, case
 
-    def forward(self) -> tuple[Sequence[Any], kernel.Statistics]:
+    def forward(self) -> tuple[Sequence[Any], Statistics]:
         """The blocks of y, all computed, on the workers; and the statistics, here."""
-        case = self.case
-        moments = self.client.compute(kernel.moments(self.x), optimize_graph=False).result()
-        found = kernel.statistics(moments, case.problem.epsilon)
-        rest = [engine.constant(each) for each in (found.mean, case.gamma * found.inv_std, case.beta)]
-        return self._there([engine.delayed(blocks.normalize, x, *rest) for x in self.x]), found
+        return normalization.forward(self, self.case.gamma, self.case.beta, self.case.problem.epsilon)
 
-    def backward(self, found: kernel.Statistics) -> tuple[Sequence[Any], Array, Array]:
+    def backward(self, found: Statistics) -> tuple[Sequence[Any], Array, Array]:
         """The blocks of dx, on the workers; dgamma and dbeta, here."""
-        case = self.case
-        task = kernel.sums(self.dy, self.x, found.mean)
-        sums = self.client.compute(task, optimize_graph=False).result()
-        slopes = kernel.slopes(sums, case.problem.samples, case.gamma, found.mean, found.inv_std)
-        rest = [engine.constant(each) for each in slopes]
-        pairs = zip(self.dy, self.x, strict=True)
-        dx = self._there([engine.delayed(blocks.propagate, dy, x, *rest) for dy, x in pairs])
-        return dx, (sums.of_product * found.inv_std).astype(case.x.dtype), sums.of_dy.astype(case.x.dtype)
+        return normalization.backward(self, self.case.gamma, found, self.case.problem.samples)
 
-    def gathered(self, parts: Sequence[Any]) -> Array:
-        """The batch, (N, F, S), of which the workers hold ``parts``."""
-        return np.concatenate(self.client.gather(parts))
-
-    def _there(self, tasks: Sequence[Any]) -> Sequence[Any]:
-        futures: Sequence[Any] = self.client.compute(tasks, optimize_graph=False)
-        for future in import_module("distributed").wait(futures).done:
+    def deliver(self, function: Callable[..., Any], *operands: Sequence[Any], shared: Sequence[Any]) -> Sequence[Any]:
+        futures: Sequence[Any] = self.client.compute(
+            engine.each(function, *operands, shared=shared), optimize_graph=False
+        )
+        with self.client.as_current():  # wait asks for it
+            done = import_module("distributed").wait(futures).done
+        for future in done:
             if future.status != "finished":
                 future.result()  # which raises
         return futures
 
-
-def send(client: Any, case: Case) -> Resident:
-    """Spread x and dy over the workers."""
-    cuts = engine.cut(case.x.shape[0], case.x[0].size * case.x.itemsize)
-    x, dy = (client.scatter([array[cut] for cut in cuts], hash=False) for array in (case.x, case.dy))
-    return Resident(client, case, x, dy)
+    def gathered(self, parts: Sequence[Any]) -> Array:
+        """The batch, (N, F, S), of which the workers hold ``parts``."""
+        return np.concatenate(self.client.gather(parts))
 
 
 def spent(records: Sequence[Any], seconds: float, workers: int) -> Spent:

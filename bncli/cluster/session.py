@@ -17,6 +17,7 @@ from bncli.cluster.failures import started
 from bncli.core.units import text
 from bncli.errors import InputError, Unavailable
 
+LOOPBACK = "127.0.0.1"  # whoever reaches a scheduler, a worker or a dashboard runs code there
 PATIENCE = 30.0  # seconds to wait for a scheduler, or for a worker to be there
 USABLE = 0.95  # of its memory limit: with more, Dask ends a worker
 LOGGERS = ("distributed", "distributed.client")
@@ -68,6 +69,7 @@ class Session:
 def session(wanted: Wanted, dtype: str) -> Iterator[Session]:
     """Connect to the cluster that is ``wanted``, and close what was started for it, whatever happens.
 
+    The client does not become Dask's default: what is called in this process meanwhile runs in this process.
     Raises Unavailable where there is no Dask, no scheduler or no worker.
     """
     if not find_spec("distributed"):
@@ -100,7 +102,7 @@ def _client(wanted: Wanted, stack: ExitStack) -> Any:
     distributed = import_module("distributed")
     if wanted.scheduler:
         try:
-            client = stack.enter_context(distributed.Client(wanted.scheduler, timeout=PATIENCE))
+            client = stack.enter_context(distributed.Client(wanted.scheduler, timeout=PATIENCE, set_as_default=False))
             client.wait_for_workers(1, timeout=PATIENCE)
         except (OSError, ValueError) as error:
             raise Unavailable(
@@ -114,11 +116,12 @@ def _client(wanted: Wanted, stack: ExitStack) -> Any:
             n_workers=wanted.workers or cpu_count() or 1,
             threads_per_worker=wanted.threads or 1,
             memory_limit=wanted.memory_limit or 0,
-            dashboard_address=":0",
+            host=LOOPBACK,
+            dashboard_address=f"{LOOPBACK}:0",
             silence_logs=logging.CRITICAL,
         )
         stack.enter_context(cluster)
-    return stack.enter_context(distributed.Client(cluster))
+    return stack.enter_context(distributed.Client(cluster, set_as_default=False))
 
 
 @contextmanager

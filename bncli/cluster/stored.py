@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from bncli.cluster import tasks
 from bncli.cluster.batches import Batch
 from bncli.cluster.collecting import Progress, collect
-from bncli.cluster.failures import told
 from bncli.cluster.outputs import Output
 from bncli.cluster.session import Session
 from bncli.cluster.tasks import Drawn, Summary, Terms
 from bncli.core.case import generator, terms_of_dy
-from bncli.kernels import dask as kernel
-from bncli.kernels.dask import engine
-from bncli.kernels.dask.merging import ARITY
+from bncli.kernels.dask import engine, normalization
+from bncli.kernels.dask.merging import ARITY, Moments, Sums
+from bncli.kernels.dask.normalization import Statistics
 
 Array = NDArray[Any]
 
@@ -32,67 +31,69 @@ def memory(command: str, batch: Batch) -> int:
     return LIVE[command] * batch.nbytes + PER_FEATURE * 8 * batch.problem.features
 
 
-def forward(session: Session, batch: Batch, output: Output, progress: Progress) -> dict[str, Any]:
-    """Normalize ``batch`` into ``output``: the summaries of x, x_hat and y, and the statistics."""
-    with told(session.memory_limit):
-        x, found = _statistics(session, batch, progress)
-        shown = _normalized(session, batch, found, output, progress)
-    return {"x": x, **shown, **found._asdict()}
+class Stored:
+    """The blocks of ``batch``, on the workers of ``session``: y or dx goes to ``output``.
+
+    forward, infer and backward return the summaries of the batch's arrays, and what is (F,), by name.
+    """
+
+    def __init__(self, session: Session, batch: Batch, output: Output, progress: Progress) -> None:
+        self.session, self.batch, self.progress = session, batch, progress
+        self.writes = [output.block(cut) for cut in batch.cuts]
+        self.shown: dict[str, Summary] = {}
+        self.terms: Terms | None = None
+
+    def forward(self) -> dict[str, Any]:
+        """x, x_hat, y, and the statistics."""
+        _, found = normalization.forward(self, self.batch.gamma, self.batch.beta, self.batch.problem.epsilon)
+        return {**self.shown, **found._asdict()}
+
+    def infer(self) -> dict[str, Any]:
+        """The same with the batch's given mean and var."""
+        batch = self.batch
+        assert batch.mean is not None  # for the type checker: the caller has seen to it
+        assert batch.var is not None
+        self.describe("x")
+        _, found = normalization.infer(self, batch.gamma, batch.beta, batch.mean, batch.var, batch.problem.epsilon)
+        return {**self.shown, **found._asdict()}
+
+    def backward(self) -> dict[str, Any]:
+        """x, dy, dx, dgamma, dbeta, and the statistics."""
+        found = normalization.statistics(self.moments(), self.batch.problem.epsilon)
+        _, dgamma, dbeta = normalization.backward(self, self.batch.gamma, found, self.batch.problem.samples)
+        return {**self.shown, "dgamma": dgamma, "dbeta": dbeta, **found._asdict()}
+
+    def moments(self) -> Moments:
+        return self.describe("statistics")
+
+    def describe(self, doing: str) -> Moments:
+        """The moments of x, and its summary; ``doing`` is what progress says meanwhile."""
+        leaves = engine.each(tasks.describe, self.batch.x)
+        x = collect(self.session, leaves, tasks.merge_summaries, doing, self.progress)["x"]
+        self.shown["x"] = tasks.as_one(x)
+        return x.moments
+
+    def sums(self, found: Statistics) -> Sums:
+        self.terms = _terms(self.batch, found)
+        leaves = engine.each(tasks.sums, self.batch.x, self.batch.dy, shared=[found.mean, self.terms])
+        sums, shown = collect(self.session, leaves, tasks.merge_both, "sums", self.progress)
+        self.shown |= shown
+        return sums
+
+    def normalize(self, found: Statistics, scale: Array, beta: Array) -> None:
+        shared = [found.mean, found.inv_std, scale, beta]
+        leaves = engine.each(tasks.normalize, self.batch.x, self.writes, shared=shared)
+        shown = collect(self.session, leaves, tasks.merge_summaries, "y", self.progress)
+        self.shown |= shown
+
+    def propagate(self, found: Statistics, slope: Array, mean_dy: Array, scale: Array) -> None:
+        shared = [self.terms, found.mean, slope, mean_dy, scale]
+        leaves = engine.each(tasks.propagate, self.batch.x, self.batch.dy, self.writes, shared=shared)
+        shown = collect(self.session, leaves, tasks.merge_summaries, "dx", self.progress)
+        self.shown |= shown
 
 
-def infer(session: Session, batch: Batch, output: Output, progress: Progress) -> dict[str, Any]:
-    """The same with the batch's given mean and var."""
-    assert batch.mean is not None  # for the type checker: the caller has seen to it
-    assert batch.var is not None
-    found = kernel.Statistics(batch.mean, batch.var, 1 / np.sqrt(batch.var + batch.problem.epsilon))
-    with told(session.memory_limit):
-        leaves = [engine.delayed(tasks.describe, piece) for piece in batch.x]
-        x = tasks.as_one(collect(session, leaves, tasks.merge_summaries, "x", progress)["x"])
-        shown = _normalized(session, batch, found, output, progress)
-    return {"x": x, **shown, **found._asdict()}
-
-
-def backward(session: Session, batch: Batch, output: Output, progress: Progress) -> dict[str, Any]:
-    """Propagate dy of ``batch`` into ``output``: the summaries of x, dy and dx, the statistics, dgamma and dbeta."""
-    with told(session.memory_limit):
-        x, found = _statistics(session, batch, progress)
-        terms = _terms(batch, found)
-        mean, shared = engine.constant(found.mean), engine.constant(terms)
-        leaves = [engine.delayed(tasks.sums, *pair, mean, shared) for pair in zip(batch.x, batch.dy, strict=True)]
-        sums, shown = collect(session, leaves, tasks.merge_both, "sums", progress)
-        samples = batch.problem.samples
-        rest = [engine.constant(each) for each in kernel.slopes(sums, samples, batch.gamma, found.mean, found.inv_std)]
-        leaves = [
-            engine.delayed(tasks.propagate, x, dy, output.block(cut), shared, *rest)
-            for x, dy, cut in zip(batch.x, batch.dy, batch.cuts, strict=True)
-        ]
-        shown |= collect(session, leaves, tasks.merge_summaries, "dx", progress)
-    with np.errstate(all="ignore"):
-        dgamma = (sums.of_product * found.inv_std).astype(batch.problem.dtype)
-        dbeta = sums.of_dy.astype(batch.problem.dtype)
-    return {"x": x, **shown, "dgamma": dgamma, "dbeta": dbeta, **found._asdict()}
-
-
-def _statistics(session: Session, batch: Batch, progress: Progress) -> tuple[Summary, kernel.Statistics]:
-    leaves = [engine.delayed(tasks.describe, piece) for piece in batch.x]
-    x = collect(session, leaves, tasks.merge_summaries, "statistics", progress)["x"]
-    return tasks.as_one(x), kernel.statistics(x.moments, batch.problem.epsilon)
-
-
-def _normalized(
-    session: Session, batch: Batch, found: kernel.Statistics, output: Output, progress: Progress
-) -> dict[str, Summary]:
-    scale = batch.gamma * found.inv_std
-    shared = [engine.constant(each) for each in (found.mean, found.inv_std, scale, batch.beta)]
-    leaves = [
-        engine.delayed(tasks.normalize, piece, output.block(cut), *shared)
-        for piece, cut in zip(batch.x, batch.cuts, strict=True)
-    ]
-    shown: dict[str, Summary] = collect(session, leaves, tasks.merge_summaries, "y", progress)
-    return shown
-
-
-def _terms(batch: Batch, found: kernel.Statistics) -> Terms | None:
+def _terms(batch: Batch, found: Statistics) -> Terms | None:
     """The multiples of 1 and of x_hat in a drawn dy, as a batch in memory has them."""
     if not isinstance(batch.dy[0], Drawn):
         return None

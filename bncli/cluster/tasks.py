@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,15 +70,11 @@ def merge_summaries(parts: Sequence[Mapping[str, Summary]]) -> dict[str, Summary
     """Arrays by their name, each with the summary of all its parts."""
 
     def merged(each: Sequence[Summary]) -> Summary:
-        least, most = (reduce(ufunc, values) for ufunc, values in _extremes(each))
+        # Unlike Python's min and max, NumPy's keep a NaN.
+        least, most = np.min([part.least for part in each]), np.max([part.most for part in each])
         return Summary(float(least), float(most), merge_moments([part.moments for part in each]))
 
     return {name: merged([part[name] for part in parts]) for name in parts[0]}
-
-
-def _extremes(parts: Sequence[Summary]) -> Any:
-    # Unlike Python's min and max, these keep a NaN.
-    return (np.minimum, [part.least for part in parts]), (np.maximum, [part.most for part in parts])
 
 
 def describe(x: Piece) -> dict[str, Summary]:

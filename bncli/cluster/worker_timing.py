@@ -1,9 +1,9 @@
 """What more workers are worth: the rows of ``bncli bench --workers``."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -12,24 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.benchmarking import statistics
-from bncli.cluster.failures import told
-from bncli.cluster.resident import Resident, send, spent
+from bncli.benchmarking.buffers import WARMING
+from bncli.benchmarking.sampling import Rule, Stop
+from bncli.benchmarking.timing import Call, Timed, interleave
+from bncli.cluster.failures import translated
+from bncli.cluster.resident import Resident, Spent, spent
 from bncli.cluster.session import Wanted, session
 from bncli.core.case import Case
 from bncli.core.kernel import AnyKernel, Gradients, Kernel
 from bncli.core.report import Column
+from bncli.core.rows.times import WARM, Figures, Judgement, WorkersRow
 from bncli.loading.guard import quiet
 
 Array = NDArray[Any]
 
 KERNEL = "dask"
 PASSES = ("forward", "backward")
-LEAST = 5  # rounds
 OBSERVED = 3  # calls whose every task is looked at, after those that are timed
-
-Row = dict[str, Any]
-Call = Callable[[], object]
-Stopwatch = Callable[[], float]  # makes one call; returns its seconds
 
 
 def columns(baseline: AnyKernel) -> tuple[Column, ...]:
@@ -64,22 +63,19 @@ class Team:
 
 def measure(
     case: Case, kernels: Sequence[AnyKernel], counts: Sequence[int], threads: int | None, max_time: float
-) -> list[Row]:
+) -> list[WorkersRow]:
     """Time the kernel ``dask`` on clusters of so many workers of this machine, in turns; a row a count and pass.
 
-    ``kernels[0]`` takes its turn too: in this process or, isolated, in its own. What a cluster computes has to be,
-    bit by bit, what the kernel ``dask`` computes without one, which is verified elsewhere; else it gets no time.
+    ``kernels[0]`` takes its turn too or, isolated, is timed in its own process before. What a cluster computes has to
+    be, bit by bit, what the kernel ``dask`` computes without one, which is verified elsewhere; else it gets no time.
     """
     (own,) = (kernel for kernel in kernels if kernel.name == KERNEL)
     rows = []
     with ExitStack() as stack:
-        expected = own.run(_results, case)  # before a cluster is there, which the kernel would run on
+        expected = own.run(_results, case)
         teams = [stack.enter_context(_team(case, expected, count, threads)) for count in counts]
         for direction in PASSES:
-            with quiet():
-                base = _stopwatch(kernels[0], case, direction)
-                clusters = (partial(_seconds, team.calls[direction]) for team in teams)
-                samples = _in_turns([base, *clusters], max_time / len(PASSES))
+            samples = _sampled(kernels[0], case, teams, direction, max_time / len(PASSES))
             rows += [_row(case, direction, teams, number, samples) for number in range(len(teams))]
     return rows
 
@@ -87,9 +83,9 @@ def measure(
 @contextmanager
 def _team(case: Case, expected: tuple[Array, Gradients], count: int, threads: int | None) -> Iterator[Team]:
     y, gradients = expected
-    with session(Wanted(count, threads=threads), case.problem.dtype) as found, told(None):
+    with session(Wanted(count, threads=threads), case.problem.dtype) as found, translated(None):
         start = time.perf_counter()
-        batch = send(found.client, case)
+        batch = Resident(found.client, case)
         sending = time.perf_counter() - start
         there, statistics_there = batch.forward()
         dx, dgamma, dbeta = batch.backward(statistics_there)
@@ -107,74 +103,85 @@ def _results(kernel: Kernel, case: Case) -> tuple[Array, Gradients]:
     return y, Gradients(*kernel.backward(case.dy, saved))
 
 
-def _stopwatch(kernel: AnyKernel, case: Case, direction: str) -> Stopwatch:
-    if isinstance(kernel, Kernel):
-        return partial(_seconds, _call_here(kernel, case, direction))
-    # A process keeps nothing between two jobs: each sends the case again, which is not timed.
-    return partial(kernel.run, _seconds_there, case, direction)
-
-
-def _seconds_there(kernel: Kernel, case: Case, direction: str) -> float:
-    """Runs in the kernel's process."""
-    return _seconds(_call_here(kernel, case, direction))
-
-
-def _seconds(call: Call) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
-def _call_here(kernel: Kernel, case: Case, direction: str) -> Call:
+def _call_of(kernel: Kernel, case: Case, direction: str) -> Call:
     given = case.x, case.gamma, case.beta, case.problem.epsilon
-    return (
-        partial(kernel.forward, *given)
-        if direction == "forward"
-        else partial(kernel.backward, case.dy, kernel.forward(*given)[1])
-    )
+    if direction == "forward":
+        return partial(kernel.forward, *given)
+    return partial(kernel.backward, case.dy, kernel.forward(*given)[1])
 
 
-def _in_turns(stopwatches: Sequence[Stopwatch], seconds: float) -> list[list[float]]:
-    """Samples of each call, one after the other, round after round."""
-    samples: list[list[float]] = [[] for _ in stopwatches]
-    end = time.perf_counter() + seconds
-    while len(samples[0]) < LEAST or time.perf_counter() < end:
-        for stopwatch, own in zip(stopwatches, samples, strict=True):
-            own.append(stopwatch())
+def _sampled(
+    kernel: AnyKernel, case: Case, teams: Sequence[Team], direction: str, seconds: float
+) -> list[tuple[float, ...]]:
+    """Samples of ``kernel``, and then of each of the ``teams``, in seconds: in the same rounds, if it is not isolated."""
+    calls = [team.calls[direction] for team in teams]
+    if isinstance(kernel, Kernel):
+        with quiet():
+            return _interleaved([_call_of(kernel, case, direction), *calls], seconds)
+    share = seconds / (1 + len(calls))
+    return [kernel.run(_sampled_there, case, direction, share, longer=share), *_interleaved(calls, seconds - share)]
+
+
+def _sampled_there(kernel: Kernel, case: Case, direction: str, seconds: float) -> tuple[float, ...]:
+    """Runs in the process of an isolated kernel."""
+    (samples,) = _interleaved([_call_of(kernel, case, direction)], seconds)
     return samples
 
 
-def _row(case: Case, direction: str, teams: Sequence[Team], number: int, samples: Sequence[list[float]]) -> Row:
+def _interleaved(calls: Sequence[Call], seconds: float) -> list[tuple[float, ...]]:
+    timed = {number: Timed([call], warming=WARMING[WARM]) for number, call in enumerate(calls)}
+    with quiet():
+        sampling = interleave(timed, Rule(seconds, precision=0))
+    for error in sampling.failed.values():
+        raise error
+    if sampling.stopped is Stop.INTERRUPTED:
+        raise KeyboardInterrupt
+    return [sampling.sampled[number].samples for number in timed]
+
+
+def _row(
+    case: Case, direction: str, teams: Sequence[Team], number: int, samples: Sequence[Sequence[float]]
+) -> WorkersRow:
     """Of one of the ``teams``; ``samples`` are those of the first kernel, and then of each team."""
     team, alone, first, own = teams[number], samples[0], samples[1], samples[1 + number]
-    name = f"{KERNEL}, {team.workers} worker{'s' * (team.workers > 1)}"
-    common = {
-        "problem": str(case.problem), "input": case.recipe, "kernel": name, "workers": team.workers,
-        "direction": direction, "verdict": team.verdict, "sending": team.sending,
-    }  # fmt: skip
+    row = WorkersRow(
+        problem=str(case.problem),
+        input=case.recipe,
+        kernel=f"{KERNEL}, {team.workers} worker{'s' * (team.workers > 1)}",
+        direction=direction,
+        workers=team.workers,
+        judged=Judgement(verdict=team.verdict),
+        sending=team.sending,
+    )
     if team.verdict != "PASS":
-        return common
+        return row
     speedup, middle = statistics.speedup(first, own), statistics.estimate(own)
-    return common | {
-        "median": middle.value,
-        "low": middle.low,
-        "high": middle.high,
-        "spread": statistics.spread(own),
-        "rounds": len(own),
-        "samples": own,
-        "speedup": speedup,
-        "efficiency": speedup * teams[0].workers / team.workers,
-        "versus": statistics.speedup(alone, own),
-        **_observed(team, direction),
-    }
+    figures = Figures(
+        median=middle.value,
+        low=middle.low,
+        high=middle.high,
+        spread=statistics.spread(own),
+        rounds=len(own),
+        samples=list(own),
+    )
+    shares = _observed(team, direction)
+    return replace(
+        row,
+        figures=figures,
+        speedup=speedup,
+        efficiency=speedup * teams[0].workers / team.workers,
+        versus=statistics.median(alone) / middle.value,
+        compute=shares.compute,
+        transfer=shares.transfer,
+        scheduling=shares.scheduling,
+    )
 
 
-def _observed(team: Team, direction: str) -> Row:
+def _observed(team: Team, direction: str) -> Spent:
     """Where the time of some more calls goes."""
     with import_module("distributed").get_task_stream(team.batch.client) as stream:
         start = time.perf_counter()
         for _ in range(OBSERVED):
             team.calls[direction]()
         seconds = time.perf_counter() - start
-    shares = spent(stream.data, seconds, sum(team.batch.client.nthreads().values()))
-    return {"compute": shares.compute, "transfer": shares.transfer, "scheduling": shares.scheduling}
+    return spent(stream.data, seconds, sum(team.batch.client.nthreads().values()))

@@ -1,4 +1,4 @@
-"""Where tasks run: on the current Dask client's workers where there is one, else on threads of this process.
+"""Tasks, and where they run: on a Dask client's workers, or on threads of this process.
 
 The threads are Dask's, and so is the graph; the bits are those of the blocks, wherever these are computed.
 """
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from os import cpu_count
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from bncli.errors import InputError
 from bncli.kernels.dask.merging import tree
 
 Array = NDArray[Any]
+T = TypeVar("T")
 
 LEAST = 8  # blocks, where there are as many samples: so that small batches are merged like large ones
 BLOCK = 16 << 20  # bytes of a block's x, at most: a sample that is larger is a block by itself
@@ -43,65 +44,86 @@ def cut(samples: int, sample_bytes: int, step: int = 1) -> list[slice]:
     return [slice(first, min(first + rows, samples)) for first in range(0, samples, rows)]
 
 
-def delayed(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """A task: ``function``, to be called with these arguments or with what comes of tasks among them."""
-    return _dask().delayed(function, pure=False, traverse=False)(*arguments, **options)
-
-
-def constant(value: Any) -> Any:
-    """``value`` as a task, so that many tasks share it and it is sent to each worker once."""
-    return _dask().delayed(value, pure=False, traverse=False)
+def each(function: Callable[..., Any], *operands: Sequence[Any], shared: Sequence[Any] = ()) -> list[Any]:
+    """A task a block i: ``function(*operands[..][i], *shared)``. What is shared is sent to each worker once."""
+    call, constants = _delayed(function), [_delayed(value) for value in shared]
+    return [call(*own, *constants) for own in zip(*operands, strict=True)]
 
 
 def merged(parts: Sequence[Any], merge: Callable[[Sequence[Any]], Any]) -> Any:
     """The task at the root of the tree that merges the tasks ``parts``."""
-    return tree(parts, lambda some: delayed(merge, list(some)))
+    call = _delayed(merge)
+    return tree(parts, lambda some: call(list(some)))
 
 
-def placed(blocks: Sequence[Array]) -> Sequence[Any]:
-    """``blocks`` where the workers can have them: spread over the cluster, or as they are."""
-    client = current_client()
-    return blocks if client is None else client.scatter(list(blocks), hash=False)
+class Threads:
+    """Threads of this process, for a batch of ``size`` elements."""
+
+    def __init__(self, size: int) -> None:
+        self.threads = 1 if size <= SMALL else _threads
+
+    def placed(self, blocks: Sequence[Array]) -> Sequence[Any]:
+        """``blocks`` where tasks can use them: as they are."""
+        return blocks
+
+    def merged(self, leaves: Sequence[Any], merge: Callable[[Sequence[T]], T]) -> T:
+        """What the tree makes of ``leaves``, one task a block."""
+        found: T = self._run([merged(leaves, merge)])[0]
+        return found
+
+    def fill(self, outs: Sequence[Array], function: Callable[..., Array], *operands: Any, shared: Any) -> None:
+        """Let ``function`` write what it makes of each block to ``outs``; for the arguments see ``each``."""
+        call = _delayed(function)
+        self._run([call(*own, *shared, out=out) for *own, out in zip(*operands, outs, strict=True)])
+
+    def _run(self, tasks: Sequence[Any]) -> Sequence[Any]:
+        options = {"scheduler": "threads", "num_workers": self.threads} if self.threads > 1 else {"scheduler": "sync"}
+        with np.errstate(all="ignore"):
+            found: Sequence[Any] = _dask().compute(*tasks, optimize_graph=False, **options)
+        return found
 
 
-def compute(task: Any, size: int) -> Any:
-    """The result of ``task``, which works on a batch of ``size`` elements."""
-    client = current_client()
-    if client is not None:
-        return client.compute(task, optimize_graph=False).result()
-    return _here([task], size)[0]
+class Workers:
+    """The workers of a Dask ``client``."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    def placed(self, blocks: Sequence[Array]) -> Sequence[Any]:
+        """``blocks``, spread over the workers."""
+        found: Sequence[Any] = self.client.scatter(list(blocks), hash=False)
+        return found
+
+    def merged(self, leaves: Sequence[Any], merge: Callable[[Sequence[T]], T]) -> T:
+        """What the tree makes of ``leaves``, one task a block, brought here."""
+        found: T = self.client.compute(merged(leaves, merge), optimize_graph=False).result()
+        return found
+
+    def fill(self, outs: Sequence[Array], function: Callable[..., Array], *operands: Any, shared: Any) -> None:
+        """Bring what ``function`` makes of each block here, to ``outs``; for the arguments see ``each``."""
+        futures = self.client.compute(each(function, *operands, shared=shared), optimize_graph=False)
+        places = dict(zip((future.key for future in futures), outs, strict=True))
+        arriving = import_module("distributed").as_completed(futures, self.client.loop, with_results=True)
+        del futures  # so that what has been fetched is freed on the workers
+        for future, part in arriving:
+            places[future.key][...] = part
 
 
-def fill(out: Array, cuts: Sequence[slice], function: Callable[..., Array], *blocks: Sequence[Any], rest: Any) -> None:
-    """Put ``function(*blocks[i], *rest)`` in ``out[cuts[i]]`` for every i; ``rest`` are the same for all."""
-    client, shared = current_client(), [constant(each) for each in rest]
-    each_block = list(zip(*blocks, strict=True))
-    if client is None:
-        _here([delayed(function, *own, *rest, out=out[c]) for own, c in zip(each_block, cuts, strict=True)], out.size)
-        return
-    futures = client.compute([delayed(function, *own, *shared) for own in each_block], optimize_graph=False)
-    places = dict(zip((future.key for future in futures), cuts, strict=True))
-    arriving = import_module("distributed").as_completed(futures, with_results=True)
-    del futures  # so that what has been fetched is freed on the workers
-    for future, part in arriving:
-        out[places[future.key]] = part
+def current(size: int) -> Threads | Workers:
+    """The workers of the Dask client that is in use; threads where there is none, or nobody imported ``distributed``.
 
-
-def current_client() -> Any | None:
-    """The Dask client that is in use; None where there is none, or where nobody has imported ``distributed``."""
+    ``size`` is the number of elements of the batch.
+    """
     distributed = sys.modules.get("distributed")
     try:
-        return distributed and distributed.default_client()
+        return Workers(distributed.default_client()) if distributed else Threads(size)
     except ValueError:
-        return None
+        return Threads(size)
 
 
-def _here(tasks: Sequence[Any], size: int) -> Sequence[Any]:
-    threads = 1 if size <= SMALL else _threads
-    scheduler = {"scheduler": "synchronous"} if threads == 1 else {"scheduler": "threads", "num_workers": threads}
-    with np.errstate(all="ignore"):
-        found: Sequence[Any] = _dask().compute(*tasks, optimize_graph=False, **scheduler)
-    return found
+def _delayed(value: Any) -> Any:
+    """``value`` as a task, or a function whose calls are tasks."""
+    return _dask().delayed(value, pure=False, traverse=False)
 
 
 def _dask() -> Any:
