@@ -1,7 +1,7 @@
-"""What happened to a batch on a cluster, block by block: the rows of forward and backward."""
+"""A batch on a cluster, block by block: the report of forward and backward there."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,46 +10,66 @@ from numpy.typing import NDArray
 
 from bncli.cluster import outputs, stored
 from bncli.cluster.batches import Batch, in_blocks
-from bncli.cluster.session import Session, Wanted, require_memory, session
+from bncli.cluster.session import KERNEL, Session, Wanted, require_memory, session
 from bncli.cluster.tasks import Summary, as_one
 from bncli.core.case import one_sample
+from bncli.core.kernel import Kernel
+from bncli.core.report import Column, Report
 from bncli.core.source import Lazy
 from bncli.core.units import text
 from bncli.errors import InputError
+from bncli.loading.registry import require_dtype
+from bncli.propagation import array_rows
+from bncli.propagation.array_rows import INPUT
 from bncli.verification.finding_rows import Row
 
 Array = NDArray[Any]
 
-INPUT = "input"
+EXTREMES = ("min", "max")
 PASSES = {"train": stored.forward, "infer": stored.infer, "backward": stored.backward}
 SAVED = {"forward": "y", "backward": "dx"}
 SHOWN = {  # who an array is of, and which
-    "forward": ((INPUT, "x"), ("dask", "x_hat"), ("dask", "y")),
+    "forward": ((INPUT, "x"), (KERNEL, "x_hat"), (KERNEL, "y")),
     "backward": (
         *((INPUT, name) for name in ("x", "dy", "gamma", "beta")),
-        *(("dask", name) for name in ("dx", "dgamma", "dbeta")),
+        *((KERNEL, name) for name in ("dx", "dgamma", "dbeta")),
     ),
 }
 
 
 @dataclass(frozen=True)
 class Job:
-    """``command`` is forward or backward, ``mode`` train or infer; the batch it writes goes to ``save``."""
+    """``command`` is forward or backward, ``mode`` train or infer; the batch it writes goes to ``save``.
+
+    ``recipe`` is the command-line options that make the same data again, ``seed`` what is drawn from.
+    """
 
     command: str
     mode: str
     lazy: Lazy
+    recipe: str
     seed: int
     save: Path | None
 
 
-def measure(
-    job: Job, wanted: Wanted, progress: Callable[[float, str], None], on_dashboard: Callable[[str], None]
-) -> tuple[list[Row], Sequence[str]]:
-    """Do the ``job`` on the cluster that is ``wanted``: a row an array, and warnings.
+def columns(kernel: Kernel) -> list[Column]:
+    """Those of a batch in memory, as far as blocks tell: there is no histogram, and nothing to compare with."""
+    told = [replace(each, wide=each.wide and each.key not in EXTREMES) for each in array_rows.columns(kernel.name)[:-1]]
+    return [*told, Column("note", "note", "note")]
+
+
+def report(
+    job: Job,
+    kernel: Kernel,
+    wanted: Wanted,
+    progress: Callable[[float, str], None],
+    on_dashboard: Callable[[str], None],
+) -> Report:
+    """Do the ``job`` with ``kernel``, which is that of the cluster, on the cluster that is ``wanted``: a row an array.
 
     Raises InputError for a job that cannot be done, and Unavailable where the cluster fails; then nothing is saved.
     """
+    require_dtype(kernel, job.lazy.problem.dtype)
     if job.save:
         outputs.check(job.save)
     batch = in_blocks(job.lazy, job.seed)
@@ -63,12 +83,14 @@ def measure(
             run = PASSES[job.command if job.command in PASSES else job.mode]
             arrays = {"gamma": batch.gamma, "beta": batch.beta, **run(found, batch, output, progress)}
             output.arrays({name: value for name, value in arrays.items() if isinstance(value, np.ndarray)})
-        common = {"problem": str(batch.problem), "mode": job.mode, **_cost(job, found, batch)}
+        common = {
+            "input": job.recipe, "problem": str(batch.problem), "mode": job.mode, **_cost(job, found, batch),
+        }  # fmt: skip
     if not np.isfinite(arrays["x"].moments.squares).all():
         found.warnings.append(f"{batch.problem}: values of x are NaN or infinite")
     found.warnings.extend(one_sample(batch.problem))
     rows = [common | {"kernel": of} | _row(batch, name, arrays[name]) for of, name in SHOWN[job.command]]
-    return rows, found.warnings
+    return Report(job.command, columns(kernel), rows, array_rows.GROUP, warnings=found.warnings)
 
 
 def _cost(job: Job, found: Session, batch: Batch) -> Row:

@@ -17,6 +17,7 @@ from bncli.cluster.failures import started
 from bncli.core.units import text
 from bncli.errors import InputError, Unavailable
 
+KERNEL = "dask"  # which workers run
 PATIENCE = 30.0  # seconds to wait for a scheduler, or for a worker to be there
 USABLE = 0.95  # of its memory limit: with more, Dask ends a worker
 LOGGERS = ("distributed", "distributed.client")

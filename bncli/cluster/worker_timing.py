@@ -1,7 +1,7 @@
 """What more workers are worth: the rows of ``bncli bench --workers``."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,14 +12,13 @@ import numpy as np
 from bncli.benchmarking import statistics
 from bncli.cluster.failures import told
 from bncli.cluster.resident import Resident, send, spent
-from bncli.cluster.session import Wanted, session
+from bncli.cluster.session import KERNEL, Wanted, session
 from bncli.core.case import Case
 from bncli.core.kernel import Gradients, Kernel
-from bncli.core.report import Column
+from bncli.core.report import Column, Report
 from bncli.loading.guard import quiet
 from bncli.verification.finding_rows import Row
 
-KERNEL = "dask"
 PASSES = ("forward", "backward")
 LEAST = 5  # rounds
 OBSERVED = 3  # calls whose every task is looked at, after those that are timed
@@ -55,6 +54,21 @@ class Team:
     sending: float
     verdict: str
     calls: dict[str, Call]
+
+
+def report(
+    cases: Iterable[Case],
+    kernels: Sequence[Kernel],
+    counts: Sequence[int],
+    max_time: float,
+    progress: Callable[[int, str], None] = lambda done, doing: None,
+) -> Report:
+    """``measure`` each of ``cases``; ``progress`` receives how many are done."""
+    rows: list[Row] = []
+    for number, case in enumerate(cases):
+        progress(number, f"{case.problem}: timing on {' and '.join(map(str, counts))} workers")
+        rows += measure(case, kernels, counts, None, max_time)
+    return Report("bench", columns(kernels[0]), rows, ("problem", "input"))
 
 
 def measure(

@@ -8,19 +8,18 @@ from pathlib import Path
 import click
 
 from bncli.benchmarking import bench_columns as reports
-from bncli.benchmarking import gate
 from bncli.benchmarking import scaling as _scaling
 from bncli.benchmarking import table as _table
 from bncli.benchmarking.bench import Interrupted, report
 from bncli.benchmarking.buffers import COLD, WARM
 from bncli.benchmarking.passes import FRESH, GIVEN, MOVED, TRAINING
 from bncli.commands import _cluster, _options
-from bncli.commands._ending import termination_as_interrupt
-from bncli.commands._live import Live, compilations
+from bncli.commands._live import Live, compilations, termination_as_interrupt
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
 from bncli.commands._types import Number
 from bncli.comparison import compare
+from bncli.comparison.finishing import Gate, finish
 from bncli.core.report import Report, Row
 from bncli.errors import InputError
 from bncli.output.terminal import console
@@ -75,7 +74,6 @@ BOTH = "both"
     show_default=True,
     help="Whether calls find their arrays in the processor's caches, or in memory.",
 )
-@click.option("--cold", "cache", flag_value=COLD, help="The same as --cache cold.")
 @click.option("--wide", is_flag=True, help="A line for each pass, with every detail.")
 @click.option(
     "--baseline",
@@ -156,21 +154,16 @@ def bench(
         raise
     output.show(reports.summary(found.rows, settings))
     output.show(_scaling.table(found.rows, settings))
-    beside = fail_slower if not before else None
-    judged = found.rows
+    on_workers: Sequence[Row] = ()
     if workers:
         scaling = _cluster.scaling(runs, workers, max_time)
         output.show(scaling)
-        # Workers that are slower than the first kernel fail nothing; those that are wrong do.
-        judged = [*judged, *(row for row in scaling.rows if "median" not in row)]
-        found = replace(found, rows=[*found.rows, *scaling.rows])
-    found = replace(found, failures=gate.failures(judged, runs.kernels[0].name, beside) if beside else ())
-    if before:
-        comparison = compare.compare(
-            before, found, fail_slower=fail_slower, allow_different_machine=allow_different_machine
-        )
+        on_workers = scaling.rows
+    found, comparison = finish(
+        found, on_workers, runs.kernels[0].name, Gate(fail_slower, before, allow_different_machine)
+    )
+    if comparison:
         output.show(comparison)
-        found = compare.told(found, comparison)
     output.emit(found)
 
 
