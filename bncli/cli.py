@@ -146,7 +146,7 @@ def _one_line(message: str) -> str:
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Example: bncli gradcheck --kernel numpy --kernel numba",
+    epilog="Example: bncli gradcheck numpy numba",
 )
 @click.version_option(__version__, prog_name="bncli")
 def main() -> None:

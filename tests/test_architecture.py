@@ -17,7 +17,7 @@ FLOORS = [
     {"core"},
     {"loading", "kernels", "inputs"},
     {"verification", "isolation", "layer"},
-    {"benchmarking"},
+    {"benchmarking", "propagation"},
     {"output", "comparison", "cluster"},
     {"commands"},
     {"cli", "__main__"},

@@ -22,7 +22,7 @@ from bncli.benchmarking import gate as _gate
 from bncli.benchmarking.bench import Interrupted
 from bncli.cli import main
 from bncli.commands import _live
-from bncli.commands._ending import termination_as_interrupt
+from bncli.commands._live import termination_as_interrupt
 from bncli.core.kernel import Kernel
 from bncli.errors import CheckFailed, InputError
 from bncli.loading.registry import load_kernel

@@ -20,6 +20,7 @@ import naive
 from bncli import plugins
 from bncli.cli import main
 from bncli.loading.registry import kernel_names, registered_kernel
+from bncli.verification import invariants
 
 COMMANDS = plugins.names("bncli.commands")
 SMALL = ("--shape", "5x4x4x3")
@@ -94,6 +95,25 @@ def test_with_no_options_each_command_works_on_the_seeds_problem(command):
 def test_the_default_preset_is_what_runs_without_one(command):
     arguments = (command, "--kernel", "numpy")
     assert rows(*arguments, "--preset", "seed") == rows(*arguments)
+
+
+# Kernels by themselves.
+
+
+@pytest.mark.parametrize("command", ["forward", "backward", "gradcheck", "verify", "bench"])
+def test_kernels_typed_by_themselves_come_before_those_of_the_option_and_each_once(command):
+    extra = {"bench": ("--max-time", "0"), "verify": ("--random", "huge")}.get(command, ())
+    found = rows(command, "reference", "-k", "numpy", *SMALL, "dask", "--kernel", "reference", *extra)
+    kernels = [row["kernel"] for row in found if row.get("direction") != "limit" and row["kernel"] != "input"]
+    assert list(dict.fromkeys(kernels)) == ["reference", "dask", "numpy"]
+
+
+@pytest.mark.parametrize("command", ["forward", "backward", "gradcheck", "verify", "bench"])
+def test_help_says_that_a_kernel_needs_no_option(command):
+    text = " ".join(run(command, "--help").stdout.split())
+    assert f" {command} [OPTIONS] [KERNEL]... " in text
+    assert "-k, --kernel NAME|FILE.py|MODULE" in text
+    assert "KERNEL without -k is the same, and comes before those with it." in text
 
 
 # forward and backward.
@@ -241,6 +261,51 @@ def test_verify_runs_every_layout_dtype_and_input_unless_told():
     assert "offset-1e4" not in {row["check"] for row in chosen}
     shaped = rows("verify", "--kernel", "numpy", "--shape", "9x4/channels-first/float64", "--random", "huge")
     assert {row["problem"] for row in shaped} == {"9x4/channels-first/float64/eps=1e-05"}
+
+
+def test_verify_of_an_array_judges_it_under_its_name_and_behaviour_on_benign_data():
+    np.save("x.npy", np.random.default_rng(0).random((9, 4, 7)).astype(np.float32))
+    found = {row["check"]: row for row in rows("verify", "numpy", "--array", "x.npy", "--layout", "channels-last")}
+    assert next(iter(found)) == "array"
+    assert set(found) == {"array", *invariants.INVARIANTS, "contract"}
+    assert {row["verdict"] for row in found.values()} == {"PASS"}
+    assert {row["dtype"] for row in found.values()} == {"float32"}
+    assert found["array"]["problem"] == "9x4x7/channels-last/float32/eps=1e-05"
+    assert found["array"]["input"] == "--array x.npy --seed 0"
+    assert found["shift"]["problem"] == "6x7x5x13/channels-last/float32/eps=1e-05"
+    assert found["shift"]["input"] == "--random normal --seed 0"
+    wide = rows("verify", "numpy", "--array", "x.npy", "--dtype", "float64", "--epsilon", "0.1")
+    assert {row["problem"].partition("/")[2] for row in wide} == {"per-activation/float64/eps=0.1"}
+
+
+def test_verify_of_images_takes_what_works_on_images(photo):
+    words = ("verify", "numpynet", "--image", photo("a.png"), "--copies", "3", "--resize", "8x6")
+    wrong = next(row for row in rows(*words, code=1) if row["check"] == "image")
+    assert (wrong["verdict"], wrong["array"]) == ("WRONG", "dx")
+    assert wrong["problem"] == "3x6x8x3/per-activation/float64/eps=1e-05"
+    again = shlex.split(wrong["reproduce"].removeprefix("reproduce: bncli "))
+    assert next(row for row in rows(*again, code=1) if row["check"] == "image") == wrong
+
+
+def test_verify_warns_of_what_any_result_on_the_data_needs_to_be_read_with(photo):
+    assert "one sample per feature has nothing to normalise" in run("verify", "numpy", "--image", photo("a.png")).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--array", "x.npy", "--random", "normal"], "--array and --random both say what x is"),
+        (["--array", "x.npy", "--image", "a.png"], "--array and --image both say what x is"),
+        (["--array", "x.npy", "--shape", "5x3"], "--shape cannot be used with --array"),
+        (["--array", "nothing.npy"], "'nothing.npy'"),
+        (["--array", "x.npy", "--dtype", "float16"], "kernel 'numpy' does not take float16"),
+        (["--array", "x.npy", "--curve"], "--curve draws data of its own: leave out --array"),
+        (["--copies", "3"], "--copies works on images: give it with --image"),
+    ],
+)
+def test_verify_refuses_data_that_it_cannot_use(arguments, message):
+    np.save("x.npy", np.ones((4, 3)))
+    assert message in fails("verify", *arguments)
 
 
 @pytest.mark.parametrize("shape", [(), ("--shape", "8x4")])
@@ -396,6 +461,19 @@ def test_what_is_typed_wins_over_the_preset():
     assert {row["kernel"] for row in found} == {"input", "numpy"}
 
 
+@pytest.mark.parametrize("words", [("reference",), ("-k", "reference"), ("--kernel", "reference")])
+@pytest.mark.parametrize("preset", ["numpy", "mine.py"])
+def test_a_kernel_that_is_typed_either_way_replaces_those_of_the_preset(words, preset):
+    with open("mine.toml", "w", encoding="utf-8") as file:
+        file.write(f'shape = "6x7"\nkernel = "{preset}"\n')
+    assert {row["kernel"] for row in rows("gradcheck", "--preset", "mine.toml", *words)} == {"reference"}
+
+
+def test_what_a_preset_says_of_images_is_not_said_of_random_numbers():
+    found = rows("forward", "numpy", "--preset", "images")
+    assert {row["input"] for row in found} == {"--random uniform --seed 0"}
+
+
 def test_a_typed_image_wins_over_the_presets_shape(photo):
     found = rows("forward", "--preset", "images", "--image", photo("a.png"), "--kernel", "numpy")
     assert found[0]["shape"] == "5x96x96x3"
@@ -416,7 +494,7 @@ def test_a_typed_shape_wins_over_the_presets_image(photo):
         ("[bench]\nmax-tim = 1", "table [bench]: no option is called 'max-tim': did you mean 'max-time'?"),
         ("[bensh]\nmax-time = 1", "no command is called 'bensh': did you mean 'bench'?"),
         ("preset = 'quick'", "no option is called 'preset'"),
-        ('kernel = "mine.py"', "kernel 'mine.py': a preset cannot run a file's code: type it after --kernel"),
+        ('kernel = "mine.py"', "kernel 'mine.py': a preset cannot run a file's code: type it on the command line"),
         ('dtype = "float8"', "Invalid value for '--dtype'"),
         ("shape = [5, 3]", "cannot read the shape '5'"),
         ("seed = [1, 2]", "seed is [1, 2]: give one value"),
@@ -468,7 +546,8 @@ def test_a_wrong_preset_is_one_line(content, message):
         (["--format", "yaml"], "'yaml' is not one of"),
         (["--no-such-option"], "No such option"),
         (["--shape"], "requires an argument"),
-        (["surplus"], "Got unexpected extra argument (surplus)"),
+        (["surplus"], "no kernel is called 'surplus': there are: "),
+        (["numpy", "nunpy"], "no kernel is called 'nunpy': did you mean 'numpy'?"),
     ],
 )
 @pytest.mark.parametrize("command", ["forward", "gradcheck"])

@@ -776,7 +776,7 @@ def test_a_preset_cannot_run_a_file():
     for kernel in ("mine.py", "sub/mine.py", "sub.mine"):
         write("own.toml", f'kernel = ["numpy", "{kernel}"]\n')
         assert fails("forward", "--preset", "own.toml") == (
-            f"bncli: error: kernel {kernel!r}: a preset cannot run a file's code: type it after --kernel"
+            f"bncli: error: kernel {kernel!r}: a preset cannot run a file's code: type it on the command line"
         )
     write("own.toml", 'kernel = "mine"\n')
     assert "no kernel is called 'mine': there are: " in fails("forward", "--preset", "own.toml")
@@ -814,16 +814,17 @@ def test_help_says_that_a_files_code_is_run():
 
 
 def test_names_are_completed_and_then_files(monkeypatch):
-    def complete(word):
+    def complete(word, option="--kernel "):
         environment = {
             "_BNCLI_COMPLETE": "bash_complete",
-            "COMP_WORDS": f"bncli forward --kernel {word}",
-            "COMP_CWORD": "3",
+            "COMP_WORDS": f"bncli forward {option}{word}",
+            "COMP_CWORD": str(2 + len(option.split())),
         }
         return CliRunner().invoke(main, [], env=environment, prog_name="bncli").stdout.split()
 
-    assert complete("ref") == ["plain,reference"]
-    assert complete("mi") == ["file,mi"]
+    for option in ("--kernel ", "-k ", "", "numpy "):
+        assert complete("ref", option) == ["plain,reference"]
+        assert complete("mi", option) == ["file,mi"]
 
 
 # Styles: each wraps what somebody has already.

@@ -1,7 +1,7 @@
-"""What happened to a batch on a cluster, block by block: the rows of forward and backward."""
+"""A batch on a cluster, block by block: the report of forward and backward there."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,47 +10,67 @@ from numpy.typing import NDArray
 
 from bncli.cluster import outputs, stored
 from bncli.cluster.batches import Batch, in_blocks
-from bncli.cluster.session import Session, Wanted, require_memory, session
+from bncli.cluster.session import KERNEL, Session, Wanted, require_memory, session
 from bncli.cluster.stored import Stored
 from bncli.cluster.tasks import Summary, as_one
 from bncli.core.case import one_sample
+from bncli.core.kernel import AnyKernel
+from bncli.core.report import Column, Report
+from bncli.core.rows.lists import BlocksCost, BlocksRow
 from bncli.core.source import Lazy
 from bncli.core.units import text
 from bncli.errors import InputError
+from bncli.loading.registry import require_dtype
+from bncli.propagation import array_rows
+from bncli.propagation.array_rows import INPUT
 
 Array = NDArray[Any]
-Row = dict[str, Any]
 
-INPUT = "input"
+EXTREMES = ("min", "max")
 PASSES = {"train": Stored.forward, "infer": Stored.infer, "backward": Stored.backward}
 SAVED = {"forward": "y", "backward": "dx"}
 SHOWN = {  # who an array is of, and which
-    "forward": ((INPUT, "x"), ("dask", "x_hat"), ("dask", "y")),
+    "forward": ((INPUT, "x"), (KERNEL, "x_hat"), (KERNEL, "y")),
     "backward": (
         *((INPUT, name) for name in ("x", "dy", "gamma", "beta")),
-        *(("dask", name) for name in ("dx", "dgamma", "dbeta")),
+        *((KERNEL, name) for name in ("dx", "dgamma", "dbeta")),
     ),
 }
 
 
 @dataclass(frozen=True)
 class Job:
-    """``command`` is forward or backward, ``mode`` train or infer; the batch it writes goes to ``save``."""
+    """``command`` is forward or backward, ``mode`` train or infer; the batch it writes goes to ``save``.
+
+    ``recipe`` is the command-line options that make the same data again, ``seed`` what is drawn from.
+    """
 
     command: str
     mode: str
     lazy: Lazy
+    recipe: str
     seed: int
     save: Path | None
 
 
-def measure(
-    job: Job, wanted: Wanted, progress: Callable[[float, str], None], on_dashboard: Callable[[str], None]
-) -> tuple[list[Row], Sequence[str]]:
-    """Do the ``job`` on the cluster that is ``wanted``: a row an array, and warnings.
+def columns(kernel: AnyKernel) -> list[Column]:
+    """Those of a batch in memory, as far as blocks tell: there is no histogram, and nothing to compare with."""
+    told = [replace(each, wide=each.wide and each.key not in EXTREMES) for each in array_rows.columns(kernel.name)[:-1]]
+    return [*told, Column("note", "note", "note")]
+
+
+def report(
+    job: Job,
+    own: AnyKernel,
+    wanted: Wanted,
+    progress: Callable[[float, str], None],
+    on_dashboard: Callable[[str], None],
+) -> Report:
+    """Do the ``job`` on the cluster that is ``wanted``, with its kernel ``own``: a row an array.
 
     Raises InputError for a job that cannot be done, and Unavailable where the cluster fails; then nothing is saved.
     """
+    require_dtype(own, job.lazy.problem.dtype)
     if job.save:
         outputs.check(job.save)
     batch = in_blocks(job.lazy, job.seed)
@@ -64,15 +84,21 @@ def measure(
             run = PASSES[job.command if job.command in PASSES else job.mode]
             arrays = {"gamma": batch.gamma, "beta": batch.beta, **run(Stored(found, batch, output, progress))}
             output.arrays({name: value for name, value in arrays.items() if isinstance(value, np.ndarray)})
-        common = {"problem": str(batch.problem), "mode": job.mode, **_cost(job, found, batch)}
+        cost = _cost(job, found, batch)
     if not np.isfinite(arrays["x"].moments.squares).all():
         found.warnings.append(f"{batch.problem}: values of x are NaN or infinite")
     found.warnings.extend(one_sample(batch.problem))
-    rows = [common | {"kernel": of} | _row(batch, name, arrays[name]) for of, name in SHOWN[job.command]]
-    return rows, found.warnings
+    rows = [
+        BlocksRow(
+            input=job.recipe, problem=str(batch.problem), mode=job.mode, cost=cost, kernel=kernel, array=name,
+            dtype=batch.problem.dtype, **_values(batch, name, arrays[name]),
+        )
+        for kernel, name in SHOWN[job.command]
+    ]  # fmt: skip
+    return Report(job.command, columns(own), rows, array_rows.GROUP, warnings=found.warnings)
 
 
-def _cost(job: Job, found: Session, batch: Batch) -> Row:
+def _cost(job: Job, found: Session, batch: Batch) -> BlocksCost:
     """How many blocks there were, and what they took of each worker's memory."""
     peaks, live = found.peaks(), stored.LIVE[job.command]
     lost = found.threads.keys() - peaks.keys()
@@ -85,31 +111,37 @@ def _cost(job: Job, found: Session, batch: Batch) -> Row:
         f"{count}, {found.described()}, {live} blocks a thread at a time; peak memory of a worker "
         f"{text(peak, 'bytes')}{limit}, {text(base, 'bytes')} of it before the first block"
     )
-    return {
-        "note": note, "blocks": len(batch.cuts), "block_bytes": batch.nbytes, "workers": len(found.threads),
-        "peak_memory": peak, "base_memory": base,
-    }  # fmt: skip
+    return BlocksCost(
+        note=note,
+        blocks=len(batch.cuts),
+        block_bytes=batch.nbytes,
+        workers=len(found.threads),
+        peak_memory=peak,
+        base_memory=base,
+    )
 
 
-def _row(batch: Batch, name: str, value: Summary | Array) -> Row:
-    per_feature = isinstance(value, np.ndarray)
-    own = batch.problem.feature_shape if per_feature else batch.problem.shape
-    row: dict[str, Any] = {"array": name, "shape": "x".join(map(str, own)), "dtype": batch.problem.dtype}
+def _values(batch: Batch, name: str, value: Summary | Array) -> dict[str, Any]:
+    """The fields of a row that the values of an array decide."""
     if isinstance(value, np.ndarray):
         wide = value.astype(np.float64)
-        return row | {
-            "min": wide.min().item(),
-            "max": wide.max().item(),
-            "mean": wide.mean().item(),
-            "std": wide.std().item(),
-        }
-    mean, std = _mean_and_std(as_one(value))
-    row |= {"min": value.least, "max": value.most, "mean": mean.item(), "std": std.item()}
-    if name == "x_hat":
-        mean, std = _mean_and_std(value)
-        row["largest_feature_mean"] = np.abs(mean).max().item()
-        row["largest_feature_std_error"] = np.abs(std - 1).max().item()
-    return row
+        shape, least, most, mean, std = batch.problem.feature_shape, wide.min(), wide.max(), wide.mean(), wide.std()
+    else:
+        shape, least, most, (mean, std) = batch.problem.shape, value.least, value.most, _mean_and_std(as_one(value))
+    found = {
+        "shape": "x".join(map(str, shape)),
+        "min": float(least),
+        "max": float(most),
+        "mean": mean.item(),
+        "std": std.item(),
+    }
+    if isinstance(value, np.ndarray) or name != array_rows.NORMALIZED:
+        return found
+    mean, std = _mean_and_std(value)
+    return found | {
+        "largest_feature_mean": np.abs(mean).max().item(),
+        "largest_feature_std_error": np.abs(std - 1).max().item(),
+    }
 
 
 def _mean_and_std(summary: Summary) -> tuple[Array, Array]:

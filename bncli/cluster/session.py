@@ -18,6 +18,7 @@ from bncli.core.units import text
 from bncli.errors import InputError, Unavailable
 
 LOOPBACK = "127.0.0.1"  # whoever reaches a scheduler, a worker or a dashboard runs code there
+KERNEL = "dask"  # which workers run
 PATIENCE = 30.0  # seconds to wait for a scheduler, or for a worker to be there
 USABLE = 0.95  # of its memory limit: with more, Dask ends a worker
 LOGGERS = ("distributed", "distributed.client")

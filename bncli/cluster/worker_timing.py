@@ -1,7 +1,7 @@
 """What more workers are worth: the rows of ``bncli bench --workers``."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,16 +17,15 @@ from bncli.benchmarking.sampling import Rule, Stop
 from bncli.benchmarking.timing import Call, Timed, interleave
 from bncli.cluster.failures import translated
 from bncli.cluster.resident import Resident, Spent, spent
-from bncli.cluster.session import Wanted, session
+from bncli.cluster.session import KERNEL, Wanted, session
 from bncli.core.case import Case
 from bncli.core.kernel import AnyKernel, Gradients, Kernel
-from bncli.core.report import Column
+from bncli.core.report import Column, Report
 from bncli.core.rows.times import WARM, Figures, Judgement, WorkersRow
 from bncli.loading.guard import quiet
 
 Array = NDArray[Any]
 
-KERNEL = "dask"
 PASSES = ("forward", "backward")
 OBSERVED = 3  # calls whose every task is looked at, after those that are timed
 
@@ -59,6 +58,21 @@ class Team:
     sending: float
     verdict: str
     calls: dict[str, Call]
+
+
+def report(
+    cases: Iterable[Case],
+    kernels: Sequence[AnyKernel],
+    counts: Sequence[int],
+    max_time: float,
+    progress: Callable[[int, str], None] = lambda done, doing: None,
+) -> Report:
+    """``measure`` each of ``cases``; ``progress`` receives how many are done."""
+    rows: list[WorkersRow] = []
+    for number, case in enumerate(cases):
+        progress(number, f"{case.problem}: timing on {' and '.join(map(str, counts))} workers")
+        rows += measure(case, kernels, counts, None, max_time)
+    return Report("bench", columns(kernels[0]), rows, ("problem", "input"))
 
 
 def measure(
@@ -113,7 +127,7 @@ def _call_of(kernel: Kernel, case: Case, direction: str) -> Call:
 def _sampled(
     kernel: AnyKernel, case: Case, teams: Sequence[Team], direction: str, seconds: float
 ) -> list[tuple[float, ...]]:
-    """Samples of ``kernel``, and then of each of the ``teams``, in seconds: in the same rounds, if it is not isolated."""
+    """Samples of ``kernel``, and then of each of the ``teams``, in seconds; in the same rounds unless it is isolated."""
     calls = [team.calls[direction] for team in teams]
     if isinstance(kernel, Kernel):
         with quiet():

@@ -1,4 +1,4 @@
-"""The options of a cluster, and what forward and backward do on one: the batch stays in storage, block by block."""
+"""The options of a cluster, and the calls of those that use one."""
 
 import math
 import re
@@ -10,18 +10,14 @@ from typing import Any
 
 import click
 
-from bncli.cluster.session import Wanted
-from bncli.commands import _arrays
+from bncli.cluster.session import KERNEL, Wanted
 from bncli.commands._runs import Runs
 from bncli.commands._types import Counts
-from bncli.core.report import Column, Report
-from bncli.core.source import load_source, recipe, with_identity
+from bncli.core.report import Report
+from bncli.core.source import build_lazy, recipe
 from bncli.errors import InputError
-from bncli.loading.registry import require_dtype
 from bncli.output.terminal import console
 
-KERNEL = "dask"
-EXTREMES = ("min", "max")
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -75,12 +71,10 @@ def scaling(runs: Runs, counts: Sequence[int], max_time: float) -> Report:
     # Not before it is asked for: nobody else needs what it imports.
     from bncli.cluster import worker_timing
 
-    rows = []
     with console.progress() as update:
-        for number, case in enumerate(runs):
-            update(number / len(runs), f"{case.problem}: timing on {' and '.join(map(str, counts))} workers")
-            rows += worker_timing.measure(case, runs.kernels, counts, None, max_time)
-    return Report("bench", worker_timing.columns(runs.kernels[0]), rows, ("problem", "input"))
+        return worker_timing.report(
+            runs, runs.kernels, counts, max_time, lambda done, doing: update(done / len(runs), doing)
+        )
 
 
 def refuse(asked: Mapping[str, Any]) -> None:
@@ -88,12 +82,6 @@ def refuse(asked: Mapping[str, Any]) -> None:
     for name, value in asked.items():
         if value:
             raise InputError(f"{name} needs the batch in memory: leave out --workers, --memory-limit and --scheduler")
-
-
-def _columns(runs: Runs) -> list[Column]:
-    """Those of a batch in memory, as far as blocks tell: there is no histogram, and nothing to compare with."""
-    told = [replace(each, wide=each.wide and each.key not in EXTREMES) for each in _arrays.columns(runs.kernels)[:-1]]
-    return [*told, Column("note", "note", "note")]
 
 
 def run(command: str, mode: str, runs: Runs, wanted: Wanted, save: Path | None) -> Report:
@@ -104,23 +92,17 @@ def run(command: str, mode: str, runs: Runs, wanted: Wanted, save: Path | None) 
     # Not before it is asked for: nobody else needs what it imports.
     from bncli.cluster import by_blocks
 
-    source = load_source(runs.source)
     names = [kernel.name for kernel in runs.kernels]
     if names != [KERNEL]:
         raise InputError(f"a cluster runs the kernel {KERNEL} alone, not {' and '.join(names)}: add --kernel {KERNEL}")
-    if source.lazy is None:
-        raise InputError(f"--{runs.source} is not read by blocks: store the batch, and give --array or --image")
     (request,) = runs.requests
-    lazy = source.lazy(request)
-    if runs.identity:
-        lazy = replace(lazy, arrays=with_identity(lazy.problem, lazy.arrays))
-    require_dtype(runs.kernels[0], lazy.problem.dtype)
+    lazy = build_lazy(runs.source, request, identity=runs.identity)
+    job = by_blocks.Job(command, mode, lazy, recipe(runs.source, request), request.seed, save)
     with console.progress() as update:
-        rows, warnings = by_blocks.measure(
-            by_blocks.Job(command, mode, lazy, request.seed, save),
+        return by_blocks.report(
+            job,
+            runs.kernels[0],
             replace(wanted, threads=runs.bound),
             update,
             lambda dashboard: console.note(f"dashboard: {dashboard}"),
         )
-    common = {"input": recipe(runs.source, request)}
-    return Report(command, _columns(runs), [common | row for row in rows], _arrays.GROUP, warnings=warnings)

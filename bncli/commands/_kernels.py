@@ -1,4 +1,4 @@
-"""The kernels that --kernel asks for, and the manner in which they run."""
+"""The kernels that were asked for, and how they run."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -7,6 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from bncli.commands._types import EVERY_KERNEL
 from bncli.core import memory
@@ -20,7 +21,7 @@ from bncli.output.terminal.console import warn
 LIVE_ARRAYS = 8  # of x's size that a command may hold at once
 
 
-class Manner(NamedTuple):
+class Execution(NamedTuple):
     """What --threads, --isolate and --timeout say; a kernel with a timeout is isolated, so that it can be ended."""
 
     threads: int | None = None
@@ -33,34 +34,46 @@ class Manner(NamedTuple):
         return ("--threads", str(self.threads)) if self.threads else ()
 
 
-def load_kernels(
-    specs: Sequence[str], manner: Manner, dtypes: Collection[str] = (), optional: bool = False
-) -> list[AnyKernel]:
-    """The kernels ``specs``, which run in the ``manner`` that was asked for; called within a click command.
+def load_kernels(specs: Sequence[str], execution: Execution, dtypes: Collection[str] = ()) -> list[AnyKernel]:
+    """The kernels ``specs``, each once, which run as ``execution`` says; called within a click command.
 
-    Of ``all``, and of all that is only ``optional``, there is what can run here and takes ``dtypes``.
+    Of ``all``, and of those of a preset, there is what can run here and takes ``dtypes``.
     """
-    load = _apart(manner.timeout) if manner.isolate or manner.timeout else load_kernel
-    found: dict[str, AnyKernel] = {}
+    load = _isolated(execution.timeout) if execution.isolate or execution.timeout else load_kernel
+    kernels = _with_distinct_names([load(spec) for spec in _chosen(specs, dtypes)])
+    for kernel in kernels:
+        _prepare(kernel, execution.threads)
+    return kernels
+
+
+def _chosen(specs: Sequence[str], dtypes: Collection[str]) -> list[str]:
+    """``specs`` without what is left out; raises InputError where nothing remains."""
+    preset = click.get_current_context().get_parameter_source("kernel") is ParameterSource.DEFAULT_MAP
+    found: list[str] = []
     for spec in specs:
-        if spec == EVERY_KERNEL or optional:
-            able = _able(kernel_names() if spec == EVERY_KERNEL else (spec,), dtypes)
-            found |= {name: load(name) for name in able}
+        if spec == EVERY_KERNEL or preset:
+            found += _able(kernel_names() if spec == EVERY_KERNEL else (spec,), dtypes)
         else:
-            found[spec] = load(spec)
+            found.append(spec)
     if not found:
         which = "registered kernel" if EVERY_KERNEL in specs else "kernel of the preset"
         raise InputError(f"no {which} {_takes(dtypes)} here: see bncli kernels")
-    names = Counter(kernel.name for kernel in found.values())
-    # Two files may have the same name; where they are is then what tells them apart.
-    kernels = [k if names[k.name] == 1 else replace(k, name=k.spec) for k in found.values()]
+    return list(dict.fromkeys(found))
+
+
+def _with_distinct_names(kernels: Sequence[AnyKernel]) -> list[AnyKernel]:
+    """``kernels``, those that share a name, as two files of the same name do, named by where they are."""
+    names = Counter(kernel.name for kernel in kernels)
+    return [kernel if names[kernel.name] == 1 else replace(kernel, name=kernel.spec) for kernel in kernels]
+
+
+def _prepare(kernel: AnyKernel, threads: int | None) -> None:
+    """Bound its ``threads`` until the command ends, and say then what it has changed of how its thread computes."""
+    set_threads = (guarded(kernel) if isinstance(kernel, Kernel) else kernel).set_threads
     ctx = click.get_current_context()
-    for kernel in kernels:
-        ctx.call_on_close(partial(_tell_change, kernel))
-        set_threads = (guarded(kernel) if isinstance(kernel, Kernel) else kernel).set_threads
-        if manner.threads and set_threads and (before := set_threads(manner.threads)):
-            ctx.call_on_close(partial(set_threads, before))
-    return kernels
+    ctx.call_on_close(partial(_tell_change, kernel))
+    if threads and set_threads and (before := set_threads(threads)):
+        ctx.call_on_close(partial(set_threads, before))
 
 
 def _tell_change(kernel: AnyKernel) -> None:
@@ -74,7 +87,7 @@ def require_memory(problem: Problem, kernels: Sequence[AnyKernel], arrays: int =
     memory.require(str(problem), processes * arrays * problem.nbytes, "use a smaller --shape, or fewer data")
 
 
-def _apart(timeout: float | None) -> Callable[[str], IsolatedKernel]:
+def _isolated(timeout: float | None) -> Callable[[str], IsolatedKernel]:
     """Load a kernel into a process of its own, which ends with the command, and say then what it has printed."""
     from bncli.isolation.process import Process  # rarely asked for
 

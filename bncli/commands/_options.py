@@ -1,9 +1,10 @@
 """The options that several commands share, each declared once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from bncli import plugins
 from bncli.commands import _presets
@@ -13,6 +14,8 @@ from bncli.core.problem import DTYPES, EPSILON
 from bncli.core.source import PACKAGE, Source, load_source
 
 SHAPE = "5x100x100x3"
+POSITIONAL = "kernels"
+TYPED = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 SHARED = ("shape", "layout", "dtype", "epsilon", "seed", "resize", "copies")
 
 
@@ -67,10 +70,13 @@ def problem(
     )
 
 
-def source() -> tuple[Any, ...]:
-    """An option for every file in ``bncli/inputs``, and what works on images."""
+def source(several: Sequence[str] = ()) -> tuple[Any, ...]:
+    """An option for every file in ``bncli/inputs``, and what works on images.
+
+    Of the sources ``several`` any number of choices can be given; not to choose is to take all.
+    """
     return (
-        *(_source_option(name, load_source(name)) for name in plugins.names(PACKAGE)),
+        *(_source_option(name, load_source(name), name in several) for name in plugins.names(PACKAGE)),
         click.option("--resize", type=Size(), metavar="WxH", help="Resize every image to this many pixels."),
         click.option(
             "--copies",
@@ -82,13 +88,29 @@ def source() -> tuple[Any, ...]:
     )
 
 
-def _source_option(name: str, source: Source) -> Any:
+def _source_option(name: str, source: Source, several: bool) -> Any:
     kind: dict[str, Any] = {"type": click.Choice(source.choices)} if source.choices else {"metavar": source.metavar}
-    return click.option(f"--{name}", name, multiple=source.repeatable, help=source.help, **kind)
+    more = " Repeatable.  [default: all]" if several else ""
+    return click.option(f"--{name}", name, multiple=source.repeatable or several, help=source.help + more, **kind)
+
+
+class _Kernels(click.Option):
+    """--kernel, to which kernels that are typed without it add; whatever is typed replaces a preset's and the default.
+
+    They come first, since Click does not tell where among options an argument stood.
+    """
+
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
+        """What was typed of either kind, else what ``click.Option`` finds."""
+        value, source = super().consume_value(ctx, opts)
+        positional = opts.get(POSITIONAL)
+        if not isinstance(positional, tuple):
+            return value, source
+        return (*positional, *(value if source in TYPED else ())), ParameterSource.COMMANDLINE
 
 
 def kernel(default: Sequence[str], several_threads: bool = False) -> tuple[Any, ...]:
-    """--kernel, --isolate, --timeout, and --threads, which takes several counts where each is timed."""
+    """KERNEL... and --kernel, --isolate, --timeout, and --threads, which takes several counts where each is timed."""
     one = click.option("--threads", type=click.IntRange(1), help="Threads a kernel may use.  [default: its own choice]")
     several = click.option(
         "--threads",
@@ -97,15 +119,18 @@ def kernel(default: Sequence[str], several_threads: bool = False) -> tuple[Any, 
         help="Threads a kernel may use; of several, as 1,2,4, each is timed.  [default: its own choice]",
     )
     return (
+        click.argument(POSITIONAL, nargs=-1, type=KernelSpec(), metavar="[KERNEL]...", expose_value=False),
         click.option(
             "--kernel",
+            "-k",
+            cls=_Kernels,
             multiple=True,
             type=KernelSpec(),
             metavar="NAME|FILE.py|MODULE",
             default=default,
             show_default=True,
             help="A name that bncli kernels lists, all of them (all), or your own file or module, whose code is run. "
-            "Repeatable.",
+            "Repeatable. KERNEL without -k is the same, and comes before those with it.",
         ),
         several if several_threads else one,
         click.option(

@@ -7,12 +7,11 @@ from typing import Any
 
 import click
 import numpy as np
-from click.core import ParameterSource
 
 from bncli import plugins
 from bncli.commands import _options
-from bncli.commands._kernels import Manner, load_kernels, require_memory
-from bncli.commands._options import SHAPE, SHARED
+from bncli.commands._kernels import Execution, load_kernels, require_memory
+from bncli.commands._options import SHAPE, SHARED, TYPED
 from bncli.core import ranges
 from bncli.core.case import Case
 from bncli.core.kernel import AnyKernel, IsolatedKernel
@@ -74,15 +73,13 @@ def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Call
         ) -> None:
             ctx = click.get_current_context()
             shared = {name: options.pop(name) for name in (*SHARED, *plugins.names(PACKAGE))}
-            source, values = _chosen_source(ctx, shared)
-            requests = _requests(source, values, shared)
+            requests = _requests(source := chosen_source(ctx, shared), shared)
             # What an array brings is known only when it is read.
             dtypes = dict.fromkeys(request.dtype for request in requests if request.dtype)
-            optional = ctx.get_parameter_source("kernel") is ParameterSource.DEFAULT_MAP
             bound, counts = (None, threads) if isinstance(threads, tuple) else (threads, ())
-            manner = Manner(bound, isolate, timeout)
-            kernels = load_kernels(kernel, manner, dtypes, optional)
-            chosen = Runs(kernels, source, requests, manner.options, counts, bound=bound)
+            execution = Execution(bound, isolate, timeout)
+            kernels = load_kernels(kernel, execution, dtypes)
+            chosen = Runs(kernels, source, requests, execution.options, counts, bound=bound)
             # What a kernel makes of infinities is in its results; NumPy's warnings add nothing.
             with np.errstate(all="ignore"):
                 command(runs=chosen, **options)
@@ -95,38 +92,53 @@ def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Call
     return decorate
 
 
-def _chosen_source(ctx: click.Context, options: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
-    """The source to use: the one that was typed, else the preset's, else random numbers."""
+def chosen_source(ctx: click.Context, options: Mapping[str, Any]) -> str:
+    """The name of the source that says what x is: the one that was typed, else the preset's, else random numbers.
+
+    ``options`` are those of ``_options.source``. Raises InputError where two say it, or an option does not go with it.
+    """
     given = [name for name in plugins.names(PACKAGE) if options[name]]
     typed = [name for name in given if _typed(ctx, name)]
-    if not typed and _typed(ctx, "shape"):
-        given = [name for name in given if load_source(name).shaped]
-    chosen = typed or given or [RANDOM]
+    # A shape that is typed wins over a preset's image.
+    preset = [name for name in given if load_source(name).shaped or not _typed(ctx, "shape")]
+    chosen = typed or preset or [RANDOM]
     if len(chosen) > 1:
         raise InputError(f"{' and '.join(f'--{name}' for name in chosen)} both say what x is: give one of them")
-    name = chosen[0]
+    (name,) = chosen
     if _typed(ctx, "shape") and not load_source(name).shaped:
         raise InputError(f"--shape cannot be used with --{name}, which brings a shape of its own: leave it out")
     for option in ("resize", "copies"):
         if _typed(ctx, option) and name != "image":
             raise InputError(f"--{option} works on images: give it with --image")
-    values = options[name] or load_source(name).choices[:1]
-    return name, (values,) if isinstance(values, str) else tuple(values)
+    return name
 
 
-def _requests(source: str, values: tuple[str, ...], options: dict[str, Any]) -> dict[Request, str]:
-    common = {name: options[name] for name in ("seed", "resize", "copies")}
-    layout, dtype, epsilon = options["layout"], options["dtype"], options["epsilon"]
-    default = Problem((1, 1), Layout(layout), dtype or "float64", epsilon)
+def stored_request(source: str, options: Mapping[str, Any]) -> Request:
+    """The request for data of a ``source`` that brings its own shape; without a layout they are per-activation."""
+    return Request(
+        _values(source, options),
+        layout=Layout(options["layout"] or Layout.PER_ACTIVATION),
+        **{name: options[name] for name in ("dtype", "epsilon", "seed", "resize", "copies")},
+    )
+
+
+def _requests(source: str, options: Mapping[str, Any]) -> dict[Request, str]:
     if not load_source(source).shaped:
-        return {Request(values, None, Layout(layout), dtype, epsilon, **common): ""}
+        return {stored_request(source, options): ""}
+    values = _values(source, options)
+    default = Problem((1, 1), Layout(options["layout"]), options["dtype"] or "float64", options["epsilon"])
     found: dict[Request, str] = {}
     for shape in options["shape"] or (SHAPE,):
         for problem in ranges.problems(shape, default):
-            request = Request(values, problem.shape, problem.layout, problem.dtype, problem.epsilon, **common)
+            request = Request(values, problem.shape, problem.layout, problem.dtype, problem.epsilon, options["seed"])
             found[request] = found.get(request) or ranges.sweep(shape, problem)
     return found
 
 
+def _values(source: str, options: Mapping[str, Any]) -> tuple[str, ...]:
+    values = options[source] or load_source(source).choices[:1]
+    return (values,) if isinstance(values, str) else tuple(values)
+
+
 def _typed(ctx: click.Context, name: str) -> bool:
-    return ctx.get_parameter_source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+    return ctx.get_parameter_source(name) in TYPED

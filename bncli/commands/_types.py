@@ -75,7 +75,7 @@ class KernelSpec(click.ParamType[str]):
         source = ctx.get_parameter_source(param.name or "") if ctx and param else None
         if source is ParameterSource.DEFAULT_MAP and spec != EVERY_KERNEL and not is_registered(spec):
             if plugins.is_path(spec) or "." in spec:
-                raise InputError(f"kernel {spec!r}: a preset cannot run a file's code: type it after --kernel")
+                raise InputError(f"kernel {spec!r}: a preset cannot run a file's code: type it on the command line")
             raise InputError(plugins.unknown("kernel", spec, kernel_names()))
         return spec
 

@@ -16,8 +16,7 @@ from bncli.benchmarking.scaling import scaling
 from bncli.benchmarking.settings import Settings
 from bncli.benchmarking.summary import summary
 from bncli.commands import _cluster, _options
-from bncli.commands._ending import termination_as_interrupt
-from bncli.commands._live import Live, compilations
+from bncli.commands._live import Live, compilations, termination_as_interrupt
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
 from bncli.commands._types import Number
@@ -78,7 +77,6 @@ BOTH = "both"
     show_default=True,
     help="Whether calls find their arrays in the processor's caches, or in memory.",
 )
-@click.option("--cold", "cache", flag_value=COLD, help="The same as --cache cold.")
 @click.option("--wide", is_flag=True, help="A line for each pass, with every detail.")
 @click.option(
     "--baseline",

@@ -9,7 +9,7 @@ from bncli.verification.gradcheck import report
 from bncli.verification.gradients import Method
 
 
-@click.command(epilog="Example: bncli gradcheck --kernel numpynet --shape 5x4x4x3")
+@click.command(epilog="Example: bncli gradcheck numpynet --shape 5x4x4x3")
 @click.option(
     "--method",
     type=click.Choice([method.value for method in Method]),

@@ -24,7 +24,7 @@ def _print_template(ctx: click.Context, parameter: click.Parameter, wanted: bool
         ctx.exit()
 
 
-@click.command(epilog="Example: bncli kernels --template > mine.py && bncli gradcheck --kernel mine.py")
+@click.command(epilog="Example: bncli kernels --template > mine.py && bncli gradcheck mine.py")
 @click.option(
     "--template",
     is_flag=True,

@@ -1,18 +1,21 @@
 """Verify how exact a kernel is, on hard data of every kind, and how it behaves."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
 import numpy as np
 
 from bncli.commands import _options
-from bncli.commands._kernels import Manner, load_kernels, require_memory
+from bncli.commands._kernels import Execution, load_kernels, require_memory
 from bncli.commands._output import Output, output
+from bncli.commands._runs import chosen_source, stored_request
 from bncli.core import ranges
 from bncli.core.kernel import AnyKernel
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
-from bncli.core.source import distributions
+from bncli.core.source import RANDOM, build_case, distributions
+from bncli.errors import InputError
 from bncli.loading.registry import require_dtype
 from bncli.output.terminal import console
 from bncli.verification import suite
@@ -22,35 +25,31 @@ LIVE_ARRAYS = 24  # of x's size: here all that the reference says of it is held 
 CURVE = ("64x64/per-activation",)
 
 
-def _problem_and_kernel(command: Any) -> Any:
+def _problem_data_and_kernel(command: Any) -> Any:
     problem = _options.problem(
-        shape="a small one for each layout", layout=None, dtype="float32 and float64", epsilon=suite.EPSILON
+        shape="a small one for each layout",
+        layout=None,
+        dtype="float32 and float64, or that of the data",
+        epsilon=suite.EPSILON,
     )
-    for option in reversed((*problem, *_options.kernel(("numpy", "numba")), _options.PRESET)):
+    data, kernel = _options.source(several=(RANDOM,)), _options.kernel(("numpy", "numba"))
+    for option in reversed((*problem, *data, *kernel, _options.PRESET)):
         command = option(command)
     return command
 
 
-@click.command(epilog="Example: bncli verify --kernel numba --random offset-1e6 --random outlier")
-@click.option(
-    "--random",
-    multiple=True,
-    type=click.Choice(distributions()),
-    help="Which data. Repeatable.  [default: all]",
-)
+@click.command(epilog="Example: bncli verify numba --random offset-1e6 --random outlier")
 @click.option("--curve", is_flag=True, help="Instead: the error at rising |mean|/std, and where a kernel breaks down.")
-@_problem_and_kernel
+@_problem_data_and_kernel
 @output
 def verify(
     output: Output,
-    random: tuple[str, ...],
     curve: bool,
     kernel: tuple[str, ...],
     threads: int | None,
     isolate: bool,
     timeout: float | None,
-    seed: int,
-    **problem: Any,
+    **asked: Any,
 ) -> None:
     """Verify kernels over layouts, dtypes and inputs against the formulas in a wider type.
 
@@ -61,37 +60,44 @@ def verify(
     and of dx x_hat), and the contract, as in gradcheck.
 
     Without options: a small shape in each layout, float32 and float64, every kind of data, epsilon
-    1e-5. Exits 1 unless every verdict is PASS.
+    1e-5. With --image or --array: the problem that these bring, per-activation unless --layout says
+    otherwise, and the invariants and the contract on a small one like it. Exits 1 unless every verdict
+    is PASS.
     """
-    manner = Manner(threads, isolate, timeout)
-    kernels = load_kernels(kernel, manner)
-    problems = _problems(kernels, CURVE if curve else (), **problem)
-    for each in problems:
-        require_memory(each, kernels, LIVE_ARRAYS)
+    source = chosen_source(click.get_current_context(), asked)
+    if curve and source != RANDOM:
+        raise InputError(f"--curve draws data of its own: leave out --{source}")
+    execution = Execution(threads, isolate, timeout)
+    kernels = load_kernels(kernel, execution, [asked["dtype"]] if asked["dtype"] else [])
+
+    def admit(problem: Problem) -> None:
+        require_memory(problem, kernels, LIVE_ARRAYS)
+
     with np.errstate(all="ignore"), console.progress() as update:
-        if curve:
-            report = reports.curve_report(problems, kernels, seed)
+
+        def progress(done: float, doing: str) -> None:
+            update(done / len(kernels), doing)
+
+        if source != RANDOM:
+            case = build_case(source, stored_request(source, asked), admit=admit)
+            report = reports.report_on(source, case, kernels, execution.options, progress)
         else:
-            report = reports.report(
-                problems,
-                random or distributions(),
-                kernels,
-                seed,
-                manner.options,
-                lambda done, doing: update(done / len(kernels), doing),
+            problems, seed = _problems(kernels, CURVE if curve else (), asked), asked["seed"]
+            for each in problems:
+                admit(each)
+            report = (
+                reports.curve_report(problems, kernels, seed)
+                if curve
+                else reports.report(
+                    problems, asked[RANDOM] or distributions(), kernels, seed, execution.options, progress
+                )
             )
     output.emit(report)
 
 
-def _problems(
-    kernels: list[AnyKernel],
-    default_shapes: tuple[str, ...],
-    shape: tuple[str, ...],
-    layout: str | None,
-    dtype: str | None,
-    epsilon: float,
-) -> list[Problem]:
+def _problems(kernels: list[AnyKernel], default_shapes: tuple[str, ...], asked: Mapping[str, Any]) -> list[Problem]:
     """What was asked for; and of what was not, every layout and both dtypes."""
+    dtype, layout = asked["dtype"], asked["layout"]
     if dtype:
         for each in kernels:
             require_dtype(each, dtype)
@@ -99,9 +105,9 @@ def _problems(
         kernels,
         [dtype] if dtype else reports.DTYPES,
         (Layout(layout),) if layout else tuple(Layout),
-        epsilon,
+        asked["epsilon"],
     )
-    shapes = shape or default_shapes
+    shapes = asked["shape"] or default_shapes
     parsed = (problem for text in shapes for default in defaults for problem in ranges.problems(text, default))
     return list(dict.fromkeys(parsed)) if shapes else defaults
 

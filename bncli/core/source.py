@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ from bncli import plugins
 from bncli.core.case import Case, complete
 from bncli.core.layout import Layout, Shape
 from bncli.core.problem import EPSILON, Problem
+from bncli.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -136,6 +137,18 @@ def build_case(
         admit(batch.problem)
     arrays = with_identity(batch.problem, batch.arrays) if identity else batch.arrays
     return complete(batch.problem, arrays, request.seed, recipe(source, request), batch.names)
+
+
+def build_lazy(source: str, request: Request, *, identity: bool = False) -> Lazy:
+    """The batch that is asked of the source of that name, left where it is stored; ``identity`` as for ``build_case``.
+
+    Raises InputError as the source does, and where it reads nothing by blocks.
+    """
+    load = load_source(source).lazy
+    if load is None:
+        raise InputError(f"--{source} is not read by blocks: store the batch, and give --array or --image")
+    lazy = load(request)
+    return replace(lazy, arrays=with_identity(lazy.problem, lazy.arrays)) if identity else lazy
 
 
 def with_identity(problem: Problem, arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:

@@ -1,6 +1,7 @@
 """How exact is a kernel, and how does it behave? The report of ``bncli verify``."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,9 +17,16 @@ from bncli.errors import KernelFault
 from bncli.loading.registry import KernelSpec, kernel_of, require_dtype
 from bncli.verification import contract, curve, finding_rows, suite, tolerance
 from bncli.verification.finding import Verdict, digits
-from bncli.verification.suite import Judged
+from bncli.verification.suite import Judged, Scenario
 
 DTYPES = ("float32", "float64")
+
+Progress = Callable[[float, str], None]
+
+
+def unseen(done: float, doing: str) -> None:
+    """Progress that nobody looks at."""
+
 
 COLUMNS = (
     Column("check", "check"),
@@ -84,9 +92,46 @@ def report(
     kernels: Sequence[AnyKernel],
     seed: int,
     options: Sequence[str] = (),
-    progress: Callable[[float, str], None] = lambda done, doing: None,
+    progress: Progress = unseen,
 ) -> Report:
     """For each kernel, check and dtype the worst of all problems."""
+
+    def judge(kernel: AnyKernel, problem: Problem) -> Iterator[Judged]:
+        for scenario in suite.scenarios(random, problem):
+            case = draw(scenario.random, scenario.adapted(problem), seed)
+            yield from suite.on_data(kernel, scenario, case)
+        yield from suite.behaviour(kernel, draw(suite.BENIGN, problem, seed))
+
+    return _report(judge, problems, kernels, options, progress)
+
+
+def report_on(
+    source: str,
+    case: Case,
+    kernels: Sequence[AnyKernel],
+    options: Sequence[str] = (),
+    progress: Progress = unseen,
+) -> Report:
+    """For each kernel and check the worst, on the data of ``case``, whose check is named after their ``source``.
+
+    Invariants and contract are those of benign data, on a small problem of the same layout, dtype and epsilon.
+    """
+    benign = draw(suite.BENIGN, replace(case.problem, shape=suite.SHAPES[case.problem.layout]), case.seed)
+
+    def judge(kernel: AnyKernel, problem: Problem) -> Iterator[Judged]:
+        yield from suite.on_data(kernel, Scenario(source), case)
+        yield from suite.behaviour(kernel, benign)
+
+    return replace(_report(judge, [case.problem], kernels, options, progress), warnings=case.warnings())
+
+
+def _report(
+    judge: Callable[[AnyKernel, Problem], Iterable[Judged]],
+    problems: Sequence[Problem],
+    kernels: Sequence[AnyKernel],
+    options: Sequence[str],
+    progress: Progress,
+) -> Report:
     rows: list[VerifyRow] = []
     failures: list[str] = []
     for number, kernel in enumerate(kernels):
@@ -94,7 +139,7 @@ def report(
         for part, problem in enumerate(problems):
             require_dtype(kernel, problem.dtype)
             progress(number + part / len(problems), f"{kernel.name}: {problem}")
-            for judged in _judged(kernel, problem, random, seed):
+            for judged in judge(kernel, problem):
                 groups.setdefault((judged.check, problem.dtype), []).append(judged)
         for group in groups.values():
             worst = suite.worst(group)
@@ -102,13 +147,6 @@ def report(
             if worst.finding.verdict is not Verdict.PASS:
                 failures.append(f"{kernel.name}: {worst.check} is {worst.finding.verdict}")
     return Report("verify", COLUMNS, rows, ("kernel",), failures=failures)
-
-
-def _judged(kernel: AnyKernel, problem: Problem, random: Sequence[str], seed: int) -> Iterator[Judged]:
-    for scenario in suite.scenarios(random, problem):
-        case = draw(scenario.random, scenario.adapted(problem), seed)
-        yield from suite.on_data(kernel, scenario, case)
-    yield from suite.behaviour(kernel, draw(suite.BENIGN, problem, seed))
 
 
 def _of(judged: Judged, group: Sequence[Judged], again: str) -> VerifyRow:

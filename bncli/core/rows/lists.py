@@ -30,20 +30,27 @@ class ArrayRow(Row):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class BlocksRow(Row):
-    """One array of forward or backward by blocks; memory in bytes, of the worker that took most."""
+class BlocksCost(Row):
+    """How many blocks there were, and the bytes that they took; memory is that of the worker that took most."""
 
-    MARK = "blocks"
-
-    input: str = ""
-    problem: str
-    mode: str = ""
     note: str = ""
     blocks: int
     block_bytes: int
     workers: int
     peak_memory: int
     base_memory: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BlocksRow(Row):
+    """One array of forward or backward by blocks."""
+
+    MARK = "blocks"
+
+    input: str = ""
+    problem: str
+    mode: str = ""
+    cost: BlocksCost
     kernel: str
     array: str
     shape: str = ""

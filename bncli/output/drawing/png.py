@@ -1,4 +1,4 @@
-"""Pixels as PNG files."""
+"""Images as PNG files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 from PIL import Image
 
 from bncli import files
+from bncli.errors import InputError
+from bncli.output.drawing.shades import Shades, about_zero
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,3 +35,19 @@ def names(sources: Sequence[str]) -> Iterator[str]:
             count += 1
         taken.add(name.lower())  # where a file system does not tell cases apart
         yield name
+
+
+def require_folder(folder: Path) -> None:
+    """Raise InputError where ``save_all`` could write nothing into ``folder``, which it makes where it is missing."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"cannot write images into {str(folder)!r}: it is a file; name a folder")
+    files.check_writable((folder if folder.is_dir() else folder.parent) / "image.png")
+
+
+def save_all(folder: Path, sources: Sequence[str], batch: Pixels) -> Shades:
+    """Write each image of a batch (B, height, width, channels) under its source's name; returns what shades mean."""
+    shades = about_zero(batch)
+    folder.mkdir(exist_ok=True)
+    for name, image in zip(names(sources), batch, strict=True):
+        save(folder / name, shades.pixels(image))
+    return shades

@@ -1,0 +1,116 @@
+"""The table of forward and backward: what is said of an array."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bncli.core.case import Case
+from bncli.core.report import Column
+from bncli.core.rows.lists import ArrayRow
+
+Array = NDArray[Any]
+
+GROUP = ("problem", "input", "mode")
+INPUT = "input"  # stands for the kernel where an array is the case's own
+NORMALIZED = "x_hat"  # whose features should have mean 0 and deviation 1
+BINS = 12
+
+
+def columns(baseline: str) -> tuple[Column, ...]:
+    """The columns of the table; differences are from the kernel ``baseline``."""
+    return (
+        Column("kernel", "kernel"),
+        Column("array", "array"),
+        Column("shape", "shape", wide=True),
+        Column("dtype", "dtype", wide=True),
+        Column("min", "min", "number", wide=True),
+        Column("histogram", "min to max", "histogram"),
+        Column("max", "max", "number", wide=True),
+        Column("mean", "mean", "number"),
+        Column("std", "std", "number"),
+        Column("largest_feature_mean", "|mean|≤", "error"),
+        Column("largest_feature_std_error", "|std-1|≤", "error"),
+        Column("difference", f"vs {baseline}", "error"),
+    )
+
+
+def rows(
+    case: Case,
+    mode: str,
+    kernel: str,
+    arrays: Mapping[str, Array],
+    names: Sequence[str],
+    first: Mapping[str, Array] = MappingProxyType({}),
+    features: int = 0,
+) -> list[ArrayRow]:
+    """The statistics of those of ``names`` that a kernel gave; ``first`` is what the first kernel gave.
+
+    Below each batch, (N, F, S), stand its first ``features`` by themselves.
+    """
+    found = []
+    for name in (name for name in names if name in arrays):
+        array, other = arrays[name], first.get(name)
+        found.append(_row(case, mode, kernel, Shown(name, case.problem.own(array).shape, array, other)))
+        for f in range(min(features, array.shape[1]) if array.ndim == 3 else 0):
+            one, its = array[:, f], None if other is None else other[:, f]
+            found.append(_row(case, mode, kernel, Shown(f"{name}[{f}]", one.shape, one[:, None], its)))
+    return found
+
+
+class Shown(NamedTuple):
+    """An array that has a row, with the ``shape`` to show; ``first`` is that of the first kernel, if there was one."""
+
+    name: str
+    shape: Sequence[int]
+    array: Array
+    first: Array | None
+
+
+def _row(case: Case, mode: str, kernel: str, shown: Shown) -> ArrayRow:
+    array = shown.array
+    row = ArrayRow(
+        problem=str(case.problem),
+        input=case.recipe,
+        mode=mode,
+        kernel=kernel,
+        array=shown.name,
+        shape="x".join(map(str, shown.shape)),
+        dtype=str(array.dtype),
+        min=float(array.min()),
+        histogram=_histogram(array),
+        max=float(array.max()),
+        mean=float(array.mean(dtype=np.float64)),
+        std=float(array.std(dtype=np.float64)),
+        difference=None if shown.first is None else _difference(array.reshape(shown.first.shape), shown.first),
+    )
+    if shown.name.partition("[")[0] != NORMALIZED:
+        return row
+    return replace(
+        row,
+        largest_feature_mean=float(np.abs(array.mean((0, 2), dtype=np.float64)).max()),
+        largest_feature_std_error=float(np.abs(array.std((0, 2), dtype=np.float64) - 1).max()),
+    )
+
+
+def _histogram(array: Array) -> list[int]:
+    """How many values lie in each ``BINS``-th of the range from the least to the largest that is finite."""
+    finite = array[np.isfinite(array)].astype(np.float64)
+    if not finite.size:
+        return []
+    try:
+        counts, _ = np.histogram(finite, BINS)
+    except ValueError:  # too wide or too narrow a range for bins with ends of their own
+        raised = finite / 2 - finite.min() / 2
+        counts, _ = np.histogram(raised / (raised.max() or 1), BINS)
+    return [int(count) for count in counts]
+
+
+def _difference(array: Array, first: Array) -> float:
+    """The largest |array - first|, relative to the largest |first|; NaN equals NaN."""
+    same = (array == first) | (np.isnan(array) & np.isnan(first))
+    largest = float(np.abs(np.where(same, 0, array - first)).max())
+    return largest / float(np.abs(first).max() or 1) if largest else 0.0

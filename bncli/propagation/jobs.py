@@ -1,0 +1,82 @@
+"""What a kernel makes of a case, array by array: functions that run where the kernel does.
+
+Batches in what they return are canonical (N, F, S), all else is (F,).
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bncli.core.case import Case
+from bncli.core.kernel import Gradients, Kernel
+from bncli.errors import InputError
+from bncli.layer import BatchNorm
+from bncli.loading.guard import guarded
+
+Array = NDArray[Any]
+Arrays = dict[str, Array]
+
+STATISTICS = ("mean", "var", "inv_std")
+UPDATED = ("gamma_new", "beta_new")
+
+
+class Step(NamedTuple):
+    """One step of gradient descent with gamma and beta: its learning rate, and the L2 decay."""
+
+    lr: float
+    decay: float = 0.0
+
+
+def forward(kernel: Kernel, case: Case) -> Arrays:
+    """y, and as far as the kernel exposes them mean, var, inv_std and x_hat."""
+    return _forward(guarded(kernel), case)[0]
+
+
+def infer(kernel: Kernel, case: Case) -> Arrays:
+    """y from the case's own mean and var, with these, inv_std and x_hat.
+
+    Raises InputError for a kernel without inference, and for a case without mean and var.
+    """
+    kernel = guarded(kernel)
+    if kernel.infer is None:
+        raise InputError(f"kernel {kernel.name!r} has no inference: use --mode train")
+    if case.mean is None or case.var is None:
+        raise InputError("inference needs mean and var: give --array FILE.npz that holds them, as --save writes it")
+    inv_std = 1 / np.sqrt(case.var + case.problem.epsilon)
+    y = kernel.infer(case.x, case.gamma, case.beta, case.mean, case.var, case.problem.epsilon)
+    x_hat = _x_hat(case, case.mean, inv_std)
+    return {"x_hat": x_hat, "y": y, "mean": case.mean, "var": case.var, "inv_std": inv_std}
+
+
+def backward(kernel: Kernel, case: Case, step: Step | None = None) -> Arrays:
+    """What ``forward`` gives, and dx, dgamma and dbeta; with a ``step`` gamma and beta after it."""
+    kernel = guarded(kernel)
+    arrays, saved = _forward(kernel, case)
+    arrays |= Gradients(*kernel.backward(case.dy, saved))._asdict()
+    return arrays | _updated(kernel, case, step) if step else arrays
+
+
+def _forward(kernel: Kernel, case: Case) -> tuple[Arrays, Any]:
+    y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
+    statistics = {name: np.asarray(getattr(saved, name)) for name in STATISTICS if hasattr(saved, name)}
+    found = {"y": y, **statistics}
+    if {"mean", "inv_std"} <= statistics.keys():
+        found["x_hat"] = _x_hat(case, statistics["mean"], statistics["inv_std"])
+    return found, saved
+
+
+def _x_hat(case: Case, mean: Array, inv_std: Array) -> Array:
+    normalized = (case.x - mean[:, None]) * inv_std[:, None]
+    return np.asarray(normalized.astype(case.x.dtype, copy=False))
+
+
+def _updated(kernel: Kernel, case: Case, step: Step) -> Arrays:
+    own = case.problem.own
+    layout, epsilon = case.problem.layout, case.problem.epsilon
+    layer = BatchNorm(case.gamma, case.beta, layout=layout, epsilon=epsilon, kernel=kernel)
+    layer.forward(own(case.x))
+    layer.delta = own(case.dy)
+    layer.backward()
+    layer.update(lr=step.lr, decay=step.decay)
+    return dict(zip(UPDATED, (layer.scales, layer.bias), strict=True))
