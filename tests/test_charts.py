@@ -7,7 +7,7 @@ import warnings
 from xml.etree import ElementTree
 
 import pytest
-from bncli.core.descriptors import parted
+from bncli.core.problem import shared_parts
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -257,10 +257,10 @@ def test_points_of_one_row_lie_in_lanes_of_their_own():
     assert [lanes.offset(apart, each) for each in apart.series] == [0.0, 0.0]
 
 
-def test_descriptors_are_parted_from_what_they_share():
-    assert parted(["4x3/a/float32", "4x3/b/float32"]) == (["4x3/a", "4x3/b"], "float32")
-    assert parted(["4x3/a"]) == (["4x3"], "a")
-    assert parted([]) == ([], "")
+def test_descriptors_without_their_shared_parts():
+    assert shared_parts(["4x3/a/float32", "4x3/b/float32"]) == (["4x3/a", "4x3/b"], "float32")
+    assert shared_parts(["4x3/a"]) == (["4x3"], "a")
+    assert shared_parts([]) == ([], "")
 
 
 def test_each_sweep_has_a_growth_of_its_own_with_the_slope_of_its_times():
