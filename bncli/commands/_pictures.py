@@ -15,10 +15,10 @@ from bncli import files
 from bncli.commands._runs import Runs
 from bncli.core.case import Case
 from bncli.errors import InputError
-from bncli.output.drawing import album, figure
-from bncli.output.drawing.album import Strip
+from bncli.output.drawing import figure, image_figure
+from bncli.output.drawing.colour_map import about_zero, from_zero, natural
+from bncli.output.drawing.image_figure import ImageRow
 from bncli.output.drawing.images import feature_image, images
-from bncli.output.drawing.shades import about_zero, from_zero, natural
 from bncli.output.terminal import console, preview
 
 if TYPE_CHECKING:
@@ -60,11 +60,11 @@ class Pictures:
         if not self:
             return
         names = case.names or tuple(f"image {number}" for number in range(1, case.problem.shape[0] + 1))
-        strips = _strips(case, arrays, names)
+        rows = _image_rows(case, arrays, names)
         if self.path:
-            album.save(self.path, strips, f"{kernel}: {case.problem}", _note(case, len(names)))
+            image_figure.save(self.path, rows, f"{kernel}: {case.problem}", _note(case, len(names)))
         if self.glance:
-            preview.show([(strip.title, strip.about, strip.images) for strip in strips], len(names), console.stdout())
+            preview.show([(row.title, row.about, row.images) for row in rows], len(names), console.stdout())
         if self.folder:
             _save_all(self.folder, names, images(case.problem, arrays["y"]))
 
@@ -91,8 +91,10 @@ def pictures(command: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
-def _strips(case: Case, arrays: Mapping[str, Array], names: tuple[str, ...]) -> list[Strip]:
-    found = [_strip(title, images(case.problem, arrays[name]), names) for title, name in _told_apart(arrays).items()]
+def _image_rows(case: Case, arrays: Mapping[str, Array], names: tuple[str, ...]) -> list[ImageRow]:
+    found = [
+        _image_row(title, images(case.problem, arrays[name]), names) for title, name in _told_apart(arrays).items()
+    ]
     found[1:1] = _statistics(case, arrays)
     return found
 
@@ -106,24 +108,28 @@ def _told_apart(arrays: Mapping[str, Array]) -> dict[str, str]:
     return shown
 
 
-def _strip(name: str, batch: Array, names: tuple[str, ...]) -> Strip:
-    shades = natural(batch) if name == "x" else about_zero(batch)
-    shown = [(title, shades.pixels(image)) for title, image in zip(names[: album.MOST], batch, strict=False)]
-    return Strip(name, str(shades), shown, batch)
+def _image_row(name: str, batch: Array, names: tuple[str, ...]) -> ImageRow:
+    colours = natural(batch) if name == "x" else about_zero(batch)
+    shown = [(title, colours.pixels(image)) for title, image in zip(names[: image_figure.MOST], batch, strict=False)]
+    return ImageRow(name, str(colours), shown, batch)
 
 
-def _statistics(case: Case, arrays: Mapping[str, Array]) -> list[Strip]:
+def _statistics(case: Case, arrays: Mapping[str, Array]) -> list[ImageRow]:
     """The mean of the images and their standard deviation; none where a kernel hides them."""
     if not {"mean", "var"} <= arrays.keys():
         return []
     mean, std = (feature_image(case.problem, values) for values in (arrays["mean"], np.sqrt(arrays["var"])))
     of_mean, of_std = natural(images(case.problem, arrays["x"])), from_zero(std)
     shown = [("mean", of_mean.pixels(mean)), ("std", of_std.pixels(std))]
-    return [Strip("statistics", f"mean as x; std {of_std}", shown)]
+    return [ImageRow("statistics", f"mean as x; std {of_std}", shown)]
 
 
 def _note(case: Case, count: int) -> str:
-    notes = [f"{album.MOST} of {count} images are shown; histograms count them all."] if count > album.MOST else []
+    notes = (
+        [f"{image_figure.MOST} of {count} images are shown; histograms count them all."]
+        if count > image_figure.MOST
+        else []
+    )
     if case.problem.samples == 2:
         notes.append(TWO)
     return " ".join(notes)
@@ -139,8 +145,8 @@ def _save_all(folder: Path, names: tuple[str, ...], batch: Array) -> None:
     # Imported here, so that a run without pictures does not pay for Pillow.
     from bncli.output.drawing import png
 
-    shades = about_zero(batch)
+    colours = about_zero(batch)
     folder.mkdir(exist_ok=True)
     for name, image in zip(png.names(names), batch, strict=True):
-        png.save(folder / name, shades.pixels(image))
-    click.echo(f"wrote {len(names)} images of y into {str(folder)!r}: {shades}", err=True)
+        png.save(folder / name, colours.pixels(image))
+    click.echo(f"wrote {len(names)} images of y into {str(folder)!r}: {colours}", err=True)
