@@ -75,16 +75,16 @@ def diagnose(
 def _sentences(evidence: Evidence) -> tuple[str, ...]:
     name = evidence.name
     if not evidence.actual.size:
-        return (f"no element of {name} is expected to be finite, so nothing can be said of it",)
+        return (f"no element of {name} is expected to be finite, so it has no diagnosis",)
     unfit = ~np.isfinite(evidence.actual)
     if unfit.any():
         return _not_finite(evidence, unfit)
     if not evidence.wrong.any():
-        return (f"{name} is what the formula gives, up to rounding: no fault was found in it",)
+        return (f"{name} is what the formula gives, up to rounding: no mistake was found",)
     if not evidence.actual.any():
         return (f"{name} is 0 everywhere",)
     if evidence.fits(evidence.expected):
-        return (f"{name} is off by hardly more than its rounding: too little to tell why",)
+        return (f"{name} is off by hardly more than its rounding: too little to find the cause",)
     return _first(OF_ALL, evidence) or _local(evidence) or _first((*VAGUE, *LAST), evidence)
 
 

@@ -24,7 +24,7 @@ from bncli.loading.registry import load_kernel
 from bncli.verification import accuracy, contract, probes, tolerance
 from bncli.verification.differentiation import Slopes
 from bncli.verification.finding import Finding, Verdict
-from bncli.verification.slope_judge import Comparison, Judge
+from bncli.verification.slope_judge import Comparison, SlopeJudge
 
 Array = NDArray[Any]
 
@@ -117,11 +117,14 @@ def _against_slopes(
         Comparison(np.asarray((dx * direction).sum(SAMPLES)), along(direction), at)
         for direction, at in probes.directions(slopes.x_hat, seed, whole=method is not Method.DIRECTIONAL)
     ]
-    judge = Judge(kernel, case, features)
+    judge = SlopeJudge(kernel, case, features)
     judged = judge.finding("dx", name, of_dx)
     if judged.verdict is Verdict.PASS and (unseen := slopes.unseen_terms(budget)):
         terms = f"the {' and the '.join(unseen)} term{'s' * (len(unseen) > 1)}"
-        reason = f"{terms} of dx vanish for this dy, and would be wrong unseen: give a dy with a mean, and one with x"
+        reason = (
+            f"{terms} of dx vanish for this dy, so a mistake in them would not show: "
+            "give a dy for which mean(dy) and mean(dy * x_hat) are not 0"
+        )
         judged = replace(judged, verdict=Verdict.UNDECIDED, reason=reason)
     return [
         judged,

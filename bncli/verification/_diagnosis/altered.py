@@ -29,7 +29,7 @@ def narrowed(evidence: Evidence) -> tuple[str, ...]:
         # Computed in a type of few bits, a wrong term could pass for rounding: then only the last may be.
         computed = unit / own * evidence.noise if unit / own * evidence.budget < FINE else 0
         if (difference <= np.maximum(computed, unit * np.abs(evidence.expected) + evidence.allowed)).all():
-            return (f"the values of {evidence.name} are {dtype} numbers: precision is lost, no term is",)
+            return (f"the values of {evidence.name} are {dtype} numbers: precision is lost, but no term is wrong",)
     return ()
 
 

@@ -15,8 +15,8 @@ Formula = Callable[[Facts], Array]
 # The axes of Facts.by_item: (batch, outer positions, features, inner positions).
 ACROSS_BATCH, WITHIN_ITEM = (0,), (1, 3)
 WRONG_AXES = (
-    ("the batch alone, apart for each position", ACROSS_BATCH),
-    ("the positions of each item apart, as in instance normalization", WITHIN_ITEM),
+    ("the batch alone, separately for each position", ACROSS_BATCH),
+    ("the positions of each item separately, as in instance normalization", WITHIN_ITEM),
     ("the features of each item, as in layer normalization", (1, 2, 3)),
     ("the features at each position, as in layer normalization", (2,)),
     ("everything, features too", (0, 1, 2, 3)),

@@ -79,5 +79,5 @@ def _shuffled(evidence: Evidence) -> tuple[str, ...]:
         return ()
     order = np.argsort(expected)
     if (np.abs(np.sort(actual) - expected[order]) <= evidence.noise.ravel()[order]).all():
-        return (f"the values of {evidence.name} are all there, but in another order",)
+        return (f"the values of {evidence.name} are right, but in another order",)
     return ()

@@ -62,7 +62,7 @@ def _parts() -> Iterator[Part]:
 def _vectors(width: int) -> Part:
     """As of a loop that takes ``width`` samples at a time, and forgets those that remain."""
     return Part(
-        f"whole vectors of {width} samples, without those that remain",
+        f"whole vectors of {width} samples, without the remainder",
         lambda s: s.number < s.number.size // width * width,
     )
 

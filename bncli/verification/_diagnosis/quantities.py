@@ -85,8 +85,8 @@ _INV_STD = (
 )
 _STATISTICS = tuple(Quantity(wrong.says, wrong.share) for wrong in WRONG_INV_STD)
 _X_HAT = (
-    Quantity("{it} lacks one inv_std, as where x - mean stands for x_hat", lambda f: 1 / f.inv_std),
-    Quantity("{it} lacks inv_std twice, as where x - mean stands for both x_hat", lambda f: f.inv_std**-2),
+    Quantity("{it} lacks one inv_std, as with x - mean in place of x_hat", lambda f: 1 / f.inv_std),
+    Quantity("{it} lacks inv_std twice, as with x - mean in place of both x_hat", lambda f: f.inv_std**-2),
     Quantity("{it} has inv_std once too often", lambda f: f.inv_std),
     Quantity("{it} has inv_std twice too often", lambda f: f.inv_std**2),
     Quantity("{it} has inv_std three times too often", lambda f: f.inv_std**3),

@@ -60,7 +60,7 @@ SUSPECTS: dict[str, tuple[Suspect, ...]] = {
         ),
         Suspect("x - mean is squared in the numerator of x_hat", lambda f: f.gamma * f.centred**2 * f.inv_std + f.beta),
         Suspect("x_hat is squared", lambda f: f.gamma * f.x_hat**2 + f.beta),
-        Suspect("the size of x_hat is taken, without its sign", lambda f: f.gamma * np.abs(f.x_hat) + f.beta),
+        Suspect("the absolute value of x_hat is used", lambda f: f.gamma * np.abs(f.x_hat) + f.beta),
         *(Suspect(*each) for each in (*groups.y(), *parts.y())),
         Suspect("the features are read along the wrong axis of the memory", groups.misread),
     ),

@@ -50,7 +50,7 @@ def coarse(evidence: Evidence) -> tuple[str, ...]:
     few = evidence.wrong_features.mean() <= MOST
     if unit <= 1 or few or (np.abs(evidence.actual - evidence.expected) > unit * evidence.allowed).any():
         return ()
-    return (f"{evidence.name} is right up to the rounding of float32, as where a step is computed in it",)
+    return (f"{evidence.name} is right up to the rounding of float32, as if a step were computed in it",)
 
 
 def other_inv_std(evidence: Evidence) -> tuple[str, ...]:
@@ -90,7 +90,7 @@ def imprecise(evidence: Evidence) -> tuple[str, ...]:
     if share > LOST or (difference[evidence.allowed == 0] > 0).any():
         return ()
     times = f"{share:.3g} times what rounding in {evidence.facts.problem.dtype} may cost"
-    return (f"{evidence.name} is off by up to {times}, but by no known mistake: as where precision is lost",)
+    return (f"{evidence.name} is off by up to {times}, and no known mistake explains it: precision may be lost",)
 
 
 def unexplained(evidence: Evidence) -> tuple[str, ...]:
@@ -101,7 +101,7 @@ def unexplained(evidence: Evidence) -> tuple[str, ...]:
     prediction, left = best_fit(evidence)
     if name == "dx" and (not told_apart(evidence) or evidence.fits(prediction)):
         mend = f"give {ENOUGH} samples or more, not {samples}" if samples < ENOUGH else "give another dy"
-        return (f"the terms of dx cannot be told apart on this data: {mend}",)
+        return (f"the terms of dx cannot be distinguished on this data: {mend}",)
     share = f"{100 * left:.0f}" if left >= 0.1 else f"{100 * left:.2g}"
     return (f"{name} is no {SUMS[name]}: the best fit leaves {share} % of it",)
 
