@@ -641,7 +641,7 @@ PARAMETERS = {
     "halved": ("both", lambda r, right: right / 2, "is 0.5 of what it should be"),
     "0.3 % off": ("both", lambda r, right: 0.997 * right, "is 0.997 of what it should be"),
     "zero": ("both", lambda r, right: 0 * right, "is 0 everywhere"),
-    "nearly zero": ("both", lambda r, right: 1e-30 * right, "is 0 but for rounding"),
+    "nearly zero": ("both", lambda r, right: 1e-30 * right, "is 0 up to rounding"),
     "times gamma": ("both", lambda r, right: right * r.gamma, "is multiplied by gamma"),
     "times scale": ("both", lambda r, right: right * r.gamma / r.std, "is multiplied by gamma * inv_std"),
     "over all features": ("both", lambda r, right: right.sum() + 0 * right, "sums over the features too"),

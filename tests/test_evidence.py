@@ -10,7 +10,7 @@ import pytest
 
 from bncli.core.problem import Problem
 from bncli.verification import tolerance
-from bncli.verification._diagnosis.coefficients import Estimate, terms_of, distinguishable
+from bncli.verification._diagnosis.coefficients import Estimate, distinguishable, terms_of
 from bncli.verification._diagnosis.evidence import Candidate, Evidence, gather
 
 PROBLEMS = ["5x3/eps=0.5", "4x3x2/channels-first/float32/eps=0.3"]

@@ -18,7 +18,7 @@ from bncli.verification._contract import array_memory, state, values
 from bncli.verification._contract.calls import Remark, writable
 from bncli.verification.finding import Finding, Verdict
 
-ARRAY = "contract"  # stands for the array in the finding
+ARRAY = "contract"  # in place of an array's name in the finding
 FIRST = "inputs-unchanged"
 SMALL = 1 << 14  # elements that the checks use, but at least all samples of two features
 

@@ -11,6 +11,6 @@ that returns sentences, or () if it does not account for every element. ``diagno
 5. ``vague.cancelled``, ``vague.coarse``: lost digits.
 6. If none does: ``places`` says where the array is wrong, its wrong features are explained alone; then ``vague``.
 
-To add an explanation: a value of a coefficient is a line of ``quantities``, a formula a line of ``suspects``, ``groups``
-or ``parts``. Anything else is a function here, and its place in the order a line of ``diagnosis``.
+To add one: a value of a coefficient is a line of ``quantities``; a formula is a line of ``suspects``, ``groups`` or
+``parts``; any other explanation is a function here, with its place in the order in ``diagnosis``.
 """

@@ -30,7 +30,7 @@ def known_epsilon(evidence: Evidence) -> tuple[str, ...]:
 
 
 def fitted_epsilon(evidence: Evidence) -> Iterator[Candidate]:
-    """Any epsilon. In y, dgamma and dbeta, one number always fits one feature, so these need more."""
+    """Any epsilon. In y and dgamma one number always fits one feature, so these need two."""
     least, most = _epsilons(evidence)
     if least <= most and (evidence.facts.gamma.size > 1 or evidence.name == "dx"):
         yield _with_epsilon(evidence, (max(least, 0) + most) / 2)

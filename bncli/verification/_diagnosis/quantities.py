@@ -67,7 +67,7 @@ WRONG_INV_STD = (
 )
 
 _REVERSED = Quantity("{it} has the wrong sign", lambda f: -1.0)
-_VANISHED = Quantity("{it} is 0 but for rounding", lambda f: 0.0)
+_VANISHED = Quantity("{it} is 0 up to rounding", lambda f: 0.0)
 _NOTHING = (Quantity("{it} is missing", lambda f: 0.0), _REVERSED)
 _GAMMA = (
     Quantity("gamma is forgotten{in_it}", lambda f: 1 / f.gamma),

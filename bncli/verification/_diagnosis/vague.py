@@ -11,8 +11,8 @@ from bncli.verification._diagnosis.coefficients import (
     Term,
     best_fit,
     combine,
-    terms_of,
     distinguishable,
+    terms_of,
     with_inv_std,
 )
 from bncli.verification._diagnosis.evidence import Evidence

@@ -8,7 +8,7 @@ LONG = 1e9  # larger values are written with an exponent
 
 
 def state(says: str, facts: Facts, it: str = "", times: str = "", whole: bool = False) -> str:
-    """``says`` with the fields of ``quantities`` filled: ``times`` is the ratio; ``whole``: ``it`` is the whole array."""
+    """``says`` with the fields that ``quantities`` lists: ``times`` fills {ratio}; ``whole``: ``it`` is the array."""
     return says.format(
         it=it,
         in_it="" if whole else f" in {it}",
