@@ -137,7 +137,7 @@ def test_what_is_not_expected_to_be_finite_is_not_judged(make_case):
         alone = case.select(np.array([1]))
         nothing = judged(alone, y_of(alone))
     assert (nothing.verdict, nothing.error, nothing.index) == (Verdict.UNDECIDED, np.inf, ())
-    assert nothing.reason == "no element of it is expected to be finite"
+    assert nothing.reason == "no element is expected to be finite"
     assert np.isnan([nothing.actual, nothing.expected]).all()
 
 
@@ -196,7 +196,7 @@ def test_where_rounding_may_hide_a_percent_a_verdict_says_so(make_case):
         assert finding.verdict is verdict
         assert (finding.reason == "") is (verdict is Verdict.PASS)
     assert finding.reason == (
-        "it is off by 2.5%, which may be rounding, since rms(x) is so far above the deviation, and may be a mistake: "
+        "it is off by 2.5%: a mistake, or rounding, since rms(x) is so large relative to the deviation; "
         "use data nearer to 0, or a wider type than float32"
     )
 

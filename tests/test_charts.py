@@ -14,7 +14,7 @@ from bncli.core.chart import Axis
 from bncli.core.problem import shared_parts
 from bncli.core.report import Column, Report
 from bncli.output.charts import charts
-from bncli.output.drawing import lanes, svg
+from bncli.output.drawing import subrows, svg
 from bncli.output.drawing.scale import Scale
 from bncli.output.drawing.style import LIMIT, STYLES
 from planted import typed
@@ -224,16 +224,16 @@ def test_series_stand_out_from_a_white_and_from_a_dark_page():
         assert one.light != other.light
 
 
-def test_points_of_one_row_lie_in_lanes_of_their_own():
+def test_points_of_one_row_lie_in_subrows_of_their_own():
     [chart] = bench(
         timed("numpy", "4x3", 1e-3), timed("numba", "4x3", 2e-3), timed("copy", "4x3", 1e-4, direction="limit")
     )
-    assert [lanes.offset(chart, each) for each in chart.series] == [-0.25, 0.25, 0.0]
+    assert [subrows.offset(chart, each) for each in chart.series] == [-0.25, 0.25, 0.0]
     [apart] = bench(timed("numpy", "4x3", 1e-3), timed("numba", "8x3", 2e-3))
-    assert [lanes.offset(apart, each) for each in apart.series] == [0.0, 0.0]
+    assert [subrows.offset(apart, each) for each in apart.series] == [0.0, 0.0]
 
 
-def test_descriptors_are_parted_from_what_they_share():
+def test_descriptors_without_their_shared_parts():
     assert shared_parts(["4x3/a/float32", "4x3/b/float32"]) == (["4x3/a", "4x3/b"], "float32")
     assert shared_parts(["4x3/a"]) == (["4x3"], "a")
     assert shared_parts([]) == ([], "")

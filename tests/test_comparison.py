@@ -6,7 +6,7 @@ import pytest
 from bncli.loading.registry import load_kernel
 from bncli.verification.differentiation import Slope
 from bncli.verification.finding import Verdict
-from bncli.verification.slope_judge import Comparison, Judge
+from bncli.verification.slope_judge import Comparison, SlopeJudge
 
 FEATURES = np.array([1, 4])
 SHAPE = "6x5x2/channels-first"
@@ -18,7 +18,7 @@ def judge(make_case):
 
     def make(comparisons, array="dx", problem=SHAPE):
         case = make_case(problem)
-        return Judge(load_kernel("numpy"), case, FEATURES).finding(array, "some method", comparisons)
+        return SlopeJudge(load_kernel("numpy"), case, FEATURES).finding(array, "some method", comparisons)
 
     return make
 
@@ -107,8 +107,8 @@ def test_a_gradient_near_its_own_tolerance_is_undecided(judge):
     finding = judge([small])
     assert finding.verdict is Verdict.UNDECIDED
     assert finding.reason == (
-        "the expected gradient, at most 0.01, is too small beside the tolerance, 0.0001, to tell right from wrong: "
-        "give a dy that is not constant, nor a multiple of x"
+        "the expected gradient, at most 0.01, is too small relative to the tolerance, 0.0001, for a mistake to show: "
+        "give a dy that is neither constant nor a multiple of x"
     )
     assert judge([small, large]).verdict is Verdict.PASS  # one that can be judged suffices
     assert judge([small, large]).reason == ""

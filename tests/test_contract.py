@@ -20,17 +20,17 @@ BROKEN = {
     "gamma-damaged": ("inputs-unchanged", "forward writes into its gamma"),
     "dy-damaged": ("inputs-unchanged", "backward writes into dy"),
     "dx-in-float32": ("dtypes", "dx is float32 where x is float64"),
-    "out-ignored": ("out", "with out= given, y is not what stands in it"),
+    "out-ignored": ("out", "with out= given, its y is not filled and returned"),
     "y-is-x": ("inputs-unchanged", "forward writes into its x"),
     "dx-is-dy": ("inputs-unchanged", "backward writes into dy"),
-    "dx-buffer-reused": ("own-memory", "a later call overwrites the first one's dx"),
-    "y-buffers-take-turns": ("own-memory", "a later call overwrites the first one's y"),
-    "stale-statistics": ("two-forwards", "come from the last forward, not from the one that their saved is of"),
-    "stale-cache": ("same-arrays", "are those of the last call, where the same arrays hold other values"),
+    "dx-buffer-reused": ("own-memory", "a later call overwrites the first call's dx"),
+    "y-buffers-take-turns": ("own-memory", "a later call overwrites the first call's y"),
+    "stale-statistics": ("two-forwards", "use the state of the latest forward instead of the `saved` they were given"),
+    "stale-cache": ("same-arrays", "are those of the previous call, although the same arrays hold new values"),
     "random-order": ("repeatable", "differ from call to call, on the same data"),
     "thread-drops": ("thread-count", "differ between 1 thread and 2"),
     "read-only-refused": ("read-only", "read-only input is refused: "),
-    "strides-ignored": ("strided", "x and dy that are not contiguous give another y"),
+    "strides-ignored": ("strided", "x and dy that are not contiguous give a different y"),
     "epsilon-ignored": ("epsilon", "with an epsilon as large as the variance, "),
     "x-hat-from-y": ("zero-gamma", "with a gamma of 0, dx and dgamma are wrong"),
     "shows-var": ("statistics", "saved.inv_std is "),
@@ -137,7 +137,7 @@ def test_what_is_never_written_is_found_without_out(make_case, problem):
 
     finding = contract.check(Kernel(forward, NUMPY.backward, name="short"), make_case(problem))
     assert "written-in-full" in finding.broken
-    assert "values of y are never written, and keep what the memory held" in finding.reason
+    assert "values of y are never written: the memory keeps its old contents" in finding.reason
 
 
 def test_what_is_never_written_is_found_in_memory_that_numpy_did_not_give_as_empty(make_case):
@@ -155,7 +155,7 @@ def test_what_is_never_written_is_found_in_memory_that_numpy_did_not_give_as_emp
         return dx, dgamma, dbeta
 
     said = array_memory.written_in_full(Kernel(forward, backward), make_case("12x6"))
-    assert said == "12 values of y and 1 values of dgamma are never written, and keep what the memory held"
+    assert said == "12 values of y and 1 values of dgamma are never written: the memory keeps its old contents"
 
 
 def test_backward_may_be_called_once_for_each_forward(make_case):
@@ -307,7 +307,7 @@ def test_values_that_are_never_written_are_counted(make_case):
         numbers[:] = 1
         return dx, dgamma * numbers[0], short
 
-    says = "{} values of y and 1 values of dbeta are never written, and keep what the memory held"
+    says = "{} values of y and 1 values of dbeta are never written: the memory keeps its old contents"
     case = make_case("12x6")
     assert array_memory.written_in_full(kernel(forward, backward), case) == says.format(24)
     # NaN is no sign of it where NaN is right.
@@ -355,7 +355,8 @@ def with_out(write_y=True, write_dx=True, return_y=True, return_dbeta=True):
 )
 def test_out_must_be_filled_and_returned(make_case, missing, names):
     finding = contract.check(with_out(**missing), make_case("12x6"))
-    assert finding.reason == (f"with out= given, {names} is not what stands in it" if names else "")
+    verb = "are" if " and " in names else "is"
+    assert finding.reason == (f"with out= given, its {names} {verb} not filled and returned" if names else "")
     assert finding.broken == (("out",) if names else ())
 
 
@@ -375,7 +376,7 @@ def test_buffers_of_an_earlier_call_are_named(make_case):
         found = gradients(dy, saved)
         return found._replace(dbeta=reused("dbeta", found.dbeta))
 
-    says = "a later call overwrites the first one's y and dbeta"
+    says = "a later call overwrites the first call's y and dbeta"
     assert array_memory.own_memory(kernel(forward, backward), make_case("12x6")) == says
 
 
@@ -398,7 +399,7 @@ def test_what_infer_does_beside_the_right_numbers_is_said(make_case):
 
     for infer, broken, says in (
         (wide, "dtypes", "y of infer is float64 where x is float32"),
-        (reused, "infer-memory", "a later infer overwrites the first one's y"),
+        (reused, "infer-memory", "a later infer overwrites the first infer's y"),
         (centred, "infer-memory", "infer writes into its x and mean"),
     ):
         finding = contract.check(kernel(infer=infer), case)
@@ -424,7 +425,7 @@ def test_results_of_another_forward_are_named(make_case):
         stale = gradients(dy, last[0])
         return gradients(dy, saved)._replace(dx=stale.dx, dgamma=stale.dgamma)
 
-    says = "dx and dgamma come from the last forward, not from the one that their saved is of"
+    says = "dx and dgamma use the state of the latest forward instead of the `saved` they were given"
     assert state.two_forwards(kernel(forward, backward), make_case("12x6")) == says
 
 
@@ -440,7 +441,7 @@ def test_the_last_forwards_are_seen_with_any_seed_and_in_a_batch_of_one(make_cas
         x_hat = (last[0].x - last[0].mean[:, None]) * last[0].inv_std[:, None]  # in a workspace of all calls
         return NUMPY.backward(dy, saved._replace(x=x_hat / saved.inv_std[:, None] + saved.mean[:, None]))
 
-    assert "from the last forward" in state.two_forwards(kernel(forward, backward), make_case(problem, seed=seed))
+    assert "state of the latest forward" in state.two_forwards(kernel(forward, backward), make_case(problem, seed=seed))
 
 
 def test_results_remembered_by_the_array_are_named(make_case):
@@ -455,8 +456,8 @@ def test_results_remembered_by_the_array_are_named(make_case):
         found = gradients(dy, saved)
         return found._replace(dbeta=known.setdefault(id(dy), (dy, found.dbeta))[1].copy())
 
-    says = "y and dbeta are those of the last call, where the same arrays hold other values"
-    assert state.looks_again(kernel(forward, backward), make_case("12x6")) == says
+    says = "y and dbeta are those of the previous call, although the same arrays hold new values"
+    assert state.same_arrays(kernel(forward, backward), make_case("12x6")) == says
 
 
 @pytest.mark.parametrize("call", [2, 3, 4])
@@ -549,7 +550,7 @@ def test_what_strides_change_is_named(make_case):
         return found if dy.flags.c_contiguous else found._replace(dgamma=2 * found.dgamma, dbeta=-found.dbeta)
 
     finding = contract.check(kernel(backward=backward), make_case("3x6x4/channels-first"))
-    assert finding.reason == "x and dy that are not contiguous give another dgamma and dbeta"
+    assert finding.reason == "x and dy that are not contiguous give a different dgamma and dbeta"
 
 
 def test_wrong_statistics_and_inference_are_told_with_their_values(make_case):
@@ -570,7 +571,7 @@ def test_wrong_statistics_and_inference_are_told_with_their_values(make_case):
         return y
 
     # From a mean half a deviation higher and twice the deviation: 2 * (5 - 4) / 4 + 0.5.
-    assert values.inference(kernel(infer=infer), case) == "infer gives 1.5 where it should be 1"
+    assert values.inference(kernel(infer=infer), case) == "infer gives 1.5 and should give 1"
     assert values.inference(kernel(), case) == ""
 
 

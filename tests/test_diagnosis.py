@@ -209,11 +209,11 @@ DX = {
     "inv_std not in dy": (lambda r: r.terms(dy=r.std), ["inv_std is forgotten in the dy term"]),
     "one x - mean": (
         lambda r: r.terms(x_hat=r.std),
-        [X_HAT + "lacks one inv_std, as where x - mean stands for x_hat"],
+        [X_HAT + "lacks one inv_std, as with x - mean in place of x_hat"],
     ),
     "both x - mean": (
         lambda r: r.terms(x_hat=r.std**2),
-        [X_HAT + "lacks inv_std twice, as where x - mean stands for both x_hat"],
+        [X_HAT + "lacks inv_std twice, as with x - mean in place of both x_hat"],
     ),
     "inv_std**4": (lambda r: r.terms(x_hat=1 / r.std), [X_HAT + "has inv_std once too often"]),
     "inv_std**5": (lambda r: r.terms(x_hat=1 / r.std**2), [X_HAT + "has inv_std twice too often"]),
@@ -274,7 +274,7 @@ DX = {
     "reversed features": (lambda r: r.dx[:, ::-1], ["dx has its features in reverse order"]),
     "shuffled": (
         lambda r: generator(1, "probe").permutation(r.dx.ravel()).reshape(r.dx.shape),
-        ["the values of dx are all there, but in another order"],
+        ["the values of dx are right, but in another order"],
     ),
     "transposed": (
         lambda r: r.dx.transpose(1, 0, 2).reshape(r.dx.shape),
@@ -405,8 +405,8 @@ def test_a_count_of_one_axis_alone_is_named(right, problem, over, once_more):
 
 
 AXES = {  # of channels-first (N, F, S)
-    "the batch alone, apart for each position": (0,),
-    "the positions of each item apart, as in instance normalization": (2,),
+    "the batch alone, separately for each position": (0,),
+    "the positions of each item separately, as in instance normalization": (2,),
     "the features at each position, as in layer normalization": (1,),
     "the features of each item, as in layer normalization": (1, 2),
     "everything, features too": (0, 1, 2),
@@ -463,10 +463,10 @@ PARTS = {
     "the first position of each item alone": lambda b, s, n, r: s == 0,
     "all samples but the first": lambda b, s, n, r: n > 0,
     "all samples but the last": lambda b, s, n, r: n < r.samples - 1,
-    "whole vectors of 4 samples, without those that remain": lambda b, s, n, r: n < r.samples - r.samples % 4,
-    "whole vectors of 8 samples, without those that remain": lambda b, s, n, r: n < r.samples - r.samples % 8,
-    "whole vectors of 16 samples, without those that remain": lambda b, s, n, r: n < r.samples - r.samples % 16,
-    "whole vectors of 32 samples, without those that remain": lambda b, s, n, r: n < r.samples - r.samples % 32,
+    "whole vectors of 4 samples, without the remainder": lambda b, s, n, r: n < r.samples - r.samples % 4,
+    "whole vectors of 8 samples, without the remainder": lambda b, s, n, r: n < r.samples - r.samples % 8,
+    "whole vectors of 16 samples, without the remainder": lambda b, s, n, r: n < r.samples - r.samples % 16,
+    "whole vectors of 32 samples, without the remainder": lambda b, s, n, r: n < r.samples - r.samples % 32,
 }
 
 
@@ -541,7 +541,7 @@ def test_the_gradient_of_a_wrong_forward_is_named(right, says):
 def test_another_epsilon_is_found(right, problem, epsilon):
     r = right(problem)
     for array, values in r.of_variance(np.sqrt(r.var + epsilon)).items():
-        said = f"{array} is right for an epsilon of {epsilon:.3g}, where {r.epsilon:.3g} is asked for"
+        said = f"{array} is right for an epsilon of {epsilon:.3g}, not the problem's {r.epsilon:.3g}"
         assert told(r.case, array, values) == (said,)
 
 
@@ -550,7 +550,7 @@ def test_a_hard_coded_epsilon_or_its_square_or_root_is_found_even_by_one_feature
     r = right("9x1/eps=0.1", std=1e-5)
     for array, values in r.of_variance(np.sqrt(r.var + epsilon)).items():
         assert told(r.case, array, values) == (
-            f"{array} is right for an epsilon of {epsilon:.3g}, where 0.1 is asked for",
+            f"{array} is right for an epsilon of {epsilon:.3g}, not the problem's 0.1",
         )
 
 
@@ -569,7 +569,7 @@ Y = {
     "squared": (lambda r: r.gamma * r.x_hat**2 + r.beta, ["x_hat is squared"]),
     "size": (
         lambda r: r.gamma * np.abs(r.x_hat) + r.beta,
-        ["the size of x_hat is taken, without its sign"],
+        ["the absolute value of x_hat is used"],
     ),
     "mean kept": (lambda r: r.gamma * r.x / r.std + r.beta, ["the mean is not subtracted"]),
     "mean added": (lambda r: r.gamma * (r.x + r.mean) / r.std + r.beta, ["the mean is added, not subtracted"]),
@@ -641,7 +641,7 @@ PARAMETERS = {
     "halved": ("both", lambda r, right: right / 2, "is 0.5 of what it should be"),
     "0.3 % off": ("both", lambda r, right: 0.997 * right, "is 0.997 of what it should be"),
     "zero": ("both", lambda r, right: 0 * right, "is 0 everywhere"),
-    "nearly zero": ("both", lambda r, right: 1e-30 * right, "is 0 but for rounding"),
+    "nearly zero": ("both", lambda r, right: 1e-30 * right, "is 0 up to rounding"),
     "times gamma": ("both", lambda r, right: right * r.gamma, "is multiplied by gamma"),
     "times scale": ("both", lambda r, right: right * r.gamma / r.std, "is multiplied by gamma * inv_std"),
     "over all features": ("both", lambda r, right: right.sum() + 0 * right, "sums over the features too"),
@@ -789,7 +789,7 @@ def test_a_right_kernel_has_no_fault(right, problem, mean):
         y, saved = kernel.forward(r.case.x, r.case.gamma, r.case.beta, r.epsilon)
         arrays = dict(zip(("y", "dx", "dgamma", "dbeta"), (y, *kernel.backward(r.case.dy, saved)), strict=True))
         for array, sentences in diagnose(r.case, arrays, list(arrays)).items():
-            assert sentences == (f"{array} is what the formula gives, up to rounding: no fault was found in it",)
+            assert sentences == (f"{array} is what the formula gives, up to rounding: no mistake was found",)
 
 
 @given(problem=SOME, seed=SEEDS)
@@ -803,7 +803,7 @@ def test_nothing_fits_garbage(right, problem, seed):
         ("dbeta", "multiple of what it should be"),
     ):
         (sentence,) = told(r.case, array, rng.standard_normal(getattr(r, array).shape))
-        left = re.fullmatch(rf"{array} is no {kind}: the best fit leaves (\d+) % of it", sentence).group(1)
+        left = re.fullmatch(rf"{array} is not an? {kind}: the best fit leaves (\d+) % unexplained", sentence).group(1)
         assert 30 <= int(left) <= 100
 
 
@@ -812,7 +812,9 @@ def test_the_residual_is_what_was_put_in(right, part):
     r = right("200x6")
     dx = r.dx * (1 + part * np.random.default_rng(0).choice([-1, 1], r.dx.shape))
     (sentence,) = told(r.case, "dx", dx)
-    left = re.fullmatch(r"dx is no combination of the terms of the formula: the best fit leaves (.*) % of it", sentence)
+    left = re.fullmatch(
+        r"dx is not a combination of the terms of the formula: the best fit leaves (.*) % unexplained", sentence
+    )
     assert float(left.group(1)) == pytest.approx(100 * part, rel=0.1)
 
 
@@ -938,7 +940,7 @@ def test_what_is_wrong_with_a_part_is_named(right, dtype):
     assert part("dx", (2,), 0 * r.dx) == ("dx is wrong only in 1 of 4 features: 2", "there it is 0")
     assert part("y", (2,), r.y - r.beta) == ("y is wrong only in 1 of 4 features: 2", "there beta is forgotten")
     _, what = part("dx", (2,), np.random.default_rng(0).standard_normal(r.dx.shape))
-    assert what.startswith("there dx is no combination of the terms of the formula: the best fit leaves ")
+    assert what.startswith("there dx is not a combination of the terms of the formula: the best fit leaves ")
     assert part("dgamma", (1,), -r.dgamma) == (
         "dgamma is wrong only in 1 of 4 features: 1",
         "there dgamma has the wrong sign",
@@ -982,7 +984,7 @@ def test_garbage_is_measured_in_features_that_are_mostly_wrong(right, samples, f
     assert where == f"dx is wrong only {place}"
     assert len(what) == says_what
     for sentence in what:
-        assert sentence.startswith("there dx is no combination of the terms of the formula: the best fit leaves ")
+        assert sentence.startswith("there dx is not a combination of the terms of the formula: the best fit leaves ")
 
 
 def test_features_that_hold_anothers_values_are_named(right):
@@ -1013,7 +1015,7 @@ def test_the_shortest_word_for_an_order_is_told(right):
     few, half = np.array(r.y), np.array(r.y)
     few[:9, 0] = np.roll(r.y[:9, 0], 1)
     half[:, 0] = np.roll(r.y[:, 0], 1, 0)
-    shuffled = "the values of y are all there, but in another order"
+    shuffled = "the values of y are right, but in another order"
     assert told(r.case, "y", few) != (shuffled,)
     assert told(r.case, "y", half) == (shuffled,)
 
@@ -1110,19 +1112,21 @@ def test_lost_precision_is_no_wrong_term(right):
         for array in ("y", "dx", "dgamma", "dbeta"):
             stored = getattr(r, array).astype(dtype)
             assert told(r.case, array, stored) == (
-                f"the values of {array} are {dtype} numbers: precision is lost, no term is",
+                f"the values of {array} are {dtype} numbers: precision is lost, but no term is wrong",
             )
     gradients = load_kernel("numpy").forward(
         *(getattr(r.case, n).astype("float32") for n in ("x", "gamma", "beta")), 1e-3
     )
     y = gradients[0].astype(float) * (1 + 1e-15)
-    assert told(r.case, "y", y) == ("y is right up to the rounding of float32, as where a step is computed in it",)
+    assert told(r.case, "y", y) == ("y is right up to the rounding of float32, as if a step were computed in it",)
     far = right("64x24/eps=1e-05", mean=1e5)
     x = far.case.x
     var = (x * x).mean(SAMPLES, keepdims=True) - x.mean(SAMPLES, keepdims=True) ** 2
     for array, values in far.of_variance(np.sqrt(var + 1e-5)).items():
         (sentence,) = told(far.case, array, values)
-        assert re.match(r"inv_std is off by up to .*e-0\d, as E\[x\*\*2\]|dgamma is right up to the rounding", sentence)
+        assert re.match(
+            r"inv_std is off by up to .*e-0\d, as from E\[x\*\*2\]|dgamma is right up to the rounding", sentence
+        )
 
 
 def test_cancellation_that_only_some_features_show_is_named_there(right):
@@ -1131,9 +1135,7 @@ def test_cancellation_that_only_some_features_show_is_named_there(right):
     var = np.where(np.arange(24).reshape(1, -1, 1) < 5, (x * x).mean(SAMPLES, keepdims=True) - mean(x) ** 2, r.var)
     where, what = told(r.case, "y", r.of_variance(np.sqrt(var + r.epsilon))["y"])
     assert where == "y is wrong only in 5 of 24 features: 0, 1, 2, 3 and 4"
-    assert re.fullmatch(
-        r"there inv_std is off by up to \S+, as E\[x\*\*2\] - E\[x\]\*\*2 is where the mean is .*", what
-    )
+    assert re.fullmatch(r"there inv_std is off by up to \S+, as from E\[x\*\*2\] - E\[x\]\*\*2 with a mean .*", what)
 
 
 def test_factors_that_differ_by_feature_are_told_as_a_range(right):
@@ -1149,7 +1151,7 @@ def test_factors_that_differ_by_feature_are_told_as_a_range(right):
     dx = by_feature * r.gamma / r.std * (r.dy - mean(r.dy) - x_hat * mean(r.dy * x_hat))
     assert told(r.case, "dx", dx) == ("inv_std is wrong: dx is right for one 0.5 to 1.5 times what it should be",)
     assert told(r.case, "y", r.y + by_feature * r.gamma) == (
-        "the mean is off, by up to 1.5 standard deviations, or beta by gamma times that",
+        "the mean is off by up to 1.5 standard deviations, or beta by gamma times as much",
     )
     assert told(r.case, "y", r.y + by_feature * (r.gamma * r.x_hat + 1)) == (
         "0.5 to 1.5 is added to y, by feature",
@@ -1187,7 +1189,7 @@ def bits(array, count):
 )
 def test_a_narrower_type_is_told_by_its_bits(right, dtype, own, count):
     r = right(f"12x5x3x4/channels-first{own}/eps=0.001")
-    says = f"the values of dx are {dtype} numbers: precision is lost, no term is"
+    says = f"the values of dx are {dtype} numbers: precision is lost, but no term is wrong"
     wider = {24: 8, 11: 2, 8: 1}[count]
     for name in ("dx", "y"):
         array = getattr(r, name)
@@ -1202,7 +1204,7 @@ def test_a_step_computed_in_float32_is_told_by_its_size(right):
     r = right("12x5/eps=0.01")
     evidence = gather(r.case, {"dx": np.asarray(r.dx, float)})["dx"]
     signs = np.random.default_rng(0).choice([-1, 1], r.dx.shape)
-    says = "dx is right up to the rounding of float32, as where a step is computed in it"
+    says = "dx is right up to the rounding of float32, as if a step were computed in it"
     unit = 2.0**29  # roundings of float64 in one of float32
     assert told(r.case, "dx", r.dx + 0.95 * unit * signs * evidence.allowed) == (says,)
     assert told(r.case, "dx", r.dx + 1.05 * unit * signs * evidence.allowed) != (says,)
@@ -1217,11 +1219,11 @@ def test_imprecise_is_what_is_off_by_a_thousand_roundings_at_most(right):
     signs = np.random.default_rng(0).choice([-1, 1], r.dx.shape)
     (sentence,) = told(r.case, "dx", r.dx + 999.4 * signs * evidence.allowed)
     assert sentence == (
-        "dx is off by up to 999 times what rounding in float32 may cost, but by no known mistake: "
-        "as where precision is lost"
+        "dx is off by up to 999 times what rounding in float32 may cost, and no known mistake explains it: "
+        "precision may be lost"
     )
     (sentence,) = told(r.case, "dx", r.dx + 1000.5 * signs * evidence.allowed)
-    assert sentence.startswith("dx is no combination of the terms of the formula: the best fit leaves ")
+    assert sentence.startswith("dx is not a combination of the terms of the formula: the best fit leaves ")
 
 
 def test_cancellation_is_told_from_ten_deviations_and_up_to_what_it_costs(right):
@@ -1235,7 +1237,7 @@ def test_cancellation_is_told_from_ten_deviations_and_up_to_what_it_costs(right)
         (sentence, *_) = told(r.case, "dx", dx)
         assert sentence.startswith("inv_std is off by up to ") is is_told, sentence
         if is_told:
-            number_of = f"{lost:.2g}, as E[x**2] - E[x]**2 is where the mean is 11 deviations from 0"
+            number_of = f"{lost:.2g}, as from E[x**2] - E[x]**2 with a mean 11 deviations from 0"
             assert sentence == f"inv_std is off by up to {number_of}"
 
 
@@ -1293,7 +1295,9 @@ def test_the_residual_is_that_of_all_features_whatever_their_size(right):
     large = np.arange(6).reshape(1, 6, 1) % 2 == 0
     y = np.where(large, r.y * (1 + 1e-3 * rng.standard_normal(r.y.shape)), 1e-4 * rng.standard_normal(r.y.shape))
     (sentence,) = told(r.case, "y", y)
-    left = re.fullmatch(r"y is no affine function of x_hat: the best fit leaves (\d+) % of it", sentence).group(1)
+    left = re.fullmatch(
+        r"y is not an affine function of x_hat: the best fit leaves (\d+) % unexplained", sentence
+    ).group(1)
     assert 82 <= int(left) <= 92
 
 
@@ -1312,7 +1316,9 @@ def test_the_mean_of_features_without_gamma_is_not_told(right):
     by_feature = np.array([0.5, 0, 1.25, 0]).reshape(1, 4, 1)
     y = r.y + by_feature * r.gamma
     y[:, 1::2] += np.array([3, 5]).reshape(1, 2, 1)
-    assert told(r.case, "y", y) == ("the mean is off, by up to 1.25 standard deviations, or beta by gamma times that",)
+    assert told(r.case, "y", y) == (
+        "the mean is off by up to 1.25 standard deviations, or beta by gamma times as much",
+    )
     r = right("9x4/eps=0.01", gamma=np.zeros(4))
     assert "standard deviations" not in told(r.case, "y", r.y + np.array([1, 2, 3, 5]).reshape(1, 4, 1))[0]
 
@@ -1328,7 +1334,7 @@ def test_arithmetic_in_float32_is_told_from_a_wrong_term_by_its_roundings(right)
     for name, array in (("y", y), ("dx", dx)):
         assert array.dtype == np.float32
         assert (array != np.asarray(getattr(r, name), np.float32)).any()  # more than its storage is narrow
-        says = f"the values of {name} are float32 numbers: precision is lost, no term is"
+        says = f"the values of {name} are float32 numbers: precision is lost, but no term is wrong"
         assert told(r.case, name, array) == (says,)
         wrong = np.asarray(getattr(r, name) * (1 + 1e-4), np.float32)
         assert told(r.case, name, wrong) != (says,)
@@ -1350,7 +1356,7 @@ def test_too_few_samples_tell_no_terms_apart(right, samples):
     r = right(f"{samples}x7/eps=0.5")
     says = {
         1: "dx should be 0 everywhere, up to rounding",
-        2: "the terms of dx cannot be told apart on this data: give 4 samples or more, not 2",
+        2: "the terms of dx cannot be distinguished on this data: give 4 samples or more, not 2",
     }
     assert told(r.case, "dx", r.terms(mean_dy=0)) == (says[samples],)
 
@@ -1361,7 +1367,7 @@ def test_three_samples_of_one_feature_fit_any_three_factors(right):
     assert told(r.case, "dx", r.terms(x_hat=1.3)) == ("the x_hat term is 1.3 times what it should be",)
     garbage = np.random.default_rng(0).standard_normal(r.dx.shape)
     assert told(r.case, "dx", garbage) == (
-        "the terms of dx cannot be told apart on this data: give 4 samples or more, not 3",
+        "the terms of dx cannot be distinguished on this data: give 4 samples or more, not 3",
     )
 
 
@@ -1369,7 +1375,7 @@ def test_a_dy_in_the_span_of_the_other_terms_tells_nothing(right):
     r = right("9x4/eps=0.5")
     case = dataclasses.replace(r.case, dy=np.asarray(2 + 3 * r.x_hat).astype(float))
     dx = Right(case).terms(x_hat=0)
-    assert told(case, "dx", dx) == ("the terms of dx cannot be told apart on this data: give another dy",)
+    assert told(case, "dx", dx) == ("the terms of dx cannot be distinguished on this data: give another dy",)
 
 
 def test_a_gamma_of_ones_hides_that_it_is_forgotten(right):
@@ -1391,7 +1397,7 @@ def test_an_epsilon_too_small_to_tell_is_not_claimed(right):
     r = right("9x4/float32/eps=1e-12")
     for std in (np.sqrt(r.var) + r.epsilon, np.sqrt(r.var), np.sqrt(r.var + 1e-10)):
         for array, values in r.of_variance(std).items():
-            assert "no fault was found" in told(r.case, array, values)[0]
+            assert "no mistake was found" in told(r.case, array, values)[0]
 
 
 def test_the_simplest_of_explanations_that_agree_is_told(right):
@@ -1429,7 +1435,7 @@ def test_nothing_can_be_said_of_what_is_not_expected_to_be_finite(right):
     dx = np.insert(known.terms(mean_dy=0), 1, np.nan, axis=1)
     assert told(case, "dx", dx) == ("the mean term is missing",)
     case = dataclasses.replace(r.case, x=np.full_like(x, np.inf))
-    assert told(case, "dx", dx) == ("no element of dx is expected to be finite, so nothing can be said of it",)
+    assert told(case, "dx", dx) == ("no element of dx is expected to be finite, so it has no diagnosis",)
 
 
 DAMAGE = {

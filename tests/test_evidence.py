@@ -10,7 +10,7 @@ import pytest
 
 from bncli.core.problem import Problem
 from bncli.verification import tolerance
-from bncli.verification._diagnosis.coefficients import Estimate, terms_of, told_apart
+from bncli.verification._diagnosis.coefficients import Estimate, distinguishable, terms_of
 from bncli.verification._diagnosis.evidence import Candidate, Evidence, gather
 
 PROBLEMS = ["5x3/eps=0.5", "4x3x2/channels-first/float32/eps=0.3"]
@@ -114,13 +114,13 @@ def test_a_coefficient_is_off_by_as_much_as_noise_can_move_it(make_case, problem
 
 
 @pytest.mark.parametrize(("apart", "told"), [(1e-11, True), (1e-16, False)])
-def test_terms_are_told_apart_as_long_as_rounding_does_not_hide_them(make_case, apart, told):
+def test_terms_are_distinguished_as_long_as_rounding_does_not_hide_them(make_case, apart, told):
     case = make_case("9x2")
     centred = case.x - case.x.mean((0, 2), keepdims=True)
     along = 2 + 3 * centred / centred.std((0, 2), keepdims=True)
     other = np.random.default_rng(3).standard_normal(case.x.shape)
     case = dataclasses.replace(case, dy=along + apart * other)
-    assert told_apart(evidence_of(case, "dx", right(case)["dx"])) is told
+    assert distinguishable(evidence_of(case, "dx", right(case)["dx"])) is told
 
 
 # Evidence: what rounding explains.
@@ -206,10 +206,10 @@ def off(make_case):
     return make
 
 
-def test_an_element_is_wrong_past_what_is_allowed_and_telling_past_the_noise(off):
+def test_an_element_is_wrong_past_what_is_allowed_and_informative_past_the_noise(off):
     evidence = off(1, -1, 1.01, -1.01, 2, -2, 2.01, -2.01, np.nan, 0)
     assert evidence.wrong.ravel().tolist() == [False, False, *[True] * 7, False]
-    assert evidence.telling == 2
+    assert evidence.informative == 2
     assert evidence.wrong_features.tolist() == [True]
     assert off(1, -1, 0).wrong_features.tolist() == [False]
 
@@ -239,7 +239,7 @@ def test_a_later_explanation_is_better_if_it_leaves_less_than_half(off):
 
     def best(*left):
         candidates = [Candidate((f"{each:g}",), np.full((2, 1, 1), each)) for each in left]
-        return evidence.told(candidates)
+        return evidence.explained_by(candidates)
 
     assert best(2.0, 1.0) == ("2",)
     assert best(2.0, 0.99) == ("0.99",)
@@ -248,7 +248,7 @@ def test_a_later_explanation_is_better_if_it_leaves_less_than_half(off):
     assert best(2.1, 2.0) == ("2",)  # the first does not fit at all
     assert best(2.1) == ()
     assert best() == ()
-    assert evidence.told([Candidate(("large",), np.full((2, 1, 1), 3.0), 3.0)]) == ("large",)
+    assert evidence.explained_by([Candidate(("large",), np.full((2, 1, 1), 3.0), 3.0)]) == ("large",)
 
 
 @pytest.mark.parametrize("chosen", [np.array([True, False, True]), np.array([2, 0])])

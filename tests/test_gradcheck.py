@@ -232,8 +232,8 @@ def test_both_terms_that_a_dy_hides_are_named(make_case):
     dx = of_dx(NUMPY, dataclasses.replace(case, dy=dy), "complex-step")
     assert dx.verdict is Verdict.UNDECIDED
     assert dx.reason == (
-        "the mean and the x_hat terms of dx vanish for this dy, and would be wrong unseen: "
-        "give a dy with a mean, and one with x"
+        "the mean and the x_hat terms of dx vanish for this dy, so a mistake in them would not show: "
+        "give a dy for which mean(dy) and mean(dy * x_hat) are not 0"
     )
 
 
@@ -435,7 +435,7 @@ def test_what_has_no_finite_element_is_undecided(make_case):
     y, _ = NUMPY.forward(nothing.x, case.gamma, case.beta, case.problem.epsilon)
     (finding,) = accuracy.judge(NUMPY, nothing, {"y": y})
     assert (finding.verdict, finding.checked, finding.total) == (Verdict.UNDECIDED, 0, 18)
-    assert finding.reason == "no element of it is expected to be finite"
+    assert finding.reason == "no element is expected to be finite"
 
 
 def test_a_gradient_of_something_else_says_so_beside_the_reference(make_case):

@@ -13,7 +13,7 @@ from bncli.cli import main
 from bncli.core.problem import Problem
 from bncli.core.units import text
 from bncli.errors import InputError
-from bncli.output.drawing import album, png, shades
+from bncli.output.drawing import colour_map, image_figure, png
 from bncli.output.drawing.images import feature_image, images
 from bncli.output.terminal import preview
 
@@ -63,38 +63,38 @@ def test_what_has_no_images_is_refused(descriptor):
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50))
 def test_zero_is_the_middle_grey_and_at_most_one_in_a_hundred_is_clipped(values):
     array = np.array(values).reshape(1, -1, 1)
-    found = shades.about_zero(array)
+    found = colour_map.about_zero(array)
     assert found.low == -found.high
     assert found.beyond <= 0.01
     assert found.beyond == pytest.approx((np.abs(array) > found.high).mean())
     assert found.pixels(np.zeros((1, 1, 1)))[0, 0].tolist() == [128, 128, 128]
 
 
-def test_shades_say_what_is_clipped_and_what_is_no_number():
+def test_a_colour_map_says_what_is_clipped_and_what_is_no_number():
     values = np.concatenate([np.linspace(-1, 1, 300), [50.0, -70.0, np.nan, np.inf]]).reshape(1, -1, 1)
-    found = shades.about_zero(values)
+    found = colour_map.about_zero(values)
     assert str(found) == f"black {text(-found.high, 'error')}, white {text(found.high, 'error')}; beyond 0.66 %; " \
                          "magenta: 2 not finite"  # fmt: skip
     pixels = found.pixels(values)
     assert pixels[0, 300].tolist() == [255, 255, 255]
     assert pixels[0, 301].tolist() == [0, 0, 0]
-    assert pixels[0, 302].tolist() == pixels[0, 303].tolist() == list(shades.ODD)
+    assert pixels[0, 302].tolist() == pixels[0, 303].tolist() == list(colour_map.ODD)
 
 
-def test_the_natural_shades_of_an_image_are_from_0_to_1():
+def test_the_natural_colour_map_of_an_image_is_from_0_to_1():
     inside, outside = np.array([[[0.2], [0.7]]]), np.array([[[-3.0], [5.0]]])
-    assert (shades.natural(inside).low, shades.natural(inside).high) == (0, 1)
-    assert shades.natural(inside).pixels(inside)[0, :, 0].tolist() == [51, 178]
-    assert shades.natural(outside).pixels(outside)[0, :, 0].tolist() == [0, 255]
-    assert shades.from_zero(np.array([0.0, 2.0])).high == 2
+    assert (colour_map.natural(inside).low, colour_map.natural(inside).high) == (0, 1)
+    assert colour_map.natural(inside).pixels(inside)[0, :, 0].tolist() == [51, 178]
+    assert colour_map.natural(outside).pixels(outside)[0, :, 0].tolist() == [0, 255]
+    assert colour_map.from_zero(np.array([0.0, 2.0])).high == 2
 
 
-def test_shades_of_no_number_at_all_are_those_of_nothing():
+def test_the_colour_map_of_no_number_at_all_is_that_of_nothing():
     nothing = np.full((2, 2, 3), np.nan)
-    for of, low, high in ((shades.natural, 0, 1), (shades.about_zero, -1, 1), (shades.from_zero, 0, 0)):
+    for of, low, high in ((colour_map.natural, 0, 1), (colour_map.about_zero, -1, 1), (colour_map.from_zero, 0, 0)):
         found = of(nothing)
         assert (found.low, found.high, found.beyond, found.odd) == (low, high, 0, nothing.size)
-        assert (found.pixels(nothing) == shades.ODD).all()
+        assert (found.pixels(nothing) == colour_map.ODD).all()
 
 
 def test_each_output_is_saved_under_the_name_of_its_input(photos, tmp_path):
@@ -144,9 +144,19 @@ def test_the_figure_is_written_and_is_one_picture(command, suffix, photos, tmp_p
 def test_the_figure_says_what_it_leaves_out(tmp_path, photos):
     pytest.importorskip("matplotlib")
     path = tmp_path / "picture.svg"
-    run("forward", "--image", tmp_path / "grey.png", "--copies", album.MOST + 2, "--picture", path, "--affine", "drawn")
+    run(
+        "forward",
+        "--image",
+        tmp_path / "grey.png",
+        "--copies",
+        image_figure.MOST + 2,
+        "--picture",
+        path,
+        "--affine",
+        "drawn",
+    )
     words = path.read_text(encoding="utf-8")
-    assert f"{album.MOST} of {album.MOST + 2} images are shown" in words
+    assert f"{image_figure.MOST} of {image_figure.MOST + 2} images are shown" in words
     assert ">x_hat<" in words
     assert ">y<" in words
     run("forward", "--image", photos / "a.png", "--image", photos / "b.png", "--picture", path)

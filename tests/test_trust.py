@@ -14,7 +14,7 @@ from PIL import Image
 import bncli
 from bncli.cli import main
 from bncli.core.report import Kind
-from bncli.output.drawing import album, figure
+from bncli.output.drawing import figure, image_figure
 
 EVIL = "\x1b[31m\x07\u202e\x9b2J<script>alert(1)</script>\x00"
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
@@ -99,7 +99,7 @@ def drawn_texts(monkeypatch):
         found.extend(text.get_text() for text in drawn.findobj(Text))
 
     monkeypatch.setattr(figure, "write", writing)
-    monkeypatch.setattr(album, "write", writing)
+    monkeypatch.setattr(image_figure, "write", writing)
     return found
 
 

@@ -127,7 +127,7 @@ def _call_of(kernel: Kernel, case: Case, direction: str) -> Call:
 def _sampled(
     kernel: AnyKernel, case: Case, teams: Sequence[Team], direction: str, seconds: float
 ) -> list[tuple[float, ...]]:
-    """Samples of ``kernel``, and then of each of the ``teams``, in seconds; in the same rounds unless it is isolated."""
+    """Samples of ``kernel``, and then of each of the ``teams``, in seconds; in the same rounds, unless isolated."""
     calls = [team.calls[direction] for team in teams]
     if isinstance(kernel, Kernel):
         with quiet():

@@ -12,7 +12,7 @@ import click
 
 from bncli.core.case import Case
 from bncli.errors import InputError
-from bncli.output.drawing import album, figure, strips
+from bncli.output.drawing import figure, image_figure, image_rows
 from bncli.output.drawing.images import images
 from bncli.output.terminal import console, preview
 
@@ -54,10 +54,10 @@ class Pictures:
         """Make them of what the first ``kernel`` gave."""
         if not self:
             return
-        case, names = result.case, strips.names(result.case)
-        rows = strips.strips(case, result.arrays)
+        case, names = result.case, image_rows.names(result.case)
+        rows = image_rows.image_rows(case, result.arrays)
         if self.path:
-            album.save(self.path, rows, f"{kernel}: {case.problem}", strips.note(case))
+            image_figure.save(self.path, rows, f"{kernel}: {case.problem}", image_rows.note(case))
         if self.glance:
             preview.show([(row.title, row.about, row.images) for row in rows], len(names), console.stdout())
         if self.folder:

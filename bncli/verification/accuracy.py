@@ -1,4 +1,4 @@
-"""How far is a kernel from the formulas computed in a wider type?"""
+"""How far are a kernel's results from the formulas computed in a wider type?"""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ from bncli.verification.tolerance import Magnitude
 
 Array = NDArray[Any]
 
-BLOCK = 1 << 19  # elements that the oracle holds at a time: it is wide, and has several arrays of them
+BLOCK = 1 << 19  # elements that are judged at a time: the reference needs several arrays of them, in a wide type
 STATISTICS = ("mean", "var", "inv_std")
 METHOD = "reference"
 SAMPLES = (0, 2)
@@ -36,40 +36,40 @@ def check(kernel: Kernel, case: Case) -> list[Finding]:
 
 
 def statistics(saved: Any, case: Case) -> dict[str, Array]:
-    """mean, inv_std and, beside those, var, (F,), as far as a kernel exposes them."""
+    """Those of mean, inv_std and var that ``saved`` exposes, each (F,); var only together with inv_std."""
     found = {}
     for name in STATISTICS:
         value = getattr(saved, name, None)
-        # Some other thing of that name, an array's own method for instance, is no statistic.
+        # An attribute of that name may be something else: an array has a method mean.
         if isinstance(value, np.ndarray) and value.size == case.gamma.size and is_numeric(value):
             found[name] = value.reshape(-1)
-    if "inv_std" not in found:  # some call that var, as the seed's layer does
+    if "inv_std" not in found:  # then var may be the inverse root, as it is in the layers of NumPyNet
         found.pop("var", None)
     return found
 
 
 def check_inference(kernel: Kernel, case: Case) -> list[Finding]:
-    """Judge y from given statistics."""
+    """Judge y computed from given statistics; no finding for a kernel without infer."""
     if kernel.infer is None:
         return []
     mean, var = other_statistics(case)
     arguments = case.x, case.gamma, case.beta, mean, var, case.problem.epsilon
     expected = np.empty(case.x.shape, np.longdouble)
     reference = load_kernel(METHOD)
-    assert reference.infer is not None  # for the type checker: it is what defines inference
+    assert reference.infer is not None  # for the type checker
     reference.infer(*arguments, out=expected)
     inv_std = 1 / np.sqrt(var + case.problem.epsilon)
     size = np.abs(case.gamma[:, None] * inv_std[:, None])
     magnitude = Magnitude(
         size * np.abs(case.x) + np.abs(case.beta)[:, None], np.broadcast_to(size * np.abs(mean)[:, None], case.x.shape)
     )
-    seen = _Judge("infer", case)
+    seen = _ReferenceJudge("infer", case)
     seen.see(0, kernel.infer(*arguments), expected, magnitude)
     return [seen.finding(kernel)]
 
 
 def other_statistics(case: Case) -> tuple[Array, Array]:
-    """A mean and a variance, (F,), that are not the batch's own: with those, training would pass for inference."""
+    """A mean and a variance, (F,), that are not the batch's: with these, training would pass for inference."""
     x = case.x.astype(np.float64)
     mean, spread = x.mean(SAMPLES), x.std(SAMPLES)
     spread = np.where(spread > 0, spread, np.maximum(np.abs(mean), 1))
@@ -78,7 +78,7 @@ def other_statistics(case: Case) -> tuple[Array, Array]:
 
 def judge(kernel: Kernel, case: Case, actual: Mapping[str, Array]) -> list[Finding]:
     """Compare the arrays in ``actual``, any of y, mean, var, inv_std, dx, dgamma, dbeta, with ``reference``."""
-    judges = {name: _Judge(name, case) for name in actual}
+    judges = {name: _ReferenceJudge(name, case) for name in actual}
     for features in _blocks(case):
         for name, expected, magnitude in _expected(case, features, actual):
             block = actual[name][:, features] if actual[name].ndim == 3 else actual[name][features]
@@ -87,19 +87,21 @@ def judge(kernel: Kernel, case: Case, actual: Mapping[str, Array]) -> list[Findi
 
 
 def differ(case: Case, first: Mapping[str, Array], second: Mapping[str, Array]) -> list[str]:
-    """The names of the arrays that are further apart than the roundings of both allow; for small cases."""
+    """The names of the arrays that differ by more than the roundings of both; for small cases."""
     allowed = 2 * tolerance.budget(case.problem)
     found = []
     for name, _, magnitude in _expected(case, slice(None), first):
-        apart = np.abs(first[name].astype(np.float64) - second[name].astype(np.float64))
-        same = (first[name] == second[name]) | np.isnan(first[name]) & np.isnan(second[name])  # infinite ones as well
-        if not (same | (apart <= allowed * magnitude.whole)).all():
+        difference = np.abs(first[name].astype(np.float64) - second[name].astype(np.float64))
+        same = (first[name] == second[name]) | np.isnan(first[name]) & np.isnan(
+            second[name]
+        )  # equal infinities differ by NaN
+        if not (same | (difference <= allowed * magnitude.whole)).all():
             found.append(name)
     return found
 
 
-class _Judge:
-    """Keeps the worst element of one array, seen block by block."""
+class _ReferenceJudge:
+    """Compares one array with the reference, block by block, and keeps the worst element."""
 
     def __init__(self, name: str, case: Case) -> None:
         self.name, self.problem = name, case.problem
@@ -117,7 +119,7 @@ class _Judge:
         difference = np.abs(actual - expected)
         difference[~judged] = 0
         overflows = np.isinf(actual) & ((actual > 0) == (expected > 0))
-        if overflows.any():  # which is right where the dtype ends
+        if overflows.any():  # infinity is right if the expected value may round to one that the dtype cannot hold
             overflows &= np.abs(expected) + self.budget * magnitude.whole > float(finfo(self.problem.dtype).max)
             difference[overflows] = 0
         difference[np.isnan(difference)] = np.inf
@@ -140,12 +142,12 @@ class _Judge:
         error, reason = self.error, ""
         verdict = Verdict.PASS if error <= self.budget else Verdict.WRONG
         if not self.checked:
-            verdict, error, reason = Verdict.UNDECIDED, np.inf, "no element of it is expected to be finite"
+            verdict, error, reason = Verdict.UNDECIDED, np.inf, "no element is expected to be finite"
         elif verdict is Verdict.PASS and self.plain_error > max(self.budget, 1 / tolerance.DECIDABLE):
             verdict = Verdict.UNDECIDED
             reason = (
-                f"it is off by {self.plain_error:.1%}, which may be rounding, since rms(x) is so far above the "
-                f"deviation, and may be a mistake: use data nearer to 0, or a wider type than {self.problem.dtype}"
+                f"it is off by {self.plain_error:.1%}: a mistake, or rounding, since rms(x) is so large relative to "
+                f"the deviation; use data nearer to 0, or a wider type than {self.problem.dtype}"
             )
         return Finding(
             kernel.name, self.name, METHOD, verdict, error, self.budget,
@@ -161,11 +163,11 @@ def _blocks(case: Case) -> Iterator[slice]:
 
 
 def _expected(case: Case, features: slice, names: Collection[str]) -> Iterator[tuple[str, Array, Magnitude]]:
-    """Each array of ``names`` as it should be, and the magnitude that its error is relative to."""
+    """The name, expected values and magnitude of each array of ``names``, on ``features``."""
     x, dy = (np.ascontiguousarray(array[:, features]) for array in (case.x, case.dy))
     gamma, beta = case.gamma[features], case.beta[features]
     reference = load_kernel(METHOD)
-    # A wide `out` makes the reference hand over all the digits that it has.
+    # With a wide `out` the reference returns all its digits.
     wide = np.empty(x.shape, np.longdouble)
     _, saved = reference.forward(x, gamma, beta, case.problem.epsilon, out=wide)
     scales = tolerance.magnitudes(dy, saved, beta, case.problem.dtype)

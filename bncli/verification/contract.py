@@ -1,8 +1,8 @@
-"""Does a kernel keep to what its callers rely on, beside the right numbers?
+"""Does a kernel do what its callers rely on, besides returning the right numbers?
 
-A kernel that leaves its input changed, returns a buffer that it will use again, or keeps state
-between calls passes every check that calls it once. Each check is a function that says in a few
-words what is broken, or returns an empty string; ``CHECKS`` names them.
+A kernel that changes its input, returns a buffer that a later call overwrites, or keeps state between
+calls passes every check that calls it once. Each check is a function that returns a sentence about
+what is broken, or an empty string; ``CHECKS`` names them.
 """
 
 from collections.abc import Callable
@@ -18,9 +18,9 @@ from bncli.verification._contract import array_memory, state, values
 from bncli.verification._contract.calls import Remark, writable
 from bncli.verification.finding import Finding, Verdict
 
-ARRAY = "contract"  # stands for the array in the finding
+ARRAY = "contract"  # in place of an array's name in the finding
 FIRST = "inputs-unchanged"
-SMALL = 1 << 14  # elements that suffice to break a contract; all samples of two features in any case
+SMALL = 1 << 14  # elements that the checks use, but at least all samples of two features
 
 CHECKS: dict[str, Callable[[Kernel, Case], str]] = {
     FIRST: array_memory.inputs_unchanged,
@@ -29,7 +29,7 @@ CHECKS: dict[str, Callable[[Kernel, Case], str]] = {
     "out": array_memory.out,
     "own-memory": array_memory.own_memory,
     "two-forwards": state.two_forwards,
-    "same-arrays": state.looks_again,
+    "same-arrays": state.same_arrays,
     "repeatable": state.repeatable,
     "thread-count": state.thread_count,
     "read-only": array_memory.read_only,
@@ -44,9 +44,9 @@ CHECKS: dict[str, Callable[[Kernel, Case], str]] = {
 
 
 def check(kernel: Kernel, case: Case) -> Finding:
-    """Run all of ``CHECKS`` on some of the features of ``case``; the finding's reason tells what is broken.
+    """Run all of ``CHECKS`` on some of the features of ``case``; the finding's reason says what is broken.
 
-    A right kernel may be called once backward for each forward, and with other numbers of features.
+    The checks call backward at most once for each forward, and pass fewer features than ``case`` has.
     """
     small = case.select(np.arange(min(case.problem.features, max(2, SMALL // case.problem.samples))))
     safe = guarded(kernel)
@@ -56,13 +56,13 @@ def check(kernel: Kernel, case: Case) -> Finding:
         if name == "out" and not _takes_out(kernel):
             continue
         try:
-            said = function(safe, writable(small))  # each has its own
+            said = function(safe, writable(small))  # a copy for each check
         except KernelFault as fault:
             said = str(fault)
         if said:
             (remarks if isinstance(said, Remark) else broken)[name] = said
         if name == FIRST and broken:
-            break  # whoever damages its input fails most of the others too, and says no more
+            break  # the other checks would only show consequences of the damaged input
     reasons = [*(broken or remarks).values(), change_by(kernel)]
     return Finding(
         kernel.name, ARRAY, f"{len(CHECKS)} checks", Verdict.WRONG if broken else Verdict.PASS,

@@ -1,8 +1,8 @@
 """What is wrong with an array, in words.
 
-Explanations are tried in order, those that say most and suppose least first; each has to account
-for every element, up to rounding. Where none does for the whole array, the diagnosis says which
-features, samples or elements are wrong, and starts again on the features that are.
+Explanations are tried in order, the most specific first; each has to account for every element up to
+rounding. If none accounts for the whole array, the diagnosis says which features, samples or elements
+are wrong, and tries explanations on the wrong features alone. ``_diagnosis`` has a map of them.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from bncli.core.case import Case
 from bncli.core.problem import Problem
-from bncli.verification._diagnosis.altered import added, narrowed, unsigned
-from bncli.verification._diagnosis.coefficients import told_apart
-from bncli.verification._diagnosis.elements import alike
+from bncli.verification._diagnosis.altered import added, narrowed, scaled_or_shifted, unsigned
+from bncli.verification._diagnosis.coefficients import distinguishable
 from bncli.verification._diagnosis.evidence import Evidence, gather
 from bncli.verification._diagnosis.facts import SAMPLES
 from bncli.verification._diagnosis.inv_std import known_epsilon, linked
@@ -39,7 +38,7 @@ from bncli.verification._diagnosis.vague import (
 Array = NDArray[Any]
 Explain = Callable[[Evidence], tuple[str, ...]]
 
-# What may be said of some features, of all of them together, and of what neither explains.
+# Explanations of some features, of all features together, and of what neither explains.
 OF_SOME: tuple[Explain, ...] = (narrowed, suspected, linked, named, numbered, cancelled, coarse)
 OF_ALL: tuple[Explain, ...] = (
     *(narrowed, suspected, linked, named, known_epsilon, fitted),
@@ -47,7 +46,7 @@ OF_ALL: tuple[Explain, ...] = (
 )
 VAGUE: tuple[Explain, ...] = (other_inv_std, other_mean, differing)
 LAST: tuple[Explain, ...] = (imprecise, unexplained)
-# These can be said even where the terms of dx cannot be told apart.
+# These need no terms, so they remain if the data do not separate the terms of dx.
 OF_NO_TERM: tuple[Explain, ...] = (narrowed, unsigned, added, misplaced, coarse, *LAST)
 
 
@@ -58,7 +57,7 @@ def diagnose(
     features: Array | None = None,
     problem: Problem | None = None,
 ) -> dict[str, tuple[str, ...]]:
-    """For each array in ``wrong``, one or more sentences on what is wrong with it; the first says most.
+    """For each array in ``wrong``, one or more sentences on what is wrong with it, the most specific first.
 
     ``actual`` holds y and dx (N, F, S), dgamma and dbeta (F,) as a kernel returned them for
     ``case``, or at least those in ``wrong``. Where the case holds only some features of a
@@ -75,28 +74,28 @@ def diagnose(
 def _sentences(evidence: Evidence) -> tuple[str, ...]:
     name = evidence.name
     if not evidence.actual.size:
-        return (f"no element of {name} is expected to be finite, so nothing can be said of it",)
+        return (f"no element of {name} is expected to be finite, so it has no diagnosis",)
     unfit = ~np.isfinite(evidence.actual)
     if unfit.any():
         return _not_finite(evidence, unfit)
     if not evidence.wrong.any():
-        return (f"{name} is what the formula gives, up to rounding: no fault was found in it",)
+        return (f"{name} is what the formula gives, up to rounding: no mistake was found",)
     if not evidence.actual.any():
         return (f"{name} is 0 everywhere",)
     if evidence.fits(evidence.expected):
-        return (f"{name} is off by hardly more than its rounding: too little to tell why",)
+        return (f"{name} is off by hardly more than its rounding: too little to find the cause",)
     return _first(OF_ALL, evidence) or _local(evidence) or _first((*VAGUE, *LAST), evidence)
 
 
 def _first(explanations: Iterable[Explain], evidence: Evidence) -> tuple[str, ...]:
-    """What the first explanation says that has something to say."""
-    blurred = evidence.name == "dx" and not told_apart(evidence)
-    possible = (explain for explain in explanations if not blurred or explain in OF_NO_TERM)
+    """The sentences of the first explanation that has any."""
+    inseparable = evidence.name == "dx" and not distinguishable(evidence)
+    possible = (explain for explain in explanations if not inseparable or explain in OF_NO_TERM)
     return next((sentences for explain in possible if (sentences := explain(evidence))), ())
 
 
 def _not_finite(evidence: Evidence, unfit: Array) -> tuple[str, ...]:
-    """Where it is NaN or infinite, and what is wrong with the other features."""
+    """Where the array is NaN or infinite, and what is wrong with the other features."""
     values = "NaN" if np.isnan(evidence.actual[unfit]).all() else "NaN or infinite"
     if np.isinf(evidence.actual[unfit]).all():
         values = "infinite"
@@ -107,7 +106,7 @@ def _not_finite(evidence: Evidence, unfit: Array) -> tuple[str, ...]:
 
 
 def _local(evidence: Evidence) -> tuple[str, ...]:
-    """Which part is wrong, and what is wrong with it; nothing where that is all of the array."""
+    """Which part is wrong, and what is wrong with it; () if all of the array is wrong."""
     wrong, features = evidence.wrong, evidence.wrong_features
     place = where(evidence, wrong)
     if not place:
@@ -116,7 +115,7 @@ def _local(evidence: Evidence) -> tuple[str, ...]:
     if not evidence.actual[wrong].any():
         return says, "there it is 0"
     part, inside = evidence.take(features), wrong[:, features]
-    explained = _first((*OF_SOME, *VAGUE), part) or alike(part, inside)
+    explained = _first((*OF_SOME, *VAGUE), part) or scaled_or_shifted(part, inside)
     if not explained and inside.sum() > LISTED:
         of_features = not features.all() and inside.mean() > MOST
         explained = _first(LAST if of_features else (imprecise,), part)

@@ -1,20 +1,20 @@
-"""Slopes of a kernel's own forward pass, and how far each can be trusted.
+"""Slopes of a kernel's own forward pass, each with the error that it may have.
 
 A slope is the derivative of the loss sum(dy * y) of each feature. Features do not interact, so one
-direction moves a sample of every feature at once, and a few evaluations differentiate as many
-losses as there are features.
+direction moves a sample of every feature at once, and a few evaluations differentiate the losses of
+all features.
 
 ``central`` takes central differences with steps h, h/2 and h/4 and extrapolates them twice
-(Richardson, 1911; Ridders, "Accurate computation of F'(x) and F'(x) F''(x)", 1982). The last
-extrapolation's change is the estimate of the truncation error; it is that of the less exact value,
-and so on the safe side. The roundings of y over h are the other part of the error, and h makes the
-two about equal. In units of the standard deviation the Taylor series of x_hat converges for h < 1,
-so the order of either part is known.
+(Richardson, 1911; Ridders, "Accurate computation of F'(x) and F'(x) F''(x)", 1982). The change by
+the last extrapolation estimates the truncation error; it is the error of the less exact of two
+values, so the estimate is too large rather than too small. The other part of the error is the
+rounding of y divided by h, and h is chosen to make both parts about equal. Both orders are known,
+since the Taylor series of x_hat converges for h < 1 standard deviation.
 
 ``complex-step`` evaluates at x + i h v: the imaginary part over h is the derivative to the last
 digit, since nothing is subtracted (Squire and Trapp, "Using complex variables to estimate
-derivatives of real functions", 1998). It takes a forward pass that computes an analytic function of
-complex x, which is found out by comparing it with a central difference.
+derivatives of real functions", 1998). It needs a forward pass that computes an analytic function of
+complex x; a comparison with a central difference shows whether it does.
 """
 
 from typing import Any, NamedTuple
@@ -33,13 +33,13 @@ Array = NDArray[Any]
 SAMPLES = (0, 2)
 SMALLEST_STEP, LARGEST_STEP = 2.0**-10, 2.0**-3  # in standard deviations
 COMPLEX_STEP = 2.0**-100
-# Weights of the differences with h, h/2 and h/4 in a value extrapolated twice; their roundings are over h, h/2, h/4.
+# Weights of the differences with h, h/2 and h/4 in a value extrapolated twice; their roundings add up to so many / h.
 WEIGHTS = 1 / 45, -20 / 45, 64 / 45
 ROUNDINGS_OVER_H = sum(abs(weight) * 2**k for k, weight in enumerate(WEIGHTS))
 
 
 class Slope(NamedTuple):
-    """A derivative of each feature's loss, and the error that it may have; both (F,)."""
+    """The derivative of each feature's loss and the error that it may have; both (F,)."""
 
     value: Array
     error: Array
@@ -48,7 +48,7 @@ class Slope(NamedTuple):
 class Slopes:
     """Derivatives of the forward pass of ``kernel`` on ``case``, which is float64.
 
-    ``magnitudes`` are those of ``tolerance`` for the case. Raises KernelFault where the kernel does.
+    ``magnitudes`` are those of ``tolerance`` for the case. Methods raise KernelFault if the kernel fails.
     """
 
     def __init__(self, kernel: Kernel, case: Case) -> None:
@@ -58,8 +58,8 @@ class Slopes:
         self.std = (1 / saved.inv_std).astype(np.float64)
         self.x_hat = ((case.x - saved.mean[:, None]) * saved.inv_std[:, None]).astype(np.float64)
         self.conditioning = (self.magnitudes["mean"].plain / self.std).astype(np.float64)
-        # A rounding of y is independent in each sample, but one of the mean or of inv_std moves
-        # all samples of a feature together.
+        # Roundings of y are independent in each sample; a rounding of the mean or of inv_std moves all
+        # samples of a feature together.
         sums = _dot(case.dy, self.x_hat), case.dy.sum(SAMPLES)
         self.amplification = np.sqrt(_dot(case.dy, case.dy)) + np.abs(sums[0]) + np.abs(sums[1])
         self.sum_size_dy = np.abs(case.dy).sum(SAMPLES)
@@ -67,7 +67,7 @@ class Slopes:
     def central(self, direction: Array) -> Slope:
         """Along ``direction``, (N, F, S), in units of each feature's standard deviation."""
         rounding = self._rounding(self.case.gamma, self.case.beta, self.amplification)
-        # Of truncation h**4 / 64 and rounding ROUNDINGS_OVER_H * r / h, for a loss whose size is that of dy.
+        # This h balances truncation h**4 / 64 and rounding ROUNDINGS_OVER_H * r / h, both relative to the loss.
         size = np.abs(self.case.gamma) * self.amplification
         relative = rounding / np.where(size > 0, size, np.inf)
         h = np.clip((64 * ROUNDINGS_OVER_H * relative) ** 0.2, SMALLEST_STEP, LARGEST_STEP)
@@ -85,11 +85,11 @@ class Slopes:
         if not np.iscomplexobj(y):
             raise KernelFault(f"kernel {self.kernel.name!r}: forward returned real y for complex x")
         value = _dot(self.case.dy, y.imag) / (COMPLEX_STEP * self.std)
-        # The forward pass along a direction has the terms of dx along it, so it rounds like it.
+        # The derivative is computed from the same terms as dx along the direction, so its rounding is the same.
         return Slope(value, 2 * self._own_rounding(direction))
 
     def takes_complex(self) -> bool:
-        """Whether complex x gives the derivative: not where the kernel refuses it, or takes an absolute value."""
+        """Whether complex x gives the derivative; False if the kernel refuses it, or takes its absolute value."""
         direction = np.random.default_rng(0).choice((-1.0, 1.0), self.x_hat.shape)
         try:
             exact = self.complex_step(direction)
@@ -100,7 +100,7 @@ class Slopes:
         return not (wrong | ~np.isfinite(exact.value) & np.isfinite(near.value)).any()
 
     def unseen_terms(self, budget: float) -> list[str]:
-        """The terms of dx that are so small for this dy, in every feature, that ``budget`` allows to lack them."""
+        """The terms of dx that are within ``budget`` in every feature, so that dx would pass without them."""
         dy, x_hat = self.case.dy, self.x_hat
         scale = (np.abs(self.case.gamma) / self.std)[:, None]
         terms = {
@@ -110,10 +110,10 @@ class Slopes:
         least = 2 * budget * self.magnitudes["dx"].plain
         return [name for name, term in terms.items() if not (term >= least).any()]
 
-    # y is linear in gamma and in beta: there is no truncation error, and no need of a small step.
+    # y is linear in gamma and in beta, so there is no truncation error, and the step may be large.
 
     def along_gamma(self) -> Slope:
-        """The slope of sum(dy * y) along each gamma, (F,), by central differences: exact but for rounding."""
+        """The slope of sum(dy * y) along each gamma, (F,), by central differences: exact up to rounding."""
         gamma, beta = self.case.gamma, self.case.beta
         h = 1 + np.abs(gamma)
         change = self._y(self.case.x, gamma + h, beta) - self._y(self.case.x, gamma - h, beta)
@@ -121,7 +121,7 @@ class Slopes:
         return Slope(_dot(self.case.dy, change) / (2 * h), rounding / h)
 
     def along_beta(self) -> Slope:
-        """As ``along_gamma``, along each beta."""
+        """The slope of sum(dy * y) along each beta, (F,), by central differences: exact up to rounding."""
         gamma, beta = self.case.gamma, self.case.beta
         h = 1 + np.abs(beta)
         change = self._y(self.case.x, gamma, beta + h) - self._y(self.case.x, gamma, beta - h)
@@ -129,12 +129,12 @@ class Slopes:
         return Slope(_dot(self.case.dy, change) / (2 * h), rounding / h)
 
     def _rounding(self, gamma: Array, beta: Array, amplification: Array) -> Array:
-        """What the roundings of y may change in the loss."""
+        """The largest change of the loss by roundings of y."""
         magnitude = np.abs(gamma) * (1 + self.conditioning) + np.abs(beta)
         return np.asarray(tolerance.budget(self.case.problem) * magnitude * amplification)
 
     def _own_rounding(self, direction: Array) -> Array:
-        """What the roundings of dx itself may change in its product with ``direction``."""
+        """The largest change of the product of dx and ``direction`` by roundings of dx itself."""
         return np.asarray(_dot(np.abs(direction), self.magnitudes["dx"].whole) * tolerance.budget(self.case.problem))
 
     def _difference(self, direction: Array, h: Array) -> Array:

@@ -1,4 +1,4 @@
-"""What a wrong kernel does instead: runs it again, and has the features that are wrong diagnosed."""
+"""Explain the findings on a wrong kernel: run it again and diagnose the wrong features."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,12 +16,12 @@ from bncli.verification.finding import Finding, Verdict
 
 Array = NDArray[Any]
 
-DIAGNOSED = 1 << 20  # elements; the features that are wrong come first, all samples of one in any case
+DIAGNOSED = 1 << 20  # elements, wrong features first, but at least all samples of one feature
 ARRAYS = ("y", *Gradients._fields)
 
 
 def explain(kernel: Kernel, case: Case, findings: Sequence[Finding]) -> dict[str, tuple[str, ...]]:
-    """For each array that ``findings`` call wrong against the reference, sentences that say what it is instead."""
+    """For each array that ``findings`` call WRONG against the reference, sentences on what is wrong with it."""
     wrong = {
         finding.array: finding.wrong_features
         for finding in findings

@@ -1,11 +1,11 @@
 """Are the gradients of a kernel right, and are they the derivatives of its own forward pass?
 
-Every element of y and of the gradients is compared with the formulas in a wider type, and the
-gradients with slopes of the kernel's own forward pass: where samples are few, every element of dx;
-otherwise the extremes of each feature and a random sample; and always probes, directions across all
-samples and all features. The slopes are taken in float64, since finite differences of a narrower
-type prove nothing; a narrower kernel is judged by the reference alone, and the reference by its own
-slopes on the same data.
+Every element of y and of the gradients is compared with the formulas in a wider type. The gradients
+are also compared with slopes of the kernel's own forward pass: for dx along every element if there are
+few samples, else along the extremes of each feature and random samples, and always along probes, which are
+directions across all samples and features. Slopes are taken in float64, since finite differences of a
+narrower type prove nothing. A narrower kernel is judged by the reference alone, and the reference by its
+own slopes on the same data.
 """
 
 from dataclasses import replace
@@ -24,13 +24,13 @@ from bncli.loading.registry import load_kernel
 from bncli.verification import accuracy, contract, probes, tolerance
 from bncli.verification.differentiation import Slopes
 from bncli.verification.finding import Finding, Verdict
-from bncli.verification.slope_judge import Comparison, Judge
+from bncli.verification.slope_judge import Comparison, SlopeJudge
 
 Array = NDArray[Any]
 
-DIFFERENTIATED = 1 << 20  # elements whose slopes are taken; all samples of one feature in any case
+DIFFERENTIATED = 1 << 20  # elements whose slopes are taken, but at least all samples of one feature
 SAMPLES = (0, 2)
-CALL = "call"  # stands for the array in a finding that a call went wrong
+CALL = "call"  # in place of an array's name in a finding that a call failed
 
 
 class Method(StrEnum):
@@ -45,8 +45,8 @@ class Method(StrEnum):
 def check(kernel: Kernel, case: Case, seed: int = 0, method: Method = Method.AUTO) -> list[Finding]:
     """Judge y, dx, dgamma and dbeta of ``kernel`` on ``case``, and whether it keeps its contract.
 
-    ``case`` is float64 where slopes are to be taken. What is drawn is drawn from ``seed``. A kernel
-    that raises is WRONG. Raises InputError where ``method`` does not suit kernel or case.
+    Slopes are taken only of a float64 ``case``. ``seed`` is that of the probes. A kernel that raises is WRONG.
+    Raises InputError if ``method`` does not suit the kernel or the case.
     """
     try:
         found = list(_values(guarded(kernel), case, seed, method))
@@ -56,14 +56,14 @@ def check(kernel: Kernel, case: Case, seed: int = 0, method: Method = Method.AUT
 
 
 def of_fault(kernel: AnyKernel, fault: KernelFault) -> Finding:
-    """The finding where a kernel gave no result to judge."""
+    """The finding on a kernel that returned no result to judge."""
     return Finding(kernel.name, CALL, "", Verdict.WRONG, np.inf, 0.0, reason=str(fault))
 
 
 def _values(kernel: Kernel, case: Case, seed: int, method: Method) -> list[Finding]:
     y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
     findings = accuracy.judge(kernel, case, {"y": y})
-    del y  # so that y and dx are never held together
+    del y  # so that y and dx are never in memory together
     gradients = Gradients(*kernel.backward(case.dy, saved))
     del saved
     findings += accuracy.judge(kernel, case, gradients._asdict())
@@ -75,7 +75,7 @@ def _values(kernel: Kernel, case: Case, seed: int, method: Method) -> list[Findi
 
 
 def _vouched(findings: list[Finding], case: Case, seed: int) -> list[Finding]:
-    """``findings``, UNDECIDED where the reference that they rest on does not pass its own check."""
+    """``findings``; PASS becomes UNDECIDED if the reference does not pass its own check on the same data."""
     reference, own = load_kernel("reference"), _part(case, "float64")
     _, saved = reference.forward(own.x, own.gamma, own.beta, own.problem.epsilon)
     gradients = Gradients(*reference.backward(own.dy, saved))
@@ -91,7 +91,7 @@ def _vouched(findings: list[Finding], case: Case, seed: int) -> list[Finding]:
 
 
 def differentiated_features(problem: Problem) -> Array:
-    """The features whose slopes are taken: all, or so many, evenly spread, as ``DIFFERENTIATED`` allows."""
+    """The numbers of the features whose slopes are taken: all, or evenly spread ones up to ``DIFFERENTIATED``."""
     count = min(problem.features, max(1, DIFFERENTIATED // problem.samples))
     return np.unique(np.linspace(0, problem.features - 1, count).astype(int))
 
@@ -103,7 +103,7 @@ def _part(case: Case, dtype: str | None = None) -> Case:
 def _against_slopes(
     kernel: Kernel, case: Case, gradients: Gradients, seed: int, method: Method, budget: float
 ) -> list[Finding]:
-    """Findings on dx, dgamma and dbeta; ``budget`` is that of the dtype in which a mistake has to show."""
+    """Findings on dx, dgamma and dbeta; a mistake has to show above ``budget``."""
     features = differentiated_features(case.problem)
     part = case.select(features)
     dx, dgamma, dbeta = gradients.dx[:, features], gradients.dgamma[features], gradients.dbeta[features]
@@ -117,11 +117,14 @@ def _against_slopes(
         Comparison(np.asarray((dx * direction).sum(SAMPLES)), along(direction), at)
         for direction, at in probes.directions(slopes.x_hat, seed, whole=method is not Method.DIRECTIONAL)
     ]
-    judge = Judge(kernel, case, features)
+    judge = SlopeJudge(kernel, case, features)
     judged = judge.finding("dx", name, of_dx)
     if judged.verdict is Verdict.PASS and (unseen := slopes.unseen_terms(budget)):
         terms = f"the {' and the '.join(unseen)} term{'s' * (len(unseen) > 1)}"
-        reason = f"{terms} of dx vanish for this dy, and would be wrong unseen: give a dy with a mean, and one with x"
+        reason = (
+            f"{terms} of dx vanish for this dy, so a mistake in them would not show: "
+            "give a dy for which mean(dy) and mean(dy * x_hat) are not 0"
+        )
         judged = replace(judged, verdict=Verdict.UNDECIDED, reason=reason)
     return [
         judged,

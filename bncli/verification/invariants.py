@@ -1,8 +1,8 @@
-"""What holds of batch normalization whatever computes it: no reference is needed.
+"""Invariants of batch normalization, which need no reference.
 
-Each invariant compares two results of the kernel itself, or a sum of one with 0. ``INVARIANTS``
-names them; an error is in units of the same magnitudes, and passes the same budget, as that of any
-element. Data are rounded to a grid first, so that shifting and scaling them is exact.
+Each invariant compares two results of the kernel itself, or a sum over one result with 0.
+``INVARIANTS`` names them. Errors have the same units and the same budget as those of single elements.
+Data are rounded to a grid first, so that shifting and scaling them is exact.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,11 +27,11 @@ Errors = Iterator[tuple[str, Array, Array]]
 SAMPLES = (0, 2)
 SHIFT, SCALE = 4.0, 8.0
 LEAST_STD = 1 / 64
-BITS = {"bfloat16": 2, "float16": 4}  # after the point, on a grid where x + SHIFT is exact; 8 for wider types
+BITS = {"bfloat16": 2, "float16": 4}  # binary places of a grid on which x + SHIFT is exact; 8 for wider types
 
 
 def suits(case: Case) -> bool:
-    """Whether the data are benign: finite x of about the size 1, no feature constant, as one sample is; no gamma 0."""
+    """True if every abs(x) < 64, every feature has std > 1/64 (so more than one sample), and no gamma is 0."""
     x = case.x.astype(np.float64)
     with np.errstate(all="ignore"):
         std = x.std(SAMPLES)
@@ -39,11 +39,11 @@ def suits(case: Case) -> bool:
 
 
 def check(kernel: Kernel, case: Case) -> list[Finding]:
-    """One finding an invariant, of the features whose data ``suits``; none where there are none."""
+    """One finding for each invariant, on the features that vary and whose gamma is not 0; none if there are none."""
     kernel = guarded(kernel)
     step = 2.0 ** BITS.get(case.problem.dtype, 8)
     x = (np.round(case.x.astype(np.float64) * step) / step).astype(case.x.dtype)
-    fit = np.flatnonzero((x.astype(np.float64).std(SAMPLES) > LEAST_STD) & (case.gamma != 0))  # once they are rounded
+    fit = np.flatnonzero((x.astype(np.float64).std(SAMPLES) > LEAST_STD) & (case.gamma != 0))
     if not fit.size:
         return []
     case = replace(case, x=x).select(fit)
@@ -51,7 +51,7 @@ def check(kernel: Kernel, case: Case) -> list[Finding]:
 
 
 def _finding(kernel: Kernel, case: Case, name: str, function: Callable[[Kernel, Case], Errors]) -> Finding:
-    budget = 2 * tolerance.budget(case.problem)  # either of the two that are compared may use its own
+    budget = 2 * tolerance.budget(case.problem)  # each of the two results that are compared has a budget
     worst = Finding(kernel.name, "", name, Verdict.PASS, -1.0, budget)
     try:
         for array, difference, magnitude in function(kernel, case):
@@ -77,13 +77,13 @@ def _magnitudes(case: Case) -> Results:
 
 
 def _shifted(kernel: Kernel, case: Case) -> Errors:
-    """x + c gives what x gives."""
+    """x + c has the same y and gradients as x."""
     moved = replace(case, x=case.x + np.asarray(SHIFT, case.x.dtype))
     yield from _equal(_run(kernel, moved), _run(kernel, case), _magnitudes(moved))
 
 
 def _scaled(kernel: Kernel, case: Case) -> Errors:
-    """c x, with c**2 epsilon, gives what x gives, and dx / c."""
+    """c * x with c**2 * epsilon has the same y, dgamma and dbeta as x, and dx / c."""
     problem = replace(case.problem, epsilon=SCALE**2 * case.problem.epsilon)
     large = _run(kernel, replace(case, x=case.x * np.asarray(SCALE, case.x.dtype), problem=problem))
     large["dx"] = large["dx"] * np.asarray(SCALE, case.x.dtype)
@@ -91,7 +91,7 @@ def _scaled(kernel: Kernel, case: Case) -> Errors:
 
 
 def _permuted(kernel: Kernel, case: Case) -> Errors:
-    """The batch in another order gives y and dx in that order, and the same dgamma and dbeta."""
+    """A permuted batch has y and dx permuted in the same way, and the same dgamma and dbeta."""
     order = np.random.default_rng(0).permutation(case.x.shape[0])
     found = _run(kernel, replace(case, x=case.x[order].copy(), dy=case.dy[order].copy()))
     expected = _run(kernel, case)
@@ -102,7 +102,7 @@ def _permuted(kernel: Kernel, case: Case) -> Errors:
 
 
 def _linear(kernel: Kernel, case: Case) -> Errors:
-    """2 dy gives twice the gradients."""
+    """2 * dy has twice the gradients."""
     doubled = _run(kernel, replace(case, dy=case.dy * np.asarray(2, case.dy.dtype)))
     expected, magnitudes = _run(kernel, case), _magnitudes(case)
     for name in Gradients._fields:
@@ -110,15 +110,17 @@ def _linear(kernel: Kernel, case: Case) -> Errors:
 
 
 def _sum_of_dx(kernel: Kernel, case: Case) -> Errors:
-    """dx sums to 0: y does not change where a constant is added to x."""
+    """dx sums to 0, because y does not change if a constant is added to x."""
     dx = _run(kernel, case)["dx"].astype(np.float64)
     yield "dx", np.abs(dx.sum(SAMPLES)), _magnitudes(case)["dx"].sum(SAMPLES)
 
 
 def _sum_of_dx_x_hat(kernel: Kernel, case: Case) -> Errors:
-    """sum(dx x_hat) = gamma inv_std dgamma epsilon inv_std**2: 0, but for epsilon, since a scaled x gives the same y.
+    """sum(dx * x_hat) = gamma * inv_std**3 * epsilon * dgamma.
 
-    inv_std is taken of y: the deviation of x_hat = (y - beta) / gamma is sqrt(var) inv_std.
+    It is 0 for epsilon 0, because then y does not change if x is scaled.
+
+    inv_std is computed from y, because std(x_hat) = std(x) * inv_std with x_hat = (y - beta) / gamma.
     """
     found = {name: array.astype(np.float64) for name, array in _run(kernel, case).items()}
     gamma, beta = case.gamma.astype(np.float64), case.beta.astype(np.float64)

@@ -1,9 +1,9 @@
-"""Where slopes are taken: single samples of every feature, and directions across all of them.
+"""The directions along which slopes are taken: single samples of every feature, and probes across all samples.
 
-A direction's sign differs from feature to feature, so that features that interact do not cancel.
-Two directions are random and have no part in the span of 1 and x_hat, where dx has none either, and
-so weigh what is left. One lies along 1 and one along x_hat: there dx is all but 0, and a term of dx
-that is wrong shows undiluted.
+The sign of a probe differs from feature to feature, so that effects of one feature on another do not
+cancel. A right dx is orthogonal to 1 and, up to epsilon, to x_hat. One probe lies along 1 and one along x_hat:
+there a right dx gives almost 0, and a wrong term shows undiluted. Two random probes are orthogonal to
+both, so they see only the rest of dx.
 """
 
 from collections.abc import Iterator
@@ -16,13 +16,17 @@ from bncli.core.case import generator
 
 Array = NDArray[Any]
 
-WHOLE_SAMPLES, WHOLE_WORK = 64, 1 << 28  # up to which every single element is moved: samples, and values evaluated
-SAMPLED = 8  # samples of each feature that are moved otherwise
+WHOLE_SAMPLES, WHOLE_WORK = 64, 1 << 28  # every element is moved up to this many samples and evaluated values
+SAMPLED = 8  # otherwise this many samples of each feature are moved
 SAMPLES = (0, 2)
 
 
 def directions(x_hat: Array, seed: int, whole: bool) -> Iterator[tuple[Array, Array | None]]:
-    """Single samples, all of them where they are few, and then the probes."""
+    """Pairs of a direction (N, F, S) and the flat number of the sample that it moves in each feature, (F,).
+
+    With ``whole``, single samples come first: all if there are few, else extremes and random ones. The probes
+    come last, with None as their sample.
+    """
     rng = generator(seed, "probe")
     _, features, inner = x_hat.shape
     for sample in _samples(x_hat, rng) if whole else ():
@@ -42,7 +46,7 @@ def directions(x_hat: Array, seed: int, whole: bool) -> Iterator[tuple[Array, Ar
 
 
 def _samples(x_hat: Array, rng: np.random.Generator) -> Iterator[Array]:
-    """Flat sample numbers, one per feature."""
+    """Flat sample numbers, one for each feature, (F,)."""
     outer, features, inner = x_hat.shape
     count = outer * inner
     if count <= WHOLE_SAMPLES and count * x_hat.size <= WHOLE_WORK:

@@ -1,4 +1,4 @@
-"""Gradients along directions beside the slopes of forward: what they find."""
+"""Compare a backward pass's directional derivatives with numerical slopes of forward."""
 
 from typing import Any, NamedTuple
 
@@ -15,38 +15,40 @@ Array = NDArray[Any]
 
 
 class Comparison(NamedTuple):
-    """A gradient along one direction, (F,): what backward says, and the slope of forward."""
+    """A gradient along one direction, (F,): by backward, and as a slope of forward."""
 
     actual: Array
     slope: Slope
-    element: Array | None  # the flat sample that was moved in each feature; None for a probe
+    element: Array | None  # the flat number of the sample moved in each feature; None: all samples are moved
 
 
-class Judge:
-    """Turns comparisons into findings, in the numbering of the whole case of which ``features`` were compared."""
+class SlopeJudge:
+    """Turns comparisons into findings. ``features`` are the numbers, in the whole ``case``, of those compared."""
 
     def __init__(self, kernel: Kernel, case: Case, features: Array) -> None:
         self.kernel, self.case, self.features = kernel, case, features
 
     def finding(self, array: str, method: str, comparisons: list[Comparison]) -> Finding:
-        """The verdict on ``array``, (F,) or more of them, of all ``comparisons`` of it; the worst is named."""
+        """The verdict on ``array`` by all ``comparisons``; the finding names the worst one.
+
+        Each comparison has F gradients, so arrays here are (comparisons, F).
+        """
         actual = np.stack([c.actual for c in comparisons])
         expected = np.stack([c.slope.value for c in comparisons])
         allowed = np.stack([c.slope.error for c in comparisons])
-        judged = np.isfinite(expected) & np.isfinite(allowed)  # NaN or infinity in a feature: nothing to expect
-        size = np.abs(expected, where=judged, out=np.zeros_like(expected))
-        difference = np.abs(actual - expected)
-        # A direction may be 0 in a feature of few samples: nothing is expected, and nothing allowed.
-        share = np.divide(difference, allowed, where=judged & (difference != 0), out=np.zeros_like(expected))
-        share[judged & np.isnan(share)] = np.inf
-        at = _worst(share, comparisons)
-        verdict = Verdict.PASS if share[at] <= 1 else Verdict.WRONG
-        reason = ""
-        undecidable = (size <= tolerance.DECIDABLE * allowed).all(0) | ~judged.any(0)
+        # Data with NaN or infinity have no slope.
+        has_slope = np.isfinite(expected) & np.isfinite(allowed)
+        share = _share_of_allowed(actual, expected, allowed, has_slope)
+        wrong = share > 1
+        # A mistake cannot show in a feature whose slopes are all hardly larger than their errors, or which has none.
+        size = np.abs(expected, where=has_slope, out=np.zeros_like(expected))
+        undecidable = (size <= tolerance.DECIDABLE * allowed).all(0) | ~has_slope.any(0)
+        verdict, reason = Verdict.WRONG if wrong.any() else Verdict.PASS, ""
         if verdict is Verdict.PASS and undecidable.all():
             verdict, reason = Verdict.UNDECIDED, self._too_small(size.max(), allowed)
         elif verdict is Verdict.PASS and undecidable.any():
             reason = f"{undecidable.sum():,} of {undecidable.size:,} features have too small a gradient to be judged"
+        at = _worst(share, comparisons)
         scale = size.max() or 1.0
         moved = sum(c.element is not None for c in comparisons) or 1
         total = self.case.x.size if array == "dx" else self.case.gamma.size
@@ -56,7 +58,7 @@ class Judge:
             checked=min(moved * self.features.size, total), total=total,
             index=self._index(comparisons[at[0]], int(at[1]), array),
             actual=float(actual[at]), expected=float(expected[at]), reason=reason,
-            wrong_features=tuple(self.features[(share > 1).any(0)].tolist()),
+            wrong_features=tuple(self.features[wrong.any(0)].tolist()),
         )  # fmt: skip
 
     def _index(self, comparison: Comparison, number: int, array: str) -> tuple[int, ...]:
@@ -77,13 +79,23 @@ class Judge:
                 "give 3 or more"
             )
         return (
-            f"the expected gradient, at most {size:.2g}, is too small beside the tolerance, {np.nanmin(allowed):.2g}, "
-            "to tell right from wrong: give a dy that is not constant, nor a multiple of x"
+            f"the expected gradient, at most {size:.2g}, is too small relative to the tolerance, "
+            f"{np.nanmin(allowed):.2g}, for a mistake to show: give a dy that is neither constant nor a multiple of x"
         )
 
 
+def _share_of_allowed(actual: Array, expected: Array, allowed: Array, has_slope: Array) -> Array:
+    """The difference divided by the error that the slope may have; 0 where there is no slope, infinite for NaN."""
+    difference = np.abs(actual - expected)
+    # Without this mask, 0 / 0 would be NaN: a direction may be 0 in a feature of few samples.
+    differs = difference != 0
+    share = np.divide(difference, allowed, where=has_slope & differs, out=np.zeros_like(expected))
+    share[has_slope & np.isnan(share)] = np.inf
+    return np.asarray(share)
+
+
 def _worst(share: Array, comparisons: list[Comparison]) -> tuple[int, int]:
-    """Where the discrepancy is largest; a wrong element says more than a wrong direction."""
+    """(comparison, feature) of the largest share; a wrong element is preferred, since it says more than a direction."""
     elements = [i for i, comparison in enumerate(comparisons) if comparison.element is not None]
     rows = elements if elements and (share[elements].max() > 1 or share.max() <= 1) else range(len(comparisons))
     row = max(rows, key=lambda i: share[i].max())

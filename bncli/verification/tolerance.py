@@ -1,20 +1,22 @@
-"""What rounding may cost a right kernel: derived, never tuned.
+"""The rounding error that a right kernel may have: derived, never tuned.
 
-An element's budget is a number of roundings, each one unit roundoff of the magnitudes that the
-element is made of. The number is ``ROUNDINGS`` for the handful of operations, plus what a plain
-running sum over n samples costs: at the worst n (Higham, "Accuracy and stability of numerical
-algorithms", 2002, section 4.2), which data on a coarse grid, as images are, come near. That is
-granted up to ``LARGEST``, far below any wrong term. Beyond, where only float32 and narrower types
-get, it is the root of n, as for roundings that are independent (Higham and Mary, "A new approach to
-probabilistic rounding error analysis", 2019): so that no tolerance grows with the size, since the
-magnitudes do not either. None is above ``HIDING``, which bfloat16 would reach at a thousand samples.
+The budget of an element is a number of roundings. Each rounding is one unit roundoff of the
+element's magnitude, which is the size of the terms that the element is the sum of. The number of
+roundings has two parts: ``ROUNDINGS`` for the handful of operations, and the cost of a plain running
+sum over n samples. The worst case of that sum is n roundings (Higham, "Accuracy and stability of
+numerical algorithms", 2002, section 4.2), and data on a coarse grid, such as images, come near the
+worst case. So n roundings are granted, up to an error of ``LARGEST``, which is far below any wrong
+term and which only float32 and narrower types reach. From there on the cost stays the same until
+sqrt(n), the cost of independent roundings, is larger (Higham and Mary, "A new approach to
+probabilistic rounding error analysis", 2019). So large problems hide no wrong term in their
+tolerance. No budget is above ``HIDING``, which bfloat16 would reach at a thousand samples.
 
-Magnitudes have two parts. The plain one is the sum of the sizes of an element's terms. The moved
-one is what they change by when the mean is rounded: one rounding of it moves x_hat by the unit
-roundoff times the conditioning, rms(x) * inv_std (Chan, Golub and LeVeque, "Algorithms for
-computing the sample variance", 1983). Where x varies by less than the roundings of its running sum,
-those are certainly not independent, and all n are granted. A rounding in the subnormal range is not relative to the
-value: no magnitude is below the smallest normal number.
+A magnitude has two parts. ``plain`` is the sum of the sizes of the element's terms. ``moved`` is the
+effect of a rounding of the mean: it moves x_hat by the unit roundoff times the conditioning,
+rms(x) * inv_std (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983). If
+x varies by less than the roundings of its running sum, these roundings are not independent, and n of
+them are granted. No magnitude is below the smallest normal number, because a rounding in the
+subnormal range is not relative to the value.
 """
 
 from math import sqrt
@@ -30,20 +32,20 @@ Array = NDArray[Any]
 
 ROUNDINGS = 32
 LARGEST = 1e-4
-HIDING = 0.25  # of the terms of an element: what is off by more has lost one of them
-DECIDABLE = 100  # what is not this many times its tolerance cannot be told from a mistake
+HIDING = 0.25  # of an element's magnitude: a larger error may be a missing term
+DECIDABLE = 100  # a value must be this many times its tolerance for a mistake in it to show
 SAMPLES = (0, 2)
 
 
 class Magnitude(NamedTuple):
-    """What one rounding of an element is relative to; the budget of ``plain + moved`` passes."""
+    """The size that roundings of an element are relative to; an error of ``budget * (plain + moved)`` passes."""
 
     plain: Array
     moved: Array
 
     @property
     def whole(self) -> Array:
-        """Both parts together, in the shape of the larger."""
+        """``plain + moved``, in the shape of the larger part."""
         return np.asarray(self.plain + self.moved)
 
 
@@ -53,7 +55,7 @@ def unit_roundoff(dtype: str) -> float:
 
 
 def budget(problem: Problem) -> float:
-    """The error that passes, relative to ``magnitudes``."""
+    """The largest error that passes, relative to ``magnitudes``."""
     return _roundings(problem.samples, problem.dtype) * unit_roundoff(problem.dtype)
 
 
@@ -63,13 +65,14 @@ def _roundings(samples: int, dtype: str) -> float:
 
 
 def magnitudes(dy: Array, saved: Saved, beta: Array, dtype: str) -> dict[str, Magnitude]:
-    """For each of y, dx, dgamma, dbeta, mean, var and inv_std, what its roundings are relative to.
+    """The magnitude of each of y, dx, dgamma, dbeta, mean, var and inv_std.
 
     ``dy`` and ``saved.x`` are (N, F, S); ``saved`` holds the statistics of the kernel ``reference``.
     """
     x, gamma, mean, var, inv_std = saved
     count = x.shape[0] * x.shape[2]
-    # All but constant: x_hat is 0, and what is not is rounding, to be seen beside the 1 that x_hat is otherwise.
+    # Features that are constant up to rounding: x_hat should be 0, and what remains is rounding noise.
+    # Measure it against 1, the usual size of x_hat.
     constant = var <= (count * unit_roundoff(dtype) * mean) ** 2
     x_hat = np.abs(x - mean[:, None])
     x_hat *= inv_std[:, None]
@@ -88,7 +91,7 @@ def magnitudes(dy: Array, saved: Saved, beta: Array, dtype: str) -> dict[str, Ma
     dx *= scale[:, None]
     dx_moved = x_hat * (scale * moved * mean_dy)[:, None]
     dx_moved += (scale * moved * mean_dy_x_hat)[:, None]
-    y = x_hat  # its last use: no other array of this size is needed
+    y = x_hat  # reuses the memory, as x_hat is not needed again
     y *= size[:, None]
     y += np.abs(beta)[:, None]
     found = {
@@ -97,7 +100,8 @@ def magnitudes(dy: Array, saved: Saved, beta: Array, dtype: str) -> dict[str, Ma
         "dgamma": Magnitude(count * mean_dy_x_hat, count * moved * mean_dy),
         "dbeta": Magnitude(count * mean_dy, nothing),
         "mean": Magnitude(rms, nothing),
-        # A mean that is off by d moves the sum of squares by d**2, and what is all but 0 counts beside epsilon alone.
+        # An error d in the mean adds d**2 to the variance.
+        # For a nearly constant feature the variance only matters relative to epsilon.
         "var": Magnitude(
             np.where(constant, 1 / inv_std**2, var),
             (2 * np.sqrt(var) + roundings * unit_roundoff(dtype) * rms) * rms,

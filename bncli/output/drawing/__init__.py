@@ -1,1 +1,1 @@
-"""Charts as pictures: matplotlib's for files, which is imported nowhere else, and SVG elements for a page."""
+"""Charts and images as pictures: by matplotlib, which is imported nowhere else, as SVG for a page, and as PNG."""

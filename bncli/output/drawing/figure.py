@@ -1,4 +1,4 @@
-"""Charts as a file, by matplotlib, which takes long to import: only when a picture is asked for."""
+"""Charts as a file, drawn by matplotlib. Its import takes long, so functions import it."""
 
 import warnings
 from collections.abc import Sequence
@@ -10,21 +10,21 @@ from bncli import files
 from bncli.core.chart import Chart, Series
 from bncli.core.units import printable, shortened
 from bncli.errors import InputError
-from bncli.output.drawing import lanes
+from bncli.output.drawing import subrows
 from bncli.output.drawing.scale import Scale
 from bncli.output.drawing.style import LIMIT, style
 
 SUFFIXES = (".svg", ".png", ".pdf")
 DPI = 150
-LONGEST = 48  # characters of a name: a longer one, as a file may have, leaves a chart no room
+LONGEST = 48  # characters of a name; a saved file may have longer ones, which would leave a chart no room
 WIDTH = 6.4  # inches of a chart
-LINE, SPACE = 0.17, 0.12  # inches of a series in a row, and of what is above and below
-LETTERS, KEY = 80, 7  # across a chart, and those that a legend's point takes the place of
-POINTS = 72  # of an inch
+LINE, SPACE = 0.17, 0.12  # inches of a subrow, and of the space above and below all subrows of a row
+LETTERS, KEY = 80, 7  # characters across a chart, and the width of a legend's symbol in characters
+POINTS = 72  # in an inch
 HEAD = 1.5  # inches of a chart's title, axis and legend
 HEIGHT = 4.4  # inches of a chart without rows
 BELOW = 0.55  # inches from an axis to the legend
-SHIFT = 0.72  # of a row's height, over which its series are spread
+SHIFT = 0.72  # the part of a row's height that its subrows fill
 SETTINGS = {
     "font.size": 9.0,
     "svg.fonttype": "none",
@@ -38,7 +38,7 @@ SETTINGS = {
 
 
 def require(path: Path) -> None:
-    """Raise InputError, before any work is done, where the picture ``path`` could not be made."""
+    """Raise InputError if the picture ``path`` could not be written; called before any work is done."""
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"cannot tell the format of {str(path)!r} from its suffix: use one of {', '.join(SUFFIXES)}")
     files.check_writable(path)
@@ -47,7 +47,7 @@ def require(path: Path) -> None:
 
 
 def save(path: Path, charts: Sequence[Chart], title: str) -> None:
-    """Draw ``charts``, two beside each other, under ``title``; the suffix of ``path`` chooses the format."""
+    """Draw ``charts``, two in a row, under ``title``; the suffix of ``path`` chooses the format."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -67,10 +67,10 @@ def save(path: Path, charts: Sequence[Chart], title: str) -> None:
 
 def write(figure: Any, file: BinaryIO, suffix: str) -> None:
     """Write a matplotlib figure in the format of ``suffix``."""
-    # Without the date of today the same figures are the same bytes.
+    # Without a date, equal charts are equal bytes.
     metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(suffix)
     with warnings.catch_warnings():
-        # Of a letter that the font lacks, a box is drawn, and SVG has the letter itself.
+        # matplotlib draws a box for a letter that the font lacks; SVG holds the letter itself.
         warnings.filterwarnings("ignore", "Glyph", UserWarning)
         figure.savefig(file, format=suffix.removeprefix("."), metadata=metadata)
 
@@ -84,7 +84,7 @@ def _height(chart: Chart) -> float:
 
 
 def _row(chart: Chart) -> float:
-    return LINE * lanes.count(chart) + SPACE
+    return LINE * subrows.count(chart) + SPACE
 
 
 def _draw(chart: Chart, axes: Any) -> None:
@@ -122,10 +122,10 @@ def _set(axis: Any, scale: Scale) -> None:
 
 
 def _put(series: Series, chart: Chart, axes: Any, value: Scale) -> Any:
-    """Draw points with the arms of their intervals, or a band; return what stands for them in the legend."""
+    """Draw points with error bars, or a band; return the handle for the legend."""
     name, middle = _named(series.name), [value.clamped(point.value) for point in series.points]
     low, high = ([value.clamped(point.ends[end]) for point in series.points] for end in (0, 1))
-    at = [point.at + SHIFT * lanes.offset(chart, series) if chart.rows else point.at for point in series.points]
+    at = [point.at + SHIFT * subrows.offset(chart, series) if chart.rows else point.at for point in series.points]
     if series.role == "band":
         widths = [end - start for start, end in zip(low, high, strict=True)]
         return axes.barh(at, widths, SHIFT, low, color="#d3d3d3", label=name, zorder=1)

@@ -33,6 +33,6 @@ def images(problem: Problem, array: Array) -> Array:
 
 
 def feature_image(problem: Problem, values: Array) -> Array:
-    """(F,) ``values`` as one image (height, width, channels): even, where features are channels."""
+    """(F,) ``values`` as one image (height, width, channels); of one colour, if the features are the channels."""
     image = images(problem, np.broadcast_to(values[:, None], problem.canonical_shape))[0]
     return np.asarray(image)

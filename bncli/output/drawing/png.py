@@ -11,7 +11,7 @@ from PIL import Image
 
 from bncli import files
 from bncli.errors import InputError
-from bncli.output.drawing.shades import Shades, about_zero
+from bncli.output.drawing.colour_map import ColourMap, about_zero
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,10 +44,10 @@ def require_folder(folder: Path) -> None:
     files.check_writable((folder if folder.is_dir() else folder.parent) / "image.png")
 
 
-def save_all(folder: Path, sources: Sequence[str], batch: Pixels) -> Shades:
-    """Write each image of a batch (B, height, width, channels) under its source's name; returns what shades mean."""
-    shades = about_zero(batch)
+def save_all(folder: Path, sources: Sequence[str], batch: Pixels) -> ColourMap:
+    """Write each image of a batch (B, height, width, channels) under its source's name; returns their colour map."""
+    colours = about_zero(batch)
     folder.mkdir(exist_ok=True)
     for name, image in zip(names(sources), batch, strict=True):
-        save(folder / name, shades.pixels(image))
-    return shades
+        save(folder / name, colours.pixels(image))
+    return colours

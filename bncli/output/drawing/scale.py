@@ -1,4 +1,4 @@
-"""Where a value stands on an axis, and which values are written beside it."""
+"""The position of a value on an axis, and the values at which the axis has ticks."""
 
 import math
 from collections.abc import Iterable
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from bncli.core.chart import Axis
 from bncli.core.units import text
 
-MARGIN = 0.04  # of the axis, beyond the least and the greatest value
-MOST, MOST_LONG = 7, 5  # ticks, and such with long labels
-LEAST_SPAN = 0.02  # of the value, where all are the same
+MARGIN = 0.04  # of the axis, before the least value and after the greatest
+MOST, MOST_LONG = 7, 5  # ticks, and ticks with long labels
+LEAST_SPAN = 0.02  # margin relative to the value, if all values are the same
 STEPS = (1, 2, 5)
-LOWEST, HIGHEST = 1e-140, 1e140  # with the margins beyond, a float still holds the one by the other
+LOWEST, HIGHEST = 1e-140, 1e140  # so that a float holds their ratio, margins included
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Scale:
 
     @classmethod
     def over(cls, axis: Axis, values: Iterable[float]) -> "Scale":
-        """The axis that holds all that can be shown of ``values``."""
+        """The axis that holds all of ``values`` that can be shown."""
         usable = [v for v in values if abs(v) <= HIGHEST and (v >= LOWEST if axis.logarithmic else True)]
         least, most = (min(usable), max(usable)) if usable else (1.0, 10.0)
         if axis.logarithmic:
@@ -36,18 +36,18 @@ class Scale:
         return cls(axis, low, high, _multiples(low, high))
 
     def clamped(self, value: float) -> float:
-        """``value``, or the edge that it lies beyond."""
+        """``value``, moved to the nearest end of the axis if it lies outside."""
         return min(max(value, self.low), self.high)
 
     def share(self, value: float) -> float:
-        """Where ``value`` stands, from 0 at ``low`` to 1 at ``high``; at an edge if it has no place between."""
+        """The position of ``value``, from 0 at ``low`` to 1 at ``high``; clamped to these."""
         inside = self.clamped(value)
         if self.axis.logarithmic:
             return math.log(inside / self.low) / math.log(self.high / self.low)
         return (inside - self.low) / (self.high - self.low)
 
     def labels(self) -> list[str]:
-        """What stands at each tick."""
+        """The text at each tick."""
         return [label(tick, self.axis) for tick in self.ticks]
 
 
@@ -69,7 +69,7 @@ def _widened(low: float, high: float, least: float) -> tuple[float, float]:
 
 
 def _decades(low: float, high: float) -> tuple[float, ...]:
-    """Powers of ten; over less than two decades 1, 2 and 5 of each, over less than half of one even steps."""
+    """Powers of ten; over less than two decades also 2 and 5 times these; over less than half a decade even steps."""
     first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
     if math.log10(high / low) < 0.5:
         return _multiples(low, high)

@@ -1,10 +1,10 @@
-"""How series are told apart: by colour, and without colours by the form of a point and the dashes of a line."""
+"""Styles of series: a colour, and for readers without colours a shape of points and dashes of lines."""
 
 from typing import NamedTuple
 
 
 class Style(NamedTuple):
-    """A series' colour on white and on black, its point in matplotlib's letter and as an SVG path, its dashes."""
+    """Colours on white and on black; the shape of points, as matplotlib's letter and as an SVG path; dashes."""
 
     light: str
     dark: str
@@ -30,5 +30,5 @@ LIMIT = Style("#555555", "#b4b4b4", "|", "M-1 -6h2v12h-2z", (3, 3))
 
 
 def style(number: int) -> Style:
-    """The style of the series ``number``; when all are used, they start again."""
+    """The style of the series ``number``; after the last style, the first is used again."""
     return STYLES[number % len(STYLES)]

@@ -6,19 +6,19 @@ from xml.etree.ElementTree import Element, tostring
 
 from bncli.core.chart import Chart, Series
 from bncli.core.units import printable
-from bncli.output.drawing import lanes, svg_elements
+from bncli.output.drawing import subrows, svg_elements
 from bncli.output.drawing.scale import Scale
 from bncli.output.drawing.svg_elements import number
 
-# In units of about a pixel, on the screen of a phone as on that of a desk.
+# In units of about a pixel.
 WIDTH = 440
 EDGE = 14
 TOP = 8
-HEAD = 26  # for the title of the axis beside the plot
-LEFT = 66  # for its values
+HEAD = 26  # for the title of the vertical axis
+LEFT = 66  # for the values of the vertical axis
 FOOT = 44  # for the values below the plot, and their axis' title
 HEIGHT = 270  # of a plot without rows
-LABEL, LANE, GAP = 17, 13, 7  # of a row: its name, a series, the space below
+LABEL, SUBROW, GAP = 17, 13, 7  # heights in a row: its name, each subrow, the space below
 TICK = 16
 SMALL = "M-2 -2h4v4h-4z"  # a point on the line of a limit
 
@@ -47,7 +47,7 @@ class Box(NamedTuple):
 
 def picture(chart: Chart) -> str:
     """The ``svg`` element of ``chart``."""
-    row = LABEL + LANE * lanes.count(chart) + GAP
+    row = LABEL + SUBROW * subrows.count(chart) + GAP
     left, top, height = (EDGE, TOP, row * len(chart.rows)) if chart.rows else (LEFT, HEAD, HEIGHT)
     box = Box(left, top, WIDTH - EDGE, top + height, row)
     size = f"0 0 {WIDTH} {number(box.bottom + FOOT)}"
@@ -83,14 +83,14 @@ def _in_rows(root: Element, chart: Chart, value: Scale, box: Box) -> None:
         svg_elements.text(root, "name", box.left, top + LABEL - 4, name)
     for mark in chart.marks:
         x = number(box.x(value.share(mark.value)))
-        # Beside the names of rows, not through them.
+        # Interrupted at the names of rows, which it would cross out.
         pieces = (f"M{x} {number(top + LABEL)}V{number(top + box.row)}" for top in tops)
         svg_elements.path(root, "mark", "".join(pieces))
     for series in chart.series:
-        _in_lane(root, series, lanes.offset(chart, series), value, box)
+        _in_subrow(root, series, subrows.offset(chart, series), value, box)
 
 
-def _in_lane(root: Element, series: Series, offset: float, value: Scale, box: Box) -> None:
+def _in_subrow(root: Element, series: Series, offset: float, value: Scale, box: Box) -> None:
     high = box.row - LABEL - GAP
     for point in series.points:
         y = box.row_top(point.at) + LABEL + high * (0.5 + offset)

@@ -1,4 +1,4 @@
-"""SVG elements. What is in a name is text, and stays text: elements are a tree, which is escaped when it is written."""
+"""SVG elements. They form a tree, which is escaped when it is written, so a name is text and never markup."""
 
 from xml.etree.ElementTree import Element, SubElement
 
@@ -6,7 +6,7 @@ from bncli.core.chart import Point, Series
 from bncli.core.units import printable
 from bncli.output.drawing.style import LIMIT, STYLES, Style, style
 
-REACH = 8  # around a point: what a finger or a pointer has to hit
+REACH = 8  # radius around a point in which a finger or a pointer hits it
 
 
 def path(parent: Element, kind: str, d: str, **more: str) -> Element:
@@ -21,12 +21,12 @@ def rectangle(parent: Element, kind: str, left: float, top: float, right: float,
 
 
 def text(parent: Element, kind: str, x: float, y: float, content: str) -> None:
-    """Add one line of text that starts, or as its class says is centred or ends, at (x, y) pixels."""
+    """Add one line of text at (x, y) pixels; its class ``kind`` says whether it starts, is centred or ends there."""
     SubElement(parent, "text", {"class": kind, "x": number(x), "y": number(y)}).text = printable(content)
 
 
 def dot(parent: Element, series: Series, point: Point, x: float, y: float, arm: str, form: str = "") -> None:
-    """A point with the ``arm`` of its interval; what it says is its name, and its text where nothing reads names."""
+    """Add a point with ``arm``, the path of its error bar; its description is its accessible name and its title."""
     says = printable(point.says)
     group = SubElement(parent, "g", {"class": f"point {class_of(series)}", "role": "img", "tabindex": "-1"})
     group.set("aria-label", says)
@@ -45,12 +45,12 @@ def line(parent: Element, kind: str, d: str, series: Series) -> None:
 
 
 def class_of(series: Series) -> str:
-    """What the style sheet calls a series: a kernel's by its number, a limit as such."""
+    """The class of a series in the style sheet: the style's number for a kernel, ``limit`` for a limit."""
     return "limit" if series.role != "kernel" else f"s{series.style % len(STYLES)}"
 
 
 def style_of(series: Series) -> Style:
-    """The colour, the form of a point and the dashes of a series."""
+    """The colour, the shape of points and the dashes of a series."""
     return style(series.style) if series.role == "kernel" else LIMIT
 
 

@@ -1,4 +1,4 @@
-"""What of a report goes where on the page: plain values for the template, which escapes them."""
+"""The parts of the page, made of reports: plain values for the template, which escapes them."""
 
 import math
 from collections import Counter
@@ -13,7 +13,7 @@ from bncli.core.units import NOTHING, text
 from bncli.output.charts import charts
 from bncli.output.page.words import WORDS
 
-# What tells rows apart and has no column of its own; the tables of a terminal have it in their titles.
+# Keys that distinguish rows and have no column of their own; the tables of a terminal have them in their titles.
 TITLES = ("group", "problem", "input", "variant", "kernel")
 LEFT = ("text", "verdict", "prose")
 MARKS = {"PASS": "good", "FASTER": "good", "WRONG": "bad", "SLOWER": "bad", "UNDECIDED": "open", "UNSURE": "open"}
@@ -30,7 +30,7 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table of the page: what it says below its rows are ``words``, each with its kind."""
+    """A table of the page; ``words`` are (title, meaning) of the columns that a reader may not know."""
 
     caption: Sequence[str]
     columns: Sequence[Column]
@@ -38,14 +38,14 @@ class Table(NamedTuple):
     words: Sequence[tuple[str, str]]
 
     def is_left(self, column: Column) -> bool:
-        """Whether a column holds text, and not figures that are read from the right."""
+        """Whether a column is aligned left, as text is, or right, as figures are."""
         return column.kind in LEFT
 
 
 class Section(NamedTuple):
     """One result.
 
-    ``counts`` are verdicts, how many, and their marks; ``commands`` show a failure again, ``reruns`` a row.
+    ``counts`` are (verdict, number of rows, mark). ``commands`` reproduce a failure, ``reruns`` measure a row again.
     """
 
     anchor: str
@@ -79,35 +79,48 @@ def section(anchor: str, name: str, report: Report) -> Section:
 
 
 def table(report: Report) -> Table:
-    """All rows in one table, so that all can be sorted; what all have in common is said in its caption."""
-    known = {column.key for column in report.columns}
-    titles = [key for key in TITLES if key not in known and any(row.get(key) for row in report.rows)]
-    values = {key: [_shown(row.get(key)) for row in report.rows] for key in titles}
-    different = {key: {value for value in values[key] if value} for key in titles}
-    common = [word for words in different.values() if len(words) == 1 for word in words]
-    varied = {key: values[key] for key in titles if len(different[key]) > 1}
-    if "problem" in varied:
-        each = list(dict.fromkeys(varied["problem"]))
-        short, shared = shared_parts(each)
-        names = dict(zip(each, short, strict=True))
-        varied["problem"] = [names[problem] for problem in varied["problem"]]
-        common += [shared] if shared else []
-    shown = [
-        c
-        for c in report.columns
-        if c.kind not in BELOW and any(row.get(c.key) not in (None, "") for row in report.rows)
-    ]
-    columns = [*(Column(key, key) for key in varied), *shown]
+    """All rows in one table, so that all can be sorted; the caption names what all rows have in common."""
+    titles = _titles(report)
+    caption = [values[0] for values in map(_distinct, titles.values()) if len(values) == 1]
+    varying = {key: values for key, values in titles.items() if len(_distinct(values)) > 1}
+    if "problem" in varying:
+        varying["problem"], shared = _short_names(varying["problem"])
+        caption += [shared] if shared else []
+    shown = [column for column in report.columns if column.kind not in BELOW and _has_values(column, report.rows)]
+    columns = [*(Column(key, key) for key in varying), *shown]
     rows = [
-        [*(Cell(column[number], None, True, "") for column in varied.values()), *(_cell(row, c) for c in shown)]
+        [*(Cell(values[number], None, True, "") for values in varying.values()), *(_cell(row, c) for c in shown)]
         for number, row in enumerate(report.rows)
     ]
-    words = [(c.title, WORDS[c.key]) for c in columns if c.key in WORDS]
-    return Table(common, columns, rows, words)
+    return Table(caption, columns, rows, [(c.title, WORDS[c.key]) for c in columns if c.key in WORDS])
+
+
+def _titles(report: Report) -> dict[str, list[str]]:
+    """Each of ``TITLES`` that rows have without a column of its own, with its value in every row."""
+    known = {column.key for column in report.columns}
+    keys = [key for key in TITLES if key not in known and any(row.get(key) for row in report.rows)]
+    return {key: [_shown(row.get(key)) for row in report.rows] for key in keys}
+
+
+def _distinct(values: Iterable[str]) -> list[str]:
+    """The different values that are not empty, in order."""
+    return list(dict.fromkeys(filter(None, values)))
+
+
+def _short_names(problems: Sequence[str]) -> tuple[list[str], str]:
+    """The problem of each row without the parts that all problems share, and these parts."""
+    distinct = list(dict.fromkeys(problems))
+    short, shared = shared_parts(distinct)
+    names = dict(zip(distinct, short, strict=True))
+    return [names[problem] for problem in problems], shared
+
+
+def _has_values(column: Column, rows: Iterable[Row]) -> bool:
+    return any(row.get(column.key) not in (None, "") for row in rows)
 
 
 def environment(reports: Iterable[Report]) -> list[tuple[str, list[str], bool]]:
-    """Each fact, as the reports have it, and whether they differ in it."""
+    """(name, its value in each report, whether these differ) of each fact of the machines."""
     found = [report.environment for report in reports]
     facts = []
     for key in dict.fromkeys(key for each in found for key in each):
@@ -118,11 +131,11 @@ def environment(reports: Iterable[Report]) -> list[tuple[str, list[str], bool]]:
 
 def _cell(row: Row, column: Column) -> Cell:
     value = row.get(column.key)
-    # A ratio has its interval beside it, and a histogram is counts; a file may claim that of anything.
+    # A ratio has three numbers and a histogram is counts, but a saved file may give such a column any value.
     is_ratio = column.kind == "ratio" and isinstance(value, list) and len(value) == 3 and all(map(_is_number, value))
     is_counts = isinstance(value, list) and all(type(count) is int and count >= 0 for count in value)
-    is_claimed = (column.kind == "ratio" and not is_ratio) or (column.kind == "histogram" and not is_counts)
-    kind = "text" if is_claimed else column.kind
+    is_misused = (column.kind == "ratio" and not is_ratio) or (column.kind == "histogram" and not is_counts)
+    kind = "text" if is_misused else column.kind
     first = value[0] if is_ratio and value else value
     sortable = str(first).replace("inf", "Infinity") if _is_number(first) else None
     shown = text(value, kind)
@@ -134,7 +147,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _said(rows: Sequence[Row], keys: Sequence[str]) -> list[str]:
-    """What rows say below their table, each once."""
+    """The values of ``keys`` that are shown below the table, each once."""
     return list(dict.fromkeys(_shown(row[key]) for row in rows for key in keys if row.get(key)))
 
 

@@ -1,4 +1,4 @@
-"""Images in a terminal: two pixels a character, or where there are no colours, a character for a brightness."""
+"""Images in a terminal: two pixels in a character; without colours, a character for each brightness."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ if TYPE_CHECKING:
 HALF = "▀"
 RAMP = " .:-=+*#%@"
 LUMINANCE = 0.2126, 0.7152, 0.0722  # of red, green and blue: ITU-R BT.709
-WIDEST = 24  # characters of an image
-HIGHEST = 24  # lines of one: a file of 200 bytes may declare millions of pixels, all in one column
-MOST = 6  # images beside each other
-LABEL = 11  # characters left of them
+WIDEST = 24  # characters across an image
+HIGHEST = 24  # lines of an image: a file of 200 bytes may declare millions of pixels, all in one column
+MOST = 6  # images in a row
+LABEL = 11  # characters left of the images
 ASPECT = 2  # a character is about twice as high as wide
 
 
-def show(strips: Sequence[tuple[str, str, Sequence[tuple[str, Pixels]]]], images: int, console: Console) -> None:
-    """Print of each strip its title, what its shades mean, and its images: names and (height, width, 3) 8-bit pixels.
+def show(rows: Sequence[tuple[str, str, Sequence[tuple[str, Pixels]]]], images: int, console: Console) -> None:
+    """Print the images of ``rows``, then what the colours of each row mean.
 
-    ``images`` is how many there are, of which the strips may hold fewer.
+    A row is a title, the description of its colour map, and its images: names and (height, width, 3) 8-bit pixels.
+    ``images`` is the number of images in the batch, of which the rows may hold fewer.
     """
-    count = min(MOST, max(len(pictures) for _, _, pictures in strips))
+    count = min(MOST, max(len(pictures) for _, _, pictures in rows))
     width = max(1, min(WIDEST, (console.width - LABEL) // count - 1))
     table = Table.grid(padding=(0, 1, 0, 0))
     named: list[str] = []
-    for title, _, pictures in strips:
+    for title, _, pictures in rows:
         names = [printable(name)[:width] for name, _ in pictures[:count]]
         if names != named:
             table.add_row("", *(Text(name, style="dim") for name in names))
@@ -46,7 +47,7 @@ def show(strips: Sequence[tuple[str, str, Sequence[tuple[str, Pixels]]]], images
         drawn = [_picture(pixels, width, console.color_system is not None) for _, pixels in pictures[:count]]
         table.add_row(Text(title, style="bold"), *drawn)
     console.print(table)
-    for title, about, _ in strips:
+    for title, about, _ in rows:
         console.print(f"{title}: {about}", soft_wrap=True)
     if images > count:
         console.print(f"{count} of {images} images are shown")
@@ -75,7 +76,7 @@ def _in_letters(pixels: Pixels) -> Text:
 
 
 def _shrunk(pixels: Pixels, width: int, height: int) -> Pixels:
-    """``pixels`` at another size: each is the mean of those that it stands for, or the nearest one."""
+    """``pixels`` at another size: each new pixel is the mean of the old ones in its place, or the nearest one."""
     by_rows = _averaged(pixels.astype(np.float64), height)
     return np.rint(_averaged(by_rows.transpose(1, 0, 2), width).transpose(1, 0, 2))
 

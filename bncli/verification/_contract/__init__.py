@@ -1,1 +1,1 @@
-"""The checks of the contract: each says in a few words what is broken, or nothing."""
+"""The checks of the contract: each returns a sentence about what is broken, or an empty string."""

@@ -1,4 +1,4 @@
-"""Whose memory is whose: inputs, outputs and buffers."""
+"""Memory: a kernel leaves its inputs alone, fills its outputs, and does not overwrite them in later calls."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from bncli.verification._contract.calls import GIVEN, RESULTS, another, run, sam
 
 Array = NDArray[Any]
 
-LATER = 4  # calls: buffers may take turns
+LATER = 4  # later calls, since a kernel may return several buffers in turn
 
 
 def inputs_unchanged(kernel: Kernel, case: Case) -> str:
@@ -42,14 +42,14 @@ def written_in_full(kernel: Kernel, case: Case) -> str:
     ought = run(load_kernel("reference"), case).results()
     unwritten = {name: int(np.isnan(array).sum() - np.isnan(ought[name]).sum()) for name, array in found.items()}
     parts = [f"{count} values of {name}" for name, count in unwritten.items() if count > 0]
-    return f"{' and '.join(parts)} are never written, and keep what the memory held" if parts else ""
+    return f"{' and '.join(parts)} are never written: the memory keeps its old contents" if parts else ""
 
 
 @contextmanager
 def _memory_full_of_nan(case: Case) -> Iterator[None]:
-    """What np.empty gives is full of NaN; and so is, mostly, what others allocate.
+    """Fills new memory with NaN: always for np.empty, and mostly for other allocations.
 
-    A new array mostly lies where one of its size has just been freed.
+    Freed memory of the right size is mostly used again, so arrays full of NaN are freed first.
     """
 
     def full(make: Callable[..., Array]) -> Callable[..., Array]:
@@ -65,7 +65,7 @@ def _memory_full_of_nan(case: Case) -> Iterator[None]:
     for like in (case.x, case.gamma):
         for _ in range(8):  # a kernel has temporary arrays as well
             freed.append(np.full_like(like, np.nan))
-            kept.append(np.empty_like(like))  # in between, so that what is freed does not melt into one
+            kept.append(np.empty_like(like))  # in between, so that freed blocks do not merge into one
     freed.clear()
     with patch.object(np, "empty", full(np.empty)), patch.object(np, "empty_like", full(np.empty_like)):
         yield
@@ -81,7 +81,9 @@ def out(kernel: Kernel, case: Case) -> str:
     given = {"y": y, **into._asdict()}
     wrong = accuracy.differ(case, given, expected)
     wrong += [name for name, array in zip(RESULTS, (returned, *gradients), strict=True) if array is not given[name]]
-    return f"with out= given, {' and '.join(dict.fromkeys(wrong))} is not what stands in it" if wrong else ""
+    names = list(dict.fromkeys(wrong))
+    verb = "is" if len(names) == 1 else "are"
+    return f"with out= given, its {' and '.join(names)} {verb} not filled and returned" if names else ""
 
 
 def own_memory(kernel: Kernel, case: Case) -> str:
@@ -90,7 +92,7 @@ def own_memory(kernel: Kernel, case: Case) -> str:
     for _ in range(LATER):
         run(kernel, another(case))
     changed = [name for name in RESULTS if not same(first[name], kept[name])]
-    return f"a later call overwrites the first one's {' and '.join(changed)}" if changed else ""
+    return f"a later call overwrites the first call's {' and '.join(changed)}" if changed else ""
 
 
 def infer_keeps(kernel: Kernel, case: Case) -> str:
@@ -105,14 +107,14 @@ def infer_keeps(kernel: Kernel, case: Case) -> str:
     kept, other = y.copy(), another(case)
     for _ in range(LATER):
         kernel.infer(other.x, other.gamma, other.beta, mean, var, case.problem.epsilon)
-    return "" if same(y, kept) else "a later infer overwrites the first one's y"
+    return "" if same(y, kept) else "a later infer overwrites the first infer's y"
 
 
 def read_only(kernel: Kernel, case: Case) -> str:
     fixed = writable(case)
     for name in GIVEN:
         getattr(fixed, name).flags.writeable = False
-    run(kernel, case)  # which raises what is no matter of being read-only
+    run(kernel, case)  # raises the faults that have another cause
     try:
         run(kernel, fixed)
     except KernelFault as fault:
@@ -121,7 +123,7 @@ def read_only(kernel: Kernel, case: Case) -> str:
 
 
 def strided(kernel: Kernel, case: Case) -> str:
-    """A kernel may refuse what is not contiguous; it may not take it for something else."""
+    """A kernel may refuse arrays that are not contiguous, but it must not misread them."""
     arrays: dict[str, Any] = {}
     for name in BATCH:
         wide = np.zeros((*case.x.shape[:2], 2 * case.x.shape[2]), case.x.dtype)
@@ -132,4 +134,4 @@ def strided(kernel: Kernel, case: Case) -> str:
     except KernelFault:
         return ""
     differ = accuracy.differ(case, found, run(kernel, case).results())
-    return f"x and dy that are not contiguous give another {' and '.join(differ)}" if differ else ""
+    return f"x and dy that are not contiguous give a different {' and '.join(differ)}" if differ else ""

@@ -1,4 +1,4 @@
-"""What every check of the contract does: call a kernel, and compare what it gives."""
+"""Helpers of the checks: call a kernel, make other data, compare results."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +16,7 @@ RESULTS = ("y", *Gradients._fields)
 
 
 class Remark(str):
-    """What is worth saying of a kernel, though it breaks nothing."""
+    """A sentence about a kernel that breaks nothing."""
 
 
 @dataclass
@@ -37,7 +37,7 @@ def run(kernel: Kernel, case: Case) -> Run:
 
 
 def writable(case: Case) -> Case:
-    """Copies that may be written to, as those of a case may not: one check alone says that none must be."""
+    """``case`` with writable copies of its arrays; only the check ``read-only`` passes read-only ones."""
     return replace(case, **{name: getattr(case, name).copy() for name in GIVEN})
 
 
@@ -48,5 +48,5 @@ def another(case: Case) -> Case:
 
 
 def same(a: Array, b: Array) -> bool:
-    """Bit by bit, any NaN the same as any other."""
+    """Whether two arrays are equal in shape and every value; NaN equals NaN."""
     return a.shape == b.shape and bool(((a == b) | ((a != a) & (b != b))).all())

@@ -1,4 +1,4 @@
-"""One call has nothing to do with another, nor with how many threads share it."""
+"""State: the result of a call depends neither on other calls nor on the number of threads."""
 
 from os import cpu_count
 
@@ -16,12 +16,12 @@ def two_forwards(kernel: Kernel, case: Case) -> str:
     kernel.forward(other.x, other.gamma, other.beta, other.problem.epsilon)
     differ = accuracy.differ(case, Gradients(*kernel.backward(case.dy, saved))._asdict(), alone._asdict())
     if differ:
-        return f"{' and '.join(differ)} come from the last forward, not from the one that their saved is of"
+        return f"{' and '.join(differ)} use the state of the latest forward instead of the `saved` they were given"
     return ""
 
 
-def looks_again(kernel: Kernel, case: Case) -> str:
-    """Other values in the arrays of the last call: whoever remembers it by them gives its results again."""
+def same_arrays(kernel: Kernel, case: Case) -> str:
+    """Calls again with the same arrays holding new values: a cache by array identity returns stale results."""
     other = another(case)
     given = writable(case)
     run(kernel, given)
@@ -29,7 +29,7 @@ def looks_again(kernel: Kernel, case: Case) -> str:
         getattr(given, name)[...] = getattr(other, name)
     differ = accuracy.differ(other, run(kernel, given).results(), run(kernel, other).results())
     if differ:
-        return f"{' and '.join(differ)} are those of the last call, where the same arrays hold other values"
+        return f"{' and '.join(differ)} are those of the previous call, although the same arrays hold new values"
     return ""
 
 
@@ -54,7 +54,7 @@ def thread_count(kernel: Kernel, case: Case) -> str:
             try:
                 kernel.set_threads(threads)
             except BncliError:
-                continue  # so many it cannot have here
+                continue  # this machine has fewer
             together = run(kernel, case).results()
             if differ := accuracy.differ(case, alone, together):
                 return f"{' and '.join(differ)} differ between 1 thread and {threads}"

@@ -1,4 +1,4 @@
-"""Numbers that one look at y and the gradients does not show."""
+"""Values: dtypes, saved statistics, inference, and y and gradients on data that hide no mistake."""
 
 from dataclasses import replace
 from typing import Any
@@ -27,20 +27,20 @@ def dtypes(kernel: Kernel, case: Case) -> str:
 
 
 def right_on_benign_data(kernel: Kernel, case: Case) -> str:
-    """Where rounding may cost much, a small mistake would pass for it: on such data it does not."""
-    return _told("on data of mean 0.5 and deviation 1", kernel, _benign(case, case.problem.epsilon), case)
+    """On benign data rounding is too small to hide a mistake."""
+    return _new_mistakes("on data of mean 0.5 and deviation 1", kernel, _benign(case, case.problem.epsilon), case)
 
 
 def obeys_epsilon(kernel: Kernel, case: Case) -> str:
-    """A small epsilon hides a wrong one, and one as large as the variance does not."""
-    return _told("with an epsilon as large as the variance", kernel, _benign(case, 1.0), case)
+    """A small epsilon would hide that the kernel uses another one."""
+    return _new_mistakes("with an epsilon as large as the variance", kernel, _benign(case, 1.0), case)
 
 
 def zero_gamma(kernel: Kernel, case: Case) -> str:
-    """As residual branches begin with: whoever divides by gamma loses dgamma."""
+    """Residual branches start with gamma 0, and a kernel that divides by gamma loses dgamma."""
     benign = _benign(case, case.problem.epsilon)
     benign.gamma[0] = 0
-    return _told("with a gamma of 0", kernel, benign, case)
+    return _new_mistakes("with a gamma of 0", kernel, benign, case)
 
 
 def _benign(case: Case, epsilon: float) -> Case:
@@ -48,8 +48,8 @@ def _benign(case: Case, epsilon: float) -> Case:
     return writable(complete(replace(case.problem, epsilon=epsilon), {"x": x.astype(case.x.dtype)}, seed=2))
 
 
-def _told(when: str, kernel: Kernel, benign: Case, case: Case) -> str:
-    """What is wrong on ``benign`` and was not on ``case``, with the diagnosis of the first of it."""
+def _new_mistakes(when: str, kernel: Kernel, benign: Case, case: Case) -> str:
+    """The arrays that are wrong on ``benign`` but not on ``case``, with the diagnosis of the first."""
     found = _wrong(kernel, benign)
     for name in _wrong(kernel, case):
         found.pop(name, None)
@@ -76,8 +76,8 @@ def statistics(kernel: Kernel, case: Case) -> str:
 
 
 def inference(kernel: Kernel, case: Case) -> str:
-    for each in (case, _benign(case, 1.0)):  # a small epsilon hides a wrong one
+    for each in (case, _benign(case, 1.0)):  # a small epsilon would hide that the kernel uses another one
         for found in accuracy.check_inference(kernel, each):
             if found.verdict is Verdict.WRONG:
-                return f"infer gives {found.actual:.6g} where it should be {found.expected:.6g}"
+                return f"infer gives {found.actual:.6g} and should give {found.expected:.6g}"
     return ""

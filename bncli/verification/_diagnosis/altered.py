@@ -1,4 +1,4 @@
-"""The right values, but for what was done to them: fewer bits, no sign, or a fraction of something else."""
+"""The right values, altered: fewer bits, no sign, a factor, or a fraction of something else added."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,16 +9,17 @@ from numpy.typing import NDArray
 from bncli.verification import tolerance
 from bncli.verification._diagnosis.evidence import Candidate, Evidence
 from bncli.verification._diagnosis.places import KINDS
+from bncli.verification._diagnosis.wording import number, ratio
 
 Array = NDArray[Any]
 
-FINE = 1e-3  # a budget that hides no wrong term
-FEW = 3  # samples, whose dx add up to 0: what one has leaves nothing for its neighbours to tell
+FINE = 1e-3  # a budget that is too small to hide a wrong term
+FEW = 3  # samples: since dx adds up to 0, so few do not show what was added
 SIGNIFICANDS = {"float32": 24, "float16": 11, "bfloat16": 8}  # bits
 
 
 def narrowed(evidence: Evidence) -> tuple[str, ...]:
-    """The right values, in a type of fewer bits than they should have."""
+    """The right values in a type of fewer bits."""
     own = tolerance.unit_roundoff(evidence.facts.problem.dtype)
     difference = np.abs(evidence.actual - evidence.expected)
     for dtype, bits in SIGNIFICANDS.items():
@@ -26,15 +27,15 @@ def narrowed(evidence: Evidence) -> tuple[str, ...]:
         significand = np.ldexp(np.frexp(evidence.actual)[0], bits)
         if unit <= own or (significand != np.rint(significand)).any():
             continue
-        # Computed in a type of few bits, a wrong term could pass for rounding: then only the last may be.
+        # If the budget of the narrow type could hide a wrong term, only the rounding of the result is granted.
         computed = unit / own * evidence.noise if unit / own * evidence.budget < FINE else 0
         if (difference <= np.maximum(computed, unit * np.abs(evidence.expected) + evidence.allowed)).all():
-            return (f"the values of {evidence.name} are {dtype} numbers: precision is lost, no term is",)
+            return (f"the values of {evidence.name} are {dtype} numbers: precision is lost, but no term is wrong",)
     return ()
 
 
 def unsigned(evidence: Evidence) -> tuple[str, ...]:
-    """The right values but for their sign."""
+    """The absolute values of the right ones."""
     if evidence.fits(np.abs(evidence.expected)):
         return (f"the sign of {evidence.name} is lost: it is never negative",)
     return ()
@@ -42,9 +43,27 @@ def unsigned(evidence: Evidence) -> tuple[str, ...]:
 
 def added(evidence: Evidence) -> tuple[str, ...]:
     """The right values plus a fraction of something else."""
-    if evidence.telling < 2:
+    if evidence.informative < 2:
         return ()
-    return evidence.told(_added(evidence))
+    return evidence.explained_by(_added(evidence))
+
+
+def scaled_or_shifted(evidence: Evidence, wrong: Array) -> tuple[str, ...]:
+    """The common factor, or the common difference, of the elements where the mask ``wrong`` is true."""
+    actual, expected, noise = (array[wrong] for array in (evidence.actual, evidence.expected, evidence.noise))
+    if actual.size < 2:
+        return ()
+    weight = noise**-2
+    factor = float((actual * expected * weight).sum() / (expected**2 * weight).sum())
+    if (np.abs(actual - factor * expected) <= noise).all():
+        error = float(np.min(noise / np.abs(expected)))
+        if abs(factor + 1) <= error:
+            return ("it has the wrong sign",)
+        return (f"it is {ratio(factor, error)} what it should be",)
+    change = float(((actual - expected) * weight).sum() / weight.sum())
+    if (np.abs(actual - expected - change) <= noise).all():
+        return (f"{number(change, float(noise.min()))} is added to it",)
+    return ()
 
 
 def _added(evidence: Evidence) -> Iterator[Candidate]:
@@ -53,22 +72,22 @@ def _added(evidence: Evidence) -> Iterator[Candidate]:
     for says, direction in _additions(evidence):
         weighted = direction * weight
         fraction = float((difference * weight * weighted).sum() / (weighted * weighted).sum())
-        told = says.format(c=f"{fraction:.3g}", it=evidence.name)
-        yield Candidate((told,), evidence.expected + fraction * direction)
+        sentence = says.format(c=f"{fraction:.3g}", it=evidence.name)
+        yield Candidate((sentence,), evidence.expected + fraction * direction)
 
 
 def _additions(evidence: Evidence) -> Iterator[tuple[str, Array]]:
-    """What may have been added, and how that is told of {c} of it and of the array, {it}."""
+    """What may have been added, with the sentence on it: {c} is the fraction, {it} the array."""
     expected, facts = evidence.expected, evidence.facts
     yield "{c} is added to {it}", np.ones_like(expected)
     for kind, axis in KINDS:
         if expected.shape[axis] < 2 or (axis != 1 and facts.samples <= FEW):
             continue
-        for neighbour, way in (("previous", 1), ("next", -1)):
-            rolled = np.roll(expected, way, axis)
+        for neighbour, step in (("previous", 1), ("next", -1)):
+            rolled = np.roll(expected, step, axis)
             says = f"{kind}s leak: {{c}} of {{it}} of the {neighbour} {kind} is added to each"
             yield says, rolled
-            yield says, _without_edge(rolled, way, axis)
+            yield says, _without_edge(rolled, step, axis)
         both = np.roll(expected, 1, axis) + np.roll(expected, -1, axis)
         yield f"{kind}s leak: {{c}} of {{it}} of both neighbouring {kind}s is added to each", both
         mixed = np.broadcast_to(expected.mean(axis, keepdims=True), expected.shape)
@@ -79,10 +98,10 @@ def _additions(evidence: Evidence) -> Iterator[tuple[str, Array]]:
         yield "{c} of dy is added to {it}", facts.dy
 
 
-def _without_edge(rolled: Array, way: int, axis: int) -> Array:
-    """``rolled`` by one, where the first or last, which has no such neighbour, gets nothing."""
+def _without_edge(rolled: Array, step: int, axis: int) -> Array:
+    """``rolled``, which was rolled by ``step``, with 0 where the values came from the other end."""
     edge = [slice(None)] * 3
-    edge[axis] = slice(0, 1) if way > 0 else slice(-1, None)
+    edge[axis] = slice(0, 1) if step > 0 else slice(-1, None)
     rolled = rolled.copy()
     rolled[tuple(edge)] = 0
     return rolled

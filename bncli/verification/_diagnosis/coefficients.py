@@ -1,9 +1,9 @@
-"""The terms that each array is the sum of, and the coefficients that a kernel gives them.
+"""The terms that each array is the sum of, and estimates of their coefficients in the kernel.
 
 dx = gamma * inv_std * (k1 dy - k2 mean(dy) - k3 x_hat mean(dy x_hat)), and all three k should be 1.
-In each feature 1 and x_hat are orthogonal: k1 is read off the part of dy that is orthogonal to
-both, then k2 and k3 off the means of dx and of dx * x_hat. An error of at most ``noise`` in each
-element moves a coefficient by at most the sum of noise times the size of the weights that read it.
+In each feature 1 and x_hat are orthogonal. So the part of dy that is orthogonal to both gives k1; then
+the mean of dx gives k2, and the mean of dx * x_hat gives k3. Each estimate is a weighted sum of the
+elements, so its error is at most the sum of ``noise`` times the sizes of the weights.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from bncli.verification._diagnosis.quantities import Quantity
 
 Array = NDArray[Any]
 
-CLEAR = 0.05  # the error of a coefficient of 1 at which it could be anything
+CLEAR = 0.05  # a coefficient with a larger error, relative to it or to 1, says little
 OF_INV_STD = ("y", "dx", "dgamma")  # dbeta does not depend on it
 
 
 class Estimate(NamedTuple):
-    """A coefficient in each feature and how far off it may be, both (1, F, 1); infinitely, where nothing shows it."""
+    """A coefficient of each feature and its largest error, both (1, F, 1); the error is infinite if no data show it."""
 
     value: Array
     error: Array
@@ -39,12 +39,12 @@ class Estimate(NamedTuple):
 
     @property
     def clear(self) -> Array:
-        """In which features it is known well."""
+        """The features whose estimate has a small error."""
         return np.asarray(self.error < CLEAR * np.maximum(np.abs(self.value), 1))
 
     @property
     def known(self) -> Array:
-        """The values that are worth telling."""
+        """The values with a small error; if there are none, those with a finite error."""
         return np.asarray(self.value[self.clear if self.clear.any() else np.isfinite(self.error)])
 
     def admits(self, value: Array | float) -> bool:
@@ -57,7 +57,7 @@ class Estimate(NamedTuple):
         return Estimate(self.value - value, self.error)
 
     def common(self) -> tuple[float, float] | None:
-        """The one value that all features admit, if there is one, and how far off it may be."""
+        """The value that all features admit and its largest error; None if they admit no common value."""
         low, high = float(np.max(self.value - self.error)), float(np.min(self.value + self.error))
         if not (low <= high and np.isfinite(low) and np.isfinite(high)):
             return None
@@ -68,10 +68,10 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True)
 class Term:
-    """A part of the formula: ``right`` is its coefficient as it should be, ``estimate`` as the kernel has it.
+    """A term of the formula: ``right`` is its right coefficient, ``estimate`` the kernel's.
 
-    ``quantities`` are the other values that have a name. The sentences of a ``whole`` term are about
-    the array itself. A number without a name is told as a ratio or, where ``added``, as a difference.
+    ``quantities`` are the other values of the coefficient that have a name. If ``whole``, the sentences are about
+    the array itself. A number without a name is reported as a ratio, or if ``added`` as a difference.
     """
 
     name: str
@@ -88,12 +88,12 @@ def terms_of(evidence: Evidence) -> list[Term]:
     return _TERMS[evidence.name](evidence)
 
 
-def told_apart(evidence: Evidence) -> bool:
-    """Whether the data would show the dy term of a right dx apart from the others; with 2 samples it is their sum."""
+def distinguishable(evidence: Evidence) -> bool:
+    """Whether the data separate the dy term of a right dx from its others; with 2 samples it is their sum."""
     f = evidence.facts
-    apart = _apart(f.gamma * f.inv_std * f.dy, f.x_hat)
-    size = mean(apart**2)
-    return bool(Estimate.of(np.ones_like(size), mean(np.abs(apart) * evidence.allowed) / size).clear.any())
+    rest = _orthogonal(f.gamma * f.inv_std * f.dy, f.x_hat)
+    size = mean(rest**2)
+    return bool(Estimate.of(np.ones_like(size), mean(np.abs(rest) * evidence.allowed) / size).clear.any())
 
 
 def combine(terms: Iterable[Term], values: Iterable[Array | float]) -> Array:
@@ -102,15 +102,16 @@ def combine(terms: Iterable[Term], values: Iterable[Array | float]) -> Array:
 
 
 def with_inv_std(evidence: Evidence, share: Array) -> Array:
-    """What an array of ``OF_INV_STD`` would be if inv_std were ``share`` of what it should be."""
+    """An array of ``OF_INV_STD`` as it would be if inv_std were ``share`` times the right one."""
     values = {"y": (share, evidence.facts.beta), "dx": (share, share, share**3), "dgamma": (share,)}
     return combine(terms_of(evidence), values[evidence.name])
 
 
 def best_fit(evidence: Evidence) -> tuple[Array, float]:
-    """The nearest sum of the terms whose coefficients all features share, and the part of the array that it leaves.
+    """The nearest sum of the terms with one coefficient each for all features, and its residual.
 
-    Nearest in units of what rounding may cost each element, so that no feature outweighs the others.
+    The residual is relative to the array. Elements are weighted by 1 / ``noise``, so that no feature outweighs
+    the others.
     """
     columns = [np.broadcast_to(term.array * term.right, evidence.actual.shape) for term in terms_of(evidence)]
     weight = np.where(evidence.noise > 0, 1 / evidence.noise, 0)
@@ -139,9 +140,9 @@ def _terms_of_dx(e: Evidence) -> list[Term]:
     f = e.facts
     scaled = f.gamma * f.inv_std * f.dy
     mean_dy, along, power = mean(scaled), mean(scaled * f.x_hat), mean(f.x_hat**2)
-    apart = _apart(scaled, f.x_hat)
-    size = mean(apart**2)
-    k1 = Estimate.of(mean(e.actual * apart) / size, mean(np.abs(apart) * e.noise) / size)
+    rest = _orthogonal(scaled, f.x_hat)
+    size = mean(rest**2)
+    k1 = Estimate.of(mean(e.actual * rest) / size, mean(np.abs(rest) * e.noise) / size)
     k2 = Estimate.of(k1.value - mean(e.actual) / mean_dy, k1.error + mean(e.noise) / np.abs(mean_dy))
     k3 = Estimate.of(
         (k1.value - mean(e.actual * f.x_hat) / along) / power,
@@ -154,8 +155,8 @@ def _terms_of_dx(e: Evidence) -> list[Term]:
     ]
 
 
-def _apart(array: Array, x_hat: Array) -> Array:
-    """What of ``array`` is orthogonal to 1 and x_hat; done twice, it is so up to its own rounding, however small."""
+def _orthogonal(array: Array, x_hat: Array) -> Array:
+    """The part of ``array`` that is orthogonal to 1 and x_hat; the second pass removes the rounding of the first."""
     power = mean(x_hat**2)
     for _ in range(2):
         array = array - mean(array)

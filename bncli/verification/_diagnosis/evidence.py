@@ -1,7 +1,7 @@
-"""What there is to go by when an array is wrong: the data, what it should be, and what rounding explains.
+"""The evidence on a wrong array: its values, its right values, and the errors that rounding explains.
 
-Everything is float64. Whatever belongs to a feature is (1, F, 1), dgamma and dbeta included, so
-that formulas read as they are written and every array has its features on axis 1.
+Every array is float64 and has its features on axis 1: values of samples are (N, F, S), values of features,
+dgamma and dbeta included, (1, F, 1). So formulas read as they are written.
 """
 
 from __future__ import annotations
@@ -25,20 +25,23 @@ Array = NDArray[Any]
 
 
 class Candidate(NamedTuple):
-    """An explanation: its sentences, what the array would then be, and how many times as large its terms."""
+    """A possible explanation: its sentences, and the array that it predicts.
 
-    told: tuple[str, ...]
+    ``size`` is the scale of the terms of that prediction relative to the right ones.
+    """
+
+    sentences: tuple[str, ...]
     prediction: Array
     size: Array | float = 1.0
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """One array: what the kernel says, what it should be, and the error that each element may have.
+    """One array as the kernel returned it (``actual``), its right values (``expected``), and rounding errors.
 
-    ``allowed`` is what a right kernel may be off by, ``budget`` of the size of what the element is
-    made of. ``noise`` is what a kernel that computes something else may be off from that by: more,
-    where its values are larger than they should be.
+    ``allowed`` is the rounding error of a right kernel: ``budget`` times the magnitude of the element.
+    ``noise`` is the rounding error to allow when testing an *alternative* formula; it grows with the
+    kernel's own values.
     """
 
     name: str
@@ -56,33 +59,34 @@ class Evidence:
 
     @property
     def wrong(self) -> Array:
-        """Which elements are off by more than a right kernel may be."""
+        """The elements whose error is above ``allowed``; NaN is wrong."""
         return np.asarray(~(np.abs(self.actual - self.expected) <= self.allowed))
 
     @property
-    def telling(self) -> int:
-        """How many elements noise does not explain: a fit of one number needs two, or it fits anything."""
+    def informative(self) -> int:
+        """The number of elements whose error is above ``noise``. A fit of n numbers needs more than n of them."""
         return int((np.abs(self.actual - self.expected) > self.noise).sum())
 
     @property
     def wrong_features(self) -> Array:
-        """Which features have such an element, (F,)."""
+        """The features that have a wrong element, (F,)."""
         return np.asarray(self.wrong.any(SAMPLES))
 
     def fits(self, prediction: Array, size: Array | float = 1.0) -> bool:
-        """Whether rounding explains what ``prediction`` leaves, its terms ``size`` times as large as they should be.
+        """Whether ``actual`` is ``prediction`` up to rounding.
 
-        The terms may cancel, and then the array does not show how large they are.
+        ``size`` is the scale of the prediction's terms relative to the right ones. It cannot be seen in the
+        prediction if the terms cancel.
         """
         return bool((np.abs(self.actual - prediction) <= np.maximum(self.noise, self.allowed * size)).all())
 
     def misfit(self, prediction: Array) -> float:
-        """What ``prediction`` leaves, root mean square, in units of what rounding may leave."""
+        """The root mean square of ``actual - prediction``, in units of ``noise``."""
         left = np.divide(self.actual - prediction, self.noise, where=self.noise > 0, out=np.zeros_like(self.noise))
         return float(np.sqrt((left * left).mean()))
 
     def best(self, candidates: Iterable[Candidate]) -> Candidate | None:
-        """Of the candidates that fit, the first, unless a later one leaves less than half as much."""
+        """The first candidate that fits; a later one is preferred if its misfit is less than half."""
         best, least = None, np.inf
         for candidate in candidates:
             if not self.fits(candidate.prediction, candidate.size):
@@ -91,10 +95,10 @@ class Evidence:
                 best, least = candidate, left
         return best
 
-    def told(self, candidates: Iterable[Candidate]) -> tuple[str, ...]:
-        """What the best of the candidates says."""
+    def explained_by(self, candidates: Iterable[Candidate]) -> tuple[str, ...]:
+        """The sentences of the best candidate; () if none fits."""
         best = self.best(candidates)
-        return best.told if best else ()
+        return best.sentences if best else ()
 
 
 def gather(
@@ -104,7 +108,7 @@ def gather(
 
     Raises ValueError where ``features`` are not as many as the case's, or not among the problem's.
     """
-    # Of float32 too the reference hands over the digits of a float64, where `out` is that.
+    # With a float64 `out` the reference returns the digits of a float64 for float32 data too.
     y, dx = np.empty(case.x.shape), np.empty(case.x.shape)
     gradients = Gradients(dx, np.empty(case.gamma.shape), np.empty(case.gamma.shape))
     reference = load_kernel("reference")
@@ -133,8 +137,8 @@ def _facts(case: Case, saved: Saved, features: Array | None, problem: Problem) -
 
 
 def _evidence(name: str, facts: Facts, actual: Array, expected: Array, size: Array, budget: float) -> Evidence:
-    said = np.abs(actual)
-    noise = budget * (size + said + mean(np.where(np.isfinite(said), said, 0)))
+    own = np.abs(actual)
+    noise = budget * (size + own + mean(np.where(np.isfinite(own), own, 0)))
     judged = np.asarray((np.isfinite(expected) & np.isfinite(size)).all(SAMPLES))
     evidence = Evidence(name, facts, budget, actual, expected, budget * size, noise)
     return evidence if judged.all() else evidence.take(judged)

@@ -1,6 +1,6 @@
-"""A case as diagnosis sees it: the data, and the statistics that it should have.
+"""The data of a case and its right statistics, in float64.
 
-Everything is float64. Whatever belongs to a feature is (1, F, 1), so that formulas read as they are written.
+Values of features are (1, F, 1), so that formulas read as they are written.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ def mean(array: Array) -> Array:
 
 @dataclass(frozen=True)
 class Facts:
-    """A case, and the statistics that it should have.
+    """``x``, ``dy``, ``centred`` (x - mean) and ``x_hat`` are (N, F, S), the other arrays (1, F, 1).
 
-    ``x``, ``dy``, ``centred`` (x - mean) and ``x_hat`` are (N, F, S), the others (1, F, 1).
-    ``problem`` is the whole one, whose features ``numbers`` (F,) these are.
+    The F features may be some of the ``problem``'s; ``numbers`` (F,) are their numbers in it.
     """
 
     problem: Problem
@@ -49,12 +48,12 @@ class Facts:
 
     @property
     def samples(self) -> int:
-        """How many values each mean is taken over."""
+        """The number of values in each mean."""
         return int(self.x.shape[0] * self.x.shape[2])
 
     @property
     def features(self) -> int:
-        """Those of the whole problem."""
+        """The number of features of the whole problem."""
         return self.problem.features
 
     @property
@@ -63,11 +62,11 @@ class Facts:
 
     @property
     def spatial(self) -> int:
-        """How many values of one feature each item of the batch has."""
+        """The number of values of one feature in each item of the batch."""
         return self.samples // self.batch
 
     def dx(self, mean_dy: Array, x_hat_mean_dy_x_hat: Array) -> Array:
-        """dx by its formula, but for what stands in it for mean(dy) and for x_hat * mean(dy * x_hat)."""
+        """dx by its formula, with the arguments in place of mean(dy) and x_hat * mean(dy * x_hat)."""
         return np.asarray(self.gamma * self.inv_std * (self.dy - mean_dy - x_hat_mean_dy_x_hat))
 
     def take(self, chosen: Array) -> Facts:

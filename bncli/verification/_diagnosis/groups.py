@@ -1,4 +1,4 @@
-"""Means over the wrong axes: batch norm's relatives, and what a wrong axis or a misread layout makes of it."""
+"""Means over wrong axes: other normalizations, a wrong axis, or a misread layout."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,8 +15,8 @@ Formula = Callable[[Facts], Array]
 # The axes of Facts.by_item: (batch, outer positions, features, inner positions).
 ACROSS_BATCH, WITHIN_ITEM = (0,), (1, 3)
 WRONG_AXES = (
-    ("the batch alone, apart for each position", ACROSS_BATCH),
-    ("the positions of each item apart, as in instance normalization", WITHIN_ITEM),
+    ("the batch alone, separately for each position", ACROSS_BATCH),
+    ("the positions of each item separately, as in instance normalization", WITHIN_ITEM),
     ("the features of each item, as in layer normalization", (1, 2, 3)),
     ("the features at each position, as in layer normalization", (2,)),
     ("everything, features too", (0, 1, 2, 3)),
@@ -24,20 +24,24 @@ WRONG_AXES = (
 
 
 def y() -> Iterator[tuple[str, Formula]]:
-    """The right formula with other statistics."""
+    """The sentence and formula of y with statistics over other axes."""
     for over, axes in WRONG_AXES:
         yield f"the statistics are taken over {over}", partial(_y, axes=axes)
 
 
 def dx() -> Iterator[tuple[str, Formula]]:
-    """The gradient of such a y; or the right statistics, and wrong means of dy and of dy * x_hat."""
+    """The gradient of such a y; or right statistics with wrong means of dy and of dy * x_hat."""
     for over, axes in WRONG_AXES:
         yield f"dx is the gradient with statistics taken over {over}", partial(_dx, axes=axes)
-    for told, means in (("means in dx are", "dy, x_hat"), ("mean of dy is", "dy"), ("mean of dy * x_hat is", "x_hat")):
+    for subject, means in (
+        ("means in dx are", "dy, x_hat"),
+        ("mean of dy is", "dy"),
+        ("mean of dy * x_hat is", "x_hat"),
+    ):
         for over, axes in WRONG_AXES:
-            yield f"the {told} taken over {over}", partial(_dx_with_means, axes=axes, means=means, summed=False)
+            yield f"the {subject} taken over {over}", partial(_dx_with_means, axes=axes, means=means, summed=False)
             if axes in (ACROSS_BATCH, WITHIN_ITEM):
-                divided = f"the {told} summed over {over}, but divided by all {{samples}} samples"
+                divided = f"the {subject} summed over {over}, but divided by all {{samples}} samples"
                 yield divided, partial(_dx_with_means, axes=axes, means=means, summed=True)
 
 
@@ -79,7 +83,7 @@ def _normalized(f: Facts, axes: tuple[int, ...]) -> tuple[Array, Array]:
 
 
 def _mean(f: Facts, array: Array, axes: tuple[int, ...]) -> Array:
-    """Means over ``axes`` of the items, spread again; NaN where they would be of a single value each."""
+    """Means over ``axes`` of the items, broadcast to the shape of ``array``; NaN if each is of a single value."""
     view = f.by_item(array)
     if _count(f, axes) == 1:
         return np.full(array.shape, np.nan)
@@ -87,6 +91,6 @@ def _mean(f: Facts, array: Array, axes: tuple[int, ...]) -> Array:
 
 
 def _count(f: Facts, axes: tuple[int, ...]) -> int:
-    """How many values a mean over ``axes`` is taken over."""
+    """The number of values in each mean over ``axes``."""
     shape = f.by_item(f.x).shape
     return int(np.prod([shape[axis] for axis in axes]))

@@ -1,4 +1,4 @@
-"""A wrong inv_std, which shows in every term at once: another formula for it, or another epsilon in it."""
+"""A wrong inv_std, which changes every term at once: by another formula or another epsilon."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,20 +17,20 @@ HARD_CODED = (1e-5, 1e-3, 1e-8, 1e-6, 1e-12, 1e-4, 1e-7, 1e-10)
 
 
 def linked(evidence: Evidence) -> tuple[str, ...]:
-    """Another formula in dx: inserted into that of dx, or as the gradient of a forward pass that has it."""
-    return evidence.told(_linked(evidence)) if evidence.name == "dx" else ()
+    """dx with another formula for inv_std, or the gradient of a forward pass with that formula."""
+    return evidence.explained_by(_linked(evidence)) if evidence.name == "dx" else ()
 
 
 def known_epsilon(evidence: Evidence) -> tuple[str, ...]:
-    """An epsilon that others use."""
+    """An epsilon that other libraries use by default, or the square or root of the right one."""
     least, most = _epsilons(evidence)
     own = evidence.facts.epsilon
     known = [epsilon for epsilon in (*HARD_CODED, own**2, own**0.5) if least <= epsilon <= most]
-    return evidence.told(_with_epsilon(evidence, epsilon) for epsilon in known)
+    return evidence.explained_by(_with_epsilon(evidence, epsilon) for epsilon in known)
 
 
 def fitted_epsilon(evidence: Evidence) -> Iterator[Candidate]:
-    """Any epsilon; one number always fits one feature, but for dx, whose terms it changes apart."""
+    """Any epsilon. In y and dgamma one number always fits one feature, so these need two."""
     least, most = _epsilons(evidence)
     if least <= most and (evidence.facts.gamma.size > 1 or evidence.name == "dx"):
         yield _with_epsilon(evidence, (max(least, 0) + most) / 2)
@@ -41,12 +41,12 @@ def _linked(evidence: Evidence) -> Iterator[Candidate]:
     for wrong in WRONG_INV_STD:
         share = wrong.share(facts)
         for of_x_hat in (share**3, wrong.slope(facts) / facts.inv_std**3):
-            told = (state(wrong.says, facts),)
-            yield Candidate(told, combine(terms, (share, share, of_x_hat)), np.maximum(share, of_x_hat))
+            sentences = (state(wrong.says, facts),)
+            yield Candidate(sentences, combine(terms, (share, share, of_x_hat)), np.maximum(share, of_x_hat))
 
 
 def _epsilons(evidence: Evidence) -> tuple[float, float]:
-    """The least and the most that epsilon can be, by what every feature has of inv_std; none where least > most."""
+    """The least and the largest epsilon that the inv_std of every feature admits; none if least > largest."""
     if evidence.name not in OF_INV_STD:
         return np.inf, 0
     facts, share = evidence.facts, terms_of(evidence)[0].estimate
@@ -58,5 +58,5 @@ def _epsilons(evidence: Evidence) -> tuple[float, float]:
 
 def _with_epsilon(evidence: Evidence, epsilon: float) -> Candidate:
     facts = evidence.facts
-    told = f"{evidence.name} is right for an epsilon of {epsilon:.3g}, where {facts.epsilon:.3g} is asked for"
-    return Candidate((told,), with_inv_std(evidence, np.sqrt((facts.var + facts.epsilon) / (facts.var + epsilon))))
+    sentence = f"{evidence.name} is right for an epsilon of {epsilon:.3g}, not the problem's {facts.epsilon:.3g}"
+    return Candidate((sentence,), with_inv_std(evidence, np.sqrt((facts.var + facts.epsilon) / (facts.var + epsilon))))

@@ -1,4 +1,4 @@
-"""The right values in the wrong place: features or samples that hold another's, or axes in another order."""
+"""The right values in wrong places: slices that hold the values of others, or axes in another order."""
 
 from itertools import permutations
 from typing import Any
@@ -15,21 +15,32 @@ ORDER = ("outer", "feature", "inner")
 
 
 def misplaced(evidence: Evidence) -> tuple[str, ...]:
-    """Which slices hold another's values; else, whether all values are right but for their order."""
+    """The slices that hold the values of others; else transposed axes; else any other order."""
     for kind, axis in KINDS:
         sources = _sources(evidence, axis)
         if sources is not None:
-            return (_told(evidence, kind, axis, sources),)
+            return (_sentence(evidence, kind, axis, sources),)
     return _transposed(evidence) or _shuffled(evidence)
 
 
 def _sources(evidence: Evidence, axis: int) -> Array | None:
-    """For each slice along ``axis``, the one whose values it holds; None where one holds nobody's, or all their own."""
+    """For each slice along ``axis``, the number of the slice whose right values it holds.
+
+    If the right slices are A, B, C and the kernel returned B, C, A, the sources are 1, 2, 0. None unless
+    every slice holds the values of some slice, and either all hold the same one's or each slice is held once;
+    None if every slice holds its own.
+
+    Only likely pairs of slices are compared in full. The dot product with one random direction is a key of
+    a slice, and equal slices have equal keys up to rounding. So the keys of the right slices are sorted, and
+    the key of a returned slice falls between two of them:
+
+        right slices, by key:    C -3.1     A 0.4      B 2.2
+        a returned slice:                         2.1999       compare it with A and with B
+    """
     actual, expected, noise = (
         np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)
         for array in (evidence.actual, evidence.expected, evidence.noise)
     )
-    # Slices are told apart by their projection on one random direction, and then compared in full.
     direction = np.random.default_rng(0).uniform(0.5, 1.5, actual.shape[1])
     keys, wanted = expected @ direction, actual @ direction
     order = np.argsort(keys)
@@ -37,14 +48,14 @@ def _sources(evidence: Evidence, axis: int) -> Array | None:
     candidates = [order[(right - 1).clip(0, len(keys) - 1)], order[right.clip(0, len(keys) - 1)]]
     own = np.arange(len(keys))
     sources = np.full(len(keys), -1)
-    for candidate in (*candidates, own):
+    for candidate in (*candidates, own):  # its own place comes last, so that it is preferred
         same = (np.abs(actual - expected[candidate]) <= np.maximum(noise, noise[candidate])).all(1)
         sources[same] = candidate[same]
-    whole = len(np.unique(sources)) in (1, len(own))  # one for all, or each one once
-    return sources if (sources >= 0).all() and (sources != own).any() and whole else None
+    complete = len(np.unique(sources)) in (1, len(own))
+    return sources if (sources >= 0).all() and (sources != own).any() and complete else None
 
 
-def _told(evidence: Evidence, kind: str, axis: int, sources: Array) -> str:
+def _sentence(evidence: Evidence, kind: str, axis: int, sources: Array) -> str:
     def name(number: int) -> str:
         return label(evidence, axis, int(number))
 
@@ -75,9 +86,9 @@ def _transposed(evidence: Evidence) -> tuple[str, ...]:
 
 def _shuffled(evidence: Evidence) -> tuple[str, ...]:
     actual, expected = evidence.actual.ravel(), evidence.expected.ravel()
-    if evidence.wrong.mean() < 0.5:  # sorting hides a few wrong ones among many
+    if evidence.wrong.mean() < 0.5:  # a few wrong elements among many would not show once sorted
         return ()
     order = np.argsort(expected)
     if (np.abs(np.sort(actual) - expected[order]) <= evidence.noise.ravel()[order]).all():
-        return (f"the values of {evidence.name} are all there, but in another order",)
+        return (f"the values of {evidence.name} are right, but in another order",)
     return ()

@@ -1,4 +1,4 @@
-"""Samples that are left out: the parts of a batch that a faulty sum or statistic is taken over."""
+"""Samples that are left out: a faulty sum or statistic is taken over a part of the batch."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,7 +16,7 @@ VECTORS = (4, 8, 16, 32)
 
 
 class Samples(NamedTuple):
-    """Where each of the samples (N, 1, S) stands: in which item, where in that, and where in the whole."""
+    """For each sample, (N, 1, S): its item of the batch, its position in the item, and its number in the batch."""
 
     item: Array
     position: Array
@@ -28,20 +28,20 @@ class Part(NamedTuple):
     takes: Callable[[Samples], Array]
 
     def mask(self, facts: Facts) -> Array:
-        """1 for the samples that it takes, else 0, (N, 1, S); NaN where it takes none."""
+        """1 for the samples of the part, 0 for the others, (N, 1, S); NaN if the part is empty."""
         number = np.arange(facts.samples).reshape(facts.x.shape[0], 1, facts.x.shape[2])
         taken = self.takes(Samples(number // facts.spatial, number % facts.spatial, number))
         return np.where(taken.any(), taken, np.nan)
 
     def sum(self, facts: Facts, array: Array) -> Array:
-        """The sum of ``array`` over them, (1, F, 1)."""
+        """The sum of ``array`` over the part, (1, F, 1)."""
         return np.asarray(np.sum(array * self.mask(facts), SAMPLES, keepdims=True))
 
     def mean(self, facts: Facts, array: Array) -> Array:
         return np.asarray(self.sum(facts, array) / self.mask(facts).sum())
 
     def statistics(self, facts: Facts) -> tuple[Array, Array]:
-        """x_hat (N, F, S) and inv_std with the mean and variance of them."""
+        """x_hat (N, F, S) and inv_std (1, F, 1) with the mean and variance of the part."""
         centred = facts.x - self.mean(facts, facts.x)
         inv_std = 1 / np.sqrt(self.mean(facts, centred * centred) + facts.epsilon)
         return centred * inv_std, inv_std
@@ -60,9 +60,9 @@ def _parts() -> Iterator[Part]:
 
 
 def _vectors(width: int) -> Part:
-    """As of a loop that takes ``width`` samples at a time, and forgets those that remain."""
+    """The samples of a loop that takes ``width`` at a time and forgets the remainder."""
     return Part(
-        f"whole vectors of {width} samples, without those that remain",
+        f"whole vectors of {width} samples, without the remainder",
         lambda s: s.number < s.number.size // width * width,
     )
 
@@ -76,11 +76,11 @@ def y() -> Iterator[tuple[str, Formula]]:
 
 
 def dx() -> Iterator[tuple[str, Formula]]:
-    """The statistics of a part, or its means of dy and of dy * x_hat, or its sums of those as if they were of all."""
+    """Statistics of a part, or means of dy and of dy * x_hat over a part, divided by its samples or by all."""
     for part in PARTS:
         yield f"the statistics in dx are those of {part.says}", partial(_dx, part=part)
-        for told, summed in (("means", False), ("sums", True)):
-            says = f"the {told} of dy and of dy * x_hat in dx are those of {part.says}"
+        for kind, summed in (("means", False), ("sums", True)):
+            says = f"the {kind} of dy and of dy * x_hat in dx are those of {part.says}"
             yield says, partial(_dx_with_means, part=part, summed=summed)
 
 

@@ -1,4 +1,4 @@
-"""Where something is: in which features, at which samples, at which elements."""
+"""Places in words: features, samples or elements."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from bncli.verification._diagnosis.evidence import Evidence
 Array = NDArray[Any]
 
 LISTED = 5
-KINDS = (("feature", 1), ("sample", 0), ("position", 2))  # what lies along the axes of (N, F, S)
+KINDS = (("feature", 1), ("sample", 0), ("position", 2))  # the names of slices along the axes of (N, F, S)
 
 
 def where(evidence: Evidence, mask: Array) -> str:
-    """Where ``mask``, of the array's shape, is true; "" where that is all over the place."""
+    """The features, samples or elements where ``mask``, of the array's shape, is true; "" if it is true everywhere."""
     count = int(mask.sum())
     if count <= LISTED and not mask[:, _any(mask, 0, 2)].all():
         elements = listed(np.argwhere(mask), lambda at: _element(evidence, at))
         return f"at {count:,} of its {mask.size:,} elements: {elements}"
     features, samples = _any(mask, 0, 2), _any(mask, 1)
     places = [*_in_features(evidence, features), *_at_samples(evidence, samples)]
-    # Scattered elements are in some features and at some samples, but that says little.
+    # Scattered elements are in so many features and samples that these say little.
     if count < features.sum() * samples.sum() / 2 and count < mask.size / 2:
         first = np.unravel_index(int(mask.argmax()), mask.shape)
         places = [f"at {count:,} of its {mask.size:,} elements, the first at {_element(evidence, first)}"]
@@ -33,7 +33,7 @@ def where(evidence: Evidence, mask: Array) -> str:
 
 
 def label(evidence: Evidence, axis: int, number: int) -> str:
-    """How the slice ``number`` along an axis of (N, F, S) is written: by its index in the problem's own shape."""
+    """The index, in the problem's own shape, of the slice ``number`` along an axis of (N, F, S)."""
     problem = evidence.facts.problem
     if axis == 1:
         shape: Sequence[int] = problem.feature_shape
@@ -47,7 +47,7 @@ def label(evidence: Evidence, axis: int, number: int) -> str:
 
 
 def listed(items: Sequence[Any] | Array, write: Callable[[Any], str]) -> str:
-    """The first few of ``items`` in words."""
+    """The first few of ``items``, and how many more there are."""
     first = [write(item) for item in items[:LISTED]]
     if len(items) > LISTED:
         return f"{', '.join(first)} and {len(items) - LISTED:,} more"
@@ -74,7 +74,7 @@ def _in_features(evidence: Evidence, mask: Array) -> list[str]:
 
 
 def _at_samples(evidence: Evidence, mask: Array) -> list[str]:
-    """``mask`` (N, S), along each axis of the problem's own shape that is not one of features."""
+    """The places of ``mask`` (N, S) along each axis of the problem's own shape that has no features."""
     if mask.size == 1:
         return []
     axes = _sample_axes(evidence)

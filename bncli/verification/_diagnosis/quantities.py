@@ -1,9 +1,8 @@
-"""What a coefficient can mean: every value that diagnosis has a name for, each in one place.
+"""The values of coefficients that have a name: each is a known mistake.
 
-A coefficient that should be 1 multiplies what stands in the formula. ``says`` is a sentence about
-it: {it} is what it multiplies, {in_it} that with a preposition or nothing where it is the whole
-array, {ratio} the value in words, {samples}, {features}, {batch}, {spatial} the counts of the
-problem and {fewer} one sample less.
+A coefficient multiplies a term and should be 1. ``says`` is the sentence on a mistake, with these fields:
+{it}, the term; {in_it}, " in " and the term, or nothing for the whole array; {ratio}, the value in words;
+{samples}, {features}, {batch} and {spatial}, counts of the problem; {fewer}, one less than {samples}.
 """
 
 from collections.abc import Callable
@@ -21,7 +20,7 @@ PROD = "{features}, the number of features (1 / prod(mean.shape))"
 
 
 class Quantity(NamedTuple):
-    """A value with a meaning; two with the same ``fault`` are one mistake, seen twice."""
+    """A value with a name. Quantities with the same ``fault`` are the same mistake in different terms."""
 
     says: str
     value: Callable[[Facts], Array | float]
@@ -29,14 +28,14 @@ class Quantity(NamedTuple):
 
 
 class InvStd(NamedTuple):
-    """A wrong inv_std: a function of var, and -2 times its derivative, which is inv_std**3 where it is right."""
+    """A wrong inv_std as a function of var; ``slope`` is -2 times its derivative (inv_std**3 for the right one)."""
 
     says: str
     value: Callable[[Facts], Array]
     slope: Callable[[Facts], Array]
 
     def share(self, facts: Facts) -> Array:
-        """Of what inv_std should be."""
+        """This inv_std relative to the right one, (1, F, 1)."""
         return np.asarray(self.value(facts) / facts.inv_std)
 
 
@@ -44,7 +43,7 @@ def _unbiased(f: Facts) -> Array:
     return np.asarray((f.var * f.samples / np.float64(f.samples - 1) + f.epsilon) ** -0.5)
 
 
-# The simpler first: where several fit, the first is claimed.
+# The simpler first: if several fit, the first is reported.
 WRONG_INV_STD = (
     InvStd("epsilon is ignored, as if it were 0", lambda f: f.var**-0.5, lambda f: f.var**-1.5),
     InvStd(
@@ -68,7 +67,7 @@ WRONG_INV_STD = (
 )
 
 _REVERSED = Quantity("{it} has the wrong sign", lambda f: -1.0)
-_VANISHED = Quantity("{it} is 0 but for rounding", lambda f: 0.0)
+_VANISHED = Quantity("{it} is 0 up to rounding", lambda f: 0.0)
 _NOTHING = (Quantity("{it} is missing", lambda f: 0.0), _REVERSED)
 _GAMMA = (
     Quantity("gamma is forgotten{in_it}", lambda f: 1 / f.gamma),
@@ -85,8 +84,8 @@ _INV_STD = (
 )
 _STATISTICS = tuple(Quantity(wrong.says, wrong.share) for wrong in WRONG_INV_STD)
 _X_HAT = (
-    Quantity("{it} lacks one inv_std, as where x - mean stands for x_hat", lambda f: 1 / f.inv_std),
-    Quantity("{it} lacks inv_std twice, as where x - mean stands for both x_hat", lambda f: f.inv_std**-2),
+    Quantity("{it} lacks one inv_std, as with x - mean in place of x_hat", lambda f: 1 / f.inv_std),
+    Quantity("{it} lacks inv_std twice, as with x - mean in place of both x_hat", lambda f: f.inv_std**-2),
     Quantity("{it} has inv_std once too often", lambda f: f.inv_std),
     Quantity("{it} has inv_std twice too often", lambda f: f.inv_std**2),
     Quantity("{it} has inv_std three times too often", lambda f: f.inv_std**3),
@@ -171,7 +170,7 @@ SLOPE = (
     *_GAMMA,
     Quantity("beta stands where gamma belongs", lambda f: f.beta / f.gamma),
 )
-# These are not factors of beta, but what stands in its place.
+# Unlike the others, these are values in place of beta, not factors of it.
 OFFSET = (
     Quantity("beta is forgotten", lambda f: 0 * f.beta),
     Quantity("beta is subtracted, not added", lambda f: -f.beta),

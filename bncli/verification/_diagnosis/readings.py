@@ -1,7 +1,18 @@
-"""What the coefficients of a kernel mean: the fewest mistakes that give them.
+"""The meaning of a kernel's coefficients: the simplest mistakes that explain them.
 
-Intervals of the estimates say what each coefficient could be; of all the ways to read them
-together, the simplest that rounding reconciles with every element is the one that is told.
+A claim says what one coefficient is: right, a value with a name, or a plain number. A reading is a claim
+about a factor of the whole array and one about each of its terms. Intervals of the estimates say which
+claims are possible. Of the readings that explain every element up to rounding, the simplest is reported.
+
+Example: dx of a kernel that sums over the 50 samples instead of averaging. The estimated coefficients of its
+three terms are 1, 50 and 50. Possible claims about the first term: it is right. About the mean term, and likewise
+about the x_hat term: 50 is the number of samples ("summed over the 50 samples, not averaged"), or 50 is a
+number. Two of the readings are
+
+    right, summed, summed: no number, one mistake (the same in both terms), two sentences
+    right, summed, 50:     one number, so this reading is less simple
+
+and the first is reported.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,19 +33,23 @@ from bncli.verification._diagnosis.wording import number, ratio, state
 
 Array = NDArray[Any]
 
-READINGS = 64  # that are tried, the simplest first
-FAR_BETTER = 10  # times less is left where what is left is rounding, and not a small mistake hidden in the tolerance
+READINGS = 64  # the simplest ones that are tried
+FAR_BETTER = 10  # a less simple reading is preferred only if its residual is so many times smaller
 
 
 class Claim(NamedTuple):
-    """What a coefficient is said to be; nothing is said of a right one."""
+    """What a coefficient is. The claim that it is right has no sentence.
+
+    Claims with the same ``fault`` are the same mistake. ``is_number``: the value is a number without a name.
+    """
 
     value: Array | float
     sentence: str = ""
     fault: str = ""
-    plain: bool = False
+    is_number: bool = False
 
 
+# Pairs of sentences that have a common one.
 MERGED = {
     ("the x_hat term is missing", "the mean term is missing"): (
         "the statistics are treated as constants (frozen), as in inference: the mean and x_hat terms are missing"
@@ -45,97 +60,108 @@ MERGED = {
 
 
 def named(evidence: Evidence) -> tuple[str, ...]:
-    """Coefficients that all have a name."""
-    evidence = _alive(evidence)
-    return _merged(evidence.told(_simplest(evidence, 0)))
+    """Readings without numbers."""
+    evidence = _with_leading_term(evidence)
+    return _merged(evidence.explained_by(_simplest(evidence, 0)))
 
 
 def numbered(evidence: Evidence) -> tuple[str, ...]:
-    """Coefficients that have a name or are the same number in all features."""
-    return _numbered(_alive(evidence), ())
+    """Readings with as few numbers as possible; a number is the same in all features."""
+    return _fewest_numbers(_with_leading_term(evidence), ())
 
 
 def fitted(evidence: Evidence) -> tuple[str, ...]:
-    """One number: that of a coefficient, or the epsilon that all features are right for; else more numbers."""
-    evidence = _alive(evidence)
-    return _numbered(evidence, fitted_epsilon(evidence))
+    """Like ``numbered``, where a wrong epsilon competes with the readings of one number."""
+    evidence = _with_leading_term(evidence)
+    return _fewest_numbers(evidence, fitted_epsilon(evidence))
 
 
-def _numbered(evidence: Evidence, others: Iterable[Candidate]) -> tuple[str, ...]:
-    """The readings with fewest numbers; ``others`` have one."""
-    free = 1 if evidence.actual.size == 1 else evidence.telling - 1  # numbers, so that some element is left to check
-    for plain in range(1, min(free, len(terms_of(evidence))) + 1):
-        told = evidence.told([*_simplest(evidence, plain), *(others if plain == 1 else ())])
-        if told:
-            return _merged(told)
+def _fewest_numbers(evidence: Evidence, others: Iterable[Candidate]) -> tuple[str, ...]:
+    """The reading with the fewest numbers, at least one; ``others`` have one number too."""
+    # A fit of n numbers is checked by the elements beyond the first n.
+    most = 1 if evidence.actual.size == 1 else evidence.informative - 1
+    for numbers in range(1, min(most, len(terms_of(evidence))) + 1):
+        sentences = evidence.explained_by([*_simplest(evidence, numbers), *(others if numbers == 1 else ())])
+        if sentences:
+            return _merged(sentences)
     return ()
 
 
-def _alive(evidence: Evidence) -> Evidence:
-    """The features in which the leading term is not 0, as it is where gamma is: there no factor shows."""
-    alive = (terms_of(evidence)[0].array != 0).any(SAMPLES)
-    return evidence.take(alive) if alive.any() and not alive.all() else evidence
+def _with_leading_term(evidence: Evidence) -> Evidence:
+    """The features whose leading term is not 0; where it is (gamma 0), no factor of it shows."""
+    present = (terms_of(evidence)[0].array != 0).any(SAMPLES)
+    return evidence.take(present) if present.any() and not present.all() else evidence
 
 
-def _simplest(evidence: Evidence, plain: int) -> list[Candidate]:
-    """The simplest reading with so many ``plain`` numbers that fits, if any does, unless another fits far better."""
+def _simplest(evidence: Evidence, numbers: int) -> list[Candidate]:
+    """The simplest reading with so many numbers that fits, or a less simple one that fits far better; [] if none."""
     terms = terms_of(evidence)
-    readings = [reading for reading in _readings(evidence, terms, plain > 0) if _cost(reading)[0] == plain]
+    readings = [reading for reading in _readings(evidence, terms, numbers > 0) if _cost(reading)[0] == numbers]
     found: list[Candidate] = []
     least = np.inf
-    for _, alike in groupby(sorted(readings, key=_cost)[:READINGS], _cost):
-        best = evidence.best(_predicted(terms, reading) for reading in alike)
+    for _, equally_simple in groupby(sorted(readings, key=_cost)[:READINGS], _cost):
+        best = evidence.best(_predicted(terms, reading) for reading in equally_simple)
         if best and (left := evidence.misfit(best.prediction)) < least / FAR_BETTER:
             found, least = [best], left
     return found
 
 
 def _predicted(terms: list[Term], reading: tuple[Claim, ...]) -> Candidate:
-    """What a reading says, the whole and the last term first, and what the array would then be."""
+    """The sentences of a reading, on the whole and then from the last term to the first, and the array it predicts."""
     overall, *claims = reading
-    told = tuple(claim.sentence for claim in (overall, *reversed(claims)) if claim.sentence)
-    return Candidate(told, combine(terms, [overall.value * claim.value for claim in claims]), np.abs(overall.value))
+    sentences = tuple(claim.sentence for claim in (overall, *reversed(claims)) if claim.sentence)
+    return Candidate(
+        sentences, combine(terms, [overall.value * claim.value for claim in claims]), np.abs(overall.value)
+    )
 
 
-def _readings(evidence: Evidence, terms: list[Term], plain: bool) -> Iterator[tuple[Claim, ...]]:
-    """Every way to read the coefficients: a factor of the whole, then a claim about each term."""
+def _readings(evidence: Evidence, terms: list[Term], with_numbers: bool) -> Iterator[tuple[Claim, ...]]:
+    """All readings that say something: a claim about a factor of the whole, then one about each term."""
     overalls = [Claim(1.0)]
     if evidence.name == "dx":
         whole = replace(terms[0], name="dx", quantities=quantities.DX, whole=True)
-        overalls += [claim for claim in _claims(evidence, whole, plain) if claim.sentence and np.all(claim.value)]
+        overalls += [
+            claim for claim in _claims(evidence, whole, with_numbers) if claim.sentence and np.all(claim.value)
+        ]
     for overall in overalls:
         rest = [replace(term, estimate=term.estimate.over(overall.value)) for term in terms]
-        for claims in product(*(list(_claims(evidence, term, plain)) for term in rest)):
+        for claims in product(*(list(_claims(evidence, term, with_numbers)) for term in rest)):
             if overall.sentence or any(claim.sentence for claim in claims):
                 yield overall, *claims
 
 
-def _claims(evidence: Evidence, term: Term, plain: bool) -> Iterator[Claim]:
-    facts, estimate = evidence.facts, term.estimate
-    if estimate.admits(term.right):
+def _claims(evidence: Evidence, term: Term, with_numbers: bool) -> Iterator[Claim]:
+    """What the coefficient of ``term`` may be: right, each name that its estimate admits, and numbers."""
+    if term.estimate.admits(term.right):
         yield Claim(term.right)
     for quantity in term.quantities:
-        value = quantity.value(facts)
-        if estimate.admits(value):
+        value = quantity.value(evidence.facts)
+        if term.estimate.admits(value):
             times = ratio(value) if isinstance(value, float) else ""
-            told = state(quantity.says, facts, term.name, times, term.whole)
-            yield Claim(value, told, quantity.fault or quantity.says)
-    if plain and term.added and (common := estimate.less(term.right).common()):
-        yield Claim(term.right + common[0], f"{number(*common)} is added to {term.name}", "added", plain)
-    if plain and (common := estimate.over(term.right).common()) and number(*common) != "1":
-        told = state(RATIO, facts, "beta" if term.added else term.name, ratio(*common))
-        yield Claim(term.right * common[0], told, RATIO, plain)
+            sentence = state(quantity.says, evidence.facts, term.name, times, term.whole)
+            yield Claim(value, sentence, quantity.fault or quantity.says)
+    if with_numbers:
+        yield from _numbers(evidence, term)
+
+
+def _numbers(evidence: Evidence, term: Term) -> Iterator[Claim]:
+    """The number that all features have in common: added to the right coefficient, or a factor of it."""
+    if term.added and (common := term.estimate.less(term.right).common()):
+        yield Claim(term.right + common[0], f"{number(*common)} is added to {term.name}", "added", is_number=True)
+    if (common := term.estimate.over(term.right).common()) and number(*common) != "1":
+        sentence = state(RATIO, evidence.facts, "beta" if term.added else term.name, ratio(*common))
+        yield Claim(term.right * common[0], sentence, RATIO, is_number=True)
 
 
 def _cost(claims: tuple[Claim, ...]) -> tuple[int, int, int]:
-    """One mistake seen twice is simpler than two; a name is simpler than a number without one."""
+    """How many numbers, different mistakes and sentences; fewer are simpler."""
     made = [claim for claim in claims if claim.sentence]
-    return sum(claim.plain for claim in made), len({claim.fault for claim in made}), len(made)
+    return sum(claim.is_number for claim in made), len({claim.fault for claim in made}), len(made)
 
 
 def _merged(sentences: tuple[str, ...]) -> tuple[str, ...]:
-    """Two sentences that have one for both get it."""
+    """``sentences``, where each pair of ``MERGED`` is replaced by its common sentence."""
     for (first, second), both in MERGED.items():
         if first in sentences and second in sentences:
-            sentences = tuple(both if said == first else said for said in sentences if said != second)
+            sentences = tuple(both if each == first else each for each in sentences if each != second)
     return sentences

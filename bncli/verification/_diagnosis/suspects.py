@@ -1,4 +1,4 @@
-"""Faults that are formulas of their own: for each array, what a known mistake would compute."""
+"""Known mistakes that have a formula of their own, for each array."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -15,7 +15,11 @@ Array = NDArray[Any]
 
 
 class Suspect(NamedTuple):
-    """A mistake: how it is told, what it computes, and how many times as large as they should be its terms are."""
+    """A known mistake.
+
+    ``says``: the sentence; ``value``: what the faulty formula gives, in a shape that broadcasts to the array's;
+    ``size``: the scale of its terms relative to the right ones.
+    """
 
     says: str
     value: Callable[[Facts], Array]
@@ -23,8 +27,8 @@ class Suspect(NamedTuple):
 
 
 def suspected(evidence: Evidence) -> tuple[str, ...]:
-    """The suspect whose formula gives what the kernel gave."""
-    return evidence.told(_candidates(evidence))
+    """The suspect whose formula gives the kernel's values."""
+    return evidence.explained_by(_candidates(evidence))
 
 
 def _candidates(evidence: Evidence) -> Iterator[Candidate]:
@@ -46,7 +50,7 @@ def _over_features(array: Array) -> Array:
 
 
 def _std(f: Facts) -> Array:
-    """Sums of x instead of x_hat have roundings that much larger, even where they cancel."""
+    """The scale of sums over x relative to those over x_hat; their roundings are as much larger."""
     return np.maximum(1 / f.inv_std, 1)
 
 
@@ -60,7 +64,7 @@ SUSPECTS: dict[str, tuple[Suspect, ...]] = {
         ),
         Suspect("x - mean is squared in the numerator of x_hat", lambda f: f.gamma * f.centred**2 * f.inv_std + f.beta),
         Suspect("x_hat is squared", lambda f: f.gamma * f.x_hat**2 + f.beta),
-        Suspect("the size of x_hat is taken, without its sign", lambda f: f.gamma * np.abs(f.x_hat) + f.beta),
+        Suspect("the absolute value of x_hat is used", lambda f: f.gamma * np.abs(f.x_hat) + f.beta),
         *(Suspect(*each) for each in (*groups.y(), *parts.y())),
         Suspect("the features are read along the wrong axis of the memory", groups.misread),
     ),

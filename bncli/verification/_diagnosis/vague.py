@@ -1,4 +1,4 @@
-"""What can still be said where no one mistake explains an array."""
+"""Explanations that name no single mistake: lost digits, a wrong statistic, wrong coefficients, or none."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ from bncli.verification._diagnosis.coefficients import (
     Term,
     best_fit,
     combine,
+    distinguishable,
     terms_of,
-    told_apart,
     with_inv_std,
 )
 from bncli.verification._diagnosis.evidence import Evidence
@@ -20,41 +20,41 @@ from bncli.verification._diagnosis.wording import number
 
 Array = NDArray[Any]
 
-LOST = 1000  # times its rounding: what is off by less may be right but for precision
-AFAR = 10  # deviations of the mean from 0, from which on E[x**2] - E[x]**2 loses digits
-MOST = 0.5  # of the features are wrong where precision is lost
-ENOUGH = 4  # samples, for three terms and a check
+LOST = 1000  # times the allowed error: up to it, the formula may be right and only digits are lost
+FAR_MEAN = 10  # standard deviations from 0: from here on E[x**2] - E[x]**2 loses digits
+MOST = 0.5  # of the features are wrong if digits are lost
+ENOUGH = 4  # samples: three coefficients and one element to check them
 
 SUMS = {
-    "y": "affine function of x_hat",
-    "dx": "combination of the terms of the formula",
-    "dgamma": "multiple of what it should be",
-    "dbeta": "multiple of what it should be",
+    "y": "an affine function of x_hat",
+    "dx": "a combination of the terms of the formula",
+    "dgamma": "a multiple of what it should be",
+    "dbeta": "a multiple of what it should be",
 }
 
 
 def cancelled(evidence: Evidence) -> tuple[str, ...]:
-    """Right but for an inv_std that is off by no more than E[x**2] - E[x]**2 loses of the variance."""
+    """An inv_std that is off by no more than the digits that E[x**2] - E[x]**2 loses."""
     facts = evidence.facts
     conditioning = np.sqrt(facts.mean**2 + facts.var) * facts.inv_std
     share = _share_of_inv_std(evidence) if evidence.wrong_features.mean() > MOST else None
-    if share is None or conditioning.max() < AFAR or (np.abs(share - 1) > evidence.budget * conditioning**2).any():
+    if share is None or conditioning.max() < FAR_MEAN or (np.abs(share - 1) > evidence.budget * conditioning**2).any():
         return ()
-    far = f"where the mean is {number(float(conditioning.max()), 1.0)} deviations from 0"
-    return (f"inv_std is off by up to {np.abs(share - 1).max():.2g}, as E[x**2] - E[x]**2 is {far}",)
+    mean = f"a mean {number(float(conditioning.max()), 1.0)} deviations from 0"
+    return (f"inv_std is off by up to {np.abs(share - 1).max():.2g}, as from E[x**2] - E[x]**2 with {mean}",)
 
 
 def coarse(evidence: Evidence) -> tuple[str, ...]:
-    """Off by no more than float32 would be."""
+    """Errors no larger than those of float32."""
     unit = tolerance.unit_roundoff("float32") / tolerance.unit_roundoff(evidence.facts.problem.dtype)
     few = evidence.wrong_features.mean() <= MOST
     if unit <= 1 or few or (np.abs(evidence.actual - evidence.expected) > unit * evidence.allowed).any():
         return ()
-    return (f"{evidence.name} is right up to the rounding of float32, as where a step is computed in it",)
+    return (f"{evidence.name} is right up to the rounding of float32, as if a step were computed in it",)
 
 
 def other_inv_std(evidence: Evidence) -> tuple[str, ...]:
-    """Right for an inv_std that is wrong by another factor in each feature."""
+    """An inv_std that is wrong by a different factor in each feature."""
     share = _share_of_inv_std(evidence)
     if share is None:
         return ()
@@ -62,7 +62,7 @@ def other_inv_std(evidence: Evidence) -> tuple[str, ...]:
 
 
 def other_mean(evidence: Evidence) -> tuple[str, ...]:
-    """y that is right but for a constant in each feature."""
+    """In y, a different constant added in each feature."""
     if evidence.name != "y" or not _overdetermined(evidence):
         return ()
     slope, offset = terms_of(evidence)
@@ -70,44 +70,46 @@ def other_mean(evidence: Evidence) -> tuple[str, ...]:
     if not alive.any() or not evidence.fits(combine([slope, offset], [slope.right, offset.estimate.value])):
         return ()
     shift = np.abs((offset.estimate.value - offset.right) / evidence.facts.gamma)[alive]
-    return (f"the mean is off, by up to {number(float(shift.max()))} standard deviations, or beta by gamma times that",)
+    return (
+        f"the mean is off by up to {number(float(shift.max()))} standard deviations, or beta by gamma times as much",
+    )
 
 
 def differing(evidence: Evidence) -> tuple[str, ...]:
-    """The terms of the formula, with coefficients that differ from feature to feature."""
+    """The right terms, with coefficients that differ from feature to feature."""
     terms = terms_of(evidence)
     values = [term.estimate.value for term in terms]
     size = np.abs(values).max(0)
     if not _overdetermined(evidence) or not evidence.fits(combine(terms, values), size):
         return ()
-    return tuple(_told(term) for term in reversed(terms) if not term.estimate.admits(term.right))
+    return tuple(_sentence(term) for term in reversed(terms) if not term.estimate.admits(term.right))
 
 
 def imprecise(evidence: Evidence) -> tuple[str, ...]:
-    """Nothing wrong but the precision."""
+    """Errors that are small, without a known cause."""
     difference = np.abs(evidence.actual - evidence.expected)
     share = float(np.max(difference / evidence.allowed, where=evidence.allowed > 0, initial=0))
     if share > LOST or (difference[evidence.allowed == 0] > 0).any():
         return ()
     times = f"{share:.3g} times what rounding in {evidence.facts.problem.dtype} may cost"
-    return (f"{evidence.name} is off by up to {times}, but by no known mistake: as where precision is lost",)
+    return (f"{evidence.name} is off by up to {times}, and no known mistake explains it: precision may be lost",)
 
 
 def unexplained(evidence: Evidence) -> tuple[str, ...]:
-    """What the best fit leaves, always."""
+    """The residual of the best fit; this always returns a sentence."""
     name, samples = evidence.name, evidence.facts.samples
     if (np.abs(evidence.expected) <= evidence.allowed).all():
         return (f"{name} should be 0 everywhere, up to rounding",)
     prediction, left = best_fit(evidence)
-    if name == "dx" and (not told_apart(evidence) or evidence.fits(prediction)):
-        mend = f"give {ENOUGH} samples or more, not {samples}" if samples < ENOUGH else "give another dy"
-        return (f"the terms of dx cannot be told apart on this data: {mend}",)
+    if name == "dx" and (not distinguishable(evidence) or evidence.fits(prediction)):
+        hint = f"give {ENOUGH} samples or more, not {samples}" if samples < ENOUGH else "give another dy"
+        return (f"the terms of dx cannot be distinguished on this data: {hint}",)
     share = f"{100 * left:.0f}" if left >= 0.1 else f"{100 * left:.2g}"
-    return (f"{name} is no {SUMS[name]}: the best fit leaves {share} % of it",)
+    return (f"{name} is not {SUMS[name]}: the best fit leaves {share} % unexplained",)
 
 
 def _share_of_inv_std(evidence: Evidence) -> Array | None:
-    """The inv_std, as a part of the right one, for which everything is right; None where there is none."""
+    """The inv_std, relative to the right one, for which the whole array is right; None if there is none."""
     if evidence.name not in OF_INV_STD or not _overdetermined(evidence):
         return None
     estimate = terms_of(evidence)[0].estimate
@@ -119,7 +121,7 @@ def _overdetermined(evidence: Evidence) -> bool:
     return evidence.actual[:, 0].size > len(terms_of(evidence))
 
 
-def _told(term: Term) -> str:
+def _sentence(term: Term) -> str:
     if term.added:
         return f"{_range(term.estimate.less(term.right).known)} is added to {term.name}, by feature"
     if term.estimate.admits(0.0):

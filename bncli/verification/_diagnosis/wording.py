@@ -1,14 +1,14 @@
-"""How a finding is put into words."""
+"""Sentences and numbers of an explanation."""
 
 from math import ceil, floor, isfinite, log10
 
 from bncli.verification._diagnosis.facts import Facts
 
-LONG = 1e9  # what is larger is written with an exponent
+LONG = 1e9  # larger values are written with an exponent
 
 
 def state(says: str, facts: Facts, it: str = "", times: str = "", whole: bool = False) -> str:
-    """The sentence ``says`` of ``it``, ``times`` what it should be; ``whole`` where that is the whole array."""
+    """``says`` with the fields that ``quantities`` lists: ``times`` fills {ratio}; ``whole``: ``it`` is the array."""
     return says.format(
         it=it,
         in_it="" if whole else f" in {it}",
@@ -22,19 +22,19 @@ def state(says: str, facts: Facts, it: str = "", times: str = "", whole: bool = 
 
 
 def ratio(value: float, error: float = 0.0) -> str:
-    """``value`` before "what it should be"."""
+    """``value`` as it stands before "what it should be": "2 times", "0.5 of"."""
     return f"{number(value, error)} {'of' if 0 < value < 1 else 'times'}"
 
 
 def number(value: float, error: float = 0.0) -> str:
-    """Three digits, or three of what tells its size from 1 where that is close, as far as ``error`` lets them be known.
+    """``value`` with three significant digits, but none finer than ``error``.
 
-    Counts, without an error, in full.
+    Close to 1 or -1, the three digits are those of the difference. Whole numbers without an error are written out.
     """
     if value == 0 or not isfinite(value) or (not error and value.is_integer() and abs(value) < LONG):
         return f"{value:,.0f}"
-    apart = abs(abs(value) - 1)
-    places = 2 - floor(log10(apart if 0 < apart < 0.1 else abs(value)))
+    from_one = abs(abs(value) - 1)
+    places = 2 - floor(log10(from_one if 0 < from_one < 0.1 else abs(value)))
     if error > 0:
         places = min(places, ceil(-log10(error)))
     value = round(value, places)

@@ -1,1 +1,1 @@
-"""The seeded faults: one right kernel in steps, and what is wrong with a step of it or with its manners."""
+"""The seeded faults: one right kernel in steps, each with a fault in one step or in its behaviour."""

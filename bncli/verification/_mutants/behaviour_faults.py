@@ -153,31 +153,31 @@ def _x_hat_from_y() -> Kernel:
     return Kernel(forward, backward, RIGHT.infer)
 
 
-def _manners(name: str, about: str, kernel: Kernel, needs: Needs = "", visible: Visible = always) -> Mutant:
+def _behaviour(name: str, about: str, kernel: Kernel, needs: Needs = "", visible: Visible = always) -> Mutant:
     return mutant(name, about, "contract", kernel, visible, needs)
 
 
 MUTANTS = (
-    _manners("random-order", "sums are taken in a random order", _random_order(), AGAIN, _many_sums),
-    _manners("thread-drops", "threads lose the last sample", _threaded(_without_the_last), THREADS, several_samples),
-    _manners("nan-spreads", "NaN in a feature reaches all", _returning_y(_touched_by_all), POISON, several_features),
-    _manners("y-in-float64", "y is float64", _returning_y(lambda x, y: y.astype(np.float64)), visible=in_float32),
-    _manners(
+    _behaviour("random-order", "sums are taken in a random order", _random_order(), AGAIN, _many_sums),
+    _behaviour("thread-drops", "threads lose the last sample", _threaded(_without_the_last), THREADS, several_samples),
+    _behaviour("nan-spreads", "NaN in a feature reaches all", _returning_y(_touched_by_all), POISON, several_features),
+    _behaviour("y-in-float64", "y is float64", _returning_y(lambda x, y: y.astype(np.float64)), visible=in_float32),
+    _behaviour(
         "dx-in-float32",
         "dx is float32",
         _returning_gradients(lambda dx, dgamma, dbeta: (dx.astype(np.float32), dgamma, dbeta)),
         visible=in_float64,
     ),
-    _manners(
+    _behaviour(
         "dgamma-keeps-axes",
         "dgamma has the shape (1, F, 1)",
         _returning_gradients(lambda dx, dgamma, dbeta: (dx, dgamma[None, :, None], dbeta)),
     ),
-    _manners("y-alone", "forward returns y alone", _y_alone()),
-    _manners("dx-alone", "backward returns dx alone", _returning_gradients(lambda dx, dgamma, dbeta: dx)),
-    _manners("backward-raises", "backward raises", _returning_gradients(_fail)),
-    _manners("batch-of-one-refused", "forward raises for a batch of one", _reading(_only_batches), "", _batch_of_one),
-    _manners("read-only-refused", "forward raises for read-only x", _reading(_only_writeable), READ_ONLY),
-    _manners("x-hat-from-y", "x_hat is (y - beta) / gamma", _x_hat_from_y(), NO_GAMMA, several_samples),
-    _manners("strides-ignored", "x is read as if contiguous", _reading(_as_if_contiguous), STRIDED, several_samples),
+    _behaviour("y-alone", "forward returns y alone", _y_alone()),
+    _behaviour("dx-alone", "backward returns dx alone", _returning_gradients(lambda dx, dgamma, dbeta: dx)),
+    _behaviour("backward-raises", "backward raises", _returning_gradients(_fail)),
+    _behaviour("batch-of-one-refused", "forward raises for a batch of one", _reading(_only_batches), "", _batch_of_one),
+    _behaviour("read-only-refused", "forward raises for read-only x", _reading(_only_writeable), READ_ONLY),
+    _behaviour("x-hat-from-y", "x_hat is (y - beta) / gamma", _x_hat_from_y(), NO_GAMMA, several_samples),
+    _behaviour("strides-ignored", "x is read as if contiguous", _reading(_as_if_contiguous), STRIDED, several_samples),
 )

@@ -17,35 +17,35 @@ Array = NDArray[Any]
 OFF = 1.001  # 0.1 % too large
 
 
-def _flawed(spoil: Callable[[Array], None]) -> Callable[[Terms], Array]:
-    """The right dx, of which ``spoil`` then changes something in place."""
+def _flawed(corrupt: Callable[[Array], None]) -> Callable[[Terms], Array]:
+    """The right dx, changed in place by ``corrupt``."""
 
     def wrong(t: Terms) -> Array:
         value = dx(t)
-        spoil(value)
+        corrupt(value)
         return value
 
     return wrong
 
 
-def _spoil_element(value: Array, at: int) -> None:
-    # Of the largest, for 0.1 % of an element that happens to be next to 0 is nothing.
+def _corrupt_element(value: Array, at: int) -> None:
+    # Relative to the largest element, since this one may be almost 0.
     value.flat[at] += (OFF - 1) * np.abs(value).max()
 
 
-def _spoil_middle_element(value: Array) -> None:
-    _spoil_element(value, value.size // 3)
+def _corrupt_middle_element(value: Array) -> None:
+    _corrupt_element(value, value.size // 3)
 
 
-def _spoil_last_element(value: Array) -> None:
-    _spoil_element(value, -1)
+def _corrupt_last_element(value: Array) -> None:
+    _corrupt_element(value, -1)
 
 
-def _spoil_feature(value: Array) -> None:
+def _corrupt_feature(value: Array) -> None:
     value[:, value.shape[1] // 2] *= OFF
 
 
-def _spoil_sample(value: Array) -> None:
+def _corrupt_sample(value: Array) -> None:
     value[value.shape[0] // 2, :, value.shape[2] // 2] *= OFF
 
 
@@ -68,14 +68,18 @@ def _parameters(name: str, about: str, steps: Steps) -> Mutant:
 
 
 PLACES = (
-    _place("element-off", "one element of dx is off by 0.1 % of the largest", Steps(dx=_flawed(_spoil_middle_element))),
+    _place(
+        "element-off",
+        "one element of dx is off by 0.1 % of the largest",
+        Steps(dx=_flawed(_corrupt_middle_element)),
+    ),
     _place(
         "last-element-off",
         "the last element of dx is off by 0.1 % of the largest",
-        Steps(dx=_flawed(_spoil_last_element)),
+        Steps(dx=_flawed(_corrupt_last_element)),
     ),
-    _place("feature-off", "one feature of dx is 0.1 % too large", Steps(dx=_flawed(_spoil_feature))),
-    _place("sample-off", "one sample of dx is 0.1 % too large", Steps(dx=_flawed(_spoil_sample))),
+    _place("feature-off", "one feature of dx is 0.1 % too large", Steps(dx=_flawed(_corrupt_feature))),
+    _place("sample-off", "one sample of dx is 0.1 % too large", Steps(dx=_flawed(_corrupt_sample))),
     _place("dx-leaks", "dx takes 0.1 % from the feature before", Steps(dx=_leaking), _may_leak),
     _place("dx-unwritten", "the last feature of dx is never written", Steps(store_dx=all_but_the_last_feature)),
 )

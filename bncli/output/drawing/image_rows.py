@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bncli.core.case import Case
-from bncli.output.drawing import album
-from bncli.output.drawing.album import Strip
+from bncli.output.drawing import image_figure
+from bncli.output.drawing.colour_map import about_zero, from_zero, natural
+from bncli.output.drawing.image_figure import ImageRow
 from bncli.output.drawing.images import feature_image, images
-from bncli.output.drawing.shades import about_zero, from_zero, natural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,13 +27,13 @@ def names(case: Case) -> Sequence[str]:
     return case.names or tuple(f"image {number}" for number in range(1, case.problem.shape[0] + 1))
 
 
-def strips(case: Case, arrays: Mapping[str, Array]) -> list[Strip]:
-    """A strip for each batch, (N, F, S), of ``arrays``, and below the first one of mean and var, (F,), if there.
+def image_rows(case: Case, arrays: Mapping[str, Array]) -> list[ImageRow]:
+    """A row for each batch, (N, F, S), of ``arrays``, and below the first one of mean and var, (F,), if there.
 
     Raises InputError where the case holds no images.
     """
     titles = names(case)
-    found = [_strip(title, images(case.problem, arrays[name]), titles) for title, name in _shown(arrays).items()]
+    found = [_image_row(title, images(case.problem, arrays[name]), titles) for title, name in _shown(arrays).items()]
     found[1:1] = _statistics(case, arrays)
     return found
 
@@ -41,7 +41,11 @@ def strips(case: Case, arrays: Mapping[str, Array]) -> list[Strip]:
 def note(case: Case) -> str:
     """What a reader of the figure must know; often nothing."""
     count = len(names(case))
-    notes = [f"{album.MOST} of {count} images are shown; histograms count them all."] if count > album.MOST else []
+    notes = (
+        [f"{image_figure.MOST} of {count} images are shown; histograms count them all."]
+        if count > image_figure.MOST
+        else []
+    )
     if case.problem.samples == 2:
         notes.append(TWO)
     return " ".join(notes)
@@ -56,17 +60,17 @@ def _shown(arrays: Mapping[str, Array]) -> dict[str, str]:
     return shown
 
 
-def _strip(title: str, batch: Array, titles: Sequence[str]) -> Strip:
-    shades = natural(batch) if title == "x" else about_zero(batch)
-    shown = [(name, shades.pixels(image)) for name, image in zip(titles[: album.MOST], batch, strict=False)]
-    return Strip(title, str(shades), shown, batch)
+def _image_row(title: str, batch: Array, titles: Sequence[str]) -> ImageRow:
+    colours = natural(batch) if title == "x" else about_zero(batch)
+    shown = [(name, colours.pixels(image)) for name, image in zip(titles[: image_figure.MOST], batch, strict=False)]
+    return ImageRow(title, str(colours), shown, batch)
 
 
-def _statistics(case: Case, arrays: Mapping[str, Array]) -> list[Strip]:
+def _statistics(case: Case, arrays: Mapping[str, Array]) -> list[ImageRow]:
     """The mean of the images and their standard deviation; none where a kernel hides them."""
     if not {"mean", "var"} <= arrays.keys():
         return []
     mean, std = (feature_image(case.problem, values) for values in (arrays["mean"], np.sqrt(arrays["var"])))
     of_mean, of_std = natural(images(case.problem, arrays["x"])), from_zero(std)
     shown = [("mean", of_mean.pixels(mean)), ("std", of_std.pixels(std))]
-    return [Strip("statistics", f"mean as x; std {of_std}", shown)]
+    return [ImageRow("statistics", f"mean as x; std {of_std}", shown)]

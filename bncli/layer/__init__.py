@@ -1,26 +1,31 @@
-"""BatchNorm: the trainable layer, over any kernel."""
+"""How is batch normalization trained, over any kernel?
+
+In: batches, gradients of the loss with respect to the output, and a kernel.
+Out: BatchNorm, whose parameters and running statistics change from step to step.
+"""
 
 from __future__ import annotations
 
 import math
 import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
 from bncli.core.kernel import Gradients, Kernel
-from bncli.core.layout import Layout, Shape
+from bncli.core.layout import Layout
 from bncli.core.problem import EPSILON, Problem
 from bncli.errors import InputError
+from bncli.layer.arguments import obstacle, real_array, require_writable
+from bncli.layer.reuse import ReusedArrays
+from bncli.layer.running_statistics import RunningStatistics, RunningVariance, require_convention
 from bncli.loading.registry import load_kernel
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     Array = NDArray[Any]
-
-RunningVariance = Literal["biased", "unbiased"]
 
 _START = {"scales": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}
 _NEEDS_FORWARD = "there is no forward to go back through: call forward(inpt) first"
@@ -29,27 +34,35 @@ _OVERWRITTEN = "backward wrote its error over the input of the last forward: cal
 _ONE_SAMPLE = "one sample per feature: the output is bias and the error 0, whatever the input; give a larger batch"
 
 
+class _Statistics(NamedTuple):
+    """What normalized a batch, each in the feature shape and float64; ``var`` is biased."""
+
+    mean: Array
+    var: Array
+    inv_std: Array
+
+
 class BatchNorm:
     """Batch normalization with trainable scales (gamma) and bias (beta), after Ioffe and Szegedy, arXiv:1502.03167.
 
-    ``scales`` and ``bias`` are copied; they have the shape of the feature axes or are flat, (F,); where
-    missing, the first forward makes ones and zeros. ``dtype`` is the type of all but the statistics;
-    None is that of the first input. ``kernel`` is a registered name or a Kernel.
+    ``scales`` and ``bias`` are copied. Each has the shape of the feature axes or is flat, (F,); if one is
+    missing, the first forward fills it with ones or zeros. ``dtype`` is the type of all arrays but the
+    statistics; None: the type of the first input. ``kernel`` is a registered name or a Kernel.
 
     After forward: ``x``, ``output``, ``delta`` and, on demand, ``x_hat`` (``x_norm``) in the input's shape;
     ``mean``, ``var`` (biased; not its inverse root) and ``inv_std`` = 1 / sqrt(var + epsilon), which normalized
     that input, in the feature shape and float64. After backward: ``scales_updates`` and ``bias_updates``,
     dgamma and dbeta in their parameter's shape.
 
-    Each forward in training moves ``running_mean`` and ``running_var`` (feature shape, float64, from 0 and 1):
+    Each forward in training updates ``running_mean`` and ``running_var`` (feature shape, float64, from 0 and 1):
     running <- (1 - running_momentum) * running + running_momentum * batch. The ``"unbiased"`` variance is
     var * M / (M - 1), M samples a feature; M = 1 has none and leaves running_var as it is. PyTorch: momentum
     weighs the new batch too, default 0.1, but the running variance is unbiased. Keras: momentum weighs the
     OLD value, default 0.99, here ``running_momentum=0.01``; the variance is biased.
 
-    New memory can take longer than the arithmetic. With ``reuse_buffers=True`` a forward overwrites the output
-    that the last one returned, and a backward the error that the last one without ``delta`` returned: copy what is
-    to outlive the next step. Where the input, dy or output of this step lie in that memory, it is left to them.
+    New memory can take longer than the arithmetic. With ``reuse_buffers=True`` forward overwrites the output of
+    the previous forward, and backward without ``delta`` overwrites the error of the previous such backward. Copy
+    a result that you need after the next step. A buffer that overlaps this step's input, dy or output is not reused.
 
     Raises InputError for an unknown layout, kernel or running_variance, a dtype that the kernel does not take,
     an epsilon or running_momentum out of range, scales or bias that are not real numbers (of a wrong
@@ -77,19 +90,14 @@ class BatchNorm:
         self.dtype = None if dtype is None else self._accepted(dtype)
         # Problem makes a Layout of its name, or refuses it; shape and dtype are replaced by the input's.
         self._problem = Problem((1, 1), cast(Layout, layout), epsilon=epsilon)
-        if not 0 <= running_momentum <= 1:
-            raise InputError(f"running_momentum is {running_momentum!r}: give the new batch's weight, from 0 to 1")
-        if running_variance not in get_args(RunningVariance):
-            raise InputError(
-                f"unknown running_variance {running_variance!r}: use {' or '.join(get_args(RunningVariance))}"
-            )
+        require_convention(running_momentum, running_variance)
         self.running_momentum, self.running_variance = running_momentum, running_variance
         self.reuse_buffers = reuse_buffers
-        self._buffers: dict[str, Array] = {}
+        self._reused = ReusedArrays()
         if scales is not None:
-            self.scales = _real("scales", scales).astype(self.dtype or "float64", order="C")
+            self.scales = real_array("scales", scales).astype(self.dtype or "float64", order="C")
         if bias is not None:
-            self.bias = _real("bias", bias).astype(self.dtype or "float64", order="C")
+            self.bias = real_array("bias", bias).astype(self.dtype or "float64", order="C")
         self.steps = 0
         self._velocity: dict[str, Array] = {}
         self._no_backward = _NEEDS_FORWARD
@@ -98,11 +106,11 @@ class BatchNorm:
     def forward(self, inpt: ArrayLike, copy: bool = False, training: bool = True) -> Array:
         """Normalize ``inpt``: output = scales * x_hat + bias, x_hat = (inpt - mean) * inv_std; returns ``output``.
 
-        In training the statistics are the batch's; ``training=False`` takes the running ones and leaves them
-        alone. Fills ``delta`` with zeros. The input is never written to. ``copy=False`` makes no copy but keeps a
-        reference, ``x``: do not change the array before the last backward or use of ``x_hat`` that belongs to this
-        forward. ``copy=True`` keeps a private contiguous copy in the layer's dtype (still None: the input's
-        own where the kernel takes it, else float64).
+        Training uses the batch's statistics and updates the running ones; ``training=False`` uses the running
+        ones and leaves them alone. Fills ``delta`` with zeros. The input is never written to. ``copy=False`` makes
+        no copy but keeps a reference, ``x``: do not change the array before the last backward or use of ``x_hat``
+        that belongs to this forward. ``copy=True`` keeps a private contiguous copy in the layer's dtype (if that
+        is still None: in the input's where the kernel takes it, else in float64).
 
         Raises InputError for an input that is not real numbers, has fewer than two axes or an empty one, fits neither
         the parameters nor earlier inputs, or needs a copy to be used; for a kernel whose ``saved`` lacks mean, var or
@@ -110,42 +118,38 @@ class BatchNorm:
         """
         x = self._input(inpt, copy)
         problem = replace(self._problem, shape=x.shape, dtype=x.dtype.name)
-        features, epsilon = problem.feature_shape, problem.epsilon
+        features = problem.feature_shape
         if "mean" in vars(self) and self.mean.shape != features:
             raise InputError(f"inpt has features {features}, this layer {self.mean.shape}: make another layer for it")
         scales, bias = (self._per_feature(name, problem, problem.dtype) for name in ("scales", "bias"))
-        running_mean, running_var = (
-            self._per_feature(name, problem, "float64").reshape(features) for name in ("running_mean", "running_var")
+        running = RunningStatistics(
+            *(self._per_feature(name, problem, "float64").reshape(features) for name in ("running_mean", "running_var"))
         )
-        # The kernel's backward relies on what it was given: neither an update nor the user may change it.
+        if training and problem.samples == 1:
+            warnings.warn(_ONE_SAMPLE, UserWarning, stacklevel=2)
+
+        # The kernel's backward relies on these arguments: neither an update nor the user may change them.
         given = problem.canonical(x), scales.flatten(), bias.flatten()
         into = {"out": problem.canonical(self._memory("y", problem, x))} if self.reuse_buffers else {}
+        saved = None
         if training:
-            if problem.samples == 1:
-                warnings.warn(_ONE_SAMPLE, UserWarning, stacklevel=2)
-            y, saved = self.kernel.forward(*given, epsilon, **into)
-            if not all(hasattr(saved, name) for name in ("mean", "var", "inv_std")):
-                raise InputError(
-                    f"kernel {self.kernel.name!r} hides its statistics: give its saved mean, var and inv_std"
-                )
-            saved_statistics = saved.mean, saved.var, saved.inv_std
-            mean, var, inv_std = (np.array(array, "float64").reshape(features) for array in saved_statistics)
-            running_mean = self._moved(running_mean, mean)
-            if self.running_variance == "biased":
-                running_var = self._moved(running_var, var)
-            elif problem.samples > 1:
-                running_var = self._moved(running_var, var * (problem.samples / (problem.samples - 1)))
+            y, saved = self.kernel.forward(*given, problem.epsilon, **into)
+            statistics = self._saved_statistics(saved, problem)
+            running = running.updated(
+                statistics.mean, statistics.var, problem.samples, self.running_momentum, self.running_variance
+            )
         else:
             if self.kernel.infer is None:
                 raise InputError(f"kernel {self.kernel.name!r} has no infer: use training=True or another kernel")
-            mean, var = running_mean.copy(), running_var.copy()
-            saved, inv_std = None, 1 / np.sqrt(var + epsilon)
-            y = self.kernel.infer(*given, mean.ravel(), var.ravel(), epsilon, **into)
+            mean, var = running.mean.copy(), running.var.copy()
+            y = self.kernel.infer(*given, mean.ravel(), var.ravel(), problem.epsilon, **into)
+            statistics = _Statistics(mean, var, 1 / np.sqrt(var + problem.epsilon))
 
+        # Nothing is assigned before here, so that a refused call changes nothing.
         self.dtype, self._problem, self._saved = problem.dtype, problem, saved
         self._no_backward = "" if training else _NEEDS_TRAINING
-        self.scales, self.bias, self.running_mean, self.running_var = scales, bias, running_mean, running_var
-        self.x, self.output, self.mean, self.var, self.inv_std = x, problem.own(y), mean, var, inv_std
+        self.scales, self.bias, (self.running_mean, self.running_var) = scales, bias, running
+        self.x, self.output, (self.mean, self.var, self.inv_std) = x, problem.own(y), statistics
         self.delta = np.zeros_like(self.output)
         return self.output
 
@@ -153,13 +157,13 @@ class BatchNorm:
         """dx = scales * inv_std * (dy - mean(dy) - x_hat * mean(dy * x_hat)), where dy is ``self.delta``.
 
         dy comes from the next layer and dx goes to the previous; both have the input's shape. dx is written
-        into ``delta``, any writable array of floats, and that is returned; without it, a new array. For one
-        sample per feature it is 0. Sets ``scales_updates`` = sum(dy * x_hat) and ``bias_updates`` = sum(dy).
+        into ``delta``, any writable array of floats, which is returned; without ``delta``, into a new array. For one
+        sample per feature dx is 0. Sets ``scales_updates`` = sum(dy * x_hat) and ``bias_updates`` = sum(dy).
 
-        ``delta`` may be or overlap any other array; one that is contiguous, of the layer's dtype and apart from
-        the others is written to by the kernel itself, without a copy. Where it overlaps the input, ``x``
-        and ``x_hat`` are gone with it, and another backward needs another forward. ``self.delta`` changes only
-        where ``delta`` overlaps it; ``copy=True`` first makes it a private copy, which keeps dy in any case.
+        ``delta`` may be or overlap any other array. The kernel writes to it without a copy if it is contiguous, of
+        the layer's dtype, and overlaps no other array. If it overlaps the input, ``x`` and ``x_hat`` are lost, and
+        another backward needs another forward. ``self.delta`` changes only where ``delta`` overlaps it;
+        ``copy=True`` first makes ``self.delta`` a private copy, which keeps dy in any case.
 
         Raises InputError before a forward, or after one with ``training=False``; for a delta, of either kind, of
         another shape or not of real numbers; for a ``delta`` that cannot be written to or is not of floats.
@@ -167,29 +171,24 @@ class BatchNorm:
         if self._no_backward:
             raise InputError(self._no_backward)
         problem = self._problem
-        dy = _real("layer.delta", self.delta)
+        dy = real_array("layer.delta", self.delta)
         if dy.shape != problem.shape:
             raise InputError(f"layer.delta has shape {dy.shape}: assign one of the output's shape, {problem.shape}")
         if delta is not None:
-            _require_writable(delta, problem.shape)
+            require_writable(delta, problem.shape)
         if copy:
             self.delta = dy = np.array(dy, problem.dtype, order="C")
         dy = np.require(dy, problem.dtype, ["C", "A"])
-
-        apart = delta is not None and not any(np.may_share_memory(delta, array) for array in (dy, self.x, self.output))
-        direct = delta is not None and apart and not _hindrance(delta, problem.dtype)
-        dx = np.asarray(delta) if direct else self._memory("dx", problem, dy, self.x, self.output)
-        dgamma, dbeta = np.empty((2, problem.features), problem.dtype)
-        self.kernel.backward(problem.canonical(dy), self._saved, out=Gradients(problem.canonical(dx), dgamma, dbeta))
-        if problem.samples == 1:
-            dx[...] = 0  # not what inv_std = 1 / sqrt(epsilon) makes of the kernel's rounding
-        self.scales_updates, self.bias_updates = dgamma.reshape(self.scales.shape), dbeta.reshape(self.bias.shape)
-        self._can_update = True
+        used = dy, self.x, self.output
         if delta is None:
-            return dx
-        if not direct:
-            delta[...] = dx
-        if not apart and np.shares_memory(delta, self.x.ravel()):
+            return self._differentiate(dy, self._memory("dx", problem, *used))
+
+        overlaps = any(np.may_share_memory(delta, array) for array in used)
+        if not overlaps and not obstacle(delta, problem.dtype):
+            self._differentiate(dy, np.asarray(delta))
+        else:
+            delta[...] = self._differentiate(dy, self._memory("dx", problem, *used))
+        if overlaps and np.shares_memory(delta, self.x.ravel()):
             self._no_backward = _OVERWRITTEN
             del self.x
         return delta
@@ -236,35 +235,46 @@ class BatchNorm:
         return name
 
     def _input(self, inpt: ArrayLike, copy: bool) -> Array:
-        x = _real("inpt", inpt)
+        x = real_array("inpt", inpt)
         dtype = self.dtype or self._accepted(x.dtype if x.dtype.name in self.kernel.dtypes else "float64")
         if copy:
             return np.array(x, dtype, order="C")
-        hindrance = _hindrance(x, dtype) if isinstance(inpt, np.ndarray) else f"is a {type(inpt).__name__}"
-        if hindrance:
-            raise InputError(f"inpt {hindrance}, so it needs a copy: use copy=True or give a contiguous {dtype} array")
+        reason = obstacle(x, dtype) if isinstance(inpt, np.ndarray) else f"is a {type(inpt).__name__}"
+        if reason:
+            raise InputError(f"inpt {reason}, so it needs a copy: use copy=True or give a contiguous {dtype} array")
         return x
 
-    def _memory(self, name: str, problem: Problem, *used: Array) -> Array:
-        """Where to write a result: with ``reuse_buffers`` over the last one, if that is apart from what is ``used``."""
-        kept = self._buffers.get(name)
-        fits = kept is not None and (kept.shape, kept.dtype.name) == (problem.shape, problem.dtype)
-        if kept is None or not fits or any(np.may_share_memory(kept, array) for array in used):
-            kept = np.empty(problem.shape, problem.dtype)
-        if self.reuse_buffers:
-            self._buffers[name] = kept
-        return kept
+    def _memory(self, name: str, problem: Problem, *avoid: Array) -> Array:
+        """Where to write the result ``name``, which overlaps none of ``avoid``."""
+        if not self.reuse_buffers:
+            return np.empty(problem.shape, problem.dtype)
+        return self._reused.take(name, problem.shape, problem.dtype, avoid)
+
+    def _saved_statistics(self, saved: Any, problem: Problem) -> _Statistics:
+        """Copies of what the kernel's forward keeps for its backward."""
+        if not all(hasattr(saved, name) for name in _Statistics._fields):
+            raise InputError(f"kernel {self.kernel.name!r} hides its statistics: give its saved mean, var and inv_std")
+        arrays = (getattr(saved, name) for name in _Statistics._fields)
+        return _Statistics(*(np.array(array, "float64").reshape(problem.feature_shape) for array in arrays))
+
+    def _differentiate(self, dy: Array, dx: Array) -> Array:
+        """Write the gradient into ``dx``, contiguous and of the layer's dtype, and set the parameters' own."""
+        problem = self._problem
+        dgamma, dbeta = np.empty((2, problem.features), problem.dtype)
+        self.kernel.backward(problem.canonical(dy), self._saved, out=Gradients(problem.canonical(dx), dgamma, dbeta))
+        if problem.samples == 1:
+            dx[...] = 0  # the kernel's rounding, times inv_std = 1 / sqrt(epsilon), would be far from 0
+        self.scales_updates, self.bias_updates = dgamma.reshape(self.scales.shape), dbeta.reshape(self.bias.shape)
+        self._can_update = True
+        return dx
 
     def _per_feature(self, name: str, problem: Problem, dtype: str) -> Array:
         shape, flat = problem.feature_shape, (problem.features,)
-        array = _real(name, vars(self).get(name, np.full(shape, _START[name])))
+        array = real_array(name, vars(self).get(name, np.full(shape, _START[name])))
         if array.shape not in (shape, flat):
             wanted = " or ".join(map(str, dict.fromkeys((shape, flat))))
             raise InputError(f"{name} has shape {array.shape}, but an input of {problem.shape} needs {wanted}")
         return np.asarray(array, dtype)
-
-    def _moved(self, running: Array, batch: Array) -> Array:
-        return (1 - self.running_momentum) * running + self.running_momentum * batch
 
     def _descended(self, name: str, gradient: Array, momentum: float, decay: float, rate: float) -> Array:
         p = self._per_feature(name, self._problem, self._problem.dtype)
@@ -273,27 +283,3 @@ class BatchNorm:
         velocity = momentum * velocity - rate * (gradient.ravel() + decay * p.ravel())
         self._velocity[name] = velocity
         return np.asarray(p + velocity.reshape(p.shape), p.dtype)
-
-
-def _real(name: str, value: ArrayLike) -> Array:
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise InputError(f"{name} is ragged: give an array of real numbers") from None
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"{name} holds {array.dtype}: give an array of real numbers")
-    return array
-
-
-def _hindrance(array: Array, dtype: str) -> str:
-    """Why a kernel cannot use ``array`` in ``dtype`` as it is; empty where it can."""
-    if array.dtype != dtype:
-        return f"holds {array.dtype}"
-    return "" if array.flags.c_contiguous and array.flags.aligned else "is not contiguous and aligned"
-
-
-def _require_writable(delta: object, shape: Shape) -> None:
-    if not isinstance(delta, np.ndarray) or delta.dtype.kind != "f" or not delta.flags.writeable:
-        raise InputError("delta cannot take the error: give a writable array of floats, which backward fills")
-    if delta.shape != shape:
-        raise InputError(f"delta has shape {delta.shape}: give one of the input's shape, {shape}")

@@ -1,4 +1,4 @@
-"""How values become shades: what is black, what is white, and what lies beyond."""
+"""Colour maps of images: the value that is black, the value that is white, and the values outside."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-INSIDE = 99.0  # per cent of the values that get shades of their own
-FAR = 1.2  # times what is inside: where the largest is no further, nothing is clipped
-ODD = (255, 0, 255)
+INSIDE = 99.0  # per cent of the values that are not clipped
+FAR = 1.2  # nothing is clipped if the largest value is at most this many times the largest of those inside
+ODD = (255, 0, 255)  # the colour of NaN and infinity
 
 
 @dataclass(frozen=True)
-class Shades:
-    """``low`` is black and ``high`` white; a share ``beyond`` of the values is outside, and ``odd`` are not finite."""
+class ColourMap:
+    """``low`` is black, ``high`` white. A share ``beyond`` of the values is clipped; ``odd`` values are not finite."""
 
     low: float
     high: float
@@ -47,27 +47,27 @@ class Shades:
         return words
 
 
-def natural(values: Array) -> Shades:
-    """Those of an image: 0 is black and 1 white where all values lie between, else the least and the largest are."""
+def natural(values: Array) -> ColourMap:
+    """For an image: from 0 to 1 if all values lie between, else from the least value to the largest."""
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     if low >= 0 and high <= 1:
         low, high = 0.0, 1.0
-    return Shades(low, high, odd=values.size - finite.size)
+    return ColourMap(low, high, odd=values.size - finite.size)
 
 
-def from_zero(values: Array) -> Shades:
-    """Those of what is never negative: 0 is black, the largest white."""
+def from_zero(values: Array) -> ColourMap:
+    """For values that are never negative: from 0 to the largest."""
     finite = values[np.isfinite(values)]
-    return Shades(0.0, float(finite.max(initial=0)), odd=values.size - finite.size)
+    return ColourMap(0.0, float(finite.max(initial=0)), odd=values.size - finite.size)
 
 
-def about_zero(values: Array) -> Shades:
-    """Those of what has both signs: 0 is the middle grey, and ``INSIDE`` per cent of the values are not clipped."""
+def about_zero(values: Array) -> ColourMap:
+    """For values of both signs: 0 is the middle grey, and ``INSIDE`` per cent of the values are not clipped."""
     size = np.abs(values[np.isfinite(values)]).astype(np.float64)
     if not size.size:
-        return Shades(-1.0, 1.0, odd=values.size)
+        return ColourMap(-1.0, 1.0, odd=values.size)
     most, largest = float(np.percentile(size, INSIDE, method="higher")), float(size.max())
     if largest <= FAR * most:
         most = largest or 1.0
-    return Shades(-most, most, float((size > most).mean()), values.size - size.size)
+    return ColourMap(-most, most, float((size > most).mean()), values.size - size.size)

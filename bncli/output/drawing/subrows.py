@@ -1,4 +1,4 @@
-"""In rows, where the points of each series lie, so that none hides another."""
+"""Rows of a chart are divided into subrows, one for each series, so that no point hides another."""
 
 from collections import Counter
 
@@ -11,14 +11,17 @@ def _crowded(chart: Chart) -> bool:
 
 
 def count(chart: Chart) -> int:
-    """How many lanes a row has: one for each series, or one where no row has points of two."""
+    """The number of subrows in a row: one for each series, or 1 if no row has points of two series."""
     return sum(series.role == "kernel" for series in chart.series) if _crowded(chart) else 1
 
 
 def offset(chart: Chart, series: Series) -> float:
-    """The middle of the lane of ``series``, from -0.5 at the top of a row to 0.5; limits and bands span all lanes."""
-    lanes = count(chart)
-    if series.role != "kernel" or lanes == 1:
+    """The middle of the subrow of ``series``, from -0.5 at the top of a row to 0.5 at the bottom.
+
+    Limits and bands span the whole row.
+    """
+    subrows = count(chart)
+    if series.role != "kernel" or subrows == 1:
         return 0.0
     own = [each for each in chart.series if each.role == "kernel"]
-    return (own.index(series) + 0.5) / lanes - 0.5
+    return (own.index(series) + 0.5) / subrows - 0.5

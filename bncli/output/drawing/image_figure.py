@@ -1,4 +1,4 @@
-"""A batch of images before and after, in one figure: a row an array, and beside it how its values are distributed."""
+"""A batch of images before and after, in one figure: a row of images for each array, and a histogram of its values."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-MOST = 6  # images beside each other
+MOST = 6  # images in a row
 CELL = 1.6  # inches of an image
-LABEL, SIDE = 1.15, 2.2  # inches of what is left and right of the images
-BINS = 61  # odd, so that one is about 0
+LABEL, SIDE = 1.15, 2.2  # inches of the text left of the images and of the histogram right of them
+BINS = 61  # odd, so that one bin has 0 in its middle
 LONGEST = 24  # characters of an image's name
-# Told apart by their dashes too.
+# Distinguished by their dashes too.
 CHANNELS = {
     1: (("grey", "#333333", "-"),),
     3: (("red", "#c14f00", "-"), ("green", "#007a5a", "--"), ("blue", "#0072b2", ":")),
@@ -31,10 +31,11 @@ CHANNELS = {
 
 
 @dataclass(frozen=True)
-class Strip:
-    """Images of one array: pixels (height, width, 3) of 8 bits, with a name each; ``about`` says what shades mean.
+class ImageRow:
+    """The images of one array.
 
-    ``values``, (..., channels), is what there is a histogram of, if of anything.
+    ``images`` are names and 8-bit pixels (height, width, 3); ``about`` describes their colour map. ``values``,
+    (..., channels), are those of the histogram; None: the row has no histogram.
     """
 
     title: str
@@ -43,42 +44,42 @@ class Strip:
     values: Array | None = None
 
 
-def save(path: Path, strips: Sequence[Strip], title: str, note: str = "") -> None:
-    """Draw ``strips`` below each other under ``title``; the suffix of ``path`` chooses the format."""
+def save(path: Path, rows: Sequence[ImageRow], title: str, note: str = "") -> None:
+    """Draw ``rows`` under ``title`` and above ``note``; the suffix of ``path`` chooses the format."""
     import matplotlib
     from matplotlib.figure import Figure
 
-    across = max(len(strip.images) for strip in strips)
-    height, width = strips[0].images[0][1].shape[:2]
+    across = max(len(row.images) for row in rows)
+    height, width = rows[0].images[0][1].shape[:2]
     tall = min(max(height / width, 0.5), 2.0) * CELL + 0.35
     with matplotlib.rc_context({**SETTINGS, "axes.grid": False, "font.size": 8.0}):
-        size = LABEL + across * CELL + SIDE, len(strips) * tall + 0.75
+        size = LABEL + across * CELL + SIDE, len(rows) * tall + 0.75
         figure = Figure(size, dpi=DPI, layout="constrained")
-        axes = figure.subplots(len(strips), across + 2, squeeze=False, width_ratios=[LABEL, *across * [CELL], SIDE])
-        for strip, row in zip(strips, axes, strict=True):
-            _draw(strip, row)
+        axes = figure.subplots(len(rows), across + 2, squeeze=False, width_ratios=[LABEL, *across * [CELL], SIDE])
+        for row, axes_of_row in zip(rows, axes, strict=True):
+            _draw(row, axes_of_row)
         figure.suptitle(printable(title), fontsize=10)
         if note:
             figure.supxlabel(printable(note), fontsize=8)
         files.replace(path, lambda file: write(figure, file, path.suffix.lower()))
 
 
-def _draw(strip: Strip, row: Sequence[Any]) -> None:
-    for axes in row:
-        axes.set_axis_off()
-    lines = strip.about.replace(", ", "\n").replace("; ", "\n")
-    words = {"x": 1, "ha": "right", "transform": row[0].transAxes}
-    row[0].text(y=0.6, s=strip.title, va="bottom", weight="bold", **words)
-    row[0].text(y=0.56, s=lines, va="top", fontsize=7, color="#444444", **words)
-    for (name, pixels), axes in zip(strip.images, row[1:], strict=False):
-        axes.imshow(pixels, interpolation="nearest")
-        axes.set_title(shortened(printable(name), LONGEST), fontsize=7)
-    if strip.values is not None:
-        _histogram(strip.values, row[-1])
+def _draw(row: ImageRow, axes: Sequence[Any]) -> None:
+    for each in axes:
+        each.set_axis_off()
+    lines = row.about.replace(", ", "\n").replace("; ", "\n")
+    words = {"x": 1, "ha": "right", "transform": axes[0].transAxes}
+    axes[0].text(y=0.6, s=row.title, va="bottom", weight="bold", **words)
+    axes[0].text(y=0.56, s=lines, va="top", fontsize=7, color="#444444", **words)
+    for (name, pixels), each in zip(row.images, axes[1:], strict=False):
+        each.imshow(pixels, interpolation="nearest")
+        each.set_title(shortened(printable(name), LONGEST), fontsize=7)
+    if row.values is not None:
+        _histogram(row.values, axes[-1])
 
 
 def _histogram(values: Array, axes: Any) -> None:
-    """How many pixels have a value, a line a channel."""
+    """The number of pixels by value, one line for each channel."""
     axes.set_axis_on()
     finite = values[np.isfinite(values)]
     if not finite.size:
