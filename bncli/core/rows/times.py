@@ -158,8 +158,8 @@ class WorkersRow(Row):
     problem: str
     input: str = ""
     kernel: str
-    direction: str
     workers: int
+    direction: str
     judged: Judgement
     sending: float | None = None
     figures: Figures | None = optional()
