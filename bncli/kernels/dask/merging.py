@@ -48,6 +48,7 @@ def _merge(a: Moments, b: Moments) -> Moments:
 
 
 def merge_sums(parts: Sequence[Sums]) -> Sums:
+    """The sums of all ``parts`` together, added one after the other."""
     with np.errstate(all="ignore"):
         return reduce(lambda a, b: Sums(a.of_dy + b.of_dy, a.of_product + b.of_product), parts)
 
