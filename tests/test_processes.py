@@ -75,7 +75,7 @@ def test_an_interruption_keeps_what_processes_have_measured(make_case, monkeypat
         if len(done) == stop[0]:
             raise KeyboardInterrupt
         done.append(share)
-        return processes._measuring.sample(case, kernels, share)
+        return processes.measuring.sample(case, kernels, share)
 
     monkeypatch.setattr(processes, "_elsewhere", measured)
     rows = processes.measure(case, [kernel], settings)

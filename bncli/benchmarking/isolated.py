@@ -17,7 +17,7 @@ RATIOS = ("speedup", "speedup_low", "speedup_high")
 
 
 def measure(case: Case, kernels: Sequence[AnyKernel], settings: Settings, progress: Progress = unseen) -> list[Row]:
-    """As ``_measuring.measure``; kernels that are apart share its time, and each has its own samples of the limit.
+    """As ``measuring.measure``; isolated kernels share its time, and each has its own samples of the limit.
 
     Their speed-ups are ratios of medians of different rounds, and so without intervals.
     """

@@ -19,7 +19,7 @@ from bncli.verification.finding_rows import Row
 
 
 def measure(case: Case, kernels: Sequence[AnyKernel], settings: Settings, progress: Progress = unseen) -> list[Row]:
-    """As ``_measuring.measure``, in as many processes as ``settings`` say, which share its time."""
+    """As ``measuring.measure``, in as many processes as ``settings`` say, which share its time."""
     if settings.processes == 1:
         return isolated.measure(case, kernels, settings, progress)
     share = replace(settings, max_time=settings.max_time / settings.processes, processes=1)
