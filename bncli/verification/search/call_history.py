@@ -159,10 +159,9 @@ class _Player:
     def _i(self) -> None:
         if self.kernel.infer is None:
             return
-        names = ("x", "gamma", "beta", "mean", "var")
-        arguments = self._shown(*names)
-        out = {"out": np.full(arguments[0].shape, np.nan, arguments[0].dtype)} if self._out else {}
-        y = self.kernel.infer(*arguments, self.epsilon, **out)
+        x, gamma, beta, mean, var = self._shown("x", "gamma", "beta", "mean", "var")
+        out = {"out": np.full(x.shape, np.nan, x.dtype)} if self._out else {}
+        y = self.kernel.infer(x, gamma, beta, mean, var, self.epsilon, **out)
         self._answer("infer", {"infer": out.get("out", y)})
 
     def _w(self) -> None:

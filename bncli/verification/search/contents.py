@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,8 +60,8 @@ def _at_one_sample(place: str) -> Change:
 
 
 def _subnormal(x: Array, rng: np.random.Generator) -> Array:
-    """Below the smallest normal number of the narrower of x's type and float32, and the product still exact."""
-    return x * x.dtype.type(float(finfo(x.dtype.name).smallest_normal) / 16)
+    """About a sixteenth of the smallest normal number."""
+    return np.asarray(x * x.dtype.type(float(finfo(x.dtype.name).smallest_normal) / 16))
 
 
 def _unchanged(x: Array, rng: np.random.Generator) -> Array:
@@ -146,11 +147,23 @@ def _changed(name: str, text: str, array: Array, rng: np.random.Generator) -> Ar
 def _change(name: str, word: str) -> Change | None:
     if word in WORDS[name]:
         return WORDS[name][word]
-    if found := _TIMES.fullmatch(word):
-        return lambda x, rng: x * float(found[1])
-    if name == "data" and (found := _PLUS.fullmatch(word)):
-        return lambda x, rng: x + (float(found[1]) * rng.choice((-1.0, 1.0), x.shape[1])[:, None]).astype(x.dtype)
-    if name == "data" and (found := _DECADES.fullmatch(word)):
-        most = int(found[1])
-        return lambda x, rng: x * (10 ** rng.uniform(-most, most, x.shape[1])[:, None]).astype(x.dtype)
+    if times := _TIMES.fullmatch(word):
+        return partial(_times, float(times[1]))
+    if name == "data" and (plus := _PLUS.fullmatch(word)):
+        return partial(_plus, float(plus[1]))
+    if name == "data" and (decades := _DECADES.fullmatch(word)):
+        return partial(_decades, int(decades[1]))
     return None
+
+
+def _times(factor: float, x: Array, rng: np.random.Generator) -> Array:
+    return x * x.dtype.type(factor)
+
+
+def _plus(offset: float, x: Array, rng: np.random.Generator) -> Array:
+    signs = rng.choice((-1.0, 1.0), x.shape[1])
+    return np.asarray(x + (offset * signs[:, None]).astype(x.dtype))
+
+
+def _decades(most: int, x: Array, rng: np.random.Generator) -> Array:
+    return np.asarray(x * (10 ** rng.uniform(-most, most, x.shape[1])[:, None]).astype(x.dtype))

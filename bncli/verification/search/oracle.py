@@ -77,16 +77,16 @@ def training(case: Case) -> dict[str, Expected]:
 
 def inference(case: Case) -> Expected:
     """y from the given statistics."""
-    assert case.mean is not None and case.var is not None
+    assert case.mean is not None  # for the type checker: see ``statistics``
+    assert case.var is not None
     x, gamma, beta, mean, var = (
         rows(array).astype(np.float64) for array in (case.x, case.gamma, case.beta, case.mean, case.var)
     )
     scale = gamma / np.sqrt(var + case.problem.epsilon)
     value = (x - mean[:, None]) * scale[:, None] + beta[:, None]
-    plain = np.abs(x) * np.abs(scale)[:, None] + np.abs(beta)[:, None]
+    terms = np.abs(x) * np.abs(scale)[:, None] + (np.abs(scale * mean) + np.abs(beta))[:, None]
     least = float(finfo(case.problem.dtype).smallest_normal)
-    magnitude = Magnitude(np.maximum(plain, least), np.abs(scale * mean)[:, None])
-    return Expected(value, magnitude, _budget(case.problem, "infer"))
+    return Expected(value, Magnitude(np.maximum(terms, least), np.zeros(1)), _budget(case.problem, "infer"))
 
 
 def statistics(case: Case) -> tuple[Array, Array]:
@@ -124,10 +124,10 @@ def judge(name: str, case: Case, actual: Array, expected: Expected) -> Finding:
     if passes.all():
         if not finite.any():
             return _finding(name, case, Verdict.UNDECIDED, "no element of it is expected to be finite")
-        hides = max(budget, HIDES)
-        plain = float(np.max(error / magnitude.plain, where=finite, initial=0.0))
-        verdict = Verdict.UNDECIDED if plain > hides and (error <= budget * whole)[finite].all() else Verdict.PASS
-        worst = float(np.max(error / whole, where=finite, initial=0.0))
+        hides, judged = max(budget, HIDES), finite & np.isfinite(error)  # without what overflows as it should
+        plain = float(np.max(error / magnitude.plain, where=judged, initial=0.0))
+        verdict = Verdict.UNDECIDED if plain > hides else Verdict.PASS
+        worst = float(np.max(error / whole, where=judged, initial=0.0))
         return Finding("", name, METHOD, verdict, worst, budget, finite.sum(), finite.size, plain_error=plain)
     share = np.where(passes, -1.0, np.where(np.isnan(error), np.inf, error / whole))
     at = np.unravel_index(int(share.argmax()), share.shape)

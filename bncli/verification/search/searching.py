@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from bncli.core.kernel import Kernel
+from bncli.core.problem import Problem
+from bncli.errors import InputError
 from bncli.verification.search import call_history, sequence, trial
 from bncli.verification.search.case_line import CaseLine
 from bncli.verification.search.sequence import Fixed
@@ -16,8 +18,8 @@ from bncli.verification.search.trial import CaseVerdict, Tried
 REPEATED = 2  # times: what is wrong each time does not depend on chance
 COUNTED, COUNTING = 300, 1.0  # calls, and seconds, to find out how often a chance comes up
 SHOWN = 0.99  # the odds with which a reproduced nondeterminism shows again
-COMPILED = 0.05  # seconds that a first call of a type or a shape takes at least, where it compiles,
-SLOWER = 8  # and how many times as long as the same call once more
+COMPILED = 0.05  # seconds that the first calls of a type or a shape take at least, where they compile,
+SLOWER = 4  # and how many times as long as the same calls again, as was to be expected, and as judging them
 
 
 @dataclass
@@ -62,6 +64,7 @@ def search(
 
     First calls that compile are not counted, up to ``seconds`` more. ``progress`` is called after each case.
     """
+    dtypes = [dtype for dtype in kernel.dtypes if _known(dtype)]
     outcome = SearchOutcome(seed)
     pace = _Pace()
     start = perf_counter()
@@ -71,15 +74,16 @@ def search(
         left = seconds + min(outcome.compiling, seconds) - spent
         if left <= 0:
             break
-        line = sequence.case(seed, i, kernel.dtypes, fixed)
+        line = sequence.case(seed, i, dtypes, fixed)
         i += 1
-        if pace.predicted(line) > left:
+        predicted = pace.predicted(line)
+        if predicted > left:
             outcome.too_long += 1
             continue
         begun = perf_counter()
         tried = trial.run(kernel, line)
         took = perf_counter() - begun
-        compiling = _compiling(kernel, line, tried, took)
+        compiling = _compiling(kernel, tried, took, predicted)
         outcome.compiling += compiling
         pace.learn(line, took - compiling)
         _count(outcome, tried)
@@ -111,6 +115,15 @@ def confirmed(kernel: Kernel, tried: Tried) -> tuple[Tried, float]:
     return replace(tried, line=replace(tried.line, repeats=repeats), reason=said), odds
 
 
+def _known(dtype: str) -> bool:
+    """Whether NumPy has ``dtype`` here: bfloat16 comes with a package."""
+    try:
+        Problem((1, 1), dtype=dtype)
+    except InputError:
+        return False
+    return True
+
+
 class _Pace:
     """How long a case may take, from the slowest per element and per sample so far."""
 
@@ -134,14 +147,13 @@ def _calls(line: CaseLine) -> int:
     return line.repeats * len(call_history.steps(line.history))
 
 
-def _compiling(kernel: Kernel, line: CaseLine, tried: Tried, took: float) -> float:
+def _compiling(kernel: Kernel, tried: Tried, took: float, predicted: float) -> float:
     """The seconds of ``took`` that went into compiling: those that the same case, tried again, does not take."""
-    if took < COMPILED or tried.verdict is CaseVerdict.WRONG:
+    suspected = tried.seconds > max(COMPILED, SLOWER * predicted, SLOWER * (took - tried.seconds))
+    if not suspected or tried.verdict is CaseVerdict.WRONG:
         return 0.0
-    begun = perf_counter()
-    trial.run(kernel, line)
-    again = perf_counter() - begun
-    return took if took > SLOWER * again else 0.0
+    again = trial.run(kernel, tried.line).seconds
+    return tried.seconds - again if tried.seconds > SLOWER * again else 0.0
 
 
 def _count(outcome: SearchOutcome, tried: Tried) -> None:

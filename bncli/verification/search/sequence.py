@@ -34,13 +34,16 @@ TELLING = (
 PATHS = (
     "5x6x3/channels-first/float64/eps=1e-05 memory=dy[...,::2]",
     "6x32x8x8/channels-first/float64/eps=1e-05 memory=x:channels-last",
-    "2x8/per-activation/float64/eps=0.001 history=104(fb)i",
+    "2x8/per-activation/float64/eps=0.001 history=254(fb)i",
     "9x7x4/channels-first/float32/eps=1e-05 memory=beta[::2] gamma=one-zero",
     "4x8x6/channels-first/float64/eps=0 data=x1e-20",
     "513x6/per-activation/float32/eps=1e-05 data=outlier beta=zeros",
     "600x5/channels-last/float64/eps=1e-05 data=x1e6",
     "6x5x8/channels-first/float64/eps=1e-05 memory=x:fortran",
     "8x6x2/channels-first/float32/eps=1e-05 data=+1000",
+    "6x5x7/channels-first/float32/eps=1e-05 gamma=x1e-9",
+    "784x6/per-activation/float16/eps=1e-05",
+    "4096x8/per-activation/bfloat16/eps=1e-05",
     "7x6x4/channels-first/float32/eps=1e-05 memory=x[...,::2],out",
     "5x7x6/channels-first/float64/eps=1e-05 memory=x[::-1],dy[::-1]",
     "9x4x4/channels-first/float32/eps=1e-05 data=subnormal beta=zeros",
@@ -52,7 +55,6 @@ PATHS = (
     "5x6x4/channels-first/float32/eps=1e-05 data=x1e20",
     "33x5x2/channels-first/float64/eps=1e-12 history=fibeofb data=grid",
     "8x5x3/channels-first/float64/eps=1e-05 dy=x1000 data=inf",
-    "4096x8/per-activation/float64/eps=1e-05 gamma=x1e-9",
     "4x70000/per-activation/float32/eps=1e-05",
     "3x128x16x16/channels-first/float64/eps=1e-05 dy=noise,x1000",
     "40000x2/channels-last/float64/eps=1e-05 data=skewed",
@@ -61,6 +63,7 @@ PATHS = (
     "10x6x3/channels-first/float32/eps=1e-05 data=nearly-constant",
     "70001x3/per-activation/float32/eps=1e-05 threads=4",
     "8x140000/per-activation/float64/eps=1e-05",
+    "3x21x33333/channels-first/float32/eps=1e-05",
 )
 EPSILONS = (1e-5, 1e-5, 1e-5, 1e-3, 1e-8, 1e-12, 1.0)
 DATA = (
@@ -96,34 +99,39 @@ def case(seed: int, i: int, dtypes: Sequence[str], fixed: Fixed | None = None) -
     """Case ``i``, from 0 on, for a kernel that takes ``dtypes``."""
     fixed = fixed or Fixed()
     rng = Random(f"{seed}/{i}")
+    dtypes = [fixed.dtype] if fixed.dtype else list(dtypes)
     written = [*TELLING, *PATHS]
-    line = CaseLine.parse(written[i]) if i < len(written) else _drawn(rng, i - len(written), dtypes, fixed)
-    return _as_asked(replace(line, seed=rng.randrange(1 << 31)), i, dtypes, fixed)
+    line = _written(written[i], i, dtypes) if i < len(written) else _drawn(rng, i - len(written), dtypes)
+    return _as_asked(replace(_judgeable(line), seed=rng.randrange(1 << 31)), fixed)
 
 
-def _as_asked(line: CaseLine, i: int, dtypes: Sequence[str], fixed: Fixed) -> CaseLine:
-    """``line`` in a type that the kernel takes, and with what is fixed."""
+def _written(text: str, i: int, dtypes: Sequence[str]) -> CaseLine:
+    """``text``, in a type that the kernel takes: the one that it names, or one as wide, or any."""
+    descriptor, _, rest = text.partition(" ")
+    shape, layout, dtype, epsilon = descriptor.split("/")
+    fitting = [each for each in dtypes if ITEMSIZE[each] == ITEMSIZE[dtype]] or dtypes
+    own = dtype if dtype in dtypes else fitting[i % len(fitting)]
+    line = CaseLine.parse(f"{shape}/{layout}/{own}/{epsilon} {rest}")
+    if own not in NARROW:
+        return line
+    data = line.data if line.data in HALF_DATA else "normal"
+    return replace(line, data=data, gamma=line.gamma if line.gamma in GAMMA[:4] else "drawn", beta="drawn", dy="drawn")
+
+
+def _as_asked(line: CaseLine, fixed: Fixed) -> CaseLine:
     problem = line.problem
-    dtype = fixed.dtype or (problem.dtype if problem.dtype in dtypes else dtypes[i % len(dtypes)])
-    if dtype in NARROW and problem.dtype not in NARROW:
-        halved = line.data if line.data in HALF_DATA else "normal"
-        gamma = line.gamma if line.gamma in ("drawn", "ones", "zeros", "one-zero", "negative") else "drawn"
-        line = replace(line, data=halved, gamma=gamma, dy="drawn")
-    problem = replace(problem, dtype=dtype)
     if fixed.epsilon is not None:
         problem = replace(problem, epsilon=fixed.epsilon)
     if fixed.layout is not None and fixed.layout != problem.layout:
         problem = replace(problem, layout=fixed.layout, shape=_in_layout(problem.canonical_shape, fixed.layout))
-    if fixed.threads is not None:
-        line = replace(line, threads=fixed.threads)
-    return replace(line, problem=problem)
+    return replace(line, problem=problem, threads=line.threads if fixed.threads is None else fixed.threads)
 
 
-def _drawn(rng: Random, i: int, dtypes: Sequence[str], fixed: Fixed) -> CaseLine:
-    dtype = fixed.dtype or rng.choice(list(dtypes))
+def _drawn(rng: Random, i: int, dtypes: Sequence[str]) -> CaseLine:
+    dtype = rng.choice(dtypes)
     narrow = dtype in NARROW
     history = rng.choice(HISTORIES) if rng.random() < 0.15 else call_history.PLAIN
-    memory = ",".join(sorted({rng.choice(MEMORY)})) if rng.random() < 0.2 else "contiguous"
+    memory = rng.choice(MEMORY) if rng.random() < 0.2 else "contiguous"
     plain = history == call_history.PLAIN
     shape = shapes.draw(rng, shapes.exponent(rng, i) if plain else min(SMALL, shapes.exponent(rng, i)))
     data = rng.choice(HALF_DATA if narrow else DATA) if rng.random() < 0.35 else "normal"
@@ -138,7 +146,7 @@ def _drawn(rng: Random, i: int, dtypes: Sequence[str], fixed: Fixed) -> CaseLine
         history=history,
         threads=rng.choice((1, 2, 3, 4)) if rng.random() < 0.15 else 0,
     )
-    return _dressed(rng, _judgeable(line))
+    return _dressed(rng, line)
 
 
 def _judgeable(line: CaseLine) -> CaseLine:

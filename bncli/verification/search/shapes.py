@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-FIRST, LARGEST, SLOPE = 6.0, 21.3, 18.0  # binary logarithms of elements, and cases from one to the next
+FIRST, LARGEST, SLOPE = 8.0, 21.3, 18.0  # binary logarithms of elements, and cases from one to the next
+FULL = 150  # cases from one of the largest to the next
 STEPS = (
     4, 8, 12, 16, 24, 32, 48, 64, 96, 100, 128, 192, 200, 256, 300, 384, 400, 512, 768, 1000, 1024, 1536, 2048, 3072,
     4096, 8192, 10000, 16384, 32768, 65536, 100000, 131072,
@@ -16,6 +17,8 @@ PRIMES = (11, 13, 31, 61, 127, 251, 509, 1021, 2039, 8191, 65537)
 def exponent(rng: Random, i: int) -> float:
     """The binary logarithm of the elements of drawn case ``i``: most are small, the largest grow with ``i``."""
     most = min(LARGEST, FIRST + i / SLOPE)
+    if i % FULL == FULL - 1:
+        return most
     return 3 + (most - 3) * rng.random() ** 2
 
 

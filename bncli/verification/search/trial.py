@@ -196,7 +196,9 @@ def _out_of_range(kernel: Kernel, case: Case, tried: Tried, wrong: list[Finding]
         return None
     deviations = np.abs(x - x.mean((0, 2), keepdims=True)).max((0, 2))
     tiny = (x != 0) & (np.abs(x) < least)
-    if tiny.any() and _flushes(kernel, case):
+    if tiny.any():
+        if not _flushes(kernel, case):
+            return None
         reason = f"numbers below {least:.2g} are taken for 0"
     elif float((deviations**2).max()) * case.problem.samples > most:
         reason = f"squares of deviations are beyond the {most:.2g} that {case.problem.dtype} ends at"
