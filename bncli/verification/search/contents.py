@@ -157,13 +157,13 @@ def _change(name: str, word: str) -> Change | None:
 
 
 def _times(factor: float, x: Array, rng: np.random.Generator) -> Array:
-    return x * x.dtype.type(factor)
+    return np.asarray(x * x.dtype.type(factor))
 
 
 def _plus(offset: float, x: Array, rng: np.random.Generator) -> Array:
     signs = rng.choice((-1.0, 1.0), x.shape[1])
-    return np.asarray(x + (offset * signs[:, None]).astype(x.dtype))
+    return np.asarray(x + np.multiply(offset, signs[:, None]).astype(x.dtype))
 
 
 def _decades(most: int, x: Array, rng: np.random.Generator) -> Array:
-    return np.asarray(x * (10 ** rng.uniform(-most, most, x.shape[1])[:, None]).astype(x.dtype))
+    return np.asarray(x * np.power(10.0, rng.uniform(-most, most, (x.shape[1], 1))).astype(x.dtype))

@@ -131,7 +131,8 @@ def judge(name: str, case: Case, actual: Array, expected: Expected) -> Finding:
         return Finding("", name, METHOD, verdict, worst, budget, finite.sum(), finite.size, plain_error=plain)
     share = np.where(passes, -1.0, np.where(np.isnan(error), np.inf, error / whole))
     at = np.unravel_index(int(share.argmax()), share.shape)
-    wrong = np.flatnonzero(~passes.all(2)[0] if passes.ndim == 3 else ~passes)
+    features = passes.reshape(-1, value.shape[-1]) if passes.ndim == 3 else passes[:, None]
+    wrong = np.flatnonzero(~features.all(1))
     return Finding(
         "", name, METHOD, Verdict.WRONG, float(share[at]), budget, int(finite.sum()), finite.size,
         _position(case.problem, at), float(found[at]), float(value[at]), "", float((error / magnitude.plain)[at]),
