@@ -89,12 +89,16 @@ class _Forward:
     answer: Answer
 
 
-def play(kernel: Kernel, history: str, memory: str, epsilon: float, make: Callable[[int], Case]) -> Played:
+def play(
+    kernel: Kernel, history: str, memory: str, epsilon: float, make: Callable[[int], Case], *, out: bool = False
+) -> Played:
     """Make the calls of ``history``. ``make`` gives the contents of a number, from 0 on.
+
+    With ``out``, the kernel is given arrays full of NaN to write into.
 
     Raises KernelFault where the kernel does.
     """
-    player = _Player(kernel, memory, epsilon, make)
+    player = _Player(kernel, memory, epsilon, make, out)
     letters = steps(history)
     player.keep_copies = len(letters) > len(PLAIN)
     for letter in letters:
@@ -103,8 +107,8 @@ def play(kernel: Kernel, history: str, memory: str, epsilon: float, make: Callab
 
 
 class _Player:
-    def __init__(self, kernel: Kernel, memory: str, epsilon: float, make: Callable[[int], Case]) -> None:
-        self.kernel, self.memory, self.epsilon, self.make = kernel, memory, epsilon, make
+    def __init__(self, kernel: Kernel, memory: str, epsilon: float, make: Callable[[int], Case], out: bool) -> None:
+        self.kernel, self.memory, self.epsilon, self.make, self.out = kernel, memory, epsilon, make, out
         self.answers: list[Answer] = []
         self.pending: list[_Forward] = []
         self.latest: _Forward | None = None
@@ -131,7 +135,7 @@ class _Player:
             self._new_arrays(self.make(self.number))
         self.used = True
         x, gamma, beta = self._shown("x", "gamma", "beta")
-        out = {"out": np.full(x.shape, np.nan, x.dtype)} if self._out else {}
+        out = {"out": np.full(x.shape, np.nan, x.dtype)} if self.out else {}
         y, saved = self.kernel.forward(x, gamma, beta, self.epsilon, **out)
         answer = self._answer("forward", {"y": out.get("out", y), **accuracy.statistics(saved, self.case)})
         for name in accuracy.STATISTICS:
@@ -148,19 +152,19 @@ class _Player:
         gamma = forward.given["gamma"]
         into = Gradients(*(np.full(like.shape, np.nan, dy.dtype) for like in (dy, gamma, gamma)))
         try:
-            found = Gradients(*self.kernel.backward(dy, forward.saved, **({"out": into} if self._out else {})))
+            found = Gradients(*self.kernel.backward(dy, forward.saved, **({"out": into} if self.out else {})))
         except KernelFault as fault:
             if not again or not isinstance(fault.__cause__, SINGLE_USE):
                 raise
             self.single_use = True
             return
-        self._answer("backward", (into if self._out else found)._asdict(), forward.case)
+        self._answer("backward", (into if self.out else found)._asdict(), forward.case)
 
     def _i(self) -> None:
         if self.kernel.infer is None:
             return
         x, gamma, beta, mean, var = self._shown("x", "gamma", "beta", "mean", "var")
-        out = {"out": np.full(x.shape, np.nan, x.dtype)} if self._out else {}
+        out = {"out": np.full(x.shape, np.nan, x.dtype)} if self.out else {}
         y = self.kernel.infer(x, gamma, beta, mean, var, self.epsilon, **out)
         self._answer("infer", {"infer": out.get("out", y)})
 
@@ -206,10 +210,6 @@ class _Player:
         self.kernel.backward(x[::-1].copy(), saved)
         if self.kernel.infer is not None:
             self.kernel.infer(x, gamma, beta, beta, np.abs(gamma) + beta.dtype.type(1), problem.epsilon)
-
-    @property
-    def _out(self) -> bool:
-        return memory_layouts.asks(self.memory, memory_layouts.OUT)
 
     def _shown(self, *names: str) -> list[Array]:
         return [memory_layouts.shown(self.given[name], self.memory) for name in names]

@@ -3,7 +3,7 @@
 All is computed in float64. For narrower types that is exact beside their roundings. For float64 itself the mean
 is a sum of two numbers, its rounded value and what the deviations from that have for a mean, and every sum is
 pairwise: each value is then within ``OWN`` roundings of its magnitude, which are granted on top of the budget.
-The arrays are (1, F, n) here, n samples of a feature side by side, since that is where NumPy sums pairwise.
+The arrays are (1, F, n) here, the n samples of a feature next to each other, since that is where NumPy sums pairwise.
 """
 
 from __future__ import annotations
@@ -48,8 +48,7 @@ def rows(array: Array) -> Array:
 
 def training(case: Case) -> dict[str, Expected]:
     """y, mean, var, inv_std, dx, dgamma and dbeta."""
-    wide = (rows(array).astype(np.float64) for array in (case.x, case.dy))
-    x, dy = wide
+    x, dy = (rows(array).astype(np.float64, order="C") for array in (case.x, case.dy))
     gamma, beta = case.gamma.astype(np.float64), case.beta.astype(np.float64)
     mean = x.mean(2)[0]
     centred = x - mean[:, None]
@@ -95,7 +94,7 @@ def statistics(case: Case) -> tuple[Array, Array]:
     Finite, whatever x holds.
     """
     dtype = np.dtype("float64" if case.problem.dtype == "float64" else "float32")
-    x = rows(case.x).astype(np.float64)
+    x = rows(case.x).astype(np.float64, order="C")
     x = np.where(np.isfinite(x), x, 0)
     mean, spread = x.mean(2)[0], x.std(2)[0]
     spread = np.where(spread > 0, spread, np.maximum(np.abs(mean), 1))

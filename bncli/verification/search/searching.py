@@ -17,6 +17,7 @@ from bncli.verification.search.trial import CaseVerdict, Tried
 
 REPEATED = 2  # times: what is wrong each time does not depend on chance
 COUNTED, COUNTING = 300, 1.0  # calls, and seconds, to find out how often a chance comes up
+DIFFERS = "it differs from call to call, on the same data"
 SHOWN = 0.99  # the odds with which a reproduced nondeterminism shows again
 COMPILED = 0.05  # seconds that the first calls of a type or a shape take at least, where they compile,
 SLOWER = 4  # and how many times as long as the same calls again, as was to be expected, and as judging them
@@ -96,23 +97,35 @@ def search(
 
 
 def confirmed(kernel: Kernel, tried: Tried) -> tuple[Tried, float]:
-    """A WRONG case, repeated: with the repeats that show it, and how often it is wrong where chance decides; else NaN.
+    """A WRONG case, repeated: with the repeats that show it, and how often it is wrong where calls differ; else NaN.
 
-    Called again, a kernel that keeps state may be right: then it is as it was found, with odds of 0.
+    A kernel that was wrong because of the cases before may be right ever after: its odds are 0.
     """
-    again = [trial.run(kernel, tried.line).verdict is CaseVerdict.WRONG for _ in range(REPEATED)]
-    if all(again):
+    again = [trial.run(kernel, tried.line) for _ in range(REPEATED)]
+    if all(_same(each, tried) for each in again):
         return tried, math.nan
-    start, wrong, calls = perf_counter(), 1 + sum(again), 1 + len(again)
-    while calls < COUNTED and perf_counter() - start < COUNTING:
-        wrong += trial.run(kernel, tried.line).verdict is CaseVerdict.WRONG
-        calls += 1
-    odds = (wrong - 1) / (calls - 1)
-    if not odds:
-        return tried, 0.0
-    repeats = math.ceil(math.log(1 - SHOWN) / math.log(1 - odds)) if odds < 1 else 1
-    said = f"it differs from call to call, on the same data: {wrong - 1} of {calls - 1} times it is wrong"
-    return replace(tried, line=replace(tried.line, repeats=repeats), reason=said), odds
+    start, wrong, runs = perf_counter(), _wrong(again), len(again)
+    while runs < COUNTED and perf_counter() - start < COUNTING:
+        wrong += _wrong([trial.run(kernel, tried.line)])
+        runs += 1
+    odds = wrong / runs
+    repeats = math.ceil(math.log(1 - SHOWN) / math.log(1 - odds)) if 0 < odds < 1 else 1
+    said = f"{DIFFERS}: wrong {wrong + 1} of {runs + 1} times"
+    line = replace(tried.line, repeats=repeats)
+    return replace(tried, line=line, reason=f"{tried.reason}; {said}" if tried.reason else said), odds
+
+
+def _same(one: Tried, other: Tried) -> bool:
+    """Whether two runs of a case are wrong alike, to the last bit."""
+
+    def what(tried: Tried) -> list[str]:
+        return [tried.verdict, tried.reason, *(f"{f.array} {f.index} {f.actual!r}" for f in tried.findings)]
+
+    return what(one) == what(other)
+
+
+def _wrong(some: list[Tried]) -> int:
+    return sum(tried.verdict is CaseVerdict.WRONG for tried in some)
 
 
 def _known(dtype: str) -> bool:

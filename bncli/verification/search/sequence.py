@@ -34,7 +34,7 @@ TELLING = (
 PATHS = (
     "5x6x3/channels-first/float64/eps=1e-05 memory=dy[...,::2]",
     "6x32x8x8/channels-first/float64/eps=1e-05 memory=x:channels-last",
-    "2x8/per-activation/float64/eps=0.001 history=254(fb)i",
+    "2x8/per-activation/float64/eps=0.001 history=160(fb)i",
     "9x7x4/channels-first/float32/eps=1e-05 memory=beta[::2] gamma=one-zero",
     "4x8x6/channels-first/float64/eps=0 data=x1e-20",
     "513x6/per-activation/float32/eps=1e-05 data=outlier beta=zeros",

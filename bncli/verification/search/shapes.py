@@ -37,14 +37,16 @@ def draw(rng: Random, size: float) -> tuple[int, int, int]:
         features = 1
     elif kind < 0.45:
         outer = 1
-    elif kind < 0.50:
-        outer, inner = 1, 1
+    elif kind < 0.47:
+        return 1, features, 1
     elif kind < 0.57 and outer**2 * inner <= most * 2:
         features = outer
     elif kind < 0.64 and outer * inner**2 <= most * 2:
         features = inner
     elif kind < 0.68 and outer**2 * features <= most * 2:
         inner = outer
+    if outer * inner == 1:  # which shows little, and is drawn above
+        outer = rng.randint(2, 9)
     return outer, features, inner
 
 

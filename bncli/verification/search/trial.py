@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from inspect import signature
 from os import cpu_count
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from bncli.core.problem import Problem, finfo
 from bncli.errors import BncliError, KernelFault
 from bncli.loading.guard import guarded
 from bncli.verification import tolerance
+from bncli.verification._contract.calls import same
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.search import call_history, contents, memory_layouts, oracle
 from bncli.verification.search.call_history import Answer, Played
@@ -66,12 +68,13 @@ def run(kernel: Kernel, line: CaseLine) -> Tried:
     if too_large(line.problem):
         return Tried(line, CaseVerdict.NOT_TRIED, reason="it takes more than a quarter of the memory that is free")
     safe = guarded(kernel)
+    out = memory_layouts.asks(line.memory, memory_layouts.OUT) and _takes_out(kernel)
     start = perf_counter()
     with np.errstate(all="ignore"):
         try:
             for _ in range(line.repeats):
                 with _threads(safe, line.threads):
-                    tried = _once(safe, line)
+                    tried = _once(safe, line, out)
                 if tried.verdict is CaseVerdict.WRONG:
                     break
         except KernelFault as fault:
@@ -120,12 +123,18 @@ class _threads:  # noqa: N801
             self.set(self.before or cpu_count() or 1)
 
 
-def _once(kernel: Kernel, line: CaseLine) -> Tried:
+def _takes_out(kernel: Kernel) -> bool:
+    functions = (kernel.forward, kernel.backward, kernel.infer)
+    return all("out" in signature(function).parameters for function in functions if function is not None)
+
+
+def _once(kernel: Kernel, line: CaseLine, out: bool) -> Tried:
     first = _case(line, 0)
     start = perf_counter()
     played = call_history.play(
-        kernel, line.history, line.memory, line.problem.epsilon, lambda number: _case(line, number) if number else first
-    )
+        kernel, line.history, line.memory, line.problem.epsilon,
+        lambda number: _case(line, number) if number else first, out=out,
+    )  # fmt: skip
     seconds = perf_counter() - start
     found = [finding for answer in played.answers for finding in _judged(answer)]
     wrong = [each for each in found if each.verdict is Verdict.WRONG]
@@ -134,7 +143,7 @@ def _once(kernel: Kernel, line: CaseLine) -> Tried:
         return replace(tried, verdict=CaseVerdict.WRONG, reason=f"it writes into its {' and '.join(played.written)}")
     if wrong:
         return _out_of_range(kernel, first, tried, wrong) or replace(
-            tried, verdict=CaseVerdict.WRONG, findings=tuple(wrong), reason=_overwritten(played)
+            tried, verdict=CaseVerdict.WRONG, findings=tuple(wrong), reason=_overwritten(played, wrong)
         )
     lost = [each for each in found if each.verdict is Verdict.UNDECIDED]
     if not lost:
@@ -164,16 +173,16 @@ def _judged(answer: Answer) -> Iterator[Finding]:
     yield from oracle.spreads(answer.case, answer.arrays)
 
 
-def _overwritten(played: Played) -> str:
-    """What was right when it was returned, and is no longer."""
-    names = []
-    for answer in played.answers:
-        if not answer.at_once:
-            continue
-        now = {f.array for f in _judged(answer) if f.verdict is Verdict.WRONG}
-        then = {f.array for f in _judged(replace(answer, arrays=answer.at_once)) if f.verdict is Verdict.WRONG}
-        names += sorted(now - then)
-    return f"a later call overwrites {' and '.join(dict.fromkeys(names))}" if names else ""
+def _overwritten(played: Played, wrong: list[Finding]) -> str:
+    """Which of the wrong arrays are no longer what was returned."""
+    changed = {
+        name
+        for answer in played.answers
+        for name, copy in answer.at_once.items()
+        if not same(copy, answer.arrays[name])
+    }
+    names = [name for name in dict.fromkeys(finding.array for finding in wrong) if name in changed]
+    return f"a later call overwrites {' and '.join(names)}" if names else ""
 
 
 def _without_means(kernel: Kernel, line: CaseLine, case: Case, tried: Tried) -> Tried:
