@@ -1,0 +1,179 @@
+"""Case i of a seed: a function of both alone, not of the machine.
+
+The first dozen are the most telling, since kernels that compile for each shape get no further; then come those
+around which real kernels change their path, written down; and then drawn ones, whose sizes grow with i.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random
+
+from bncli.core.layout import Layout, Shape
+from bncli.core.problem import ITEMSIZE, Problem
+from bncli.verification.search import call_history, shapes
+from bncli.verification.search.case_line import CaseLine
+
+NARROW = [dtype for dtype, size in ITEMSIZE.items() if size == 2]
+
+TELLING = (
+    "6x7x4/channels-first/float32/eps=1e-05",
+    "5x64x9/channels-first/float64/eps=0.001 data=+1 history=20f20bi",
+    "300x7/per-activation/float32/eps=1e-05 gamma=ones beta=zeros",
+    "7x7/channels-last/float64/eps=1e-08 gamma=x100 history=fbwfbi",
+    "1x6x16/channels-first/float32/eps=1 dy=x1000 history=f2bi",
+    "9x12x5/channels-first/float32/eps=1e-05 memory=x[::2],dy[::2],gamma[::2]",
+    "1500x4/channels-last/float64/eps=1e-05 data=+1000 history=2(fb)igi",
+    "2x16x4x4/channels-first/float64/eps=1e-12 data=x1e-3 history=efob",
+    "4x64x14x14/channels-first/float32/eps=1e-05 beta=x10 history=fybi",
+    "8x3x5/channels-first/float64/eps=1e-05 gamma=zeros memory=dy:fortran",
+    "12x5x3/channels-first/float32/eps=1e-05 data=nan",
+    "1x9/per-activation/float32/eps=1e-05",
+)
+PATHS = (
+    "5x6x3/channels-first/float64/eps=1e-05 memory=dy[...,::2]",
+    "6x32x8x8/channels-first/float64/eps=1e-05 memory=x:channels-last",
+    "2x8/per-activation/float64/eps=0.001 history=160(fb)i",
+    "9x7x4/channels-first/float32/eps=1e-05 memory=beta[::2] gamma=one-zero",
+    "4x8x6/channels-first/float64/eps=0 data=x1e-20",
+    "513x6/per-activation/float32/eps=1e-05 data=outlier beta=zeros",
+    "600x5/channels-last/float64/eps=1e-05 data=x1e6",
+    "6x5x8/channels-first/float64/eps=1e-05 memory=x:fortran",
+    "8x6x2/channels-first/float32/eps=1e-05 data=+1000",
+    "6x5x7/channels-first/float32/eps=1e-05 gamma=x1e-9",
+    "784x6/per-activation/float16/eps=1e-05",
+    "4096x8/per-activation/bfloat16/eps=1e-05",
+    "7x6x4/channels-first/float32/eps=1e-05 memory=x[...,::2],out",
+    "5x7x6/channels-first/float64/eps=1e-05 memory=x[::-1],dy[::-1]",
+    "9x4x4/channels-first/float32/eps=1e-05 data=subnormal beta=zeros",
+    "4x40000/per-activation/float64/eps=1e-05",
+    "12x5x7/channels-first/float64/eps=1e-05 memory=read-only,out gamma=negative",
+    "6x9x4/channels-first/float32/eps=1e-05 memory=x:misaligned,dy:misaligned,gamma:misaligned threads=2",
+    "5000x4/channels-last/float32/eps=1e-05 threads=2",
+    "16x100x6/channels-first/float64/eps=1e-05 data=decades-4 threads=3",
+    "5x6x4/channels-first/float32/eps=1e-05 data=x1e20",
+    "33x5x2/channels-first/float64/eps=1e-12 history=fibeofb data=grid",
+    "8x5x3/channels-first/float64/eps=1e-05 dy=x1000 data=inf",
+    "4x70000/per-activation/float32/eps=1e-05",
+    "3x128x16x16/channels-first/float64/eps=1e-05 dy=noise,x1000",
+    "40000x2/channels-last/float64/eps=1e-05 data=skewed",
+    "7x6x1/channels-first/float64/eps=1 data=x1e-3 memory=gamma[::-1],beta[::-1]",
+    "2x3x70000/channels-first/float32/eps=1e-05",
+    "10x6x3/channels-first/float32/eps=1e-05 data=nearly-constant",
+    "70001x3/per-activation/float32/eps=1e-05 threads=4",
+    "8x140000/per-activation/float64/eps=1e-05",
+    "3x21x33333/channels-first/float32/eps=1e-05",
+)
+EPSILONS = (1e-5, 1e-5, 1e-5, 1e-3, 1e-8, 1e-12, 1.0)
+DATA = (
+    "+1", "+10", "+100", "+1000", "+1e5", "+1e6", "x1e-3", "x100", "x1e6", "x1e-8", "x1e20", "x1e-20", "decades-3",
+    "decades-6", "outlier", "outlier-first", "outlier-last", "constant", "nearly-constant", "grid", "skewed", "nan",
+    "inf", "subnormal", "decades-2,nan",
+)  # fmt: skip
+HALF_DATA = ("+1", "+10", "x10", "x0.1", "grid", "skewed", "nan", "inf", "constant", "outlier", "decades-1")
+GAMMA = ("ones", "zeros", "one-zero", "negative", "x1e-9", "x100", "x1e6")
+BETA = ("zeros", "x100", "x1e-6")
+DY = ("x1000", "x1e-6", "noise", "no-mean", "noise,x1e6", "no-mean,x1000")
+HISTORIES = ("20f20bi", "f2bi", "2(fb)i", "fbwfbi", "fobi", "efbi", "fybi", "fibi", "igifb", "fbgfbi", "3f3b", "12(fb)")
+MEMORY = (
+    "x[::2]", "x[...,::2]", "x[::-1]", "x:fortran", "x:channels-last", "x:misaligned", "gamma[::2]", "beta[::2]",
+    "dy[::2]", "dy[...,::2]", "dy:fortran", "dy:channels-last", "dy[::-1]", "read-only", "out",
+    "x[::2],dy[::2]", "x:channels-last,dy:channels-last", "x:fortran,dy:fortran,out", "gamma[::-1],beta:misaligned",
+)  # fmt: skip
+SMALL = 13  # the binary logarithm of the most elements of a case with a long call history, or much done to its memory
+OUTLIER_FIRST = 64  # samples
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """What was asked for, and so is the same in every case; None is drawn. ``threads`` of 0 are the kernel's own."""
+
+    dtype: str | None = None
+    epsilon: float | None = None
+    layout: Layout | None = None
+    threads: int | None = None
+
+
+def case(seed: int, i: int, dtypes: Sequence[str], fixed: Fixed | None = None) -> CaseLine:
+    """Case ``i``, from 0 on, for a kernel that takes ``dtypes``."""
+    fixed = fixed or Fixed()
+    rng = Random(f"{seed}/{i}")
+    dtypes = [fixed.dtype] if fixed.dtype else list(dtypes)
+    written = [*TELLING, *PATHS]
+    line = _written(written[i], i, dtypes) if i < len(written) else _drawn(rng, i - len(written), dtypes)
+    return _as_asked(replace(_judgeable(line), seed=rng.randrange(1 << 31)), fixed)
+
+
+def _written(text: str, i: int, dtypes: Sequence[str]) -> CaseLine:
+    """``text``, in a type that the kernel takes: the one that it names, or one as wide, or any."""
+    descriptor, _, rest = text.partition(" ")
+    shape, layout, dtype, epsilon = descriptor.split("/")
+    fitting = [each for each in dtypes if ITEMSIZE[each] == ITEMSIZE[dtype]] or dtypes
+    own = dtype if dtype in dtypes else fitting[i % len(fitting)]
+    line = CaseLine.parse(f"{shape}/{layout}/{own}/{epsilon} {rest}")
+    if own not in NARROW:
+        return line
+    data = line.data if line.data in HALF_DATA else "normal"
+    return replace(line, data=data, gamma=line.gamma if line.gamma in GAMMA[:4] else "drawn", beta="drawn", dy="drawn")
+
+
+def _as_asked(line: CaseLine, fixed: Fixed) -> CaseLine:
+    problem = line.problem
+    if fixed.epsilon is not None:
+        problem = replace(problem, epsilon=fixed.epsilon)
+    if fixed.layout is not None and fixed.layout != problem.layout:
+        problem = replace(problem, layout=fixed.layout, shape=_in_layout(problem.canonical_shape, fixed.layout))
+    return replace(line, problem=problem, threads=line.threads if fixed.threads is None else fixed.threads)
+
+
+def _drawn(rng: Random, i: int, dtypes: Sequence[str]) -> CaseLine:
+    dtype = rng.choice(dtypes)
+    narrow = dtype in NARROW
+    history = rng.choice(HISTORIES) if rng.random() < 0.15 else call_history.PLAIN
+    memory = rng.choice(MEMORY) if rng.random() < 0.2 else "contiguous"
+    plain = history == call_history.PLAIN
+    shape = shapes.draw(rng, shapes.exponent(rng, i) if plain else min(SMALL, shapes.exponent(rng, i)))
+    data = rng.choice(HALF_DATA if narrow else DATA) if rng.random() < 0.35 else "normal"
+    epsilon = rng.choice(EPSILONS) if rng.random() < 0.95 else 0.0
+    line = CaseLine(
+        Problem(shape, Layout.CHANNELS_FIRST, dtype, epsilon),
+        data=data,
+        gamma=rng.choice(GAMMA[:4] if narrow else GAMMA) if rng.random() < 0.25 else "drawn",
+        beta=rng.choice(BETA[:1] if narrow else BETA) if rng.random() < 0.2 else "drawn",
+        dy=rng.choice(DY[2:4] if narrow else DY) if rng.random() < 0.2 else "drawn",
+        memory=memory,
+        history=history,
+        threads=rng.choice((1, 2, 3, 4)) if rng.random() < 0.15 else 0,
+    )
+    return _dressed(rng, line)
+
+
+def _judgeable(line: CaseLine) -> CaseLine:
+    """Without what would leave nothing to be judged, or is known to be beyond what float32 sums can do."""
+    problem = line.problem
+    outer, features, inner = problem.canonical_shape
+    still = problem.samples == 1 or line.data in ("constant", "nearly-constant", "subnormal")
+    single = problem.dtype != "float64"
+    if problem.epsilon < 1e-5 and (still or (single and line.data in ("x1e-20", "x1e-8"))):
+        problem = replace(problem, epsilon=1e-5)
+    if line.data in ("nan", "inf", "decades-2,nan") and features == 1:
+        problem = replace(problem, shape=(outer, 2, inner))
+    if line.data == "outlier-first" and not single and problem.samples > OUTLIER_FIRST:
+        line = replace(line, data="outlier-last")
+    return replace(line, problem=problem)
+
+
+def _dressed(rng: Random, line: CaseLine) -> CaseLine:
+    """In one of the layouts that have this canonical shape."""
+    outer, features, inner = line.problem.canonical_shape
+    if inner > 1:
+        return line
+    layout = rng.choice(list(Layout))
+    return replace(line, problem=replace(line.problem, layout=layout, shape=_in_layout((outer, features, 1), layout)))
+
+
+def _in_layout(canonical: tuple[int, int, int], layout: Layout) -> Shape:
+    """A shape with these features; samples become items, where the layout has no inner axis."""
+    outer, features, inner = canonical
+    return (outer, features, inner) if layout is Layout.CHANNELS_FIRST else (outer * inner, features)
