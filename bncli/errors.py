@@ -25,6 +25,10 @@ class KernelMalformed(KernelFault):
     """A kernel returned something that is not what it has to return."""
 
 
+class KernelRefused(KernelFault):
+    """A kernel raised ValueError, TypeError or NotImplementedError, as one does that declines what it is given."""
+
+
 class KernelLost(KernelFault):
     """The process that a kernel has to itself has ended, or does not answer."""
 

@@ -139,6 +139,11 @@ class Problem:
         return tuple(reversed(index))
 
 
+def statistics_dtype(dtype: str) -> str:
+    """The type in which inference is given mean and variance: that of x, and float32 for half precision."""
+    return "float32" if ITEMSIZE[dtype] == 2 else dtype
+
+
 def finfo(dtype: str) -> Any:
     """NumPy's ``finfo`` of a dtype, bfloat16 among them."""
     return _ml_dtypes().finfo(dtype) if dtype == BFLOAT16 else np.finfo(dtype)

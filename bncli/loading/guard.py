@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bncli.core.kernel import AnyKernel, Gradients, Kernel
-from bncli.errors import BncliError, KernelFault, KernelMalformed
+from bncli.errors import BncliError, KernelFault, KernelMalformed, KernelRefused
 from bncli.loading import float_environment, results, streams
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LONGEST = 300  # characters of an error's message: some compilers write pages
 PASSING = (KeyboardInterrupt, MemoryError, KernelFault)
+REFUSALS = (ValueError, TypeError, NotImplementedError)
 BETWEEN = ("bncli", "importlib", "importlib_metadata")  # packages whose frames come before those of a user's code
 
 
@@ -89,7 +90,8 @@ class _Guard:
         except passing:
             raise
         except BaseException as error:
-            raise KernelFault(f"kernel {kernel.name!r}: {function} raised {described(error, kernel.file)}") from error
+            kind = KernelRefused if isinstance(error, REFUSALS) else KernelFault
+            raise kind(f"kernel {kernel.name!r}: {function} raised {described(error, kernel.file)}") from error
 
 
 def _given(out: Any) -> dict[str, Any]:

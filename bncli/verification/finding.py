@@ -7,11 +7,22 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """From good to bad. UNDECIDED is a failure to check, never a pass."""
+    """From good to bad.
+
+    REFUSED: the kernel declined what it need not do. INEXACT: right, but digits are lost far from 0, since statistics
+    or sums are in a narrow type. UNDECIDED: the data could not have shown a mistake.
+    """
 
     PASS = "PASS"
+    REFUSED = "REFUSED"
+    INEXACT = "INEXACT"
     UNDECIDED = "UNDECIDED"
     WRONG = "WRONG"
+
+    @property
+    def fails(self) -> bool:
+        """Whether a check with this verdict has failed."""
+        return self in (Verdict.UNDECIDED, Verdict.WRONG)
 
 
 @dataclass(frozen=True)
