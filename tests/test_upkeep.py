@@ -113,7 +113,7 @@ def test_there_is_one_version_and_the_readme_says_what_it_changed():
 
 def test_contributing_names_the_room_of_each_thing_that_can_be_added():
     contributing = README.partition("## Contributing")[2].partition("\n## ")[0]
-    for room in ("kernels", "inputs", "export", "charts", "commands"):
+    for room in ("kernels", "inputs", "output/formats", "output/charts", "commands"):
         assert f"`bncli/{room}`" in contributing
-        assert files(f"bncli.{room}").is_dir()
+        assert files("bncli").joinpath(room).is_dir()
     assert "`configs`" in contributing

@@ -12,7 +12,8 @@ import click
 
 from bncli.core.case import Case
 from bncli.errors import InputError
-from bncli.output.drawing import album, figure, strips
+from bncli.output.drawing import album, figure
+from bncli.output.drawing.image_rows import image_rows, names, note
 from bncli.output.drawing.images import images
 from bncli.output.terminal import console, preview
 
@@ -54,17 +55,17 @@ class Pictures:
         """Make them of what the first ``kernel`` gave."""
         if not self:
             return
-        case, names = result.case, strips.names(result.case)
-        rows = strips.strips(case, result.arrays)
+        case, titles = result.case, names(result.case)
+        rows = image_rows(case, result.arrays)
         if self.path:
-            album.save(self.path, rows, f"{kernel}: {case.problem}", strips.note(case))
+            album.save(self.path, rows, f"{kernel}: {case.problem}", note(case))
         if self.glance:
-            preview.show([(row.title, row.about, row.images) for row in rows], len(names), console.stdout())
+            preview.show([(row.title, row.about, row.images) for row in rows], len(titles), console.stdout())
         if self.folder:
             from bncli.output.drawing import png
 
-            shades = png.save_all(self.folder, names, images(case.problem, result.arrays["y"]))
-            click.echo(f"wrote {len(names)} images of y into {str(self.folder)!r}: {shades}", err=True)
+            shades = png.save_all(self.folder, titles, images(case.problem, result.arrays["y"]))
+            click.echo(f"wrote {len(titles)} images of y into {str(self.folder)!r}: {shades}", err=True)
 
 
 def pictures(command: Callable[..., None]) -> Callable[..., None]:

@@ -27,8 +27,8 @@ def names(case: Case) -> Sequence[str]:
     return case.names or tuple(f"image {number}" for number in range(1, case.problem.shape[0] + 1))
 
 
-def strips(case: Case, arrays: Mapping[str, Array]) -> list[Strip]:
-    """A strip for each batch, (N, F, S), of ``arrays``, and below the first one of mean and var, (F,), if there.
+def image_rows(case: Case, arrays: Mapping[str, Array]) -> list[Strip]:
+    """A row for each batch, (N, F, S), of ``arrays``, and below x one for mean and var, (F,), where these are there.
 
     Raises InputError where the case holds no images.
     """
