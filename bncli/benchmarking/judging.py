@@ -40,7 +40,7 @@ class Judged:
     @property
     def passed(self) -> bool:
         """Whether the kernel has this pass, and its results are right."""
-        return self.finding is not None and self.finding.verdict is Verdict.PASS
+        return self.finding is not None and not self.finding.verdict.fails
 
 
 def before(

@@ -12,6 +12,7 @@ from bncli.benchmarking.buffers import Outputs
 from bncli.benchmarking.timing import Call, first_call
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel
+from bncli.core.problem import statistics_dtype
 from bncli.core.rows.times import FRESH, WARM
 from bncli.loading.guard import guarded
 
@@ -95,7 +96,8 @@ def passes(
 def _given(kernel: Kernel, case: Case, direction: str) -> tuple[Any, ...]:
     training = case.x, case.gamma, case.beta, case.problem.epsilon
     if direction == "infer":
-        return *training[:3], np.zeros(case.gamma.shape), np.ones(case.gamma.shape), case.problem.epsilon
+        mean, var = np.array([[0.0], [1.0]], statistics_dtype(case.problem.dtype)).repeat(case.gamma.size, axis=1)
+        return *training[:3], mean, var, case.problem.epsilon
     if direction == "backward":
         # Not what forward saves with outputs that it shares: the next kernel writes over them.
         return case.dy, guarded(kernel).forward(*training)[1]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bncli.core.case import Case
 from bncli.core.kernel import Gradients, Kernel
-from bncli.core.problem import finfo
+from bncli.core.problem import finfo, statistics_dtype
 from bncli.loading.registry import load_kernel
 from bncli.loading.results import is_numeric
 from bncli.verification import tolerance
@@ -58,10 +58,12 @@ def check_inference(kernel: Kernel, case: Case) -> list[Finding]:
     reference = load_kernel(METHOD)
     assert reference.infer is not None  # for the type checker
     reference.infer(*arguments, out=expected)
-    inv_std = 1 / np.sqrt(var + case.problem.epsilon)
+    inv_std = 1 / np.sqrt(var.astype(np.float64) + case.problem.epsilon)
     size = np.abs(case.gamma[:, None] * inv_std[:, None])
+    least = float(finfo(case.problem.dtype).smallest_normal)  # where gamma and beta are 0, there are no terms
     magnitude = Magnitude(
-        size * np.abs(case.x) + np.abs(case.beta)[:, None], np.broadcast_to(size * np.abs(mean)[:, None], case.x.shape)
+        np.maximum(size * np.abs(case.x) + np.abs(case.beta)[:, None], least),
+        np.broadcast_to(size * np.abs(mean)[:, None], case.x.shape),
     )
     seen = _ReferenceJudge("infer", case)
     seen.see(0, kernel.infer(*arguments), expected, magnitude)
@@ -69,11 +71,16 @@ def check_inference(kernel: Kernel, case: Case) -> list[Finding]:
 
 
 def other_statistics(case: Case) -> tuple[Array, Array]:
-    """A mean and a variance, (F,), that are not the batch's: with these, training would pass for inference."""
-    x = case.x.astype(np.float64)
+    """A mean and a variance, (F,), that are not the batch's: with these, training would pass for inference.
+
+    They are of x's own type, or float32 for half precision.
+    """
+    dtype = statistics_dtype(case.problem.dtype)
+    x, ends = case.x.astype(np.float64), finfo(dtype)
     mean, spread = x.mean(SAMPLES), x.std(SAMPLES)
     spread = np.where(spread > 0, spread, np.maximum(np.abs(mean), 1))
-    return mean + spread / 2, 4 * spread * spread
+    var = np.clip(4 * spread * spread, float(ends.smallest_normal), float(ends.max) / 4)
+    return (mean + spread / 2).astype(dtype), var.astype(dtype)
 
 
 def judge(kernel: Kernel, case: Case, actual: Mapping[str, Array]) -> list[Finding]:

@@ -21,7 +21,7 @@ from bncli.core.problem import Problem
 from bncli.errors import InputError, KernelFault
 from bncli.loading.guard import guarded
 from bncli.loading.registry import load_kernel
-from bncli.verification import accuracy, contract, probes, tolerance
+from bncli.verification import accuracy, contract, inexact, probes, tolerance
 from bncli.verification.differentiation import Slopes
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.slope_judge import Comparison, SlopeJudge
@@ -67,6 +67,7 @@ def _values(kernel: Kernel, case: Case, seed: int, method: Method) -> list[Findi
     gradients = Gradients(*kernel.backward(case.dy, saved))
     del saved
     findings += accuracy.judge(kernel, case, gradients._asdict())
+    findings = inexact.settle(kernel, case, findings)
     if case.problem.dtype == "float64":
         return findings + _against_slopes(kernel, case, gradients, seed, method, tolerance.budget(case.problem))
     if method is not Method.AUTO:

@@ -10,9 +10,9 @@ from bncli.core.case import Case
 from bncli.core.kernel import AnyKernel, Kernel
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
-from bncli.errors import KernelFault, KernelLost, KernelMalformed
+from bncli.errors import KernelFault, KernelRefused
 from bncli.loading.guard import guarded
-from bncli.verification import accuracy, contract, invariants
+from bncli.verification import accuracy, contract, inexact, invariants
 from bncli.verification.finding import Finding, Verdict
 
 SHAPES = {
@@ -102,8 +102,8 @@ def on_data(kernel: AnyKernel, scenario: Scenario, case: Case) -> list[Judged]:
     try:
         found = kernel.run(_exactness, case)
     except KernelFault as fault:
-        refused = scenario.refusable and not isinstance(fault, (KernelLost, KernelMalformed))
-        verdict, array, error = (Verdict.PASS, REFUSED, 0.0) if refused else (Verdict.WRONG, "", np.inf)
+        refused = scenario.refusable and isinstance(fault, KernelRefused)
+        verdict, array, error = (Verdict.REFUSED, REFUSED, 0.0) if refused else (Verdict.WRONG, "", np.inf)
         found = [Finding(kernel.name, array, accuracy.METHOD, verdict, error, 0.0, reason=str(fault))]
     return [Judged(scenario.name, case, finding) for finding in found]
 
@@ -118,7 +118,8 @@ def behaviour(kernel: AnyKernel, case: Case) -> list[Judged]:
 
 
 def _exactness(kernel: Kernel, case: Case) -> list[Finding]:
-    return accuracy.check(guarded(kernel), case)
+    safe = guarded(kernel)
+    return inexact.settle(safe, case, accuracy.check(safe, case))
 
 
 def worst(judged: Iterable[Judged]) -> Judged:

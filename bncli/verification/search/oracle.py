@@ -15,7 +15,7 @@ import numpy as np
 
 from bncli.core.case import Case
 from bncli.core.kernel import Saved
-from bncli.core.problem import ITEMSIZE, Problem, finfo
+from bncli.core.problem import ITEMSIZE, Problem, finfo, statistics_dtype
 from bncli.verification import tolerance
 from bncli.verification.accuracy import METHOD
 from bncli.verification.finding import Finding, Verdict
@@ -93,7 +93,7 @@ def statistics(case: Case) -> tuple[Array, Array]:
 
     Finite, whatever x holds.
     """
-    dtype = np.dtype("float64" if case.problem.dtype == "float64" else "float32")
+    dtype = np.dtype(statistics_dtype(case.problem.dtype))
     x = rows(case.x).astype(np.float64, order="C")
     x = np.where(np.isfinite(x), x, 0)
     mean, spread = x.mean(2)[0], x.std(2)[0]
