@@ -6,6 +6,7 @@ around which real kernels change their path, written down; and then drawn ones, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
@@ -82,7 +83,9 @@ MEMORY = (
     "x[::2],dy[::2]", "x:channels-last,dy:channels-last", "x:fortran,dy:fortran,out", "gamma[::-1],beta:misaligned",
 )  # fmt: skip
 SMALL = 13  # the binary logarithm of the most elements of a case with a long call history, or much done to its memory
-OUTLIER_FIRST = 64  # samples
+OUTLIER_FIRST = 64  # samples, in float64: with more, a variance shifted by the first sample has lost digits
+SUMMED = 1600  # samples whose roundings are granted one by one: see ``tolerance``
+MOST_SUM = 4e6  # of samples whose spread is 1: an eighth of where float32 has steps of 2
 
 
 @dataclass(frozen=True)
@@ -159,9 +162,22 @@ def _judgeable(line: CaseLine) -> CaseLine:
         problem = replace(problem, epsilon=1e-5)
     if line.data in ("nan", "inf", "decades-2,nan") and features == 1:
         problem = replace(problem, shape=(outer, 2, inner))
-    if line.data == "outlier-first" and not single and problem.samples > OUTLIER_FIRST:
-        line = replace(line, data="outlier-last")
-    return replace(line, problem=problem)
+    data = line.data
+    if data == "outlier-first" and not single and problem.samples > OUTLIER_FIRST:
+        data = "outlier-last"
+    if single and problem.samples > _most_samples(data):
+        data = "outlier-last" if data.startswith("outlier") else "normal"
+    return replace(line, problem=problem, data=data)
+
+
+def _most_samples(data: str) -> float:
+    """How many samples a running sum in float32 may have: with more it no longer sees the next.
+
+    An outlier of 1e4 has a square of 1e8, to which 1 adds nothing. Far from 0, every sample is rounded alike.
+    """
+    if data in ("outlier", "outlier-first"):
+        return SUMMED
+    return max(SUMMED, MOST_SUM / float(data[1:])) if data.startswith("+") else math.inf
 
 
 def _dressed(rng: Random, line: CaseLine) -> CaseLine:
