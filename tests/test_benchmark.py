@@ -19,7 +19,7 @@ import bncli
 from bncli.benchmarking import bench as one
 from bncli.benchmarking import environment
 from bncli.benchmarking import gate as _gate
-from bncli.benchmarking.bench import Interrupted
+from bncli.core.report import Interrupted
 from bncli.cli import main
 from bncli.commands import _live
 from bncli.commands._live import termination_as_interrupt

@@ -19,7 +19,7 @@ from bncli.verification.search import call_history, contents, memory_layouts, or
 from bncli.verification.search.case_line import CaseLine
 from bncli.verification.search.searching import search
 from bncli.verification.search.sequence import Fixed
-from bncli.verification.search.trial import CaseVerdict
+from bncli.verification.search.trial import Verdict
 
 SAMPLES = (0, 2)
 FLOATS = ("float32", "float64")
@@ -439,7 +439,7 @@ WRONG = {
 def test_a_fault_is_found(fault):
     outcome = search(WRONG[fault](), 60, cases=len(sequence.TELLING) + len(sequence.PATHS))
     assert outcome.wrong is not None, fault
-    assert outcome.counts[CaseVerdict.WRONG] == 1
+    assert outcome.counts[Verdict.WRONG] == 1
     assert outcome.wrong.findings or outcome.wrong.reason
 
 
@@ -504,7 +504,7 @@ def test_a_right_kernel_is_never_wrong(name, seed):
     assert outcome.wrong is None, f"{outcome.wrong.line}: {outcome.wrong.findings[:1]} {outcome.wrong.reason}"
     assert outcome.problems == 90
     assert outcome.single_use == (name == "single use")
-    assert (outcome.counts[CaseVerdict.REFUSED] > 0) == (name == "refuses")
+    assert (outcome.counts[Verdict.REFUSED] > 0) == (name == "refuses")
 
 
 # Verdicts
@@ -516,14 +516,14 @@ def verdict(kernel, text):
 
 def test_digits_lost_far_from_0_are_inexact_and_one_pass_is_wrong():
     far = "200x4/per-activation/float32/eps=1e-05 data=+1e6"
-    assert verdict(OWN_TYPE, far).verdict is CaseVerdict.INEXACT
-    assert verdict(RIGHT, far).verdict is CaseVerdict.PASS
-    assert verdict(dataclasses.replace(OWN_TYPE, forward=one_pass), far).verdict is CaseVerdict.WRONG
+    assert verdict(OWN_TYPE, far).verdict is Verdict.INEXACT
+    assert verdict(RIGHT, far).verdict is Verdict.PASS
+    assert verdict(dataclasses.replace(OWN_TYPE, forward=one_pass), far).verdict is Verdict.WRONG
 
 
 def test_squares_beyond_the_range_of_the_type_are_inexact_and_said():
     tried = verdict(OWN_TYPE, "20x4/per-activation/float32/eps=1e-05 data=x1e20")
-    assert tried.verdict is CaseVerdict.INEXACT
+    assert tried.verdict is Verdict.INEXACT
     assert "squares of deviations are beyond the 3.4e+38" in tried.reason
 
 
@@ -534,9 +534,9 @@ def test_a_kernel_may_refuse_what_not_every_kernel_does_and_nothing_else(error):
 
     kernel = dataclasses.replace(RIGHT, forward=refuse)
     for text in ("1x9", "9x3/eps=0", "9x3 memory=x[::2]", "9x3 data=nan"):
-        assert verdict(kernel, text).verdict is CaseVerdict.REFUSED
+        assert verdict(kernel, text).verdict is Verdict.REFUSED
     for text in ("9x3", "9x3 memory=read-only", "9x3 history=20f20b"):
-        assert verdict(kernel, text).verdict is CaseVerdict.WRONG
+        assert verdict(kernel, text).verdict is Verdict.WRONG
 
 
 def test_another_exception_is_wrong():
@@ -544,21 +544,21 @@ def test_another_exception_is_wrong():
         raise ZeroDivisionError("division by zero")
 
     tried = verdict(dataclasses.replace(RIGHT, forward=fail), "1x9")
-    assert tried.verdict is CaseVerdict.WRONG
+    assert tried.verdict is Verdict.WRONG
     assert "ZeroDivisionError: division by zero" in tried.reason
 
 
 def test_data_that_show_nothing_are_undecided():
     assert verdict(dataclasses.replace(RIGHT, infer=None), "1x9/eps=0").verdict in (
-        CaseVerdict.UNDECIDED,
-        CaseVerdict.PASS,  # dbeta can be judged
+        Verdict.UNDECIDED,
+        Verdict.PASS,  # dbeta can be judged
     )
 
 
 def test_memory_that_there_is_not_is_not_tried(monkeypatch):
     monkeypatch.setattr(trial, "MOST_BYTES", 1)
     tried = verdict(RIGHT, "300x300")
-    assert tried.verdict is CaseVerdict.NOT_TRIED
+    assert tried.verdict is Verdict.NOT_TRIED
 
 
 def test_results_that_are_overwritten_are_named():
@@ -578,7 +578,7 @@ def test_chance_is_named_with_the_repeats_that_show_it():
     outcome = search(kernel, 60, cases=44)
     assert outcome.odds > 0
     assert "differs from call to call, on the same data" in outcome.wrong.reason
-    assert trial.run(kernel, CaseLine.parse(str(outcome.wrong.line))).verdict is CaseVerdict.WRONG
+    assert trial.run(kernel, CaseLine.parse(str(outcome.wrong.line))).verdict is Verdict.WRONG
 
 
 # The search as a whole
@@ -596,7 +596,7 @@ def test_a_search_ends_in_time_and_counts():
 def test_threads_are_set_for_the_calls_and_put_back():
     counts = []
     kernel = dataclasses.replace(RIGHT, set_threads=lambda count: counts.append(count) or 5)
-    assert verdict(kernel, "6x4 threads=3").verdict is CaseVerdict.PASS
+    assert verdict(kernel, "6x4 threads=3").verdict is Verdict.PASS
     assert counts == [3, 5]
 
 

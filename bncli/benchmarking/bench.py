@@ -25,21 +25,13 @@ from bncli.core import ranges
 from bncli.core.case import Case
 from bncli.core.kernel import AnyKernel, Kernel
 from bncli.core.problem import Problem
-from bncli.core.report import Report
+from bncli.core.report import Interrupted, Report
 from bncli.core.reproduce import command_line
 from bncli.core.rows.times import FRESH, LIMIT, WARM, BenchRow
 from bncli.core.source import draw
 from bncli.errors import InputError
 from bncli.loading.registry import KernelSpec, kernel_of, require_dtype
 from bncli.verification.finding import Verdict
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C came while measuring; ``report`` is what was measured until then."""
-
-    def __init__(self, report: Report) -> None:
-        super().__init__()
-        self.report = report
 
 
 def bench(

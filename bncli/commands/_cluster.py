@@ -102,7 +102,7 @@ def run(command: str, mode: str, runs: Runs, wanted: Wanted, save: Path | None) 
         return by_blocks.report(
             job,
             runs.kernels[0],
-            replace(wanted, threads=runs.bound),
+            replace(wanted, threads=runs.execution.threads),
             update,
             lambda dashboard: console.note(f"dashboard: {dashboard}"),
         )

@@ -15,9 +15,10 @@ from bncli.core.kernel import AnyKernel, IsolatedKernel, Kernel
 from bncli.core.problem import Problem
 from bncli.errors import InputError
 from bncli.loading.guard import change_by, guarded
-from bncli.loading.registry import kernel_names, load_kernel, registered_kernel
+from bncli.loading.registry import is_registered, kernel_names, load_kernel, registered_kernel
 from bncli.output.terminal.console import warn
 
+LONGEST = 30.0  # seconds that a call of a search may take
 LIVE_ARRAYS = 8  # of x's size that a command may hold at once
 
 
@@ -87,8 +88,19 @@ def require_memory(problem: Problem, kernels: Sequence[AnyKernel], arrays: int =
     memory.require(str(problem), processes * arrays * problem.nbytes, "use a smaller --shape, or fewer data")
 
 
-def _isolated(timeout: float | None) -> Callable[[str], IsolatedKernel]:
-    """Load a kernel into a process of its own, which ends with the command, and say then what it has printed."""
+def twin(kernel: AnyKernel, execution: Execution) -> AnyKernel:
+    """The kernel of a user's file or module in a process of its own, so that it may die or hang; others themselves."""
+    ends = isinstance(kernel, IsolatedKernel) and execution.timeout is not None
+    if ends or not kernel.spec or (isinstance(kernel, Kernel) and is_registered(kernel.spec)):
+        return kernel
+    own = replace(_isolated(execution.timeout or LONGEST, tells=False)(kernel.spec), name=kernel.name)
+    if execution.threads and own.set_threads:
+        own.set_threads(execution.threads)
+    return own
+
+
+def _isolated(timeout: float | None, tells: bool = True) -> Callable[[str], IsolatedKernel]:
+    """Load a kernel into a process of its own, which ends with the command; ``tells`` then what it has printed."""
     from bncli.isolation.process import Process  # rarely asked for
 
     ctx = click.get_current_context()
@@ -98,7 +110,7 @@ def _isolated(timeout: float | None) -> Callable[[str], IsolatedKernel]:
 
         @ctx.call_on_close
         def close() -> None:
-            if said := process.close():
+            if (said := process.close()) and tells:
                 warn(f"kernel {spec!r}: {said}")
 
         return process.load()

@@ -1,6 +1,7 @@
 """Where a report goes: a table or a format on stdout, and files."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -10,7 +11,7 @@ import click
 
 from bncli import files, plugins
 from bncli.benchmarking import environment
-from bncli.core.report import Exporter, Report
+from bncli.core.report import Exporter, Interrupted, Report
 from bncli.errors import InputError
 from bncli.output.drawing import figure
 from bncli.output.terminal import console, tables
@@ -56,6 +57,16 @@ class Output:
             if self.plot:
                 _draw(report, self.plot)
         report.raise_if_failed()
+
+    @contextmanager
+    def of_interrupted(self) -> Iterator[None]:
+        """Emit what was found until Ctrl-C comes."""
+        try:
+            yield
+        except Interrupted as interrupted:
+            if interrupted.report.rows:
+                self.emit(replace(interrupted.report, failures=()))
+            raise
 
     def _print(self, report: Report) -> None:
         for warning in report.warnings:

@@ -1,7 +1,7 @@
 """The options that say what to run: which problems, on what data, with which kernels."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
@@ -19,7 +19,7 @@ from bncli.core.layout import Layout
 from bncli.core.problem import Problem
 from bncli.core.source import PACKAGE, RANDOM, Request, build_case, load_source
 from bncli.errors import InputError
-from bncli.loading.registry import require_dtype
+from bncli.loading.registry import own_dtype, require_dtype
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,9 @@ class Runs:
 
     ``requests`` have the sweep that each is of, empty for a problem by itself. ``options`` are what was
     typed beside problems, data and kernels, for a command that does the same again. ``threads`` are
-    several counts for a command that takes them; else the kernels are bound already, to ``bound``. With
-    ``identity``, gamma is 1 and beta 0 where the data do not say otherwise.
+    several counts for a command that takes them; else the kernels are bound already, as ``execution`` says. With
+    ``identity``, gamma is 1 and beta 0 where the data do not say otherwise. ``asked`` are the options that were typed,
+    or their defaults.
     """
 
     kernels: Sequence[AnyKernel]
@@ -38,7 +39,8 @@ class Runs:
     options: Sequence[str] = ()
     threads: Sequence[int] = ()
     identity: bool = False
-    bound: int | None = None
+    execution: Execution = field(default_factory=Execution)
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def isolated(self) -> bool:
@@ -79,7 +81,9 @@ def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Call
             bound, counts = (None, threads) if isinstance(threads, tuple) else (threads, ())
             execution = Execution(bound, isolate, timeout)
             kernels = load_kernels(kernel, execution, dtypes)
-            chosen = Runs(kernels, source, requests, execution.options, counts, bound=bound)
+            if not shared["dtype"]:
+                requests = _requests(source, shared, own_dtype(kernels))
+            chosen = Runs(kernels, source, requests, execution.options, counts, execution=execution, asked=shared)
             # What a kernel makes of infinities is in its results; NumPy's warnings add nothing.
             with np.errstate(all="ignore"):
                 command(runs=chosen, **options)
@@ -122,11 +126,12 @@ def stored_request(source: str, options: Mapping[str, Any]) -> Request:
     )
 
 
-def _requests(source: str, options: Mapping[str, Any]) -> dict[Request, str]:
+def _requests(source: str, options: Mapping[str, Any], dtype: str = "float64") -> dict[Request, str]:
+    """What was asked for, in ``dtype`` where that was not."""
     if not load_source(source).shaped:
         return {stored_request(source, options): ""}
     values = _values(source, options)
-    default = Problem((1, 1), Layout(options["layout"]), options["dtype"] or "float64", options["epsilon"])
+    default = Problem((1, 1), Layout(options["layout"]), options["dtype"] or dtype, options["epsilon"])
     found: dict[Request, str] = {}
     for shape in options["shape"] or (SHAPE,):
         for problem in ranges.problems(shape, default):

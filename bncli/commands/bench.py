@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bncli.benchmarking import gate, table
-from bncli.benchmarking.bench import Interrupted, report
+from bncli.benchmarking.bench import report
 from bncli.benchmarking.buffers import COLD
 from bncli.benchmarking.passes import GIVEN, MOVED, TRAINING
 from bncli.benchmarking.processes import require_several
@@ -145,13 +145,8 @@ def bench(
     before = read_baseline(baseline, fail_slower, allow_different_machine) if baseline else None
     first = runs.kernels[0].name
     shown = partial(table.detailed if wide else table.brief, baseline=first, settings=settings)
-    try:
-        with termination_as_interrupt():
-            found = _measure(runs, settings, output, shown)
-    except Interrupted as interrupted:
-        if interrupted.report.rows:
-            output.emit(replace(interrupted.report, failures=()))
-        raise
+    with output.of_interrupted(), termination_as_interrupt():
+        found = _measure(runs, settings, output, shown)
     output.show(summary(found.rows_of(BenchRow), settings))
     output.show(scaling(found.rows_of(BenchRow), settings))
     if workers:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 import numpy as np
 
-from bncli.commands import _options
+from bncli.commands import _options, _search
 from bncli.commands._kernels import Execution, load_kernels, require_memory
 from bncli.commands._output import Output, output
 from bncli.commands._runs import chosen_source, stored_request
@@ -20,6 +20,7 @@ from bncli.loading.registry import require_dtype
 from bncli.output.terminal import console
 from bncli.verification import suite
 from bncli.verification import verify as reports
+from bncli.verification.search.case_line import CaseLine
 
 LIVE_ARRAYS = 24  # of x's size: here all that the reference says of it is held at once, wide
 CURVE = ("64x64/per-activation",)
@@ -40,6 +41,7 @@ def _problem_data_and_kernel(command: Any) -> Any:
 
 @click.command(epilog="Example: bncli verify numba --random offset-1e6 --random outlier")
 @click.option("--curve", is_flag=True, help="Instead: the error at rising |mean|/std, and where a kernel breaks down.")
+@_search.options("10")
 @_problem_data_and_kernel
 @output
 def verify(
@@ -49,6 +51,8 @@ def verify(
     threads: int | None,
     isolate: bool,
     timeout: float | None,
+    search: float | None,
+    case: CaseLine | None,
     **asked: Any,
 ) -> None:
     """Verify kernels over layouts, dtypes and inputs against the formulas in a wider type.
@@ -57,12 +61,12 @@ def verify(
     all layouts: the share of the error budget that it uses, how many digits are right, and where. The
     budget is derived from the dtype, the number of samples and the conditioning |mean|/std. Then come
     the invariants, which need no reference (a shifted, a scaled, a reordered batch; the sums of dx
-    and of dx x_hat), and the contract, as in gradcheck.
+    and of dx x_hat), the contract, and a search, as in gradcheck.
 
     Without options: a small shape in each layout, float32 and float64, every kind of data, epsilon
     1e-5. With --image or --array: the problem that these bring, per-activation unless --layout says
-    otherwise, and the invariants and the contract on a small one like it. Exits 1 unless every verdict
-    is PASS.
+    otherwise, and the invariants and the contract on a small one like it. Exits 1 where a verdict is
+    WRONG or UNDECIDED.
     """
     source = chosen_source(click.get_current_context(), asked)
     if curve and source != RANDOM:
@@ -73,23 +77,24 @@ def verify(
     def admit(problem: Problem) -> None:
         require_memory(problem, kernels, LIVE_ARRAYS)
 
-    with np.errstate(all="ignore"), console.progress() as update:
+    with output.of_interrupted(), np.errstate(all="ignore"), console.progress() as update:
+        wanted = None if curve else _search.search(execution, update, search, case, asked)
 
         def progress(done: float, doing: str) -> None:
             update(done / len(kernels), doing)
 
         if source != RANDOM:
-            case = build_case(source, stored_request(source, asked), admit=admit)
-            report = reports.report_on(source, case, kernels, execution.options, progress)
+            data = build_case(source, stored_request(source, asked), admit=admit)
+            report = reports.report_on(source, data, kernels, execution.options, progress, wanted)
         else:
-            problems, seed = _problems(kernels, CURVE if curve else (), asked), asked["seed"]
+            problems, seed = [] if case else _problems(kernels, CURVE if curve else (), asked), asked["seed"]
             for each in problems:
                 admit(each)
             report = (
                 reports.curve_report(problems, kernels, seed)
                 if curve
                 else reports.report(
-                    problems, asked[RANDOM] or distributions(), kernels, seed, execution.options, progress
+                    problems, asked[RANDOM] or distributions(), kernels, seed, execution.options, progress, wanted
                 )
             )
     output.emit(report)

@@ -1,5 +1,7 @@
 """What a command found: the only thing that tables and exporters receive."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -46,6 +48,14 @@ class Column:
     title: str
     kind: Kind = "text"
     wide: bool = False
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C came; ``report`` is what was found until then."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__()
+        self.report = report
 
 
 @dataclass(frozen=True)

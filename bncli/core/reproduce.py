@@ -23,6 +23,14 @@ def command_line(command: str, kernel: AnyKernel, case: Case, options: Sequence[
     return f"{shlex.join(words)} {case.recipe}".rstrip()
 
 
+def command_of_case(command: str, kernel: AnyKernel, line: str, options: Sequence[str] = ()) -> str:
+    """The words of ``bncli command`` on the case ``line``, or with ``options`` in its place."""
+    if not kernel.spec:
+        return ""
+    isolated = kernel.process.options if isinstance(kernel, IsolatedKernel) else ()
+    return shlex.join(["bncli", command, "--kernel", kernel.spec, *(options or ("--case", line)), *isolated])
+
+
 def reproduce(command: str, kernel: AnyKernel, case: Case, options: Sequence[str] = ()) -> str:
     """``command_line`` with the word ``reproduce:`` before it, as tables print it; empty where there is none."""
     line = command_line(command, kernel, case, options)

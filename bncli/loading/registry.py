@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from types import ModuleType
 
@@ -61,6 +62,13 @@ def require_dtype(kernel: AnyKernel, dtype: str) -> None:
     """Raise InputError where ``kernel`` does not take ``dtype``."""
     if dtype not in kernel.dtypes:
         raise InputError(f"kernel {kernel.name!r} does not take {dtype}: use --dtype {' or '.join(kernel.dtypes)}")
+
+
+def own_dtype(kernels: Sequence[AnyKernel], preferred: Sequence[str] = ("float64", "float32")) -> str:
+    """A dtype that all of ``kernels`` take, of ``preferred`` if possible; where there is none, one of the first's."""
+    first = kernels[0].dtypes
+    common = [each for each in (*preferred, *first) if all(each in kernel.dtypes for kernel in kernels)]
+    return (common or list(first))[0]
 
 
 def kernel_of(given: KernelSpec) -> Kernel:

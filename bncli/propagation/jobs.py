@@ -45,8 +45,8 @@ def infer(kernel: Kernel, case: Case) -> Arrays:
     if case.mean is None or case.var is None:
         raise InputError("inference needs mean and var: give --array FILE.npz that holds them, as --save writes it")
     inv_std = 1 / np.sqrt(case.var + case.problem.epsilon)
-    given = (array.astype(statistics_dtype(case.problem.dtype)) for array in (case.mean, case.var))
-    y = kernel.infer(case.x, case.gamma, case.beta, *given, case.problem.epsilon)
+    mean, var = (array.astype(statistics_dtype(case.problem.dtype)) for array in (case.mean, case.var))
+    y = kernel.infer(case.x, case.gamma, case.beta, mean, var, case.problem.epsilon)
     x_hat = _x_hat(case, case.mean, inv_std)
     return {"x_hat": x_hat, "y": y, "mean": case.mean, "var": case.var, "inv_std": inv_std}
 

@@ -9,11 +9,13 @@ from enum import StrEnum
 class Verdict(StrEnum):
     """From good to bad.
 
-    REFUSED: the kernel declined what it need not do. INEXACT: right, but digits are lost far from 0, since statistics
-    or sums are in a narrow type. UNDECIDED: the data could not have shown a mistake.
+    NOT TRIED: the memory does not hold it. REFUSED: the kernel declined what it need not do. INEXACT: right, but
+    digits are lost far from 0, since statistics or sums are in a narrow type. UNDECIDED: the data could not have shown
+    a mistake.
     """
 
     PASS = "PASS"
+    NOT_TRIED = "NOT TRIED"
     REFUSED = "REFUSED"
     INEXACT = "INEXACT"
     UNDECIDED = "UNDECIDED"

@@ -12,12 +12,15 @@ from bncli.core.reproduce import reproduce
 from bncli.core.rows.checks import GradcheckRow
 from bncli.core.source import draw
 from bncli.errors import KernelFault
-from bncli.loading.registry import KernelSpec, kernel_of
+from bncli.loading.registry import KernelSpec, kernel_of, own_dtype
 from bncli.verification import accuracy, explanation, finding_rows
 from bncli.verification import gradients as checking
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.gradients import Method
+from bncli.verification.search.case_line import CaseLine
+from bncli.verification.search.search_row import Search, with_search
 
+SHAPE = "5x4x4x3"
 COLUMNS = (
     Column("kernel", "kernel"),
     Column("array", "array"),
@@ -34,24 +37,30 @@ COLUMNS = (
 
 def gradcheck(
     kernel: KernelSpec,
-    problem: str | Problem = "5x4x4x3",
+    problem: str | Problem | None = None,
     *,
     random: str = "normal",
     seed: int = 0,
     method: str = Method.AUTO,
+    search: float = 0.0,
+    case: str = "",
 ) -> Report:
     """Check y and the gradients of ``kernel``: what ``bncli gradcheck`` prints.
 
     ``kernel`` is what ``--kernel`` takes, a module with ``forward`` and ``backward``, or a Kernel.
-    ``problem`` is a Problem or its descriptor; x is drawn from the distribution ``random``, as
-    ``--random`` names it. ``report.rows`` has a row for each array and method, and
-    ``report.raise_if_failed()`` raises CheckFailed unless every verdict is PASS.
+    ``problem`` is a Problem or its descriptor, by default a small one in a type that the kernel takes; x is
+    drawn from the distribution ``random``, as ``--random`` names it. ``search`` is for how many seconds to
+    search for a case on which the kernel is WRONG, and ``case`` is a line that such a search has printed, to be
+    tried alone. ``report.rows`` has a row for each array and method, and
+    ``report.raise_if_failed()`` raises CheckFailed where one is WRONG or UNDECIDED.
 
     Raises InputError for arguments that cannot be used, and Unavailable for a kernel that cannot run here.
     """
-    case = draw(random, Problem.parse(problem), seed)
+    own = kernel_of(kernel)
+    asked = Problem.parse(problem or f"{SHAPE}/per-activation/{own_dtype([own])}")
+    wanted = Search(search, seed, case=CaseLine.parse(case) if case else None)
     with np.errstate(all="ignore"):
-        return report([case], [kernel_of(kernel)], Method(method))
+        return report([] if case else [draw(random, asked, seed)], [own], Method(method), search=wanted)
 
 
 def report(
@@ -59,9 +68,13 @@ def report(
     kernels: Sequence[AnyKernel],
     method: Method = Method.AUTO,
     options: Sequence[str] = (),
-    progress: Callable[[int, str], None] = lambda done, doing: None,
+    progress: Callable[[float, str], None] = lambda done, doing: None,
+    search: Search | None = None,
 ) -> Report:
-    """Every kernel on every case; ``options`` are words for the command that shows a failure again."""
+    """Every kernel on every case, and a ``search``; ``options`` are words for the command that shows a failure again.
+
+    ``progress`` receives how many cases and searches are done. Raises Interrupted where Ctrl-C comes in a search.
+    """
     rows: list[GradcheckRow] = []
     failures: list[str] = []
     warnings: list[str] = []
@@ -73,8 +86,9 @@ def report(
             progress(number, f"{case.problem}: checking {kernel.name}")
             findings, diagnosis = _checked(kernel, case, method)
             rows += _of(case, findings, diagnosis, reproduce("gradcheck", kernel, case, options))
-            failures += [f"{f.kernel}: {f.array} is {f.verdict}" for f in findings if f.verdict is not Verdict.PASS]
-    return Report("gradcheck", COLUMNS, rows, ("problem", "input"), warnings=warnings, failures=failures)
+            failures += [f"{f.kernel}: {f.array} is {f.verdict}" for f in findings if f.verdict.fails]
+    found = Report("gradcheck", COLUMNS, rows, ("problem", "input"), warnings=warnings, failures=failures)
+    return with_search(found, kernels, search or Search())
 
 
 def _checked(kernel: AnyKernel, case: Case, method: Method) -> tuple[list[Finding], Mapping[str, Sequence[str]]]:

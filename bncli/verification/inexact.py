@@ -6,6 +6,7 @@ an error of first order, C * u * rms(x) / std, where C is the number of rounding
 variance by E[x**2] - E[x]**2 loses the square of the conditioning, and so is WRONG.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -19,16 +20,16 @@ from bncli.verification.finding import Finding, Verdict
 SAMPLES = (0, 2)
 
 
-def settle(kernel: Kernel, case: Case, findings: list[Finding]) -> list[Finding]:
+def settle(case: Case, findings: list[Finding], passes: Callable[[Case], bool]) -> list[Finding]:
     """``findings``, in which a measured UNDECIDED becomes INEXACT, or WRONG.
 
     Such a finding is within C * u * rms(x) / std, and far outside of what the terms alone may lose. It is INEXACT if
-    the kernel's results are finite and the same x minus its features' means PASSes.
+    the kernel's results are finite and the kernel ``passes`` on the same x minus its features' means.
     """
     lost = [f for f in findings if f.verdict is Verdict.UNDECIDED and f.measured and np.isfinite(f.error)]
     if not lost:
         return findings
-    verdict = Verdict.INEXACT if _passes(kernel, _centred(case)) else Verdict.WRONG
+    verdict = Verdict.INEXACT if passes(_centred(case)) else Verdict.WRONG
     return [replace(f, verdict=verdict, reason=_reason(f, verdict, case)) if f in lost else f for f in findings]
 
 
@@ -39,7 +40,8 @@ def _centred(case: Case) -> Case:
     return replace(case, x=centred)
 
 
-def _passes(kernel: Kernel, case: Case) -> bool:
+def passes(kernel: Kernel, case: Case) -> bool:
+    """Whether all that the guarded ``kernel`` computes on ``case`` is PASS."""
     try:
         y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
         gradients = Gradients(*kernel.backward(case.dy, saved))

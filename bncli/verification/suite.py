@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -119,10 +120,10 @@ def behaviour(kernel: AnyKernel, case: Case) -> list[Judged]:
 
 def _exactness(kernel: Kernel, case: Case) -> list[Finding]:
     safe = guarded(kernel)
-    return inexact.settle(safe, case, accuracy.check(safe, case))
+    return inexact.settle(case, accuracy.check(safe, case), partial(inexact.passes, safe))
 
 
 def worst(judged: Iterable[Judged]) -> Judged:
-    """The one that says most: WRONG before UNDECIDED before PASS, and then the largest share of its budget."""
+    """The one with the worst verdict, and of several the one with the largest share of its budget."""
     order = list(Verdict)
     return max(judged, key=lambda each: (order.index(each.finding.verdict), each.finding.share))

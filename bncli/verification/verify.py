@@ -17,6 +17,8 @@ from bncli.errors import KernelFault
 from bncli.loading.registry import KernelSpec, kernel_of, require_dtype
 from bncli.verification import contract, curve, finding_rows, suite, tolerance
 from bncli.verification.finding import Verdict, digits
+from bncli.verification.search.case_line import CaseLine
+from bncli.verification.search.search_row import Search, with_search
 from bncli.verification.suite import Judged, Scenario
 
 DTYPES = ("float32", "float64")
@@ -58,6 +60,8 @@ def verify(
     *,
     random: Sequence[str] = (),
     seed: int = 0,
+    search: float = 0.0,
+    case: str = "",
 ) -> Report:
     """Verify how exact ``kernel`` is and how it behaves: what ``bncli verify`` prints.
 
@@ -66,9 +70,10 @@ def verify(
     none are given: all).
     """
     own = kernel_of(kernel)
+    wanted = Search(search, seed, case=CaseLine.parse(case) if case else None)
     asked = [Problem.parse(problem) for problem in problems] or default_problems([own])
     with np.errstate(all="ignore"):
-        return report(asked, random or distributions(), [own], seed)
+        return report([] if case else asked, random or distributions(), [own], seed, search=wanted)
 
 
 def default_problems(
@@ -93,8 +98,9 @@ def report(
     seed: int,
     options: Sequence[str] = (),
     progress: Progress = unseen,
+    search: Search | None = None,
 ) -> Report:
-    """For each kernel, check and dtype the worst of all problems."""
+    """For each kernel, check and dtype the worst of all problems; and a ``search``."""
 
     def judge(kernel: AnyKernel, problem: Problem) -> Iterator[Judged]:
         for scenario in suite.scenarios(random, problem):
@@ -102,7 +108,7 @@ def report(
             yield from suite.on_data(kernel, scenario, case)
         yield from suite.behaviour(kernel, draw(suite.BENIGN, problem, seed))
 
-    return _report(judge, problems, kernels, options, progress)
+    return with_search(_report(judge, problems, kernels, options, progress), kernels, search or Search())
 
 
 def report_on(
@@ -111,6 +117,7 @@ def report_on(
     kernels: Sequence[AnyKernel],
     options: Sequence[str] = (),
     progress: Progress = unseen,
+    search: Search | None = None,
 ) -> Report:
     """For each kernel and check the worst, on the data of ``case``, whose check is named after their ``source``.
 
@@ -122,7 +129,8 @@ def report_on(
         yield from suite.on_data(kernel, Scenario(source), case)
         yield from suite.behaviour(kernel, benign)
 
-    return replace(_report(judge, [case.problem], kernels, options, progress), warnings=case.warnings())
+    found = replace(_report(judge, [case.problem], kernels, options, progress), warnings=case.warnings())
+    return with_search(found, kernels, search or Search())
 
 
 def _report(
@@ -144,7 +152,7 @@ def _report(
         for group in groups.values():
             worst = suite.worst(group)
             rows.append(_of(worst, group, reproduce("verify", kernel, worst.case, options)))
-            if worst.finding.verdict is not Verdict.PASS:
+            if worst.finding.verdict.fails:
                 failures.append(f"{kernel.name}: {worst.check} is {worst.finding.verdict}")
     return Report("verify", COLUMNS, rows, ("kernel",), failures=failures)
 
@@ -153,8 +161,8 @@ def _of(judged: Judged, group: Sequence[Judged], again: str) -> VerifyRow:
     """``judged`` is the worst of ``group``."""
     finding, problem = judged.finding, judged.case.problem
     note = ""
-    # What a kernel that passes refuses stands in the table; what it does besides is worth a line.
-    if finding.verdict is not Verdict.PASS or (judged.check == contract.ARRAY and finding.reason):
+    # What a kernel refuses stands in the table; what it does besides is worth a line.
+    if finding.verdict not in (Verdict.PASS, Verdict.REFUSED) or (judged.check == contract.ARRAY and finding.reason):
         # What a kernel raises is the same in every check.
         raised = finding.reason and not finding.array
         parts = dict.fromkeys(

@@ -59,6 +59,37 @@ class VerifyRow(Row):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class SearchRow(Row):
+    """How far a search came, or what became of one case.
+
+    ``problems`` were tried, the largest of so many ``elements``; ``histories`` of them were more than one forward,
+    backward and inference. The next four count those with such a verdict. ``case`` is the WRONG one.
+    """
+
+    MARK = "histories"
+
+    problem: str
+    input: str = ""
+    check: str
+    kernel: str
+    array: str = ""
+    verdict: str
+    problems: int
+    elements: int
+    histories: int
+    refused: int = 0
+    inexact: int = 0
+    undecided: int = 0
+    not_tried: int = 0
+    single_use: bool = False
+    seconds: float
+    seed: int
+    case: str = ""
+    note: str = ""
+    reproduce: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class CurveRow(Row):
     """The relative errors of y and dx at one ratio |mean| / std; ``breakdown`` is where two digits are lost."""
 

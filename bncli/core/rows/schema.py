@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from bncli.core.rows.checks import CurveRow, GradcheckRow, SelftestRow, VerifyRow
+from bncli.core.rows.checks import CurveRow, GradcheckRow, SearchRow, SelftestRow, VerifyRow
 from bncli.core.rows.lists import ArrayRow, BlocksRow, InfoRow, KernelRow, PresetRow
 from bncli.core.rows.ratios import ComparisonRow
 from bncli.core.rows.row import PlainRow, Row
@@ -16,12 +16,12 @@ TABLES: dict[str, tuple[type[Row], ...]] = {
     "bench": (WorkersRow, BenchRow),
     "compare": (ComparisonRow,),
     "forward": (BlocksRow, ArrayRow),
-    "gradcheck": (GradcheckRow,),
+    "gradcheck": (SearchRow, GradcheckRow),
     "info": (InfoRow,),
     "kernels": (KernelRow,),
     "presets": (PresetRow,),
     "selftest": (SelftestRow,),
-    "verify": (CurveRow, VerifyRow),
+    "verify": (SearchRow, CurveRow, VerifyRow),
 }
 
 

@@ -10,10 +10,11 @@ from time import perf_counter
 from bncli.core.kernel import Kernel
 from bncli.core.problem import Problem
 from bncli.errors import InputError
+from bncli.verification.finding import Verdict
 from bncli.verification.search import call_history, sequence, trial
 from bncli.verification.search.case_line import CaseLine
 from bncli.verification.search.sequence import Fixed
-from bncli.verification.search.trial import CaseVerdict, Tried
+from bncli.verification.search.trial import Tried
 
 REPEATED = 2  # times: what is wrong each time does not depend on chance
 COUNTED, COUNTING = 300, 1.0  # calls, and seconds, to find out how often a chance comes up
@@ -28,28 +29,34 @@ class SearchOutcome:
     """How far a search came, and what it found.
 
     ``problems`` counts the cases by verdict, ``largest`` is the most elements of x, ``histories`` how many cases
-    were more than the plain calls. ``wrong`` is the first WRONG case; ``odds`` how often it is wrong, where that
-    differs from call to call, and NaN where it does not. ``compiling`` is the time, in seconds, of first calls that
-    compiled. ``too_long`` counts the cases that would not have ended in time.
+    were more than the plain calls. ``too_long`` counts the cases that would not have ended in time. ``compiling`` is
+    the time, in seconds, of first calls that compiled.
+
+    ``wrong`` is the first WRONG case, and ``diagnosis`` has sentences on it; ``odds`` says how often it is wrong, where
+    that differs from call to call, and is NaN where it does not. ``inexact`` and ``refused`` are the first of theirs,
+    ``only`` the one case that was asked for, and ``last`` the one that was under way where the kernel was lost.
     """
 
     seed: int
     seconds: float = 0.0
     compiling: float = 0.0
-    counts: dict[CaseVerdict, int] = field(default_factory=lambda: dict.fromkeys(CaseVerdict, 0))
+    counts: dict[Verdict, int] = field(default_factory=lambda: dict.fromkeys(Verdict, 0))
     largest: int = 0
     histories: int = 0
     too_long: int = 0
     single_use: bool = False
     wrong: Tried | None = None
+    diagnosis: tuple[str, ...] = ()
     odds: float = math.nan
     inexact: Tried | None = None
     refused: Tried | None = None
+    only: Tried | None = None
+    last: CaseLine | None = None
 
     @property
     def problems(self) -> int:
         """All that were tried."""
-        return sum(self.counts.values()) - self.counts[CaseVerdict.NOT_TRIED]
+        return sum(self.counts.values()) - self.counts[Verdict.NOT_TRIED]
 
 
 def search(
@@ -59,11 +66,13 @@ def search(
     *,
     fixed: Fixed | None = None,
     cases: int | None = None,
+    before: Callable[[CaseLine], None] = lambda line: None,
     progress: Callable[[SearchOutcome], None] = lambda outcome: None,
 ) -> SearchOutcome:
     """Try cases of ``seed`` on ``kernel`` for ``seconds``, at most ``cases``, and stop at the first WRONG one.
 
-    First calls that compile are not counted, up to ``seconds`` more. ``progress`` is called after each case.
+    First calls that compile are not counted, up to ``seconds`` more. ``before`` is called with each case before its
+    calls, and ``progress`` after them.
     """
     dtypes = [dtype for dtype in kernel.dtypes if _known(dtype)]
     outcome = SearchOutcome(seed)
@@ -81,15 +90,17 @@ def search(
         if predicted > left:
             outcome.too_long += 1
             continue
+        before(line)
         begun = perf_counter()
         tried = trial.run(kernel, line)
         took = perf_counter() - begun
         compiling = _compiling(kernel, tried, took, predicted)
         outcome.compiling += compiling
         pace.learn(line, took - compiling)
-        _count(outcome, tried)
-        if tried.verdict is CaseVerdict.WRONG:
+        count(outcome, tried)
+        if tried.verdict is Verdict.WRONG:
             outcome.wrong, outcome.odds = confirmed(kernel, tried)
+            outcome.diagnosis = trial.explained(kernel, outcome.wrong)
             break
         progress(outcome)
     outcome.seconds = perf_counter() - start
@@ -125,7 +136,7 @@ def _same(one: Tried, other: Tried) -> bool:
 
 
 def _wrong(some: list[Tried]) -> int:
-    return sum(tried.verdict is CaseVerdict.WRONG for tried in some)
+    return sum(tried.verdict is Verdict.WRONG for tried in some)
 
 
 def _known(dtype: str) -> bool:
@@ -163,20 +174,33 @@ def _calls(line: CaseLine) -> int:
 def _compiling(kernel: Kernel, tried: Tried, took: float, predicted: float) -> float:
     """The seconds of ``took`` that went into compiling: those that the same case, tried again, does not take."""
     suspected = tried.seconds > max(COMPILED, SLOWER * predicted, SLOWER * (took - tried.seconds))
-    if not suspected or tried.verdict is CaseVerdict.WRONG:
+    if not suspected or tried.verdict is Verdict.WRONG:
         return 0.0
     again = trial.run(kernel, tried.line).seconds
     return tried.seconds - again if tried.seconds > SLOWER * again else 0.0
 
 
-def _count(outcome: SearchOutcome, tried: Tried) -> None:
+def one_case(kernel: Kernel, line: CaseLine) -> SearchOutcome:
+    """Try ``line`` alone, as often as it says."""
+    outcome = SearchOutcome(line.seed)
+    start = perf_counter()
+    outcome.only = tried = trial.run(kernel, line)
+    count(outcome, tried)
+    if tried.verdict is Verdict.WRONG:
+        outcome.wrong, outcome.diagnosis = tried, trial.explained(kernel, tried)
+    outcome.seconds = perf_counter() - start
+    return outcome
+
+
+def count(outcome: SearchOutcome, tried: Tried) -> None:
+    """Add ``tried`` to what ``outcome`` counts."""
     outcome.counts[tried.verdict] += 1
-    if tried.verdict is CaseVerdict.NOT_TRIED:
+    if tried.verdict is Verdict.NOT_TRIED:
         return
     outcome.largest = max(outcome.largest, tried.line.problem.size)
     outcome.histories += tried.line.history != call_history.PLAIN
     outcome.single_use |= tried.single_use
-    if tried.verdict is CaseVerdict.INEXACT and outcome.inexact is None:
+    if tried.verdict is Verdict.INEXACT and outcome.inexact is None:
         outcome.inexact = tried
-    if tried.verdict is CaseVerdict.REFUSED and outcome.refused is None:
+    if tried.verdict is Verdict.REFUSED and outcome.refused is None:
         outcome.refused = tried

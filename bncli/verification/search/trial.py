@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from inspect import signature
 from os import cpu_count
 from time import perf_counter
@@ -16,9 +15,9 @@ import psutil
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel
 from bncli.core.problem import Problem, finfo
-from bncli.errors import BncliError, KernelFault
+from bncli.errors import BncliError, KernelFault, KernelRefused
 from bncli.loading.guard import guarded
-from bncli.verification import tolerance
+from bncli.verification import accuracy, explanation, inexact, tolerance
 from bncli.verification._contract.calls import same
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.search import call_history, contents, memory_layouts, oracle
@@ -30,21 +29,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-REFUSALS = (ValueError, TypeError, NotImplementedError)
 ARRAYS_OF_A_CASE = 24  # in float64, of the size of x: those of the kernel, and those that judge it
 LARGE = 1 << 16  # elements from which on it is asked whether memory is left
 MOST_BYTES = 1 << 30
-
-
-class CaseVerdict(StrEnum):
-    """From good to bad; only WRONG fails a search."""
-
-    PASS = "PASS"
-    INEXACT = "INEXACT"
-    REFUSED = "REFUSED"
-    UNDECIDED = "UNDECIDED"
-    NOT_TRIED = "NOT TRIED"
-    WRONG = "WRONG"
 
 
 @dataclass(frozen=True)
@@ -56,7 +43,7 @@ class Tried:
     """
 
     line: CaseLine
-    verdict: CaseVerdict
+    verdict: Verdict
     findings: tuple[Finding, ...] = ()
     reason: str = ""
     seconds: float = 0.0
@@ -66,7 +53,7 @@ class Tried:
 def run(kernel: Kernel, line: CaseLine) -> Tried:
     """Try ``line`` on ``kernel``. Whatever the kernel raises, but MemoryError and KeyboardInterrupt, is a verdict."""
     if too_large(line.problem):
-        return Tried(line, CaseVerdict.NOT_TRIED, reason="it takes more than a quarter of the memory that is free")
+        return Tried(line, Verdict.NOT_TRIED, reason="it takes more than a quarter of the memory that is free")
     safe = guarded(kernel)
     out = memory_layouts.asks(line.memory, memory_layouts.OUT) and _takes_out(kernel)
     start = perf_counter()
@@ -75,15 +62,33 @@ def run(kernel: Kernel, line: CaseLine) -> Tried:
             for _ in range(line.repeats):
                 with _threads(safe, line.threads):
                     tried = _once(safe, line, out)
-                if tried.verdict is CaseVerdict.WRONG:
+                if tried.verdict is Verdict.WRONG:
                     break
         except KernelFault as fault:
-            refused = isinstance(fault.__cause__, REFUSALS) and may_refuse(kernel, line)
-            verdict = CaseVerdict.REFUSED if refused else CaseVerdict.WRONG
+            refused = isinstance(fault, KernelRefused) and may_refuse(kernel, line)
+            verdict = Verdict.REFUSED if refused else Verdict.WRONG
             return Tried(line, verdict, reason=str(fault), seconds=perf_counter() - start)
         except MemoryError:
-            return Tried(line, CaseVerdict.NOT_TRIED, reason="the memory does not hold it")
+            return Tried(line, Verdict.NOT_TRIED, reason="the memory does not hold it")
     return tried
+
+
+def explained(kernel: Kernel, tried: Tried) -> tuple[str, ...]:
+    """Sentences on what is wrong with the arrays of a WRONG case, where its first calls alone show it."""
+    line, safe = tried.line, guarded(kernel)
+    if tried.reason or not tried.findings or too_large(line.problem):
+        return ()
+    case = _case(line, 0)
+    x, gamma, beta, dy = (
+        memory_layouts.place(name, getattr(case, name), line.memory) for name in ("x", "gamma", "beta", "dy")
+    )
+    case = replace(case, x=x, gamma=gamma, beta=beta, dy=dy)
+    try:
+        with _threads(safe, line.threads), np.errstate(all="ignore"):
+            said = explanation.explain(safe, case, accuracy.check(replace(safe, infer=None), case))
+    except KernelFault:
+        return ()
+    return next((sentences for sentences in said.values() if sentences), ())
 
 
 def too_large(problem: Problem) -> bool:
@@ -138,20 +143,20 @@ def _once(kernel: Kernel, line: CaseLine, out: bool) -> Tried:
     seconds = perf_counter() - start
     found = [finding for answer in played.answers for finding in _judged(answer)]
     wrong = [each for each in found if each.verdict is Verdict.WRONG]
-    tried = Tried(line, CaseVerdict.PASS, seconds=seconds, single_use=played.single_use)
+    tried = Tried(line, Verdict.PASS, seconds=seconds, single_use=played.single_use)
     if played.written:
-        return replace(tried, verdict=CaseVerdict.WRONG, reason=f"it writes into its {' and '.join(played.written)}")
+        return replace(tried, verdict=Verdict.WRONG, reason=f"it writes into its {' and '.join(played.written)}")
     if wrong:
         return _out_of_range(kernel, first, tried, wrong) or replace(
-            tried, verdict=CaseVerdict.WRONG, findings=tuple(wrong), reason=_overwritten(played, wrong)
+            tried, verdict=Verdict.WRONG, findings=tuple(wrong), reason=_overwritten(played, wrong)
         )
     lost = [each for each in found if each.verdict is Verdict.UNDECIDED]
     if not lost:
         return tried
     if not any(each.measured for each in lost):
         blind = len(lost) == len(found)
-        return replace(tried, verdict=CaseVerdict.UNDECIDED if blind else CaseVerdict.PASS, findings=tuple(lost))
-    return _without_means(kernel, line, first, replace(tried, findings=tuple(lost)))
+        return replace(tried, verdict=Verdict.UNDECIDED if blind else Verdict.PASS, findings=tuple(lost))
+    return _settled(kernel, first, replace(tried, findings=tuple(lost)))
 
 
 def _case(line: CaseLine, number: int) -> Case:
@@ -185,15 +190,12 @@ def _overwritten(played: Played, wrong: list[Finding]) -> str:
     return f"a later call overwrites {' and '.join(names)}" if names else ""
 
 
-def _without_means(kernel: Kernel, line: CaseLine, case: Case, tried: Tried) -> Tried:
+def _settled(kernel: Kernel, case: Case, tried: Tried) -> Tried:
     """INEXACT if the same x minus its features' means PASSes; WRONG if it does not."""
-    x = case.x.astype(np.float64)
-    centred = (x - x.mean((0, 2), keepdims=True)).astype(case.x.dtype)
-    if not _passes(kernel, replace(case, x=centred), case.problem.epsilon):
-        return replace(tried, verdict=CaseVerdict.WRONG)
-    if not all(np.isfinite(f.actual) or f.measured for f in tried.findings):
-        return replace(tried, verdict=CaseVerdict.WRONG)
-    return replace(tried, verdict=CaseVerdict.INEXACT, reason="digits are lost far from 0")
+    settled = inexact.settle(case, list(tried.findings), lambda centred: _passes(kernel, centred, case.problem.epsilon))
+    verdict = Verdict.WRONG if any(each.verdict is Verdict.WRONG for each in settled) else Verdict.INEXACT
+    finite = all(np.isfinite(finding.actual) or finding.measured for finding in settled)
+    return replace(tried, findings=tuple(settled), verdict=verdict if finite else Verdict.WRONG)
 
 
 def _out_of_range(kernel: Kernel, case: Case, tried: Tried, wrong: list[Finding]) -> Tried | None:
@@ -218,7 +220,7 @@ def _out_of_range(kernel: Kernel, case: Case, tried: Tried, wrong: list[Finding]
     near = (x / 2 ** np.round(np.log2(np.where(deviations > 0, deviations, 1)))[:, None]).astype(case.x.dtype)
     if not _passes(kernel, replace(case, x=near), case.problem.epsilon):
         return None
-    return replace(tried, verdict=CaseVerdict.INEXACT, findings=tuple(wrong), reason=reason)
+    return replace(tried, verdict=Verdict.INEXACT, findings=tuple(wrong), reason=reason)
 
 
 def _flushes(kernel: Kernel, case: Case) -> bool:
