@@ -31,6 +31,7 @@ from bncli.core.rows.times import FRESH, LIMIT, WARM, BenchRow
 from bncli.core.source import draw
 from bncli.errors import InputError
 from bncli.loading.registry import KernelSpec, kernel_of, require_dtype
+from bncli.verification import finding_rows
 from bncli.verification.finding import Verdict
 
 
@@ -46,6 +47,7 @@ def bench(
     precision: float = Settings.precision,
     processes: int = Settings.processes,
     fail_slower: float | None = None,
+    digits: float | None = None,
     random: str = "uniform",
     seed: int = 0,
 ) -> Report:
@@ -60,7 +62,7 @@ def bench(
     ``report.rows`` has a row for each pass of each kernel, its
     times in seconds, and for the memory's limits. ``report.raise_if_failed()`` raises CheckFailed where a
     kernel is wrong, and so has no time, and where one takes more than ``fail_slower`` times as long as the
-    first, with the whole interval of the ratio.
+    first, with the whole interval of the ratio, or has fewer correct decimal ``digits`` than given.
 
     Raises InputError for arguments that cannot be used, and Unavailable for a kernel that cannot run here.
     """
@@ -80,9 +82,10 @@ def bench(
     cases = ((draw(random, problem, seed), sweep) for problem, sweep in asked.items())
     with np.errstate(all="ignore"):
         found = report(cases, loaded, settings)
-    if fail_slower is None:
-        return found
-    return replace(found, failures=gate.failures(found.rows_of(BenchRow), loaded[0].name, fail_slower))
+    failures = found.failures
+    if fail_slower is not None:
+        failures = gate.failures(found.rows_of(BenchRow), loaded[0].name, fail_slower)
+    return replace(found, failures=[*failures, *finding_rows.too_few_digits(found.rows, digits)])
 
 
 def report(
@@ -163,12 +166,12 @@ def _report(
 
 
 def _failed(row: BenchRow) -> bool:
-    return _verdict(row) != Verdict.PASS
+    return _verdict(row).fails
 
 
-def _verdict(row: BenchRow) -> str:
+def _verdict(row: BenchRow) -> Verdict:
     """That of the row; PASS where there was nothing to judge."""
-    return row.judged.verdict if row.judged else Verdict.PASS
+    return Verdict(row.judged.verdict) if row.judged else Verdict.PASS
 
 
 def _require_usable(kernels: Sequence[AnyKernel], problems: Iterable[Problem], settings: Settings) -> None:

@@ -189,5 +189,7 @@ def _speedup(baseline: Sampled, own: Sampled) -> Speedup:
 def _why(finding: Finding, loss: str) -> str:
     if finding.verdict is Verdict.PASS:
         return ""
+    if not finding.verdict.fails:
+        return f"{finding.kernel}: {finding.array} is {finding.verdict}: {finding.reason}"
     where = f"at {text(finding.index)} it is {finding.actual:.6g} and should be {finding.expected:.6g}"
     return f"{finding.kernel} {loss}: {finding.array} is {finding.verdict}: {finding.reason or where}"

@@ -48,8 +48,8 @@ def why_untimed(row: TimedRow) -> str:
     """Why a pass has no time: its verdict, or that of another pass of its kernel."""
     if row.judged is None:
         return f"the kernel has no {row.direction}"
-    if row.judged.verdict == Verdict.PASS:
-        return "another pass of the kernel is not PASS"
+    if not Verdict(row.judged.verdict).fails:
+        return "another pass of the kernel is not right"
     return f"it is {row.judged.verdict}"
 
 

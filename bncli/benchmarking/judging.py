@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import cycle, islice
 from typing import Any
 
@@ -14,7 +15,7 @@ from bncli.core.case import Case
 from bncli.core.kernel import Gradients, Kernel
 from bncli.errors import KernelFault
 from bncli.loading.guard import described, guarded, watched
-from bncli.verification import accuracy
+from bncli.verification import accuracy, inexact
 from bncli.verification.finding import Finding, Verdict, worst
 
 Array = NDArray[Any]
@@ -80,9 +81,12 @@ def _judged(
     if outputs == GIVEN:
         space.outputs[0].poison()
         kernel = writing_into(space.outputs[0], kernel)
-    findings = _verify(_remembering(guarded(kernel), digests), space.inputs.copies[0], directions)
+    case = space.inputs.copies[0]
+    found = _verify(_remembering(guarded(kernel), digests), case, directions)
+    found = inexact.settle(case, found, partial(inexact.passes, guarded(kernel)))
+    findings = {finding.array: finding for finding in found}
     return {
-        each.key: Judged(each, worst(findings[array] for array in RESULTS[each.key.direction]), digests)
+        each.key: Judged(each, worst([findings[array] for array in RESULTS[each.key.direction]]), digests)
         for each in made
     }
 
@@ -118,7 +122,8 @@ def _wrong_bits(judged: Judged, kernel: Kernel, space: Space) -> Finding | None:
         findings = accuracy.check_inference(guarded(kernel), case)
     else:
         findings = accuracy.judge(kernel, case, other)
-    return next((each for each in findings if each.verdict is not Verdict.PASS), None)
+    findings = inexact.settle(case, findings, partial(inexact.passes, guarded(kernel)))
+    return next((each for each in findings if each.verdict.fails), None)
 
 
 def _kept(timed: Pass, kernel: Kernel, space: Space) -> Finding | None:
@@ -151,11 +156,11 @@ def overwritten(kernel: Kernel) -> Finding:
     return _fault(kernel.name, "its input", reason)
 
 
-def _verify(kernel: Kernel, case: Case, directions: Sequence[str]) -> dict[str, Finding]:
+def _verify(kernel: Kernel, case: Case, directions: Sequence[str]) -> list[Finding]:
     findings = accuracy.check(replace(kernel, infer=None), case) if set(directions) & set(TRAINING) else []
     if "infer" in directions:
         findings += accuracy.check_inference(kernel, case)
-    return {finding.array: finding for finding in findings}
+    return findings
 
 
 def _remembering(kernel: Kernel, digests: dict[str, int]) -> Kernel:

@@ -202,7 +202,7 @@ def _worse(known: Digits, row: BenchRow) -> Digits:
     """The digits that a line shows after another row: the fewer, or a verdict in their place."""
     if isinstance(known, str) or row.judged is None:
         return known
-    if row.judged.verdict != Verdict.PASS:
+    if Verdict(row.judged.verdict).fails:
         return row.judged.verdict
     digits = row.judged.digits or 0.0
     return digits if known is None else min(digits, known)

@@ -36,6 +36,9 @@ FAIL_SLOWER = click.option(
     help="Exit 1 where something is slower, its whole interval above this factor, as 1.10; and where it is wrong, "
     "unless OLD has no time of it either.",
 )
+DIGITS = click.option(
+    "--digits", type=Number(least=0), metavar="N", help="Exit 1 where fewer than N decimal digits are correct."
+)
 ALLOW_DIFFERENT_MACHINE = click.option(
     "--allow-different-machine", is_flag=True, help="Let --fail-slower judge times of different machines."
 )

@@ -26,6 +26,7 @@ from bncli.core.report import Report
 from bncli.core.rows.times import FRESH, WARM, BenchRow, timed_rows
 from bncli.errors import InputError
 from bncli.output.terminal import console
+from bncli.verification import finding_rows
 
 BOTH = "both"
 
@@ -85,6 +86,7 @@ BOTH = "both"
     help="Compare with what bench --export wrote before, as bncli compare does.",
 )
 @_options.FAIL_SLOWER
+@_options.DIGITS
 @_options.ALLOW_DIFFERENT_MACHINE
 @_cluster.WORKERS
 @runs("numpy", "numba", several_threads=True)
@@ -101,6 +103,7 @@ def bench(
     wide: bool,
     baseline: Path | None,
     fail_slower: float | None,
+    digits: float | None,
     allow_different_machine: bool,
     workers: tuple[int, ...] | None,
 ) -> None:
@@ -160,6 +163,7 @@ def bench(
     else:
         failures = gate.failures(timed_rows(found.rows), first, fail_slower) if fail_slower else ()
         found = replace(found, failures=failures)
+    found = replace(found, failures=[*found.failures, *finding_rows.too_few_digits(found.rows, digits)])
     output.emit(found)
 
 

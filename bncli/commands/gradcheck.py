@@ -2,7 +2,7 @@
 
 import click
 
-from bncli.commands import _search
+from bncli.commands import _options, _search
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
 from bncli.output.terminal import console
@@ -19,10 +19,13 @@ from bncli.verification.search.case_line import CaseLine
     show_default=True,
     help="How the slopes of forward are taken; auto is complex-step where the kernel takes it, else central.",
 )
+@_options.DIGITS
 @_search.options("3 where no problem is named by --shape, --layout, --array, --image or --preset, else 0")
 @runs("numpy", "numba")
 @output
-def gradcheck(runs: Runs, output: Output, method: str, search: float | None, case: CaseLine | None) -> None:
+def gradcheck(
+    runs: Runs, output: Output, method: str, search: float | None, case: CaseLine | None, digits: float | None
+) -> None:
     """Check y, dx, dgamma and dbeta of a kernel, and that it keeps its contract.
 
     Every element is compared with the formulas in a wider type, and the gradients with the slopes of
@@ -51,6 +54,7 @@ def gradcheck(runs: Runs, output: Output, method: str, search: float | None, cas
             runs.options,
             lambda done, doing: update(done / len(runs), doing),
             _search.search(runs.execution, update, search, case, runs.asked),
+            digits,
         )
     output.emit(found)
 

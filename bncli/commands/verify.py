@@ -41,6 +41,7 @@ def _problem_data_and_kernel(command: Any) -> Any:
 
 @click.command(epilog="Example: bncli verify numba --random offset-1e6 --random outlier")
 @click.option("--curve", is_flag=True, help="Instead: the error at rising |mean|/std, and where a kernel breaks down.")
+@_options.DIGITS
 @_search.options("10")
 @_problem_data_and_kernel
 @output
@@ -53,6 +54,7 @@ def verify(
     timeout: float | None,
     search: float | None,
     case: CaseLine | None,
+    digits: float | None,
     **asked: Any,
 ) -> None:
     """Verify kernels over layouts, dtypes and inputs against the formulas in a wider type.
@@ -85,7 +87,7 @@ def verify(
 
         if source != RANDOM:
             data = build_case(source, stored_request(source, asked), admit=admit)
-            report = reports.report_on(source, data, kernels, execution.options, progress, wanted)
+            report = reports.report_on(source, data, kernels, execution.options, progress, wanted, digits)
         else:
             problems, seed = [] if case else _problems(kernels, CURVE if curve else (), asked), asked["seed"]
             for each in problems:
@@ -94,7 +96,14 @@ def verify(
                 reports.curve_report(problems, kernels, seed)
                 if curve
                 else reports.report(
-                    problems, asked[RANDOM] or distributions(), kernels, seed, execution.options, progress, wanted
+                    problems,
+                    asked[RANDOM] or distributions(),
+                    kernels,
+                    seed,
+                    execution.options,
+                    progress,
+                    wanted,
+                    digits,
                 )
             )
     output.emit(report)

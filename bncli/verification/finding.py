@@ -78,5 +78,6 @@ def digits(error: float, unit: float) -> float:
 
 
 def worst(findings: Iterable[Finding]) -> Finding:
-    """The finding that uses most of its budget."""
-    return max(findings, key=lambda finding: finding.share)
+    """The finding with the worst verdict, and of several the one that uses most of its budget."""
+    order = list(Verdict)
+    return max(findings, key=lambda finding: (order.index(finding.verdict), finding.share))

@@ -1,9 +1,11 @@
 """What a finding gives a row."""
 
 import math
+from collections.abc import Iterable
 
 from bncli.core.report import Column
 from bncli.core.rows.checks import FindingPart
+from bncli.core.rows.row import Row
 from bncli.core.units import text
 from bncli.verification.finding import Finding, Verdict
 
@@ -35,6 +37,17 @@ def part(finding: Finding, reproduce: str) -> FindingPart:
         broken=list(finding.broken),
         reproduce=reproduce if finding.verdict is not Verdict.PASS else "",
     )
+
+
+def too_few_digits(rows: Iterable[Row], least: float | None) -> list[str]:
+    """A line for each of ``rows`` whose result has fewer correct decimal digits than ``least``."""
+    found = []
+    for row in rows if least is not None else ():
+        digits = row.get("digits")
+        if isinstance(digits, float) and least is not None and digits < least:
+            what = row.get("check") or row.get("array") or row.get("direction")
+            found.append(f"{row['kernel']}: {what} has {text(digits, 'digits')} digits, fewer than {least:g}")
+    return found
 
 
 def where(finding: Finding) -> str:

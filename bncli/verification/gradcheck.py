@@ -13,7 +13,7 @@ from bncli.core.rows.checks import GradcheckRow
 from bncli.core.source import draw
 from bncli.errors import KernelFault
 from bncli.loading.registry import KernelSpec, kernel_of, own_dtype
-from bncli.verification import accuracy, explanation, finding_rows
+from bncli.verification import accuracy, explanation, finding_rows, tolerance
 from bncli.verification import gradients as checking
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.gradients import Method
@@ -30,6 +30,7 @@ COLUMNS = (
     Column("error", "error", "error"),
     Column("budget", "allowed", "error", wide=True),
     Column("share", "share", "error"),
+    Column("digits", "digits", "digits", wide=True),
     Column("index", "worst at"),
     *finding_rows.WIDE,
 )
@@ -44,6 +45,7 @@ def gradcheck(
     method: str = Method.AUTO,
     search: float = 0.0,
     case: str = "",
+    digits: float | None = None,
 ) -> Report:
     """Check y and the gradients of ``kernel``: what ``bncli gradcheck`` prints.
 
@@ -51,7 +53,7 @@ def gradcheck(
     ``problem`` is a Problem or its descriptor, by default a small one in a type that the kernel takes; x is
     drawn from the distribution ``random``, as ``--random`` names it. ``search`` is for how many seconds to
     search for a case on which the kernel is WRONG, and ``case`` is a line that such a search has printed, to be
-    tried alone. ``report.rows`` has a row for each array and method, and
+    tried alone. Fewer correct decimal ``digits`` than given fail. ``report.rows`` has a row for each array and method, and
     ``report.raise_if_failed()`` raises CheckFailed where one is WRONG or UNDECIDED.
 
     Raises InputError for arguments that cannot be used, and Unavailable for a kernel that cannot run here.
@@ -60,7 +62,7 @@ def gradcheck(
     asked = Problem.parse(problem or f"{SHAPE}/per-activation/{own_dtype([own])}")
     wanted = Search(search, seed, case=CaseLine.parse(case) if case else None)
     with np.errstate(all="ignore"):
-        return report([] if case else [draw(random, asked, seed)], [own], Method(method), search=wanted)
+        return report([] if case else [draw(random, asked, seed)], [own], Method(method), search=wanted, digits=digits)
 
 
 def report(
@@ -70,8 +72,9 @@ def report(
     options: Sequence[str] = (),
     progress: Callable[[float, str], None] = lambda done, doing: None,
     search: Search | None = None,
+    digits: float | None = None,
 ) -> Report:
-    """Every kernel on every case, and a ``search``; ``options`` are words for the command that shows a failure again.
+    """Every kernel on every case, and a ``search``; fewer ``digits`` fail. ``options`` are words for the command that shows a failure again.
 
     ``progress`` receives how many cases and searches are done. Raises Interrupted where Ctrl-C comes in a search.
     """
@@ -87,6 +90,7 @@ def report(
             findings, diagnosis = _checked(kernel, case, method)
             rows += _of(case, findings, diagnosis, reproduce("gradcheck", kernel, case, options))
             failures += [f"{f.kernel}: {f.array} is {f.verdict}" for f in findings if f.verdict.fails]
+    failures += finding_rows.too_few_digits(rows, digits)
     found = Report("gradcheck", COLUMNS, rows, ("problem", "input"), warnings=warnings, failures=failures)
     return with_search(found, kernels, search or Search())
 
@@ -115,6 +119,7 @@ def _of(
             problem=str(case.problem),
             input=case.recipe,
             finding=finding_rows.part(finding, again),
+            digits=finding.digits(tolerance.unit_roundoff(case.problem.dtype)) if finding.measured else None,
             diagnosis=list(said),
             note=_note(finding, by_reference, by_slopes, said),
         )

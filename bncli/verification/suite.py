@@ -13,7 +13,7 @@ from bncli.core.layout import Layout
 from bncli.core.problem import Problem
 from bncli.errors import KernelFault, KernelRefused
 from bncli.loading.guard import guarded
-from bncli.verification import accuracy, contract, inexact, invariants
+from bncli.verification import accuracy, contract, finding, inexact, invariants
 from bncli.verification.finding import Finding, Verdict
 
 SHAPES = {
@@ -125,5 +125,6 @@ def _exactness(kernel: Kernel, case: Case) -> list[Finding]:
 
 def worst(judged: Iterable[Judged]) -> Judged:
     """The one with the worst verdict, and of several the one with the largest share of its budget."""
-    order = list(Verdict)
-    return max(judged, key=lambda each: (order.index(each.finding.verdict), each.finding.share))
+    all_judged = list(judged)
+    found = finding.worst(each.finding for each in all_judged)
+    return next(each for each in all_judged if each.finding is found)

@@ -62,18 +62,19 @@ def verify(
     seed: int = 0,
     search: float = 0.0,
     case: str = "",
+    digits: float | None = None,
 ) -> Report:
     """Verify how exact ``kernel`` is and how it behaves: what ``bncli verify`` prints.
 
     Like ``gradcheck``, but on ``problems`` (where none are given: a small one in each layout, in
     float32 and float64 as far as the kernel takes them) with each distribution of ``random`` (where
-    none are given: all).
+    none are given: all). ``search``, ``case`` and ``digits`` are those of ``gradcheck``.
     """
     own = kernel_of(kernel)
     wanted = Search(search, seed, case=CaseLine.parse(case) if case else None)
     asked = [Problem.parse(problem) for problem in problems] or default_problems([own])
     with np.errstate(all="ignore"):
-        return report([] if case else asked, random or distributions(), [own], seed, search=wanted)
+        return report([] if case else asked, random or distributions(), [own], seed, search=wanted, digits=digits)
 
 
 def default_problems(
@@ -99,8 +100,9 @@ def report(
     options: Sequence[str] = (),
     progress: Progress = unseen,
     search: Search | None = None,
+    digits: float | None = None,
 ) -> Report:
-    """For each kernel, check and dtype the worst of all problems; and a ``search``."""
+    """For each kernel, check and dtype the worst of all problems; and a ``search``. Fewer ``digits`` fail."""
 
     def judge(kernel: AnyKernel, problem: Problem) -> Iterator[Judged]:
         for scenario in suite.scenarios(random, problem):
@@ -108,7 +110,7 @@ def report(
             yield from suite.on_data(kernel, scenario, case)
         yield from suite.behaviour(kernel, draw(suite.BENIGN, problem, seed))
 
-    return with_search(_report(judge, problems, kernels, options, progress), kernels, search or Search())
+    return with_search(_report(judge, problems, kernels, options, progress, digits), kernels, search or Search())
 
 
 def report_on(
@@ -118,6 +120,7 @@ def report_on(
     options: Sequence[str] = (),
     progress: Progress = unseen,
     search: Search | None = None,
+    digits: float | None = None,
 ) -> Report:
     """For each kernel and check the worst, on the data of ``case``, whose check is named after their ``source``.
 
@@ -129,7 +132,7 @@ def report_on(
         yield from suite.on_data(kernel, Scenario(source), case)
         yield from suite.behaviour(kernel, benign)
 
-    found = replace(_report(judge, [case.problem], kernels, options, progress), warnings=case.warnings())
+    found = replace(_report(judge, [case.problem], kernels, options, progress, digits), warnings=case.warnings())
     return with_search(found, kernels, search or Search())
 
 
@@ -139,6 +142,7 @@ def _report(
     kernels: Sequence[AnyKernel],
     options: Sequence[str],
     progress: Progress,
+    digits: float | None,
 ) -> Report:
     rows: list[VerifyRow] = []
     failures: list[str] = []
@@ -154,6 +158,7 @@ def _report(
             rows.append(_of(worst, group, reproduce("verify", kernel, worst.case, options)))
             if worst.finding.verdict.fails:
                 failures.append(f"{kernel.name}: {worst.check} is {worst.finding.verdict}")
+    failures += finding_rows.too_few_digits(rows, digits)
     return Report("verify", COLUMNS, rows, ("kernel",), failures=failures)
 
 

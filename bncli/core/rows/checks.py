@@ -39,6 +39,7 @@ class GradcheckRow(Row):
     problem: str
     input: str = ""
     finding: FindingPart
+    digits: float | None = None
     diagnosis: Sequence[str] = ()
     note: str = ""
 

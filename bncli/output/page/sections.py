@@ -16,7 +16,11 @@ from bncli.output.page.words import WORDS
 # Keys that distinguish rows and have no column of their own; the tables of a terminal have them in their titles.
 TITLES = ("group", "problem", "input", "variant", "kernel")
 LEFT = ("text", "verdict", "prose")
-MARKS = {"PASS": "good", "FASTER": "good", "WRONG": "bad", "SLOWER": "bad", "UNDECIDED": "open", "UNSURE": "open"}
+MARKS = {
+    **dict.fromkeys(("PASS", "FASTER"), "good"),
+    **dict.fromkeys(("WRONG", "SLOWER"), "bad"),
+    **dict.fromkeys(("INEXACT", "REFUSED", "UNDECIDED", "UNSURE"), "open"),
+}
 PREFIX = "reproduce: "
 
 

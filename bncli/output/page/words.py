@@ -1,7 +1,8 @@
 """The meaning of the columns of a page, by the keys of rows, for a reader who has not read the manual."""
 
 WORDS = {
-    "verdict": "PASS: right within rounding. WRONG: not right. UNDECIDED: the data could not have shown a mistake. "
+    "verdict": "PASS: right within rounding. INEXACT: right, with digits lost far from 0. REFUSED: an error that a "
+    "kernel may raise. WRONG: not right. UNDECIDED: the data could not have shown a mistake. "
     "Of a comparison: FASTER and SLOWER by more than noise explains, SAME within it, UNSURE neither.",
     "digits": "Correct decimal digits of the worst element.",
     "median": "The median time of a call; the first call, which compiles, is not among its samples.",

@@ -17,7 +17,11 @@ from bncli.core.units import printable, text
 LEAST_PROSE = 30
 MOST_NOTES = 8
 GOOD, BAD, OPEN = "green", "bold red", "yellow"
-STYLES = {"PASS": GOOD, "WRONG": BAD, "UNDECIDED": OPEN, "FASTER": GOOD, "SLOWER": BAD, "UNSURE": OPEN}
+STYLES = {
+    **dict.fromkeys(("PASS", "FASTER"), GOOD),
+    **dict.fromkeys(("WRONG", "SLOWER"), BAD),
+    **dict.fromkeys(("INEXACT", "REFUSED", "UNDECIDED", "UNSURE"), OPEN),
+}
 
 
 def show(report: Report, console: Console) -> None:
