@@ -49,6 +49,16 @@ def _no_compiler():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_search():
+    """Search only where a test asks for it: by default it takes seconds of each gradcheck and verify."""
+    from bncli.commands import _search
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_search, "DEFAULT", dict.fromkeys(_search.DEFAULT, 0.0))
+        yield
+
+
 @pytest.fixture(scope="session")
 def make_case():
     """make_case("5x4x4x3/channels-last", seed=1, mean=0.0, std=1.0, dy=...) -> a Case on normal data."""

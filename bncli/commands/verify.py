@@ -89,6 +89,7 @@ def verify(
             data = build_case(source, stored_request(source, asked), admit=admit)
             report = reports.report_on(source, data, kernels, execution.options, progress, wanted, digits)
         else:
+            randoms = asked[RANDOM] or distributions()
             problems, seed = [] if case else _problems(kernels, CURVE if curve else (), asked), asked["seed"]
             for each in problems:
                 admit(each)

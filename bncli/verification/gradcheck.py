@@ -53,8 +53,8 @@ def gradcheck(
     ``problem`` is a Problem or its descriptor, by default a small one in a type that the kernel takes; x is
     drawn from the distribution ``random``, as ``--random`` names it. ``search`` is for how many seconds to
     search for a case on which the kernel is WRONG, and ``case`` is a line that such a search has printed, to be
-    tried alone. Fewer correct decimal ``digits`` than given fail. ``report.rows`` has a row for each array and method, and
-    ``report.raise_if_failed()`` raises CheckFailed where one is WRONG or UNDECIDED.
+    tried alone. Fewer correct decimal ``digits`` than given fail. ``report.rows`` has a row for each array and
+    method, and ``report.raise_if_failed()`` raises CheckFailed where one is WRONG or UNDECIDED.
 
     Raises InputError for arguments that cannot be used, and Unavailable for a kernel that cannot run here.
     """
@@ -74,8 +74,9 @@ def report(
     search: Search | None = None,
     digits: float | None = None,
 ) -> Report:
-    """Every kernel on every case, and a ``search``; fewer ``digits`` fail. ``options`` are words for the command that shows a failure again.
+    """Every kernel on every case, and a ``search``; fewer ``digits`` fail.
 
+    ``options`` are words for the command that shows a failure again.
     ``progress`` receives how many cases and searches are done. Raises Interrupted where Ctrl-C comes in a search.
     """
     rows: list[GradcheckRow] = []
