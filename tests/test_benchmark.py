@@ -19,11 +19,11 @@ import bncli
 from bncli.benchmarking import bench as one
 from bncli.benchmarking import environment
 from bncli.benchmarking import gate as _gate
-from bncli.core.report import Interrupted
 from bncli.cli import main
 from bncli.commands import _live
 from bncli.commands._live import termination_as_interrupt
 from bncli.core.kernel import Kernel
+from bncli.core.report import Interrupted
 from bncli.errors import CheckFailed, InputError
 from bncli.loading.registry import load_kernel
 from bncli.output.terminal import console
