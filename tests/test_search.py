@@ -15,7 +15,15 @@ from bncli.core.problem import DTYPES, Problem
 from bncli.errors import InputError
 from bncli.loading.registry import load_kernel
 from bncli.verification import tolerance
-from bncli.verification.search import call_history, contents, memory_layouts, oracle, sequence, trial
+from bncli.verification.search import (
+    call_history,
+    contents,
+    memory_layouts,
+    oracle,
+    sequence,
+    trial,
+    written_cases,
+)
 from bncli.verification.search.case_line import CaseLine
 from bncli.verification.search.searching import search
 from bncli.verification.search.sequence import Fixed
@@ -71,7 +79,7 @@ def test_a_line_is_written_as_it_was_read_without_what_is_the_default():
         ("gamma=+1", "cannot read"),
         ("memory=gamma:fortran", "cannot read 'gamma:fortran'"),
         ("history=16q", "call history '16q'"),
-        ("history=b", "backward before any forward"),
+        ("history=b", "a backward that no forward"),
         ("history=9999f", "call history"),
         ("history=", "call history"),
         ("threads=two", "whole number"),
@@ -437,7 +445,7 @@ WRONG = {
 
 @pytest.mark.parametrize("fault", WRONG)
 def test_a_fault_is_found(fault):
-    outcome = search(WRONG[fault](), 60, cases=len(sequence.TELLING) + len(sequence.PATHS))
+    outcome = search(WRONG[fault](), 60, cases=len(written_cases.TELLING) + len(written_cases.PATHS))
     assert outcome.wrong is not None, fault
     assert outcome.counts[CaseVerdict.WRONG] == 1
     assert outcome.wrong.findings or outcome.wrong.reason
