@@ -96,16 +96,7 @@ def verify(
             report = (
                 reports.curve_report(problems, kernels, seed)
                 if curve
-                else reports.report(
-                    problems,
-                    asked[RANDOM] or distributions(),
-                    kernels,
-                    seed,
-                    execution.options,
-                    progress,
-                    wanted,
-                    digits,
-                )
+                else reports.report(problems, randoms, kernels, seed, execution.options, progress, wanted, digits)
             )
     output.emit(report)
 

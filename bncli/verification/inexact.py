@@ -29,15 +29,16 @@ def settle(case: Case, findings: list[Finding], passes: Callable[[Case], bool]) 
     lost = [f for f in findings if f.verdict is Verdict.UNDECIDED and f.measured and np.isfinite(f.error)]
     if not lost:
         return findings
-    verdict = Verdict.INEXACT if passes(_centred(case)) else Verdict.WRONG
+    verdict = Verdict.INEXACT if passes(centred(case)) else Verdict.WRONG
     return [replace(f, verdict=verdict, reason=_reason(f, verdict, case)) if f in lost else f for f in findings]
 
 
-def _centred(case: Case) -> Case:
+def centred(case: Case) -> Case:
+    """``case`` with x minus its features' means."""
     x = case.x.astype(np.float64)
-    centred = (x - x.mean(SAMPLES, keepdims=True)).astype(case.x.dtype)
-    centred.flags.writeable = False
-    return replace(case, x=centred)
+    near = (x - x.mean(SAMPLES, keepdims=True)).astype(case.x.dtype)
+    near.flags.writeable = False
+    return replace(case, x=near)
 
 
 def passes(kernel: Kernel, case: Case) -> bool:

@@ -1,6 +1,7 @@
 """Is a kernel right on problems that nobody typed? Search draws cases until one is WRONG or the time is up.
 
-``case_line`` is a case in one line. ``sequence`` gives case i of a seed; ``contents`` and ``memory_layouts`` make its
-arrays; ``call_history`` makes its calls; ``oracle`` judges what came back; ``trial`` gives the case its verdict;
-``searching`` does all of that in turn.
+``case_line`` is a case in one line. ``sequence`` gives case i of a seed, of ``written_cases`` and drawn ``shapes``;
+``contents`` and ``memory_layouts`` make its arrays; ``playing`` makes the calls of its ``call_history``;
+``array_judge`` compares their ``answers`` with the ``oracle``, ``inexact`` finds lost digits, and ``trial`` gives the
+verdict; ``searching`` does all of that in turn.
 """

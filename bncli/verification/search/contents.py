@@ -49,10 +49,12 @@ def _grid(x: Array, rng: np.random.Generator) -> Array:
 
 
 def _at_one_sample(place: str) -> Change:
+    """An outlier at the ``first`` sample, the ``last``, or any but the first."""
+
     def change(x: Array, rng: np.random.Generator) -> Array:
         outer, features, inner = x.shape
         last = outer * inner - 1
-        sample = {"first": 0, "last": last}.get(place, int(rng.integers(0, last + 1)))
+        sample = {"first": 0, "last": last}.get(place, int(rng.integers(min(1, last), last + 1)))
         x[sample // inner, :, sample % inner] = OUTLIER * np.where(rng.random(features) < 0.5, -1, 1)
         return x
 
@@ -76,7 +78,7 @@ def _one_zero(x: Array, rng: np.random.Generator) -> Array:
 WORDS: dict[str, dict[str, Change]] = {
     "data": {
         NORMAL: _unchanged,
-        "outlier": _at_one_sample("any"),
+        "outlier": _at_one_sample("later"),
         "outlier-first": _at_one_sample("first"),
         "outlier-last": _at_one_sample("last"),
         "constant": _constant,

@@ -1,4 +1,4 @@
-"""What a case should give, and whether it did: fast enough for a thousand cases in ten seconds.
+"""What a case should give: fast enough for a thousand cases in ten seconds.
 
 All is computed in float64. For narrower types that is exact beside their roundings. For float64 itself the mean
 is a sum of two numbers, its rounded value and what the deviations from that have for a mean, and every sum is
@@ -8,7 +8,6 @@ The arrays are (1, F, n) here, the n samples of a feature next to each other, si
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,8 +16,6 @@ from bncli.core.case import Case
 from bncli.core.kernel import Saved
 from bncli.core.problem import ITEMSIZE, Problem, finfo, statistics_dtype
 from bncli.verification import tolerance
-from bncli.verification.accuracy import METHOD
-from bncli.verification.finding import Finding, Verdict
 from bncli.verification.tolerance import Magnitude
 
 if TYPE_CHECKING:
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
 
 OWN = 16  # at most: 3 for each deviation, log2 of n / 128 for a sum, and a handful of operations
 HALF_SUM, HALF = 4, 16  # roundings of a half-precision type that a sum of given terms, and anything else, may take
-HIDES = 1 / tolerance.DECIDABLE  # of an element's terms: what may be off by more could hide a mistake
 
 
 class Expected(NamedTuple):
@@ -103,75 +99,6 @@ def statistics(case: Case) -> tuple[Array, Array]:
     return (mean + spread / 2).astype(dtype), var.astype(dtype)
 
 
-def judge(name: str, case: Case, actual: Array, expected: Expected) -> Finding:
-    """Compare what a kernel computed, in canonical form, with what it should have.
-
-    UNDECIDED: it passes, but what rounding may cost here could hide a mistake.
-    """
-    if actual.dtype != case.problem.dtype and name not in ("mean", "var", "inv_std"):
-        return _finding(name, case, Verdict.WRONG, f"{name} is {actual.dtype} where x is {case.problem.dtype}")
-    value, magnitude, budget = expected
-    found = rows(actual).astype(np.float64)
-    # Where nothing finite is expected, nothing is compared: see ``spreads``.
-    finite = np.isfinite(value)
-    error = np.abs(found - value)
-    whole = np.broadcast_to(magnitude.whole, error.shape)
-    passes = (error <= budget * whole) | ~finite
-    if not passes.all():
-        most = float(finfo(case.problem.dtype).max)
-        passes |= np.isinf(found) & ((found > 0) == (value > 0)) & (np.abs(value) + budget * whole > most)
-    if passes.all():
-        if not finite.any():
-            return _finding(name, case, Verdict.UNDECIDED, "no element of it is expected to be finite")
-        hides, judged = max(budget, HIDES), finite & np.isfinite(error)  # without what overflows as it should
-        plain = float(np.max(error / magnitude.plain, where=judged, initial=0.0))
-        verdict = Verdict.UNDECIDED if plain > hides else Verdict.PASS
-        worst = float(np.max(error / whole, where=judged, initial=0.0))
-        return Finding("", name, METHOD, verdict, worst, budget, finite.sum(), finite.size, plain_error=plain)
-    share = np.where(passes, -1.0, np.where(np.isnan(error), np.inf, error / whole))
-    at = np.unravel_index(int(share.argmax()), share.shape)
-    features = passes.reshape(-1, value.shape[-1]) if passes.ndim == 3 else passes[:, None]
-    wrong = np.flatnonzero(~features.all(1))
-    return Finding(
-        "", name, METHOD, Verdict.WRONG, float(share[at]), budget, int(finite.sum()), finite.size,
-        _position(case.problem, at), float(found[at]), float(value[at]), "", float((error / magnitude.plain)[at]),
-        tuple(wrong.tolist()),
-    )  # fmt: skip
-
-
-def spreads(case: Case, arrays: Mapping[str, Array]) -> list[Finding]:
-    """Whether NaN in x reaches all that is made of it: y, dx and dgamma of that feature; an infinity, y."""
-    odd = ~np.isfinite(case.x).all((0, 2))
-    if not odd.any():
-        return []
-    nan = np.isnan(case.x).any((0, 2))
-    found = []
-    for name in ("y", "dx", "dgamma"):
-        if name not in arrays:
-            continue
-        array = arrays[name]
-        kept = np.isfinite(array) if array.ndim == 1 else np.isfinite(array).any((0, 2))
-        if name == "y":  # with an infinity the rest of the feature may be finite
-            kept = np.where(nan, kept, np.isfinite(array).all((0, 2)))
-        else:
-            kept &= nan
-        if (kept & odd).any():
-            what = "NaN" if nan.any() else "an infinity"
-            found.append(_finding(name, case, Verdict.WRONG, f"{what} in x leaves {name} of that feature finite"))
-    return found
-
-
-def stays(case: Case, actual: Array, expected: Expected) -> list[Finding]:
-    """Whether what is not finite in x is not finite in the y of inference."""
-    if (np.isfinite(rows(actual)) & ~np.isfinite(expected.value)).any():
-        return [_finding("infer", case, Verdict.WRONG, "what is not finite in x leaves y finite")]
-    return []
-
-
-def _finding(name: str, case: Case, verdict: Verdict, reason: str) -> Finding:
-    return Finding("", name, METHOD, verdict, np.inf, 0.0, total=case.problem.size, reason=reason)
-
-
 def _budget(problem: Problem, name: str) -> float:
     """In half precision, sums are to be kept in float32: each rounding of the narrow type is one of a few."""
     unit = tolerance.unit_roundoff(problem.dtype)
@@ -181,10 +108,3 @@ def _budget(problem: Problem, name: str) -> float:
         few = HALF_SUM if name in ("dbeta", "mean") else HALF
         return few * unit + tolerance.budget(single)
     return sums + OWN * unit if problem.dtype == "float64" else sums
-
-
-def _position(problem: Problem, at: tuple[Any, ...]) -> tuple[int, ...]:
-    if len(at) == 3:
-        inner = problem.canonical_shape[2]
-        return problem.position(int(at[2]) // inner, int(at[1]), int(at[2]) % inner)
-    return tuple(int(i) for i in np.unravel_index(int(at[0]), problem.feature_shape))

@@ -6,66 +6,18 @@ around which real kernels change their path, written down; and then drawn ones, 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
 from bncli.core.layout import Layout, Shape
 from bncli.core.problem import ITEMSIZE, Problem
-from bncli.verification.search import call_history, shapes
+from bncli.verification.search import call_history, limits, memory_layouts, shapes
 from bncli.verification.search.case_line import CaseLine
+from bncli.verification.search.written_cases import PATHS, TELLING
 
 NARROW = [dtype for dtype, size in ITEMSIZE.items() if size == 2]
 
-TELLING = (
-    "6x7x4/channels-first/float32/eps=1e-05",
-    "5x64x9/channels-first/float64/eps=0.001 data=+1 history=20f20bi",
-    "300x7/per-activation/float32/eps=1e-05 gamma=ones beta=zeros",
-    "7x7/channels-last/float64/eps=1e-08 gamma=x100 history=fbwfbi",
-    "1x6x16/channels-first/float32/eps=1 dy=x1000 history=f2bi",
-    "9x12x5/channels-first/float32/eps=1e-05 memory=x[::2],dy[::2],gamma[::2]",
-    "1500x4/channels-last/float64/eps=1e-05 data=+1000 history=2(fb)igi",
-    "2x16x4x4/channels-first/float64/eps=1e-12 data=x1e-3 history=efob",
-    "4x64x14x14/channels-first/float32/eps=1e-05 beta=x10 history=fybi",
-    "8x3x5/channels-first/float64/eps=1e-05 gamma=zeros memory=dy:fortran",
-    "12x5x3/channels-first/float32/eps=1e-05 data=nan",
-    "1x9/per-activation/float32/eps=1e-05",
-)
-PATHS = (
-    "5x6x3/channels-first/float64/eps=1e-05 memory=dy[...,::2]",
-    "6x32x8x8/channels-first/float64/eps=1e-05 memory=x:channels-last",
-    "2x8/per-activation/float64/eps=0.001 history=160(fb)i",
-    "9x7x4/channels-first/float32/eps=1e-05 memory=beta[::2] gamma=one-zero",
-    "4x8x6/channels-first/float64/eps=0 data=x1e-20",
-    "513x6/per-activation/float32/eps=1e-05 data=outlier beta=zeros",
-    "600x5/channels-last/float64/eps=1e-05 data=x1e6",
-    "6x5x8/channels-first/float64/eps=1e-05 memory=x:fortran",
-    "8x6x2/channels-first/float32/eps=1e-05 data=+1000",
-    "6x5x7/channels-first/float32/eps=1e-05 gamma=x1e-9",
-    "784x6/per-activation/float16/eps=1e-05",
-    "4096x8/per-activation/bfloat16/eps=1e-05",
-    "7x6x4/channels-first/float32/eps=1e-05 memory=x[...,::2],out",
-    "5x7x6/channels-first/float64/eps=1e-05 memory=x[::-1],dy[::-1]",
-    "9x4x4/channels-first/float32/eps=1e-05 data=subnormal beta=zeros",
-    "4x40000/per-activation/float64/eps=1e-05",
-    "12x5x7/channels-first/float64/eps=1e-05 memory=read-only,out gamma=negative",
-    "6x9x4/channels-first/float32/eps=1e-05 memory=x:misaligned,dy:misaligned,gamma:misaligned threads=2",
-    "5000x4/channels-last/float32/eps=1e-05 threads=2",
-    "16x100x6/channels-first/float64/eps=1e-05 data=decades-4 threads=3",
-    "5x6x4/channels-first/float32/eps=1e-05 data=x1e20",
-    "33x5x2/channels-first/float64/eps=1e-12 history=fibeofb data=grid",
-    "8x5x3/channels-first/float64/eps=1e-05 dy=x1000 data=inf",
-    "4x70000/per-activation/float32/eps=1e-05",
-    "3x128x16x16/channels-first/float64/eps=1e-05 dy=noise,x1000",
-    "40000x2/channels-last/float64/eps=1e-05 data=skewed",
-    "7x6x1/channels-first/float64/eps=1 data=x1e-3 memory=gamma[::-1],beta[::-1]",
-    "2x3x70000/channels-first/float32/eps=1e-05",
-    "10x6x3/channels-first/float32/eps=1e-05 data=nearly-constant",
-    "70001x3/per-activation/float32/eps=1e-05 threads=4",
-    "8x140000/per-activation/float64/eps=1e-05",
-    "3x21x33333/channels-first/float32/eps=1e-05",
-)
 EPSILONS = (1e-5, 1e-5, 1e-5, 1e-3, 1e-8, 1e-12, 1.0)
 DATA = (
     "+1", "+10", "+100", "+1000", "+1e5", "+1e6", "x1e-3", "x100", "x1e6", "x1e-8", "x1e20", "x1e-20", "decades-3",
@@ -83,9 +35,6 @@ MEMORY = (
     "x[::2],dy[::2]", "x:channels-last,dy:channels-last", "x:fortran,dy:fortran,out", "gamma[::-1],beta:misaligned",
 )  # fmt: skip
 SMALL = 13  # the binary logarithm of the most elements of a case with a long call history, or much done to its memory
-OUTLIER_FIRST = 64  # samples, in float64: with more, a variance shifted by the first sample has lost digits
-SUMMED = 1600  # samples whose roundings are granted one by one: see ``tolerance``
-MOST_SUM = 4e6  # of samples whose spread is 1: an eighth of where float32 has steps of 2
 
 
 @dataclass(frozen=True)
@@ -105,7 +54,7 @@ def case(seed: int, i: int, dtypes: Sequence[str], fixed: Fixed | None = None) -
     dtypes = [fixed.dtype] if fixed.dtype else list(dtypes)
     written = [*TELLING, *PATHS]
     line = _written(written[i], i, dtypes) if i < len(written) else _drawn(rng, i - len(written), dtypes)
-    return _as_asked(replace(_judgeable(line), seed=rng.randrange(1 << 31)), fixed)
+    return _as_asked(replace(limits.within(line), seed=rng.randrange(1 << 31)), fixed)
 
 
 def _written(text: str, i: int, dtypes: Sequence[str]) -> CaseLine:
@@ -134,7 +83,7 @@ def _drawn(rng: Random, i: int, dtypes: Sequence[str]) -> CaseLine:
     dtype = rng.choice(dtypes)
     narrow = dtype in NARROW
     history = rng.choice(HISTORIES) if rng.random() < 0.15 else call_history.PLAIN
-    memory = rng.choice(MEMORY) if rng.random() < 0.2 else "contiguous"
+    memory = rng.choice(MEMORY) if rng.random() < 0.2 else memory_layouts.CONTIGUOUS
     plain = history == call_history.PLAIN
     shape = shapes.draw(rng, shapes.exponent(rng, i) if plain else min(SMALL, shapes.exponent(rng, i)))
     data = rng.choice(HALF_DATA if narrow else DATA) if rng.random() < 0.35 else "normal"
@@ -150,34 +99,6 @@ def _drawn(rng: Random, i: int, dtypes: Sequence[str]) -> CaseLine:
         threads=rng.choice((1, 2, 3, 4)) if rng.random() < 0.15 else 0,
     )
     return _dressed(rng, line)
-
-
-def _judgeable(line: CaseLine) -> CaseLine:
-    """Without what would leave nothing to be judged, or is known to be beyond what float32 sums can do."""
-    problem = line.problem
-    outer, features, inner = problem.canonical_shape
-    still = problem.samples == 1 or line.data in ("constant", "nearly-constant", "subnormal")
-    single = problem.dtype != "float64"
-    if problem.epsilon < 1e-5 and (still or (single and line.data in ("x1e-20", "x1e-8"))):
-        problem = replace(problem, epsilon=1e-5)
-    if line.data in ("nan", "inf", "decades-2,nan") and features == 1:
-        problem = replace(problem, shape=(outer, 2, inner))
-    data = line.data
-    if data == "outlier-first" and not single and problem.samples > OUTLIER_FIRST:
-        data = "outlier-last"
-    if single and problem.samples > _most_samples(data):
-        data = "outlier-last" if data.startswith("outlier") else "normal"
-    return replace(line, problem=problem, data=data)
-
-
-def _most_samples(data: str) -> float:
-    """How many samples a running sum in float32 may have: with more it no longer sees the next.
-
-    An outlier of 1e4 has a square of 1e8, to which 1 adds nothing. Far from 0, every sample is rounded alike.
-    """
-    if data in ("outlier", "outlier-first"):
-        return SUMMED
-    return max(SUMMED, MOST_SUM / float(data[1:])) if data.startswith("+") else math.inf
 
 
 def _dressed(rng: Random, line: CaseLine) -> CaseLine:

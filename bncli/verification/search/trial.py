@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from inspect import signature
 from os import cpu_count
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
 
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel
-from bncli.core.problem import Problem, finfo
+from bncli.core.problem import Problem
 from bncli.errors import BncliError, KernelFault, KernelRefused
 from bncli.loading.guard import guarded
-from bncli.verification import accuracy, explanation, inexact, tolerance
-from bncli.verification._contract.calls import same
+from bncli.verification import accuracy, explanation
 from bncli.verification.finding import Finding, Verdict
-from bncli.verification.search import call_history, contents, memory_layouts, oracle
-from bncli.verification.search.call_history import Answer, Played
+from bncli.verification.search import contents, lost_digits, memory_layouts, oracle
+from bncli.verification.search.answers import judged, overwritten
 from bncli.verification.search.case_line import CaseLine
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
+from bncli.verification.search.playing import play
 
 ARRAYS_OF_A_CASE = 24  # in float64, of the size of x: those of the kernel, and those that judge it
 LARGE = 1 << 16  # elements from which on it is asked whether memory is left
@@ -108,24 +103,21 @@ def may_refuse(kernel: Kernel, line: CaseLine) -> bool:
     )
 
 
-class _threads:  # noqa: N801
+@contextmanager
+def _threads(kernel: Kernel, count: int) -> Iterator[None]:
     """So many threads for the calls within, where the kernel can be told and has so many; 0 leaves them."""
-
-    def __init__(self, kernel: Kernel, count: int) -> None:
-        self.set = kernel.set_threads if count else None
-        self.count = count
-
-    def __enter__(self) -> None:
-        self.before = None
-        if self.set is not None:
-            try:
-                self.before = self.set(self.count)
-            except BncliError:
-                self.set = None
-
-    def __exit__(self, *_: object) -> None:
-        if self.set is not None:
-            self.set(self.before or cpu_count() or 1)
+    if not count or kernel.set_threads is None:
+        yield
+        return
+    try:
+        before = kernel.set_threads(count)
+    except BncliError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        kernel.set_threads(before or cpu_count() or 1)
 
 
 def _takes_out(kernel: Kernel) -> bool:
@@ -136,27 +128,25 @@ def _takes_out(kernel: Kernel) -> bool:
 def _once(kernel: Kernel, line: CaseLine, out: bool) -> Tried:
     first = _case(line, 0)
     start = perf_counter()
-    played = call_history.play(
+    played = play(
         kernel, line.history, line.memory, line.problem.epsilon,
         lambda number: _case(line, number) if number else first, out=out,
     )  # fmt: skip
-    seconds = perf_counter() - start
-    found = [finding for answer in played.answers for finding in _judged(answer)]
-    wrong = [each for each in found if each.verdict is Verdict.WRONG]
-    tried = Tried(line, Verdict.PASS, seconds=seconds, single_use=played.single_use)
+    tried = Tried(line, Verdict.PASS, seconds=perf_counter() - start, single_use=played.single_use)
     if played.written:
         return replace(tried, verdict=Verdict.WRONG, reason=f"it writes into its {' and '.join(played.written)}")
-    if wrong:
-        return _out_of_range(kernel, first, tried, wrong) or replace(
-            tried, verdict=Verdict.WRONG, findings=tuple(wrong), reason=_overwritten(played, wrong)
-        )
-    lost = [each for each in found if each.verdict is Verdict.UNDECIDED]
-    if not lost:
-        return tried
-    if not any(each.measured for each in lost):
-        blind = len(lost) == len(found)
-        return replace(tried, verdict=Verdict.UNDECIDED if blind else Verdict.PASS, findings=tuple(lost))
-    return _settled(kernel, first, replace(tried, findings=tuple(lost)))
+    found = [finding for answer in played.answers for finding in judged(answer)]
+    if wrong := [each for each in found if each.verdict is Verdict.WRONG]:
+        tried = replace(tried, findings=tuple(wrong))
+        if reason := lost_digits.out_of_range(kernel, first, wrong):
+            return replace(tried, verdict=Verdict.INEXACT, reason=reason)
+        return replace(tried, verdict=Verdict.WRONG, reason=overwritten(played, wrong))
+    doubtful = [each for each in found if each.verdict is Verdict.UNDECIDED]
+    if lost := [each for each in doubtful if each.measured]:
+        reason = lost_digits.without_means(kernel, first)
+        verdict = Verdict.INEXACT if reason else Verdict.WRONG
+        return replace(tried, verdict=verdict, findings=tuple(lost), reason=reason)
+    return replace(tried, verdict=Verdict.UNDECIDED) if len(doubtful) == len(found) else tried
 
 
 def _case(line: CaseLine, number: int) -> Case:
@@ -164,80 +154,3 @@ def _case(line: CaseLine, number: int) -> Case:
     case = contents.make(line.problem, words, line.seed + number)
     mean, var = oracle.statistics(case)
     return replace(case, mean=mean, var=var)
-
-
-def _judged(answer: Answer) -> Iterator[Finding]:
-    if answer.call == "infer":
-        expected = oracle.inference(answer.case)
-        yield oracle.judge("infer", answer.case, answer.arrays["infer"], expected)
-        yield from oracle.stays(answer.case, answer.arrays["infer"], expected)
-        return
-    expected_of = oracle.training(answer.case)
-    for name, array in answer.arrays.items():
-        yield oracle.judge(name, answer.case, array, expected_of[name])
-    yield from oracle.spreads(answer.case, answer.arrays)
-
-
-def _overwritten(played: Played, wrong: list[Finding]) -> str:
-    """Which of the wrong arrays are no longer what was returned."""
-    changed = {
-        name
-        for answer in played.answers
-        for name, copy in answer.at_once.items()
-        if not same(copy, answer.arrays[name])
-    }
-    names = [name for name in dict.fromkeys(finding.array for finding in wrong) if name in changed]
-    return f"a later call overwrites {' and '.join(names)}" if names else ""
-
-
-def _settled(kernel: Kernel, case: Case, tried: Tried) -> Tried:
-    """INEXACT if the same x minus its features' means PASSes; WRONG if it does not."""
-    settled = inexact.settle(case, list(tried.findings), lambda centred: _passes(kernel, centred, case.problem.epsilon))
-    verdict = Verdict.WRONG if any(each.verdict is Verdict.WRONG for each in settled) else Verdict.INEXACT
-    finite = all(np.isfinite(finding.actual) or finding.measured for finding in settled)
-    return replace(tried, findings=tuple(settled), verdict=verdict if finite else Verdict.WRONG)
-
-
-def _out_of_range(kernel: Kernel, case: Case, tried: Tried, wrong: list[Finding]) -> Tried | None:
-    """INEXACT if squares of deviations leave the range of x's type, and the same x near 1 PASSes."""
-    ends = finfo(case.problem.dtype)
-    most, least = float(ends.max), float(ends.smallest_normal)
-    x = case.x.astype(np.float64)
-    if not (np.isfinite(x).all() and all(np.isfinite(each.actual) for each in wrong if each.measured)):
-        return None
-    deviations = np.abs(x - x.mean((0, 2), keepdims=True)).max((0, 2))
-    tiny = (x != 0) & (np.abs(x) < least)
-    if tiny.any():
-        if not _flushes(kernel, case):
-            return None
-        reason = f"numbers below {least:.2g} are taken for 0"
-    elif float((deviations**2).max()) * case.problem.samples > most:
-        reason = f"squares of deviations are beyond the {most:.2g} that {case.problem.dtype} ends at"
-    elif 0 < float((deviations**2).min()) < least / tolerance.unit_roundoff(case.problem.dtype):
-        reason = f"squares of deviations are below the {least:.2g} from which on {case.problem.dtype} has all digits"
-    else:
-        return None
-    near = (x / 2 ** np.round(np.log2(np.where(deviations > 0, deviations, 1)))[:, None]).astype(case.x.dtype)
-    if not _passes(kernel, replace(case, x=near), case.problem.epsilon):
-        return None
-    return replace(tried, verdict=Verdict.INEXACT, findings=tuple(wrong), reason=reason)
-
-
-def _flushes(kernel: Kernel, case: Case) -> bool:
-    """Whether all that is subnormal counts for 0, as where the arithmetic is set so, and not x alone."""
-    dtype = case.x.dtype
-    x = np.linspace(-1, 1, 16).reshape(8, 2, 1).astype(dtype)
-    gamma = np.full(2, float(finfo(dtype.name).smallest_normal) / 4).astype(dtype)
-    y, _ = kernel.forward(x, gamma, np.zeros_like(gamma), 1e-5)
-    return not y.any()
-
-
-def _passes(kernel: Kernel, case: Case, epsilon: float) -> bool:
-    """Whether the plain calls on ``case`` give nothing that is wrong, or that digits are lost of."""
-    mean, var = oracle.statistics(case)
-    case = replace(case, mean=mean, var=var)
-    try:
-        played = call_history.play(kernel, call_history.PLAIN, memory_layouts.CONTIGUOUS, epsilon, lambda _: case)
-    except KernelFault:
-        return False
-    return all(finding.verdict is Verdict.PASS for answer in played.answers for finding in _judged(answer))
