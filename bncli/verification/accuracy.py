@@ -112,7 +112,7 @@ class _ReferenceJudge:
 
     def __init__(self, name: str, case: Case) -> None:
         self.name, self.problem = name, case.problem
-        self.budget = tolerance.budget(case.problem)
+        self.budget = tolerance.budget(case.problem, name)
         self.error, self.checked, self.total = -1.0, 0, 0
         self.plain_error = 0.0
         self.index: tuple[int, ...] = ()
@@ -131,7 +131,7 @@ class _ReferenceJudge:
             difference[overflows] = 0
         difference[np.isnan(difference)] = np.inf
         error = difference / magnitude.whole
-        self.plain_error = max(self.plain_error, float(np.nanmax(difference / magnitude.plain, initial=0)))
+        self.plain_error = max(self.plain_error, float(np.nanmax(difference / magnitude.usual, initial=0)))
         error[~judged] = -1
         wrong = (error > self.budget).any(SAMPLES if error.ndim == 3 else ())
         self.wrong_features += (first_feature + np.flatnonzero(wrong)).tolist()

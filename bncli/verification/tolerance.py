@@ -9,7 +9,8 @@ worst case. So n roundings are granted, up to an error of ``LARGEST``, which is 
 term and which only float32 and narrower types reach. From there on the cost stays the same until
 sqrt(n), the cost of independent roundings, is larger (Higham and Mary, "A new approach to
 probabilistic rounding error analysis", 2019). So large problems hide no wrong term in their
-tolerance. No budget is above ``HIDING``, which bfloat16 would reach at a thousand samples.
+tolerance. No budget is above ``HIDING``. In half precision, sums are to be kept in float32: of the narrow type
+there are then only ``NARROW`` roundings, or ``NARROW_SUM`` in a sum of terms that are given.
 
 A magnitude has two parts. ``plain`` is the sum of the sizes of the element's terms. ``moved`` is the
 effect of a rounding of the mean: it moves x_hat by the unit roundoff times the conditioning,
@@ -26,11 +27,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.kernel import Saved
-from bncli.core.problem import Problem, finfo
+from bncli.core.problem import ITEMSIZE, Problem, finfo
 
 Array = NDArray[Any]
 
 ROUNDINGS = 32
+NARROW, NARROW_SUM = 16, 4  # of a half-precision type: for any array, and for a sum of given terms
+GIVEN_SUMS = ("dbeta", "mean")
 LARGEST = 1e-4
 HIDING = 0.25  # of an element's magnitude: a larger error may be a missing term
 DECIDABLE = 100  # a value must be this many times its tolerance for a mistake in it to show
@@ -48,19 +51,27 @@ class Magnitude(NamedTuple):
         """``plain + moved``, in the shape of the larger part."""
         return np.asarray(self.plain + self.moved)
 
+    @property
+    def usual(self) -> Array:
+        """``plain``, at least that of the feature on average: in some elements the terms happen to be all but 0."""
+        return np.maximum(self.plain, self.plain.mean(SAMPLES, keepdims=True)) if self.plain.ndim == 3 else self.plain
+
 
 def unit_roundoff(dtype: str) -> float:
     """The largest relative error of one rounding to ``dtype``."""
     return float(finfo(dtype).eps) / 2
 
 
-def budget(problem: Problem) -> float:
-    """The largest error that passes, relative to ``magnitudes``."""
-    return _roundings(problem.samples, problem.dtype) * unit_roundoff(problem.dtype)
+def budget(problem: Problem, array: str = "") -> float:
+    """The largest error of ``array``, or of any, that passes, relative to ``magnitudes``."""
+    return _roundings(problem.samples, problem.dtype, array) * unit_roundoff(problem.dtype)
 
 
-def _roundings(samples: int, dtype: str) -> float:
+def _roundings(samples: int, dtype: str, array: str = "") -> float:
     unit = unit_roundoff(dtype)
+    if ITEMSIZE[dtype] == 2:
+        sums = _roundings(samples, "float32") * unit_roundoff("float32") / unit
+        return (NARROW_SUM if array in GIVEN_SUMS else NARROW) + sums
     return min(ROUNDINGS + min(samples, max(sqrt(samples), LARGEST / unit)), HIDING / unit)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bncli.core.rows.row import Row
+from bncli.core.rows.row import Row, optional
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,7 +39,7 @@ class GradcheckRow(Row):
     problem: str
     input: str = ""
     finding: FindingPart
-    digits: float | None = None
+    digits: float | None = optional()
     diagnosis: Sequence[str] = ()
     note: str = ""
 

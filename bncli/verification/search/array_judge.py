@@ -43,7 +43,7 @@ def judge(name: str, case: Case, actual: Array, expected: Expected) -> Finding:
         if not finite.any():
             return _finding(name, case, Verdict.UNDECIDED, "no element of it is expected to be finite")
         hides, judged = max(budget, HIDES), finite & np.isfinite(error)  # without what overflows as it should
-        plain = float(np.max(error / _usual(magnitude.plain), where=judged, initial=0.0))
+        plain = float(np.max(error / magnitude.usual, where=judged, initial=0.0))
         verdict = Verdict.UNDECIDED if plain > hides else Verdict.PASS
         worst = float(np.max(error / whole, where=judged, initial=0.0))
         return Finding("", name, METHOD, verdict, worst, budget, finite.sum(), finite.size, plain_error=plain)
@@ -56,11 +56,6 @@ def judge(name: str, case: Case, actual: Array, expected: Expected) -> Finding:
         _position(case.problem, at), float(found[at]), float(value[at]), "", float((error / magnitude.plain)[at]),
         tuple(wrong.tolist()),
     )  # fmt: skip
-
-
-def _usual(plain: Array) -> Array:
-    """The terms of each element, and at least those that the feature has on average: some happen to be all but 0."""
-    return np.maximum(plain, plain.mean(2, keepdims=True)) if plain.ndim == 3 else plain
 
 
 def spreads(case: Case, arrays: Mapping[str, Array]) -> list[Finding]:

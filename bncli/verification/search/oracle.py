@@ -14,7 +14,7 @@ import numpy as np
 
 from bncli.core.case import Case
 from bncli.core.kernel import Saved
-from bncli.core.problem import ITEMSIZE, Problem, finfo, statistics_dtype
+from bncli.core.problem import Problem, finfo, statistics_dtype
 from bncli.verification import tolerance
 from bncli.verification.tolerance import Magnitude
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 OWN = 16  # at most: 3 for each deviation, log2 of n / 128 for a sum, and a handful of operations
-HALF_SUM, HALF = 4, 16  # roundings of a half-precision type that a sum of given terms, and anything else, may take
 
 
 class Expected(NamedTuple):
@@ -100,11 +99,5 @@ def statistics(case: Case) -> tuple[Array, Array]:
 
 
 def _budget(problem: Problem, name: str) -> float:
-    """In half precision, sums are to be kept in float32: each rounding of the narrow type is one of a few."""
-    unit = tolerance.unit_roundoff(problem.dtype)
-    sums = tolerance.budget(problem)
-    if ITEMSIZE[problem.dtype] == 2:
-        single = Problem(problem.shape, problem.layout, "float32", problem.epsilon)
-        few = HALF_SUM if name in ("dbeta", "mean") else HALF
-        return few * unit + tolerance.budget(single)
-    return sums + OWN * unit if problem.dtype == "float64" else sums
+    own = OWN * tolerance.unit_roundoff(problem.dtype) if problem.dtype == "float64" else 0.0
+    return tolerance.budget(problem, name) + own
