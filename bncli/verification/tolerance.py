@@ -70,9 +70,13 @@ def budget(problem: Problem, array: str = "") -> float:
 def _roundings(samples: int, dtype: str, array: str = "") -> float:
     unit = unit_roundoff(dtype)
     if ITEMSIZE[dtype] == 2:
-        sums = _roundings(samples, "float32") * unit_roundoff("float32") / unit
+        sums = _roundings(samples, "float32") * _unit_of_sums(dtype) / unit
         return (NARROW_SUM if array in GIVEN_SUMS else NARROW) + sums
     return min(ROUNDINGS + min(samples, max(sqrt(samples), LARGEST / unit)), HIDING / unit)
+
+
+def _unit_of_sums(dtype: str) -> float:
+    return unit_roundoff("float32" if ITEMSIZE[dtype] == 2 else dtype)
 
 
 def magnitudes(dy: Array, saved: Saved, beta: Array, dtype: str) -> dict[str, Magnitude]:
@@ -84,7 +88,7 @@ def magnitudes(dy: Array, saved: Saved, beta: Array, dtype: str) -> dict[str, Ma
     count = x.shape[0] * x.shape[2]
     # Features that are constant up to rounding: x_hat should be 0, and what remains is rounding noise.
     # Measure it against 1, the usual size of x_hat.
-    constant = var <= (count * unit_roundoff(dtype) * mean) ** 2
+    constant = var <= (count * _unit_of_sums(dtype) * mean) ** 2
     x_hat = np.abs(x - mean[:, None])
     x_hat *= inv_std[:, None]
     np.maximum(x_hat, 1, out=x_hat, where=constant[:, None])
@@ -92,7 +96,8 @@ def magnitudes(dy: Array, saved: Saved, beta: Array, dtype: str) -> dict[str, Ma
     least = float(finfo(dtype).smallest_normal)
     rms = np.maximum(np.sqrt(mean * mean + var), least)
     roundings = _roundings(count, dtype)
-    rms = np.where(constant, (ROUNDINGS + count) / roundings, 1) * rms
+    of_constant = (ROUNDINGS + count) * _unit_of_sums(dtype) / (roundings * unit_roundoff(dtype))
+    rms = np.where(constant, max(of_constant, 1), 1) * rms
     moved = rms * inv_std  # the conditioning
     mean_dy, mean_dy_x_hat = dy.mean(SAMPLES, dtype=mean.dtype), (dy * x_hat).mean(SAMPLES)
     scale, size = np.abs(gamma) * inv_std, np.abs(gamma)
