@@ -485,7 +485,7 @@ def test_digits_lost_by_a_mean_in_float32_are_inexact(make_case):
 
     found = {f.array: f for f in gradcheck.check(Kernel(forward, NUMPY.backward, name="rounded"), case)}
     assert found["dx"].verdict is Verdict.INEXACT
-    assert "digits are lost far from 0, where rms(x) is 1.2e+06 times the deviation" in found["dx"].reason
+    assert "digits are lost far from 0, where rms(x) is 1.4e+06 times the deviation" in found["dx"].reason
     assert found["dbeta"].verdict is Verdict.PASS
     # Who keeps the digits of the mean has nothing to hide,
     assert set(verdicts(NUMPY, case).values()) == {Verdict.PASS}
