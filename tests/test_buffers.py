@@ -66,14 +66,14 @@ def test_contents_change_and_are_restored(make_case, shape):
     inputs.restore()
     assert (copy.x == case.x).all()
     assert (copy.dy == case.dy).all()
-    assert not inputs.are_spoilt()
+    assert not inputs.are_corrupted()
 
 
 def test_one_sample_has_nothing_to_change(make_case):
     inputs = Inputs(make_case("1x3"), 1)
     inputs.change()
     inputs.restore()
-    assert not inputs.are_spoilt()
+    assert not inputs.are_corrupted()
 
 
 @pytest.mark.parametrize("name", ["x", "dy", "gamma", "beta"])
@@ -84,9 +84,9 @@ def test_whoever_writes_into_an_input_is_seen_and_it_is_mended(make_case, name, 
     before = [array.copy() for each in inputs.copies for array in arrays(each)]
     array = getattr(inputs.copies[copy], name)
     array.flat[-1] = np.nextafter(array.flat[-1], np.inf)
-    assert inputs.are_spoilt()
-    inputs.mend(case)
-    assert not inputs.are_spoilt()
+    assert inputs.are_corrupted()
+    inputs.rewrite(case)
+    assert not inputs.are_corrupted()
     for old, new in zip(before, (array for each in inputs.copies for array in arrays(each)), strict=True):
         assert (old == new).all()
 
