@@ -22,7 +22,7 @@ from bncli.verification._mutants.mutant import (
     several_features,
     several_samples,
 )
-from bncli.verification._mutants.steps import RIGHT, Steps, build, by_sample, total
+from bncli.verification._mutants.steps import RIGHT, Steps, build, by_sample, memory_of, total
 
 Array = NDArray[Any]
 Answer = tuple[Array, Saved]
@@ -78,16 +78,6 @@ def _reading(change: Callable[[Array], Array]) -> Kernel:
         return RIGHT.forward(change(x), gamma, beta, epsilon, out=out)
 
     return replace(RIGHT, forward=forward)
-
-
-def _as_if_contiguous(x: Array) -> Array:
-    """What lies in the memory of ``x`` from its start, whatever its strides."""
-    if x.flags.c_contiguous:
-        return x
-    owner = x
-    while isinstance(owner.base, np.ndarray) and owner.base.dtype == x.dtype:
-        owner = owner.base
-    return np.resize(owner.ravel(order="K"), x.shape)
 
 
 def _only_writeable(x: Array) -> Array:
@@ -179,5 +169,5 @@ MUTANTS = (
     _behaviour("batch-of-one-refused", "forward raises for a batch of one", _reading(_only_batches), "", _batch_of_one),
     _behaviour("read-only-refused", "forward raises for read-only x", _reading(_only_writeable), READ_ONLY),
     _behaviour("x-hat-from-y", "x_hat is (y - beta) / gamma", _x_hat_from_y(), NO_GAMMA, several_samples),
-    _behaviour("strides-ignored", "x is read as if contiguous", _reading(_as_if_contiguous), STRIDED, several_samples),
+    _behaviour("strides-ignored", "x is read as if contiguous", _reading(memory_of), STRIDED, several_samples),
 )
