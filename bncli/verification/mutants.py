@@ -16,6 +16,7 @@ from bncli.verification._mutants import (
     place_faults,
     precision_faults,
     right_kernels,
+    right_styles,
     shape_faults,
     term_faults,
     type_faults,
@@ -40,4 +41,4 @@ MUTANTS: tuple[Mutant, ...] = (
     *inference_faults.MUTANTS,
     *chance_faults.MUTANTS,
 )
-RIGHT: tuple[Kernel, ...] = right_kernels.KERNELS
+RIGHT: tuple[Kernel, ...] = (*right_kernels.KERNELS, *right_styles.KERNELS)
