@@ -51,9 +51,9 @@ def of_mutant(mutant: Mutant, cases: Sequence[Case], hard: Sequence[Case]) -> Ou
     """A fault must be caught on each of ``cases`` on which it can be seen; one that needs more than that, somewhere."""
     searched = found_by_search(mutant.fresh())
     if mutant.needs:
-        outcome = _with_search(_outcome(mutant.kernel, [*cases, *hard]), searched)
+        outcome = _with_search(_outcome(mutant.fresh(), [*cases, *hard]), searched)
         return outcome._replace(ok=outcome.caught >= 1)
-    outcome = _outcome(mutant.kernel, [case for case in cases if mutant.visible(case.problem)])
+    outcome = _outcome(mutant.fresh(), [case for case in cases if mutant.visible(case.problem)])
     return _with_search(outcome, searched)._replace(ok=outcome.caught == outcome.problems > 0)
 
 

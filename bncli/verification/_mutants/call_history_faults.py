@@ -98,12 +98,17 @@ def _dbeta_added_to() -> Kernel:
 def _saved_is_scaled() -> Kernel:
     """Backward multiplies what was saved by gamma, in place."""
 
-    def scale(found: Gradients, saved: Saved) -> Backward:
-        saved.inv_std[...] *= saved.gamma
+    def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> Answer:
+        y, saved = RIGHT.forward(x, gamma, beta, epsilon, out=out)
+        return y, (saved, saved.inv_std.copy())
+
+    def backward(dy: Array, saved: Any, *, out: Gradients | None = None) -> Backward:
+        rest, inv_std = saved
+        found = RIGHT.backward(dy, rest._replace(inv_std=inv_std), out=out)
+        inv_std *= rest.gamma
         return found
 
-    copied = _forward(lambda y, saved: (y, saved._replace(inv_std=saved.inv_std.copy())))
-    return replace(_gradients(scale), forward=copied.forward)
+    return Kernel(forward, backward, RIGHT.infer)
 
 
 def _saved_is_added_to() -> Kernel:

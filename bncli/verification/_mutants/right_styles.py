@@ -289,7 +289,16 @@ def _recomputing_backward(dy: Array, saved: tuple[Array, Array, float], *, out: 
     return stored(Gradients(dx, dgamma, dbeta), dy, gamma, out)
 
 
-# Threads that share the features.
+# Threads that share the features: each sums along rows, so that their number changes no bit.
+
+
+def _rows(array: Array, at: slice) -> Array:
+    part = array[:, at].transpose(1, 0, 2)
+    return np.ascontiguousarray(part).reshape(len(part), -1).astype(steps.wide(array))
+
+
+def _as_items(rows: Array, like: Array) -> Array:
+    return rows.reshape(len(rows), like.shape[0], like.shape[2]).transpose(1, 0, 2)
 
 
 def _threaded() -> Kernel:
@@ -314,9 +323,14 @@ def _threaded() -> Kernel:
         mean, var, inv_std = (np.empty(x.shape[1], steps.wide(x)) for _ in range(3))
 
         def job(at: slice) -> None:
-            mean[at], var[at], inv_std[at] = steps.statistics(x[:, at], epsilon)
-            scale = _column(inv_std[at] * gamma[at])
-            y[:, at] = (x[:, at] - _column(mean[at])) * scale + _column(beta[at])
+            rows = _rows(x, at)
+            mean[at] = rows.mean(1)
+            rows -= _column(mean[at])
+            var[at] = np.square(rows).mean(1)
+            inv_std[at] = 1 / np.sqrt(var[at] + epsilon)
+            rows *= _column(inv_std[at] * gamma[at])
+            rows += _column(beta[at])
+            y[:, at] = _as_items(rows, x)
 
         each(job, x.shape[1])
         return y, Saved(x, gamma, mean, var, inv_std)
@@ -326,14 +340,15 @@ def _threaded() -> Kernel:
         found = out or Gradients(np.empty(dy.shape, dy.dtype), np.empty_like(gamma), np.empty_like(gamma))
 
         def job(at: slice) -> None:
-            part, inv_std = dy[:, at], saved.inv_std[at]
-            centred = saved.x[:, at] - _column(saved.mean[at])
-            dbeta = part.sum(SAMPLES, dtype=inv_std.dtype)
-            dgamma = (part * centred).sum(SAMPLES) * inv_std
-            count = part.shape[0] * part.shape[2]
+            rows, inv_std = _rows(dy, at), saved.inv_std[at]
+            centred = _rows(saved.x, at) - _column(saved.mean[at])
+            dbeta, dgamma = rows.sum(1), (rows * centred).sum(1) * inv_std
+            count = rows.shape[1]
             found.dbeta[at], found.dgamma[at] = dbeta, dgamma
             slope = centred * _column(inv_std * dgamma / count)
-            found.dx[:, at] = _column(inv_std) * (part - _column(dbeta / count) - slope) * _column(gamma[at])
+            found.dx[:, at] = _as_items(
+                _column(inv_std) * (rows - _column(dbeta / count) - slope) * _column(gamma[at]), dy
+            )
 
         each(job, dy.shape[1])
         return found
@@ -441,7 +456,12 @@ def _with(name: str, summary: str, infer: Any = _infer, **own: Any) -> Kernel:
 KERNELS = (
     _with("tree", "moments merged in a tree of halves", statistics=_tree),
     _with("shifted", "one pass over x minus its first sample", statistics=_shifted),
-    _with("scaled", "deviations divided by their largest, then squared", statistics=_scaled, affine=_folded),
+    _with(
+        "scaled",
+        "deviations divided by their largest, then squared",
+        statistics=_scaled,
+        dx=lambda t: (t.dy - t.mean_dy - t.slope) * t.inv_std * t.gamma,
+    ),
     _with(
         "folded",
         "y and inference as scale * x + shift",

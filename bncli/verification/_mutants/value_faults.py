@@ -215,7 +215,7 @@ EPSILON = (
         "4x8x6/channels-first/float64/eps=0 data=x1e-20",
     ),
     _value(
-        "epsilon-at-most-0.1",
+        "epsilon-at-most-a-tenth",
         "takes an epsilon above 0.1 for 0.1",
         "statistics",
         lambda: _given(of_epsilon=lambda epsilon: min(epsilon, 0.1)),
