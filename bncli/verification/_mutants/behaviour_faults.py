@@ -16,6 +16,7 @@ from bncli.verification._mutants.mutant import (
     Needs,
     Visible,
     always,
+    hidden,
     in_float32,
     in_float64,
     mutant,
@@ -69,6 +70,11 @@ def _threaded(share: Callable[[Array, int], Array]) -> Kernel:
 
 def _without_the_last(values: Array, threads: int) -> Array:
     return total(values if threads == 1 else by_sample(values)[:-1, :, None])
+
+
+def _equal_shares(values: Array, threads: int) -> Array:
+    rows = by_sample(values)
+    return total(rows[: max(len(rows) // threads, 1) * threads, :, None])
 
 
 def _reading(change: Callable[[Array], Array]) -> Kernel:
@@ -150,6 +156,13 @@ def _behaviour(name: str, about: str, kernel: Kernel, needs: Needs = "", visible
 MUTANTS = (
     _behaviour("random-order", "sums are taken in a random order", _random_order(), AGAIN, _many_sums),
     _behaviour("thread-drops", "threads lose the last sample", _threaded(_without_the_last), THREADS, several_samples),
+    hidden(
+        "threads-drop-remainder",
+        "drops the samples of dy that equal shares among threads leave over",
+        "contract",
+        lambda: _threaded(_equal_shares),
+        "33x5/per-activation/float64/eps=1e-05 threads=2",
+    ),
     _behaviour("nan-spreads", "NaN in a feature reaches all", _returning_y(_touched_by_all), POISON, several_features),
     _behaviour("y-in-float64", "y is float64", _returning_y(lambda x, y: y.astype(np.float64)), visible=in_float32),
     _behaviour(
