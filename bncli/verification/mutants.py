@@ -7,12 +7,20 @@ the kernels of the house, least of all with the oracle.
 from bncli.core.kernel import Kernel
 from bncli.verification._mutants import (
     behaviour_faults,
+    call_history_faults,
+    chance_faults,
     forward_faults,
+    inference_faults,
     memory_faults,
+    memory_layout_faults,
     place_faults,
     precision_faults,
     right_kernels,
+    right_styles,
+    shape_faults,
     term_faults,
+    type_faults,
+    value_faults,
 )
 from bncli.verification._mutants.mutant import Kind, Mutant
 
@@ -25,5 +33,12 @@ MUTANTS: tuple[Mutant, ...] = (
     *precision_faults.MUTANTS,
     *memory_faults.MUTANTS,
     *behaviour_faults.MUTANTS,
+    *shape_faults.MUTANTS,
+    *memory_layout_faults.MUTANTS,
+    *call_history_faults.MUTANTS,
+    *value_faults.MUTANTS,
+    *type_faults.MUTANTS,
+    *inference_faults.MUTANTS,
+    *chance_faults.MUTANTS,
 )
-RIGHT: tuple[Kernel, ...] = right_kernels.KERNELS
+RIGHT: tuple[Kernel, ...] = (*right_kernels.KERNELS, *right_styles.KERNELS)

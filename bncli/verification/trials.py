@@ -8,6 +8,7 @@ from bncli.core.kernel import Kernel
 from bncli.verification import accuracy, contract, gradients, invariants
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.mutants import Mutant
+from bncli.verification.search import searching
 
 # Descriptors and the names that --random has for data: a fault must be caught on each of these where it is visible,
 PROBLEMS = (
@@ -25,11 +26,19 @@ HARD_PROBLEMS = (
 )
 COMPARED = 2  # so many of them, the first, are given to PyTorch's gradcheck as well
 VALUES, GRADIENTS, SLOPES, CONTRACT, INVARIANTS = "values", "gradients", "slopes", "contract", "invariants"
-CHECKS = {VALUES: "y", GRADIENTS: "grads", SLOPES: "slopes", CONTRACT: "contract", INVARIANTS: "invar."}  # with titles
+SEARCH = "search"
+CHECKS = {  # with titles
+    VALUES: "y", GRADIENTS: "grads", SLOPES: "slopes", CONTRACT: "contract", INVARIANTS: "invar.", SEARCH: "search",
+}  # fmt: skip
+SEARCHED = 150  # cases of the search, the same on every machine
+SECONDS = 3600.0  # more than so many cases take
 
 
 class Outcome(NamedTuple):
-    """What became of one kernel: on how many problems each check called it wrong, and on how many any did."""
+    """What became of one kernel: on how many problems each check called it wrong, and on how many any did.
+
+    The cases of the search count as one problem.
+    """
 
     kernel: Kernel
     caught_by: dict[str, int]
@@ -39,17 +48,18 @@ class Outcome(NamedTuple):
 
 
 def of_mutant(mutant: Mutant, cases: Sequence[Case], hard: Sequence[Case]) -> Outcome:
-    """A fault must be caught on each of ``cases`` on which it can be seen; one that needs certain data, somewhere."""
+    """A fault must be caught on each of ``cases`` on which it can be seen; one that needs more than that, somewhere."""
+    searched = found_by_search(mutant.fresh())
     if mutant.needs:
-        outcome = _outcome(mutant.kernel, [*cases, *hard])
+        outcome = _with_search(_outcome(mutant.fresh(), [*cases, *hard]), searched)
         return outcome._replace(ok=outcome.caught >= 1)
-    outcome = _outcome(mutant.kernel, [case for case in cases if mutant.visible(case.problem)])
-    return outcome._replace(ok=outcome.caught == outcome.problems > 0)
+    outcome = _outcome(mutant.fresh(), [case for case in cases if mutant.visible(case.problem)])
+    return _with_search(outcome, searched)._replace(ok=outcome.caught == outcome.problems > 0)
 
 
 def of_right(kernel: Kernel, cases: Sequence[Case]) -> Outcome:
     """A right kernel must be called wrong nowhere."""
-    outcome = _outcome(kernel, cases)
+    outcome = _with_search(_outcome(kernel, cases), found_by_search(kernel))
     return outcome._replace(ok=outcome.caught == 0)
 
 
@@ -65,6 +75,17 @@ def _outcome(kernel: Kernel, cases: Iterable[Case]) -> Outcome:
         for check in wrong:
             counts[check] += 1
     return Outcome(kernel, counts, caught, problems, ok=False)
+
+
+def _with_search(outcome: Outcome, wrong: bool) -> Outcome:
+    return outcome._replace(
+        caught_by=outcome.caught_by | {SEARCH: int(wrong)}, caught=outcome.caught + wrong, problems=outcome.problems + 1
+    )
+
+
+def found_by_search(kernel: Kernel) -> bool:
+    """Whether one of the first cases of a search is WRONG. They are those of seed 0, whatever the data's seed."""
+    return searching.search(kernel, SECONDS, cases=SEARCHED).wrong is not None
 
 
 def caught_by(kernel: Kernel, case: Case) -> set[str]:

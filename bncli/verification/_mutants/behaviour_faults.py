@@ -16,13 +16,14 @@ from bncli.verification._mutants.mutant import (
     Needs,
     Visible,
     always,
+    hidden,
     in_float32,
     in_float64,
     mutant,
     several_features,
     several_samples,
 )
-from bncli.verification._mutants.steps import RIGHT, Steps, build, by_sample, total
+from bncli.verification._mutants.steps import RIGHT, Steps, build, by_sample, memory_of, total
 
 Array = NDArray[Any]
 Answer = tuple[Array, Saved]
@@ -71,6 +72,11 @@ def _without_the_last(values: Array, threads: int) -> Array:
     return total(values if threads == 1 else by_sample(values)[:-1, :, None])
 
 
+def _equal_shares(values: Array, threads: int) -> Array:
+    rows = by_sample(values)
+    return total(rows[: max(len(rows) // threads, 1) * threads, :, None])
+
+
 def _reading(change: Callable[[Array], Array]) -> Kernel:
     """The right kernel, given ``change(x)`` for x."""
 
@@ -78,16 +84,6 @@ def _reading(change: Callable[[Array], Array]) -> Kernel:
         return RIGHT.forward(change(x), gamma, beta, epsilon, out=out)
 
     return replace(RIGHT, forward=forward)
-
-
-def _as_if_contiguous(x: Array) -> Array:
-    """What lies in the memory of ``x`` from its start, whatever its strides."""
-    if x.flags.c_contiguous:
-        return x
-    owner = x
-    while isinstance(owner.base, np.ndarray) and owner.base.dtype == x.dtype:
-        owner = owner.base
-    return np.resize(owner.ravel(order="K"), x.shape)
 
 
 def _only_writeable(x: Array) -> Array:
@@ -160,6 +156,13 @@ def _behaviour(name: str, about: str, kernel: Kernel, needs: Needs = "", visible
 MUTANTS = (
     _behaviour("random-order", "sums are taken in a random order", _random_order(), AGAIN, _many_sums),
     _behaviour("thread-drops", "threads lose the last sample", _threaded(_without_the_last), THREADS, several_samples),
+    hidden(
+        "threads-drop-remainder",
+        "drops the samples of dy that equal shares among threads leave over",
+        "contract",
+        lambda: _threaded(_equal_shares),
+        "33x5/per-activation/float64/eps=1e-05 threads=2",
+    ),
     _behaviour("nan-spreads", "NaN in a feature reaches all", _returning_y(_touched_by_all), POISON, several_features),
     _behaviour("y-in-float64", "y is float64", _returning_y(lambda x, y: y.astype(np.float64)), visible=in_float32),
     _behaviour(
@@ -179,5 +182,5 @@ MUTANTS = (
     _behaviour("batch-of-one-refused", "forward raises for a batch of one", _reading(_only_batches), "", _batch_of_one),
     _behaviour("read-only-refused", "forward raises for read-only x", _reading(_only_writeable), READ_ONLY),
     _behaviour("x-hat-from-y", "x_hat is (y - beta) / gamma", _x_hat_from_y(), NO_GAMMA, several_samples),
-    _behaviour("strides-ignored", "x is read as if contiguous", _reading(_as_if_contiguous), STRIDED, several_samples),
+    _behaviour("strides-ignored", "x is read as if contiguous", _reading(memory_of), STRIDED, several_samples),
 )

@@ -25,6 +25,7 @@ Needs = Literal[
     "two threads",
     "read-only input",
     "input that is not contiguous",
+    "a case of its own",
 ]
 Visible = Callable[[Problem], bool]
 
@@ -45,10 +46,21 @@ class Mutant:
     kernel: Kernel
     visible: Visible
     needs: Needs = ""
+    case: str = ""
+    make: Callable[[], Kernel] | None = None
+
+    def fresh(self) -> Kernel:
+        """The kernel as if it had never been called."""
+        return replace(self.make(), name=self.name, summary=self.about) if self.make else self.kernel
 
 
 def always(problem: Problem) -> bool:
     return True
+
+
+def never(problem: Problem) -> bool:
+    """The plain calls on a small problem do not show it, or not on every one of its shape."""
+    return False
 
 
 def several_samples(problem: Problem) -> bool:
@@ -88,3 +100,9 @@ def mutant(
 ) -> Mutant:
     """``kernel`` under the name of its fault."""
     return Mutant(name, about, kind, replace(kernel, name=name, summary=about), visible, needs)
+
+
+def hidden(name: str, about: str, kind: Kind, make: Callable[[], Kernel], case: str) -> Mutant:
+    """A fault that one small problem does not show, and ``case`` does."""
+    found = mutant(name, about, kind, make(), never, "a case of its own")
+    return replace(found, case=case, make=make)

@@ -28,7 +28,7 @@ def _chain_rule(dy: Array, saved: Saved, *, out: Gradients | None = None) -> Bac
     dmean = -(dx_hat * inv_std[:, None]).sum(SAMPLES) + dvar * (-2 * centred).mean(SAMPLES)
     dx = dx_hat * inv_std[:, None] + (dvar * 2 / samples)[:, None] * centred + (dmean / samples)[:, None]
     dgamma = (dy * centred * inv_std[:, None]).sum(SAMPLES)
-    return _store(Gradients(dx, dgamma, dy.sum(SAMPLES, dtype=inv_std.dtype)), dy, saved.gamma, out)
+    return stored(Gradients(dx, dgamma, dy.sum(SAMPLES, dtype=inv_std.dtype)), dy, saved.gamma, out)
 
 
 def _textbook_forward(
@@ -47,7 +47,7 @@ def _textbook_backward(dy: Array, saved: Saved, *, out: Gradients | None = None)
     x_hat = (x - mean[:, None]) * inv_std[:, None]
     mean_dy, mean_dy_x_hat = np.mean(dy, SAMPLES), np.mean(dy * x_hat, SAMPLES)
     dx = (gamma * inv_std)[:, None] * (dy - mean_dy[:, None] - x_hat * mean_dy_x_hat[:, None])
-    return _store(Gradients(dx, np.sum(dy * x_hat, SAMPLES), np.sum(dy, SAMPLES)), dy, gamma, out)
+    return stored(Gradients(dx, np.sum(dy * x_hat, SAMPLES), np.sum(dy, SAMPLES)), dy, gamma, out)
 
 
 def _merged(x: Array, epsilon: float) -> tuple[Array, Array, Array]:
@@ -86,7 +86,7 @@ def _einsum_backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -
     samples = x.shape[0] * x.shape[2]
     dgamma, dbeta = np.einsum("nfs,nfs->f", dy, x_hat), np.ones(samples, dy.dtype) @ steps.by_sample(dy)
     along = np.einsum("nfs,f->nfs", x_hat, dgamma / samples) + (dbeta / samples)[:, None]
-    return _store(Gradients(np.einsum("nfs,f->nfs", dy - along, gamma * inv_std), dgamma, dbeta), dy, gamma, out)
+    return stored(Gradients(np.einsum("nfs,f->nfs", dy - along, gamma * inv_std), dgamma, dbeta), dy, gamma, out)
 
 
 class _Rows(NamedTuple):
@@ -116,7 +116,7 @@ def _rows_backward(dy: Array, saved: _Rows, *, out: Gradients | None = None) -> 
     rows -= rows.mean(1, keepdims=True)
     rows -= normed * (rows * normed).mean(1, keepdims=True)
     rows *= gamma[:, None] / deviation
-    return _store(Gradients(_from_rows(rows, dy), dgamma, dbeta), dy, gamma, out)
+    return stored(Gradients(_from_rows(rows, dy), dgamma, dbeta), dy, gamma, out)
 
 
 def _to_rows(array: Array) -> Array:
@@ -143,7 +143,7 @@ def _bare_backward(dy: Array, saved: tuple[Array, ...]) -> Backward:
     return dx, product.sum(SAMPLES), dy.sum(SAMPLES)
 
 
-def _store(gradients: Gradients, dy: Array, gamma: Array, out: Gradients | None) -> Backward:
+def stored(gradients: Gradients, dy: Array, gamma: Array, out: Gradients | None) -> Backward:
     """``gradients``, rounded to the types of dy and gamma."""
     dx, dgamma, dbeta = out or Gradients(np.empty_like(dy), np.empty_like(gamma), np.empty_like(gamma))
     dx[...], dgamma[...], dbeta[...] = gradients

@@ -166,3 +166,32 @@ def _fresh(like: Array) -> Array:
 
 
 RIGHT = build(Steps())
+
+
+def on_path(when: Callable[[Array], bool], wrong: Kernel, right: Kernel = RIGHT) -> Kernel:
+    """``wrong`` where ``when`` says so of x, or of dy; elsewhere ``right``. Both keep the same ``saved``."""
+
+    def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Any]:
+        return (wrong if when(x) else right).forward(x, gamma, beta, epsilon, out=out)
+
+    def backward(dy: Array, saved: Any, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
+        return (wrong if when(dy) else right).backward(dy, saved, out=out)
+
+    def infer(
+        x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
+    ) -> Array:
+        chosen = (wrong if when(x) else right).infer
+        assert chosen is not None  # for the type checker
+        return chosen(x, gamma, beta, mean, var, epsilon, out=out)
+
+    return Kernel(forward, backward, infer)
+
+
+def memory_of(array: Array) -> Array:
+    """What lies in the memory of ``array`` from its start, whatever its strides, in its shape."""
+    if array.flags.c_contiguous:
+        return array
+    owner = array
+    while isinstance(owner.base, np.ndarray) and owner.base.dtype == array.dtype:
+        owner = owner.base
+    return np.resize(owner.ravel(order="K"), array.shape)
