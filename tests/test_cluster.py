@@ -38,6 +38,7 @@ zarr = pytest.importorskip("zarr")
 cloudpickle = pytest.importorskip("cloudpickle")
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the workers cannot import the tests
 
+pytestmark = pytest.mark.slow
 PROBLEM = Problem.parse("37x6x5x4/channels-first/float32/eps=1e-05")  # 8 blocks: the tree has two levels
 LIMIT = 512 << 20
 

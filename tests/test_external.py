@@ -745,6 +745,7 @@ def test_the_template_is_a_file_to_start_from(make_case):
     assert_right(kernel, make_case("6x3x4/channels-first"))
 
 
+@pytest.mark.slow
 def test_a_real_process_checks_a_file():
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     command = (

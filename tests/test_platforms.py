@@ -39,6 +39,7 @@ def read_only(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 @POSIX
 @pytest.mark.parametrize("cache", [None, "/dev/null/numba"], ids=["no cache is named", "the named one is unwritable"])
@@ -52,6 +53,7 @@ def test_a_read_only_installation_works_for_a_user_without_a_home(read_only, cac
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "said"),
     [
@@ -106,6 +108,7 @@ NARROW = "import sys, numpy; numpy.longdouble = numpy.float64; numpy.clongdouble
 NARROW += "from bncli.cli import main; main(sys.argv[1:])"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "code"),
     [
@@ -121,6 +124,7 @@ def test_verdicts_are_the_same_where_nothing_is_wider_than_a_double(command, cod
     assert done.returncode == code, done.stderr.decode()
 
 
+@pytest.mark.slow
 def test_a_table_is_printed_in_an_encoding_without_lines_and_bars():
     done = run(("-m", "bncli"), "forward", "--kernel", "numpy", "--shape", "5x4x3", PYTHONIOENCODING="cp1252")
     assert done.returncode == 0

@@ -32,6 +32,7 @@ WHOLE_LINE = (
 # A case in one line
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(seed=st.integers(0, 10**9), first=st.integers(0, 3000))
 def test_ten_thousand_drawn_cases_parse_back(seed, first):
@@ -498,7 +499,13 @@ GOOD = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("seed", "name"), list(enumerate(GOOD)))
+@pytest.mark.parametrize(
+    ("seed", "name"),
+    [
+        pytest.param(seed, name, marks=[] if name in ("float64 inside", "refuses", "single use") else pytest.mark.slow)
+        for seed, name in enumerate(GOOD)
+    ],
+)
 def test_a_right_kernel_is_never_wrong(name, seed):
     outcome = search(GOOD[name], 60, seed, cases=90)
     assert outcome.wrong is None, f"{outcome.wrong.line}: {outcome.wrong.findings[:1]} {outcome.wrong.reason}"
