@@ -13,6 +13,9 @@ from bncli.core.problem import Problem
 # A job in the background of a shell starts with Ctrl-C ignored, and so would all that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Threads that wait for work leave their core to others: tests run beside each other, and none asserts a time.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 # A first call compiles, and a machine may be busy: what hypothesis calls slow is that.
 settings.register_profile(
     "bncli", deadline=None, derandomize=True, max_examples=30, suppress_health_check=[HealthCheck.too_slow]

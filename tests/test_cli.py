@@ -192,7 +192,8 @@ def test_images_become_a_batch(photo):
     found = rows("forward", "--image", photo("a.png"), "--image", photo("b.jpg", (50, 20), 1), "--resize", "8x6")
     assert found[0]["shape"] == "2x6x8x3"
     assert found[0]["input"] == "--image a.png --image b.jpg --resize 8x6 --seed 0"
-    found = rows("backward", "--image", photo("c.png", mode="L"), "--copies", "5", "--layout", "channels-first", "-k", "numpy")
+    gray = ("--image", photo("c.png", mode="L"), "--copies", "5", "--layout", "channels-first")
+    found = rows("backward", "numpy", *gray)
     assert found[0]["problem"].startswith("5x1x30x40/channels-first/float64")
 
 
@@ -242,7 +243,11 @@ def test_gradcheck_of_a_vacuous_gradient_is_no_pass():
     assert "too small relative to the tolerance" in " ".join(result.stdout.split())
 
 
-def test_all_means_every_registered_kernel_that_can_run():
+# Those of PyTorch and JAX take long to import, and to compile.
+@pytest.mark.parametrize("hidden", [("torch", "jax"), pytest.param((), marks=pytest.mark.slow)], ids=["own", "all"])
+def test_all_means_every_registered_kernel_that_can_run(hidden, monkeypatch):
+    for package in hidden:
+        monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
     found = rows("gradcheck", "--kernel", "all", *SMALL, code=1)
     kernels = map(registered_kernel, kernel_names())
     able = [each.name for each in kernels if each.available() is None and "float64" in each.dtypes]
