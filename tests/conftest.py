@@ -27,6 +27,13 @@ NEEDS_COMPILER = "needs Numba's compiler, which NUMBA_DISABLE_JIT turns off"
 INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
 
 
+def pytest_addoption(parser, pluginmanager):
+    """Where pytest-xdist is not installed, what pyproject.toml asks of it is nothing."""
+    if not pluginmanager.hasplugin("xdist"):
+        for option in ("--numprocesses", "--maxprocesses"):
+            parser.addoption(option, help="pytest-xdist is not installed: one process runs all tests")
+
+
 def pytest_collection_modifyitems(items):
     if INTERPRETED:
         for item in items:

@@ -605,6 +605,8 @@ def test_a_kernel_that_is_not_available_is_exit_3(monkeypatch):
 
     missing = type(module.KERNEL)(module.forward, module.backward, available=lambda: "torch is not installed")
     monkeypatch.setattr(module, "KERNEL", missing)
+    for package in ("torch", "jax"):
+        monkeypatch.setitem(sys.modules, package, None)  # which take long to import
     assert fails("forward", "--kernel", "numpy", code=3).endswith("cannot run here: torch is not installed")
     result = run("gradcheck", "--kernel", "all", *SMALL, code=1)
     assert "kernel 'numpy' is left out: torch is not installed" in result.stderr

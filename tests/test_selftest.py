@@ -59,6 +59,7 @@ def test_every_fault_is_caught_and_every_right_kernel_passes(report):
     assert [row["caught"].split("/")[0] for row in report.rows[-len(RIGHT) :]] == ["0"] * len(RIGHT)
 
 
+@pytest.mark.slow
 def test_every_check_is_the_only_one_to_catch_something_but_the_slopes(report):
     # The slopes are independent of the reference: what they catch it must catch too, or it would be wrong itself.
     alone = set()
@@ -72,6 +73,7 @@ def test_every_check_is_the_only_one_to_catch_something_but_the_slopes(report):
     assert sum(bool(row[trials.SLOPES]) for row in report.rows) > 50
 
 
+@pytest.mark.slow
 def test_another_seed_is_no_different():
     assert reports.report(with_torch=False, seed=7).failures == []
 
