@@ -13,6 +13,9 @@ from bncli.core.problem import Problem
 # A job in the background of a shell starts with Ctrl-C ignored, and so would all that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Threads that wait for work leave their core to others: tests run beside each other, and none asserts a time.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 # A first call compiles, and a machine may be busy: what hypothesis calls slow is that.
 settings.register_profile(
     "bncli", deadline=None, derandomize=True, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
@@ -22,6 +25,13 @@ settings.load_profile("bncli")
 
 NEEDS_COMPILER = "needs Numba's compiler, which NUMBA_DISABLE_JIT turns off"
 INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
+
+
+def pytest_addoption(parser, pluginmanager):
+    """Where pytest-xdist is not installed, what pyproject.toml asks of it is nothing."""
+    if not pluginmanager.hasplugin("xdist"):
+        for option in ("--numprocesses", "--maxprocesses"):
+            parser.addoption(option, help="pytest-xdist is not installed: one process runs all tests")
 
 
 def pytest_collection_modifyitems(items):

@@ -237,12 +237,14 @@ def extended(tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_a_dropped_in_kernel_is_found_everywhere(extended):
     assert "dropped in" in extended("kernels")
     rows = json.loads(extended("gradcheck", "--kernel", "dropped-in", "--shape", "5x3", "--format", "json"))["rows"]
     assert {row["kernel"] for row in rows} == {"dropped-in"}
 
 
+@pytest.mark.slow
 def test_a_dropped_in_source_becomes_an_option(extended):
     assert "Evenly spaced." in extended("forward", "--help")
     rows = json.loads(extended("forward", "--spaced", "6", "--spaced", "2", "--kernel", "numpy", "--format", "json"))[
@@ -252,11 +254,13 @@ def test_a_dropped_in_source_becomes_an_option(extended):
     assert rows[0]["shape"] == "6x2"
 
 
+@pytest.mark.slow
 def test_a_dropped_in_format_is_offered_and_chosen_by_its_suffix(extended):
     kernels = len(json.loads(extended("kernels", "--format", "json"))["rows"])
     assert extended("kernels", "--format", "count", "--export", "out.rows") == f"{kernels} rows\n"
 
 
+@pytest.mark.slow
 def test_a_dropped_in_chart_gives_its_command_an_option_and_is_drawn(extended, tmp_path):
     assert "--plot" in extended("presets", "--help")
     pytest.importorskip("matplotlib")
@@ -264,11 +268,13 @@ def test_a_dropped_in_chart_gives_its_command_an_option_and_is_drawn(extended, t
     assert b"<svg" in (tmp_path / "presets.svg").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_dropped_in_command_is_listed_and_runs(extended):
     assert "Greet whoever drops in a file." in extended("--help")
     assert extended("greet") == "hello\n"
 
 
+@pytest.mark.slow
 def test_a_dropped_in_preset_is_listed_and_used(extended):
     assert "mine" in extended("presets")
     assert extended("forward", "--preset", "mine").startswith("6x7/")

@@ -132,18 +132,22 @@ def test_where_nothing_is_timed_neither_is_the_memory():
     assert len(found) == 2
 
 
+BOTH = ("--outputs", "both", "--pass", "forward", "--pass", "backward", "--pass", "infer")
+
+
 @pytest.mark.parametrize("columns", [80, 300])
-def test_the_tables_fit_the_terminal(columns):
-    both = ("--outputs", "both", "--pass", "forward", "--pass", "backward", "--pass", "infer")
+@pytest.mark.parametrize(
+    "options", [("--wide", *BOTH), *(pytest.param(each, marks=pytest.mark.slow) for each in ((), BOTH, ("--wide",)))]
+)
+def test_the_tables_fit_the_terminal(options, columns):
     kernels = ("--kernel", "numpy", "--kernel", "numpynet", "--kernel", "reference")
     shapes = ("--shape", "5x4x4x3", "--shape", "7x5", "--max-time", "0")
-    for options in ((), both, ("--wide",), ("--wide", *both)):
-        lines = run(*shapes, *kernels, *options, columns=columns).stdout.splitlines()
-        assert max(len(line) for line in lines if not line.startswith("reproduce: ")) <= columns
-        header = lines[1].split()
-        assert {"kernel", "digits"} <= set(header)
-        assert ("verdict" in header) == ("--wide" in options)
-        assert ("call" in header) == ("--wide" in options and columns == 300)
+    lines = run(*shapes, *kernels, *options, columns=columns).stdout.splitlines()
+    assert max(len(line) for line in lines if not line.startswith("reproduce: ")) <= columns
+    header = lines[1].split()
+    assert {"kernel", "digits"} <= set(header)
+    assert ("verdict" in header) == ("--wide" in options)
+    assert ("call" in header) == ("--wide" in options and columns == 300)
 
 
 def test_a_table_is_printed_after_its_problem_and_only_once():

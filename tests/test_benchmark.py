@@ -56,11 +56,11 @@ def problems_of(document):
 
 
 def test_the_library_measures_what_the_command_does():
-    report = bncli.bench(["numpy", "numba"], ["5x4/float32", "{3..6:+3}x2"], directions=["forward"], max_time=0)
-    assert problems_of({"rows": report.rows}) == ["5x4", "3x2", "6x2"]
+    report = bncli.bench(["numpy", "numba"], ["5x40/float32", "{3..6:+3}x20"], directions=["forward"], max_time=0)
+    assert problems_of({"rows": report.rows}) == ["5x40", "3x20", "6x20"]
     assert {row["kernel"] for row in report.rows} == {"numpy", "numba", "copy"}
     assert all(row["median"] > 0 for row in report.rows)
-    assert [row["sweep"].partition("/")[0] for row in report.rows[::3]] == ["", "{3..6:+3}x2", "{3..6:+3}x2"]
+    assert [row["sweep"].partition("/")[0] for row in report.rows[::3]] == ["", "{3..6:+3}x20", "{3..6:+3}x20"]
     assert report.environment["cpu"]
     report.raise_if_failed()
 
@@ -106,7 +106,7 @@ def test_what_cannot_be_measured_is_said_before_anything_is(arguments, settings,
 
 
 def test_each_row_has_the_command_that_times_it_again():
-    asked = ("--shape", "5x4", "--max-time", "0", "--outputs", "given", "--threads", "1", "--seed", "3")
+    asked = ("--shape", "5x40", "--max-time", "0", "--outputs", "given", "--threads", "1", "--seed", "3")
     rows = json.loads(run(*asked, "--kernel", "numba", "--format", "json").stdout)["rows"]
     for row in rows:
         words = shlex.split(row["rerun"])
@@ -451,7 +451,7 @@ def test_what_is_no_number_of_threads_is_one_line(threads):
 
 
 def test_each_number_of_threads_is_timed_where_a_kernel_can_be_bound():
-    words = ("--shape", "5x4", "--kernel", "numpy", "--kernel", "numba", "--max-time", "0", "--pass", "forward")
+    words = ("--shape", "5x40", "--kernel", "numpy", "--kernel", "numba", "--max-time", "0", "--pass", "forward")
     rows = json.loads(run(*words, "--threads", "1,1", "--format", "json").stdout)["rows"]
     assert [(row["kernel"], row["threads"]) for row in rows] == [("numpy", None), ("numba", 1), ("copy", 1)]
 

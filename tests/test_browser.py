@@ -26,6 +26,7 @@ from selenium.webdriver.common.keys import Keys  # noqa: E402
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not BROWSER, reason="there is no chromium, chromium-browser or google-chrome on the PATH"),
     pytest.mark.skipif(not DRIVER, reason="there is no chromedriver on the PATH"),
 ]

@@ -87,6 +87,7 @@ def run(function, cluster, lazy, save, name="y"):
     return found
 
 
+@pytest.mark.slow
 def test_two_workers_give_the_bits_of_one_process(cluster, group, alone, tmp_path):
     seen = []
     batch = in_blocks(lazy_of(group), seed=5)
@@ -101,6 +102,7 @@ def test_two_workers_give_the_bits_of_one_process(cluster, group, alone, tmp_pat
         np.testing.assert_array_equal(written[name][...], PROBLEM.own(alone[name]), name)
 
 
+@pytest.mark.slow
 def test_the_summaries_are_those_of_the_arrays(cluster, group, alone, case):
     found = run(Stored.backward, cluster, lazy_of(group), None, "dx")
     found |= run(Stored.forward, cluster, lazy_of(group), None)
@@ -113,6 +115,7 @@ def test_the_summaries_are_those_of_the_arrays(cluster, group, alone, case):
         np.testing.assert_allclose(squares / samples, np.var(whole, axes, dtype=float), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_inference_uses_the_given_statistics(cluster, group, case, tmp_path):
     held = zarr.open_group(str(group), mode="a")
     mean, var = np.random.default_rng(2).uniform(1, 2, (2, PROBLEM.features))
@@ -123,6 +126,7 @@ def test_inference_uses_the_given_statistics(cluster, group, case, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), PROBLEM.own(expected))
 
 
+@pytest.mark.slow
 def test_inference_gives_the_bits_of_one_process_in_float64_too(cluster, tmp_path):
     held = zarr.open_group(str(tmp_path / "in.zarr"), mode="w")
     rng = np.random.default_rng(2)
@@ -136,6 +140,7 @@ def test_inference_gives_the_bits_of_one_process_in_float64_too(cluster, tmp_pat
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), case.problem.own(expected))
 
 
+@pytest.mark.slow
 def test_a_dy_that_is_drawn_by_blocks_is_seeded_and_shows_every_term(cluster, case, tmp_path):
     np.save(tmp_path / "x.npy", PROBLEM.own(case.x))
     first, again = (run(Stored.backward, cluster, lazy_of(tmp_path / "x.npy"), None, "dx") for _ in range(2))
@@ -146,6 +151,7 @@ def test_a_dy_that_is_drawn_by_blocks_is_seeded_and_shows_every_term(cluster, ca
         assert (np.abs(first[name]) / PROBLEM.samples > 0.3).all()
 
 
+@pytest.mark.slow
 def test_the_kernel_takes_arrays_to_the_cluster_and_back(cluster, case, alone):
     kernel = load_kernel("dask")
     with cluster.client.as_current(), distributed.get_task_stream(cluster.client) as stream:
@@ -158,6 +164,7 @@ def test_the_kernel_takes_arrays_to_the_cluster_and_back(cluster, case, alone):
     assert {record["worker"] for record in stream.data} == set(cluster.client.nthreads())
 
 
+@pytest.mark.slow
 def test_a_session_leaves_the_kernel_to_this_process(cluster, case, alone):
     with distributed.get_task_stream(cluster.client) as stream:
         y, _ = load_kernel("dask").forward(case.x, case.gamma, case.beta, PROBLEM.epsilon)
@@ -165,6 +172,7 @@ def test_a_session_leaves_the_kernel_to_this_process(cluster, case, alone):
     assert not stream.data
 
 
+@pytest.mark.slow
 def test_nothing_of_a_run_listens_beyond_this_machine(cluster):
     """Whoever reaches one of these sockets can run code in its process."""
     own = psutil.Process()
@@ -202,6 +210,7 @@ def deadly(group, folder, lives):
     return Lazy(lazy.problem, {**lazy.batches, "x": Deadly(lazy.batches["x"], folder, lives)}, lazy.arrays)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_changes_no_bit(cluster, group, alone, tmp_path):
     before = {facts["pid"] for facts in cluster.workers.values()}
     lazy = deadly(group, tmp_path / "graves", lives=1)
@@ -212,6 +221,7 @@ def test_a_worker_that_is_killed_changes_no_bit(cluster, group, alone, tmp_path)
     np.testing.assert_array_equal(np.load(tmp_path / "dx.npy"), PROBLEM.own(alone["dx"]))
 
 
+@pytest.mark.slow
 def test_a_block_that_kills_every_worker_is_an_error_and_harms_no_file(cluster, group, tmp_path):
     (tmp_path / "y.npy").write_text("what was there")
     cluster.client.run_on_scheduler(lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 0))
@@ -226,6 +236,7 @@ def test_a_block_that_kills_every_worker_is_an_error_and_harms_no_file(cluster, 
     cluster.client.wait_for_workers(2, timeout=150)
 
 
+@pytest.mark.slow
 def test_what_a_block_cannot_be_read_for_is_the_error(cluster, tmp_path):
     np.save(tmp_path / "x.npy", np.where(np.arange(120).reshape(40, 3) == 70, 1e300, 1.0))
     lazy = array.SOURCE.lazy(Request((str(tmp_path / "x.npy"),), dtype="float32"))
@@ -240,6 +251,7 @@ def _bench_on_it(cluster, monkeypatch):
     monkeypatch.setattr(worker_timing, "session", lambda wanted, dtype: nullcontext(cluster))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_bench_on_it")
 def test_bench_times_workers_whose_bits_are_right_and_says_where_the_time_goes(case):
     rows = worker_timing.measure(case, [load_kernel("numba"), load_kernel("dask")], (1, 2), None, max_time=0.1)
@@ -254,6 +266,7 @@ def test_bench_times_workers_whose_bits_are_right_and_says_where_the_time_goes(c
     assert rows[0]["speedup"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_bench_on_it")
 def test_what_the_first_kernel_prints_beside_workers_stays_out_of_the_data(case, capfd):
     own = load_kernel("numpy")
@@ -270,6 +283,7 @@ def test_what_the_first_kernel_prints_beside_workers_stays_out_of_the_data(case,
     assert "written" in err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_bench_on_it")
 @pytest.mark.parametrize(
     ("sampling", "raised"),
@@ -290,6 +304,7 @@ def _other_bits(monkeypatch):
     monkeypatch.setattr(Resident, "gathered", lambda self, parts: np.nextafter(right(self, parts), np.float32(0)))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_bench_on_it", "_other_bits")
 def test_bench_gives_no_time_to_other_bits(case):
     rows = worker_timing.measure(case, [load_kernel("dask")], (2,), None, max_time=0)
@@ -301,6 +316,7 @@ BENCH = ("bench", "--kernel", "numpy", "--kernel", "dask", "--shape", str(PROBLE
 GATE = ("--fail-slower", "1e9")  # which no time shuts
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_bench_on_it", "_other_bits")
 def test_workers_that_are_wrong_shut_the_gate():
     assert cli(*BENCH, "--workers", "2").exit_code == 0
@@ -312,6 +328,7 @@ def test_workers_that_are_wrong_shut_the_gate():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_bench_on_it")
 def test_bench_prints_the_workers_below_its_own_times_and_saves_both(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -326,6 +343,7 @@ def test_bench_prints_the_workers_below_its_own_times_and_saves_both(tmp_path, m
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_bench_on_it")
 def test_isolated_kernels_are_computed_and_timed_in_their_own_processes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -358,6 +376,7 @@ def forward(x, gamma, beta, epsilon):
 """.replace("PID", str(os.getpid()))
 
 
+@pytest.mark.slow
 def test_a_task_that_fails_on_a_worker_fails_what_waits_for_it(cluster, case):
     with pytest.raises(ZeroDivisionError):
         Resident(cluster.client, case).deliver(divide, (1, 1), (1, 0), shared=())
@@ -378,6 +397,7 @@ def cli(*words):
     return CliRunner().invoke(main, list(map(str, words)), env={"COLUMNS": "200"})
 
 
+@pytest.mark.slow
 def test_the_command_line_uses_a_cluster_that_is_running(cluster, group, alone, tmp_path):
     words = ("--kernel", "dask", "--array", group, "--layout", "channels-first", "--epsilon", "1e-5", "--seed", "5")
     address = cluster.client.scheduler.address
@@ -411,6 +431,7 @@ def test_backward_of_a_cluster_shows_and_saves_what_one_process_does(cluster, gr
             assert row[figure] == pytest.approx(expected[name][figure], rel=1e-5, abs=1e-6), (name, figure)
 
 
+@pytest.mark.slow
 def test_the_dashboard_and_the_dead_are_told_of(cluster, group, monkeypatch):
     threads = {**cluster.client.nthreads(), "tcp://127.0.0.1:1": 1}  # one that is not there any more
     changed = replace(cluster, dashboard="http://127.0.0.1:1/status", threads=threads, warnings=[])
@@ -423,6 +444,7 @@ def test_the_dashboard_and_the_dead_are_told_of(cluster, group, monkeypatch):
     ]
 
 
+@pytest.mark.slow
 def test_data_that_deserve_a_warning_get_it_by_blocks_too(cluster, tmp_path):
     words = ("forward", "--kernel", "dask", "--scheduler", cluster.client.scheduler.address, "--array")
     np.save(tmp_path / "nan.npy", np.where(np.arange(60).reshape(20, 3) == 41, np.nan, 1.0))
@@ -434,6 +456,7 @@ def test_data_that_deserve_a_warning_get_it_by_blocks_too(cluster, tmp_path):
     assert "one sample per feature has nothing to normalise" in cli(*words, tmp_path / "one.npy").stderr
 
 
+@pytest.mark.slow
 def test_versions_that_differ_are_said(cluster, group, monkeypatch):
     own = worker.versions()
     monkeypatch.setattr(worker, "versions", lambda: {**own, "numba": "0.1", "dask": "0.2"})
@@ -445,6 +468,7 @@ def test_versions_that_differ_are_said(cluster, group, monkeypatch):
     assert any(f"dask is 0.2 here and {own['dask']} at the scheduler" in line for line in said), said
 
 
+@pytest.mark.slow
 def test_a_memory_limit_that_cannot_do_is_said_before_any_block(cluster):
     require_memory(cluster, 1 << 20)
     with pytest.raises(InputError, match=r"--memory-limit 512 MiB is not enough: a worker takes .* and up to 1.00 GiB"):
@@ -532,6 +556,7 @@ def test_a_scheduler_that_is_not_there_is_exit_3(monkeypatch, tmp_path):
     assert done.stderr.startswith("bncli: error: no Dask scheduler with workers answers at 'tcp://127.0.0.1:1': start")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="sends Ctrl-C as a terminal of Unix does")
 def test_ctrl_c_closes_everything_and_leaves_nothing(tmp_path):
     with (tmp_path / "x.npy").open("wb") as file:

@@ -137,6 +137,7 @@ def test_a_block_is_written_into_memory_that_is_not_contiguous():
         np.testing.assert_array_equal(out, function(*arrays))
 
 
+@pytest.mark.slow
 @HERE
 def test_numbas_threads_are_never_started():
     # Its workqueue layer ends the process where two threads enter it: whoever never starts it cannot.
@@ -163,6 +164,7 @@ def test_a_missing_dask_says_what_to_install(monkeypatch):
     assert result.stderr == f"bncli: error: kernel 'dask' cannot run here: {MISSING}\n"
 
 
+@pytest.mark.slow
 def test_knowing_the_kernel_imports_neither_dask_nor_what_it_compiles():
     code = "import sys; from bncli.kernels import dask; dask.KERNEL.available()"
     code += "; print({'dask', 'numba'} & set(sys.modules))"

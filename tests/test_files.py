@@ -19,7 +19,12 @@ from bncli.errors import InputError
 BNCLI = (sys.executable, "-m", "bncli")
 FULL = Path("/dev/full")
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full to write to")
-PRINTED = [("presets",), ("presets", "--format", "json"), ("gradcheck", "--help"), ("--version",)]
+PRINTED = [
+    ("presets",),
+    pytest.param(("presets", "--format", "json"), marks=pytest.mark.slow),
+    pytest.param(("gradcheck", "--help"), marks=pytest.mark.slow),
+    ("--version",),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +47,7 @@ def test_a_full_disk_under_stdout_is_one_line(words):
     )
 
 
+@pytest.mark.slow
 @needs_full
 def test_a_full_disk_under_stderr_leaves_the_exit_code():
     with FULL.open("w") as full:
@@ -51,11 +57,16 @@ def test_a_full_disk_under_stderr_leaves_the_exit_code():
 SMALL = ("--kernel", "numpy", "--shape", "3x4")
 UNREAD = [
     *PRINTED,
-    ("--help",),
-    ("forward", *SMALL),
-    ("forward", *SMALL, "--format", "json"),
-    ("gradcheck", "--kernel", "numpynet", "--shape", "5x4x4x3"),
-    pytest.param(("bench", *SMALL, "--max-time", "0.1"), marks=pytest.mark.compiled),
+    *(
+        pytest.param(words, marks=pytest.mark.slow)
+        for words in (
+            ("--help",),
+            ("forward", *SMALL),
+            ("forward", *SMALL, "--format", "json"),
+            ("gradcheck", "--kernel", "numpynet", "--shape", "5x4x4x3"),
+        )
+    ),
+    pytest.param(("bench", *SMALL, "--max-time", "0.1"), marks=[pytest.mark.compiled, pytest.mark.slow]),
 ]
 
 
@@ -75,6 +86,7 @@ def test_a_closed_pipe_ends_quietly_and_is_no_failed_check(words):
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="a closed pipe is another error there")
 @pytest.mark.parametrize("words", [("forward", "--shape", "1x4", "--kernel", "numpy"), ("presets", "--nonsense")])
 def test_a_closed_pipe_under_stderr_too(words):
@@ -82,6 +94,7 @@ def test_a_closed_pipe_under_stderr_too(words):
         assert bncli(*words, stdout=pipe, stderr=pipe).returncode in (2, 141)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="a closed pipe is another error there")
 @pytest.mark.parametrize("command", ["forward", pytest.param("bench", marks=pytest.mark.compiled)])
 def test_files_are_written_whole_where_nobody_reads_on(command):
@@ -92,6 +105,7 @@ def test_files_are_written_whole_where_nobody_reads_on(command):
     assert [each.name for each in Path().iterdir()] == ["x.json"]
 
 
+@pytest.mark.slow
 def test_who_reads_the_first_line_gets_it():
     words = [*BNCLI, "presets", "--format", "json"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -245,12 +259,14 @@ def test_a_name_may_be_as_long_as_the_file_system_takes(name):
     assert Path(name).read_text() == "whole"
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_a_kill_at_any_moment_leaves_whole_files():
     kill.run(8, seed=1, checks=(kill.check_writer,))
     kill.run(2, seed=1, checks=(kill.check_bench,))
 
 
+@pytest.mark.slow
 def test_whoever_kills_would_notice_a_half_written_file(tmp_path, monkeypatch):
     monkeypatch.setattr(
         kill, "WRITER", kill.WRITER.replace("files.replace_text(Path(sys.argv[1]),", "Path(sys.argv[1]).write_text(")

@@ -16,6 +16,7 @@ from bncli.core.problem import Problem
 from bncli.loading.registry import load_kernel
 
 pytest.importorskip("distributed")
+pytestmark = pytest.mark.slow
 
 PREFIX = f"bncli{os.getpid()}"
 HUB = "10.77.0.1"

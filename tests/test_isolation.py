@@ -88,6 +88,7 @@ def rows(result):
     return json.loads(result.stdout)["rows"]
 
 
+@pytest.mark.slow
 def test_each_way_to_break_a_process_is_one_line_and_the_others_go_on():
     files = [write(name, first) for name, (first, _) in BREAKING.items()]
     kernels = [word for name in (*files, write("good", "pass")) for word in ("--kernel", name)]
@@ -103,6 +104,7 @@ def test_each_way_to_break_a_process_is_one_line_and_the_others_go_on():
     assert "Traceback" not in result.output
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_what_never_returns_is_ended():
     kernels = ("--kernel", write("loops", "while True: pass"), "--kernel", write("good", "pass"))
@@ -117,6 +119,7 @@ def test_what_never_returns_is_ended():
     assert found["good"]["median"] > 0
 
 
+@pytest.mark.slow
 def test_a_kernel_is_given_up_after_it_was_late_often_enough(process):
     apart = process(write("loops", "while True: pass"), 1.0)
     kernel = apart.load()
@@ -129,6 +132,7 @@ def test_a_kernel_is_given_up_after_it_was_late_often_enough(process):
     assert time.monotonic() - before < 1
 
 
+@pytest.mark.slow
 def test_a_kernel_that_breaks_on_some_data_is_checked_on_the_rest():
     spec = write("picky", "import os; x.shape[0] == 2 and os._exit(9)")
     result = invoke("verify", "--kernel", spec, "--shape", "4x5", "--dtype", "float64", "--random", "normal",
@@ -138,6 +142,7 @@ def test_a_kernel_that_breaks_on_some_data_is_checked_on_the_rest():
     assert set(verdicts.values()) == {"PASS"}
 
 
+@pytest.mark.slow
 def test_a_crash_is_no_refusal():
     """On degenerate data a kernel may raise; it may not take its process with it."""
     spec = write("lone", "import os; x.shape[0] == 1 and os._exit(9)")
@@ -146,6 +151,7 @@ def test_a_crash_is_no_refusal():
     assert {row["check"]: row["verdict"] for row in rows(result)}["1 sample"] == "WRONG"
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 @pytest.mark.parametrize("isolate", [(), ("--isolate",)])
 def test_a_kernel_that_breaks_while_it_is_timed_has_no_time(isolate):
@@ -169,6 +175,7 @@ PRINTING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 @pytest.mark.parametrize(("isolate", "way"), [*(((), way) for way in PRINTING), (("--isolate",), "the descriptor")])
 def test_what_is_printed_stays_out_of_the_data(isolate, way):
@@ -182,6 +189,7 @@ def test_what_is_printed_stays_out_of_the_data(isolate, way):
         assert "warning: kernel 'prints.py': it printed 'hello" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["1", "2"])
 def test_a_closed_stream_is_no_error(closed):
     spec = write("prints", "print('hello')")
@@ -210,6 +218,7 @@ def test_errors_of_loading_are_those_of_any_kernel(process):
         process("absent.py").load()
 
 
+@pytest.mark.slow
 def test_the_contract_is_checked_as_strictly_apart():
     spec = write("writes", "x.flags.writeable = True; x[0] = 7")
     result = invoke("gradcheck", "--kernel", spec, *SMALL, "--isolate", "--format", "json")
@@ -239,11 +248,13 @@ def test_threads_are_set_in_the_process_and_again_when_it_is_started_anew(proces
     assert kernel.run(threads_used) == 3
 
 
+@pytest.mark.slow
 def test_no_process_outlives_the_command():
     invoke("gradcheck", "--kernel", write("good", "pass"), *SMALL, "--isolate")
     assert not [child for child in psutil.Process().children(recursive=True) if "spawn_main" in str(child.cmdline())]
 
 
+@pytest.mark.slow
 def test_no_process_outlives_bncli_when_it_is_killed():
     spec = write("loops", "open('started', 'w').write(str(__import__('os').getpid()))\n    while True: pass")
     bncli = subprocess.Popen([sys.executable, "-m", "bncli", "gradcheck", "--kernel", spec, *SMALL, "--isolate"])
@@ -258,6 +269,7 @@ def test_no_process_outlives_bncli_when_it_is_killed():
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_both():
     spec = write("loops", "open('started', 'w').write(str(__import__('os').getpid()))\n    while True: pass")
     command = [sys.executable, "-m", "bncli", "gradcheck", "--kernel", spec, *SMALL, "--isolate"]
@@ -307,6 +319,7 @@ def test_a_kernel_apart_is_compared_with_one_that_is_not(make_case, process):
         assert here["speedup"] == 1
 
 
+@pytest.mark.slow
 def test_an_isolated_kernel_has_no_function_to_call_here(process):
     kernel, own = process("numpy").load(), load_kernel("numpy")
     assert isinstance(kernel, IsolatedKernel)

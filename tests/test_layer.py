@@ -465,8 +465,16 @@ def address(array):
     return array.ctypes.data
 
 
-@pytest.mark.parametrize("kernel", ["numpy", "numba"])
-@pytest.mark.parametrize("layout", REDUCED)
+# For channels the kernel numba has another engine than for activations, which takes long to compile.
+@pytest.mark.parametrize(
+    ("kernel", "layout"),
+    [
+        *(("numpy", layout) for layout in REDUCED),
+        ("numba", "per-activation"),
+        pytest.param("numba", "channels-last", marks=pytest.mark.slow),
+        pytest.param("numba", "channels-first", marks=pytest.mark.slow),
+    ],
+)
 def test_reused_memory_holds_the_same_results_step_by_step(layout, kernel):
     plain, thrifty = (BatchNorm(layout=layout, kernel=kernel, reuse_buffers=reuse) for reuse in (False, True))
     places = set()

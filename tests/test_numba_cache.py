@@ -11,7 +11,7 @@ import pytest
 import bncli
 
 PACKAGE = Path(bncli.__file__).parent
-pytestmark = pytest.mark.compiled
+pytestmark = [pytest.mark.compiled, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -32,6 +32,14 @@ SHAPES = [
 ]  # fmt: skip
 
 
+def quick(*shapes):
+    """``shapes``, slow but for the first: a shape of another kind has another engine, which takes long to compile."""
+    return [shapes[0], *(pytest.param(shape, marks=pytest.mark.slow) for shape in shapes[1:])]
+
+
+one_and_several_threads = pytest.mark.parametrize("shape", quick((40, 300, 1), (64, 300, 1)), ids=str)
+
+
 @pytest.fixture
 def _keep_threads():
     before = numba.get_num_threads()
@@ -71,22 +79,29 @@ def results(x, dy, gamma, beta):
 
 @pytest.mark.parametrize("offset", [0, 4, 7, 12])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_new_outputs_start_as_far_into_a_cache_line_as_x(dtype, offset):
-    x, dy, gamma, beta = arrays((220, 5003, 1), dtype, offset)
+@pytest.mark.parametrize(
+    ("shape", "worth"), [((40, 300, 1), 0), pytest.param((220, 5003, 1), WORTH_PLACING, marks=pytest.mark.slow)]
+)
+def test_new_outputs_start_as_far_into_a_cache_line_as_x(shape, worth, dtype, offset, monkeypatch):
+    monkeypatch.setattr(numba_kernel, "WORTH_PLACING", worth)
+    x, dy, gamma, beta = arrays(shape, dtype, offset)
     y, saved = KERNEL.forward(x, gamma, beta, 1e-5)
     dx = KERNEL.backward(dy, saved)[0]
     inferred = KERNEL.infer(x, gamma, beta, saved.mean, saved.var, 1e-5)
-    assert x.nbytes >= WORTH_PLACING
+    assert x.nbytes >= worth
     for out in (y, dx, inferred):
         assert (out.ctypes.data - x.ctypes.data) % CACHE_LINE == 0
         assert (out.shape, out.dtype, out.flags.carray) == (x.shape, x.dtype, True)
         assert np.may_share_memory(out, x) is False
 
 
-@pytest.mark.parametrize("other", [(1, 300, 1), (64, 300, 2), (300, 64, 1)])
-def test_an_output_of_another_shape_is_not_written_beyond(other):
-    x, dy, gamma, beta = arrays((64, 300, 1), "float64")
-    out = np.empty(other)
+@one_and_several_threads
+@pytest.mark.parametrize("other", ["one sample", "more inner", "turned"])
+def test_an_output_of_another_shape_is_not_written_beyond(other, shape):
+    x, dy, gamma, beta = arrays(shape, "float64")
+    samples, features, _ = shape
+    shapes = {"one sample": (1, features, 1), "more inner": (samples, features, 2), "turned": (features, samples, 1)}
+    out = np.empty(shapes[other])
     with pytest.raises(InputError, match="an output has the shape"):
         KERNEL.forward(x, gamma, beta, 1e-5, out=out)
     _, saved = KERNEL.forward(x, gamma, beta, 1e-5)
@@ -94,8 +109,9 @@ def test_an_output_of_another_shape_is_not_written_beyond(other):
         KERNEL.backward(dy, saved, out=Gradients(out, gamma.copy(), beta.copy()))
 
 
-def test_an_output_of_another_dtype_is_given_its_own():
-    x, dy, gamma, beta = arrays((64, 300, 1), "float32")
+@one_and_several_threads
+def test_an_output_of_another_dtype_is_given_its_own(shape):
+    x, dy, gamma, beta = arrays(shape, "float32")
     y, saved = KERNEL.forward(x, gamma, beta, 1e-5)
     out = Gradients(np.empty(x.shape), np.empty(300), np.empty(300))
     KERNEL.backward(dy, saved, out=out)
@@ -104,8 +120,9 @@ def test_an_output_of_another_dtype_is_given_its_own():
     assert np.array_equal(KERNEL.forward(x, gamma, beta, 1e-5, out=np.empty(x.shape))[0], y)
 
 
-def test_what_does_not_belong_together_is_refused():
-    x, dy, gamma, beta = arrays((64, 300, 1), "float64")
+@one_and_several_threads
+def test_what_does_not_belong_together_is_refused(shape):
+    x, dy, gamma, beta = arrays(shape, "float64")
     _, saved = KERNEL.forward(x, gamma, beta, 1e-5)
     for values in ((gamma[:1], beta), (gamma, beta[1:])):
         with pytest.raises(InputError, match="x has 300 features and another array"):
@@ -114,12 +131,12 @@ def test_what_does_not_belong_together_is_refused():
         KERNEL.infer(x, gamma, beta, saved.mean[1:], saved.var, 1e-5)
     with pytest.raises(InputError, match="dy has the shape"):
         KERNEL.backward(dy[1:], saved)
-    for shape in ((0, 300, 1), (64, 300, 0)):
+    for empty in ((0, 300, 1), (64, 300, 0)):
         with pytest.raises(InputError, match="give it samples and features"):
-            KERNEL.forward(np.empty(shape), gamma, beta, 1e-5)
+            KERNEL.forward(np.empty(empty), gamma, beta, 1e-5)
 
 
-@pytest.mark.parametrize("shape", [(5, 300, 1), (64, 5003, 1), (7, 5, 9001)], ids=str)
+@pytest.mark.parametrize("shape", quick((5, 300, 1), (64, 5003, 1), (7, 5, 9001)), ids=str)
 def test_dgamma_may_be_written_over_gamma(shape):
     x, dy, gamma, beta = arrays(shape, "float32")
     _, saved = KERNEL.forward(x, gamma, beta, 1e-5)
@@ -137,7 +154,7 @@ def test_what_one_thread_does_alone_is_one_task():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("shape", quick(*SHAPES), ids=str)
 @pytest.mark.usefixtures("_keep_threads")
 def test_bits_depend_neither_on_threads_nor_on_alignment(shape, dtype):
     expected = results(*arrays(shape, dtype))
@@ -148,7 +165,7 @@ def test_bits_depend_neither_on_threads_nor_on_alignment(shape, dtype):
                 assert array.tobytes() == other.tobytes()
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("shape", quick(*SHAPES), ids=str)
 def test_tiles_cover_every_element_once(shape):
     x, dy, gamma, beta = arrays(shape, "float64", mean=100.0)
     y, saved = KERNEL.forward(x, gamma, beta, 1e-5, out=np.full(shape, np.nan))
@@ -164,15 +181,17 @@ def test_tiles_cover_every_element_once(shape):
     assert np.isfinite(out.dx).all()
 
 
+@pytest.mark.slow
 def test_a_constant_feature_has_no_variance_at_all():
     x = np.full((70_000, 3, 1), 0.1)
     _, saved = KERNEL.forward(x, np.ones(3), np.zeros(3), 1e-8)
     assert (saved.var == 0).all()
 
 
+@one_and_several_threads
 @pytest.mark.parametrize("odd", [np.nan, np.inf])
-def test_what_is_not_finite_harms_its_own_feature_alone(odd):
-    x, dy, gamma, beta = arrays((64, 300, 1), "float64")
+def test_what_is_not_finite_harms_its_own_feature_alone(odd, shape):
+    x, dy, gamma, beta = arrays(shape, "float64")
     expected = results(x, dy, gamma, beta)
     harmed = x.copy()
     harmed[5, 17] = odd
@@ -188,8 +207,9 @@ def test_too_many_threads_are_one_line():
         KERNEL.set_threads(100_000)
 
 
-def test_inputs_that_are_read_only_or_not_contiguous_compile_nothing_more():
-    x, dy, gamma, beta = arrays((64, 300, 1), "float32")
+@one_and_several_threads
+def test_inputs_that_are_read_only_or_not_contiguous_compile_nothing_more(shape):
+    x, dy, gamma, beta = arrays(shape, "float32")
     expected = results(x, dy, gamma, beta)
     engine = numba_kernel._engine(x.shape)
     functions = engine.forward, engine.backward, engine.infer
@@ -204,10 +224,11 @@ def test_inputs_that_are_read_only_or_not_contiguous_compile_nothing_more():
     assert [len(function.signatures) for function in functions] == before
 
 
-def test_out_need_not_be_contiguous():
-    x, dy, gamma, beta = arrays((64, 300, 1), "float32")
+@one_and_several_threads
+def test_out_need_not_be_contiguous(shape):
+    x, dy, gamma, beta = arrays(shape, "float32")
     expected, *gradients, _, _, _ = results(x, dy, gamma, beta)
-    y, dx = (np.full((64, 300, 2), np.nan, np.float32)[..., :1] for _ in range(2))
+    y, dx = (np.full((*shape[:2], 2), np.nan, np.float32)[..., :1] for _ in range(2))
     returned, saved = KERNEL.forward(x, gamma, beta, 1e-5, out=y)
     found = KERNEL.backward(dy, saved, out=Gradients(dx, np.empty(300, np.float32), np.empty(600, np.float32)[::2]))
     assert returned is y
@@ -233,6 +254,7 @@ def test_every_plan_has_each_element_in_one_tile(samples, features, inner):
     assert (seen == 1).all()
 
 
+@pytest.mark.slow
 def test_rows_that_are_asked_for_early_change_no_bit():
     # Of 13 rows some are left over, of eight at once as of four. What the features are beside does not count.
     x, dy, gamma, beta = arrays((13, FAR // 13 + 5003, 1), "float32")
@@ -248,6 +270,7 @@ def moved(tiles, block, x):
     return on_cache_lines(tiles, block, x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "past", "down"),
     [
@@ -287,6 +310,7 @@ print(digest.hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_bits_do_not_depend_on_the_threading_layer():
     found = set()
     for layer in ("default", "workqueue"):

@@ -12,7 +12,7 @@ from bncli.kernels._numba import vectors
 from bncli.kernels._numba.llvm import LANES
 from bncli.kernels._numba.vectors import ALL, load, store
 
-pytestmark = pytest.mark.compiled
+pytestmark = [pytest.mark.compiled, pytest.mark.slow]
 
 
 @numba.njit

@@ -64,12 +64,14 @@ def test_kernels_lists_the_missing_peers_too():
         assert said in line
 
 
+@pytest.mark.slow
 def test_knowing_a_peer_imports_none():
     kernels = "\n".join(f"from bncli.kernels import {name}" for name in PEERS)
     found = python(f"{kernels}\nprint(sorted({{'torch', 'jax', 'jaxlib'}} & set(sys.modules)))")
     assert found == "[]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["torch", "jax"])
 def test_knowing_whether_a_peer_is_there_does_not_import_it(name, tmp_path):
     for package in ("torch", "jax", "jaxlib"):

@@ -8,12 +8,15 @@ import sys
 import warnings
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
 import bncli
 from bncli import cli, numba_cache
-from bncli.benchmarking import environment
+from bncli.benchmarking import environment, roofline
+from bncli.errors import Unavailable
+from bncli.kernels import numba as numba_kernel
 
 PACKAGE = Path(bncli.__file__).parent
 POSIX = pytest.mark.skipif(os.name != "posix", reason="it takes the home away as POSIX systems know it")
@@ -39,6 +42,7 @@ def read_only(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 @POSIX
 @pytest.mark.parametrize("cache", [None, "/dev/null/numba"], ids=["no cache is named", "the named one is unwritable"])
@@ -52,6 +56,7 @@ def test_a_read_only_installation_works_for_a_user_without_a_home(read_only, cac
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "said"),
     [
@@ -69,6 +74,14 @@ def test_a_read_only_installation_works_for_a_user_without_a_home(read_only, cac
 def test_without_numbas_compiler_nothing_is_called_wrong_or_timed(command, said):
     done = run(("-m", "bncli"), *command, NUMBA_DISABLE_JIT="1")
     assert (done.returncode, done.stdout, done.stderr.decode()) == (3, b"", f"bncli: error: {said}\n")
+
+
+@pytest.mark.compiled
+def test_what_needs_numbas_compiler_says_so(monkeypatch):
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    assert numba_kernel.available() == "NUMBA_DISABLE_JIT turns Numba's compiler off: unset it"
+    with pytest.raises(Unavailable, match=r"^the memory's limit is measured with Numba's compiler: unset NUMBA"):
+        roofline.require_compiler()
 
 
 def test_what_is_compiled_is_kept_where_it_can_be():
@@ -106,6 +119,7 @@ NARROW = "import sys, numpy; numpy.longdouble = numpy.float64; numpy.clongdouble
 NARROW += "from bncli.cli import main; main(sys.argv[1:])"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "code"),
     [
@@ -121,6 +135,7 @@ def test_verdicts_are_the_same_where_nothing_is_wider_than_a_double(command, cod
     assert done.returncode == code, done.stderr.decode()
 
 
+@pytest.mark.slow
 def test_a_table_is_printed_in_an_encoding_without_lines_and_bars():
     done = run(("-m", "bncli"), "forward", "--kernel", "numpy", "--shape", "5x4x3", PYTHONIOENCODING="cp1252")
     assert done.returncode == 0

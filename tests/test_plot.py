@@ -76,8 +76,9 @@ def test_every_result_can_be_drawn_in_every_format(saved_results, tmp_path, name
 
 
 @pytest.mark.usefixtures("_matplotlib")
-def test_the_same_figures_are_the_same_bytes(saved_results, tmp_path):
-    found = charts(saved.load(saved_results["curve"]))
+@pytest.mark.parametrize("result", ["gradcheck", pytest.param("curve", marks=pytest.mark.slow)])
+def test_the_same_figures_are_the_same_bytes(saved_results, tmp_path, result):
+    found = charts(saved.load(saved_results[result]))
     for suffix in figure.SUFFIXES:
         for name in ("a", "b"):
             figure.save(tmp_path / f"{name}{suffix}", found, "title")

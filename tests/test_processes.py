@@ -47,6 +47,7 @@ def pids(folder):
     return {int(path.stem) for path in Path(folder).glob("*.pid")}
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_each_process_has_its_share_of_the_samples(spy, tmp_path):
     report = bncli.bench(["numpy", spy()], "5x4", max_time=0, processes=2)
@@ -57,6 +58,7 @@ def test_each_process_has_its_share_of_the_samples(spy, tmp_path):
     report.raise_if_failed()
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_a_kernel_that_is_wrong_in_one_process_gets_no_time(spy):
     rows = bncli.bench(["numpy", spy(wrong=2)], "5x4", max_time=0, processes=2).rows  # 0 is this one

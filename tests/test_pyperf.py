@@ -109,6 +109,7 @@ def test_pyperf_reads_what_we_write(tmp_path):
     assert forward.get_metadata()["kernel"] == "numpy"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["compare_to", "hist", "stats", "metadata"])
 def test_pyperfs_own_commands_work_on_it(tmp_path, command):
     pytest.importorskip("pyperf", reason=NOT_THERE)

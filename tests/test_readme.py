@@ -66,20 +66,30 @@ def make_photos(folder):
     Image.fromarray(np.where(square, 5, 255 - slope).astype(np.uint8)).save(folder / "b.jpg")
 
 
+def named(bodies, slow):
+    """``bodies`` by their first lines; slow are those in which ``slow`` is found."""
+    marks = {True: pytest.mark.slow, False: []}
+    return [pytest.param(body, id=body.partition("\n")[0], marks=marks[bool(slow.search(body))]) for body in bodies]
+
+
+# What measures, and what compiles the kernel numba for other shapes than those of activations.
+TAKES_LONG = re.compile(r"^\$ bncli bench|\bbncli\.bench\(|^\$ bncli verify numba|/channels-last", re.MULTILINE)
+
+
 @pytest.fixture
 def _in_a_folder_with_photos(tmp_path, monkeypatch):
     make_photos(tmp_path)
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("body", blocks("console"), ids=lambda body: body.partition("\n")[0])
+@pytest.mark.parametrize("body", named(blocks("console"), TAKES_LONG))
 @pytest.mark.usefixtures("_in_a_folder_with_photos")
 def test_console_blocks_show_what_the_commands_print(body):
     for command, expected in commands(body):
         assert shape_of(run(command)) == shape_of(expected), command
 
 
-@pytest.mark.parametrize("body", blocks("python"), ids=lambda body: body.partition("\n")[0])
+@pytest.mark.parametrize("body", named(blocks("python"), TAKES_LONG))
 @pytest.mark.usefixtures("_in_a_folder_with_photos")
 def test_python_blocks_run(body):
     names = {}

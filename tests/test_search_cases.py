@@ -27,6 +27,7 @@ WHOLE_LINE = (
 # A case in one line
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(seed=st.integers(0, 10**9), first=st.integers(0, 3000))
 def test_ten_thousand_drawn_cases_parse_back(seed, first):

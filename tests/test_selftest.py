@@ -79,6 +79,7 @@ def test_a_whole_report_has_all_faults_and_all_right_kernels():
     assert len(RIGHT) >= 20
 
 
+@pytest.mark.slow
 def test_every_check_is_the_only_one_to_catch_something_but_the_slopes(report):
     # The slopes are independent of the reference: what they catch it must catch too, or it would be wrong itself.
     alone = set()
@@ -93,6 +94,7 @@ def test_every_check_is_the_only_one_to_catch_something_but_the_slopes(report):
     assert sum(bool(row[trials.SEARCH]) for row in report.rows) == len(report.rows) - 1  # of which one is rounding
 
 
+@pytest.mark.slow
 def test_another_seed_is_no_different():
     assert reports.report(SAMPLE[::3], with_torch=False, seed=7).failures == []
 

@@ -98,6 +98,7 @@ def check_types(folder, program):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_types_are_complete_for_a_strict_user(tmp_path):
     pytest.importorskip("mypy", reason="the type checker is not installed")
     assert (PACKAGE / "py.typed").is_file()
