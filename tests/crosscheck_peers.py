@@ -1,5 +1,6 @@
 """The peers, kernels that other projects wrote, against scalar loops; run by name where all of them are installed."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -188,6 +189,7 @@ def test_a_peer_is_right_whatever_the_number_of_threads(make_case, name, shape):
 
 
 THREADS = """
+import dataclasses
 import os
 import sys
 import numpy as np
@@ -241,3 +243,38 @@ def test_a_peer_takes_arrays_that_are_not_contiguous(make_case, name):
     _, saved = kernel.forward(x, case.gamma, case.beta, case.problem.epsilon)
     dx, *_ = kernel.backward(dy, saved)
     np.testing.assert_allclose(dx, run(kernel, case)["dx"], rtol=1e-4, atol=1e-6)
+
+
+STRIDED = {
+    "every second": lambda array: np.repeat(array, 2, axis=0)[::2],
+    "backwards": lambda array: array[::-1].copy()[::-1],
+    "one value for all": lambda array: np.broadcast_to(array.flat[0], array.shape),
+}
+
+
+@pytest.mark.parametrize("strides", STRIDED)
+@pytest.mark.parametrize(("name", "dtype"), PAIRS)
+def test_a_peer_takes_whatever_strides(make_case, name, dtype, strides):
+    case, kernel = make_case(f"6x3x5/channels-first/{dtype}"), load_kernel(name)
+    batch = {} if strides == "one value for all" else {"x": STRIDED[strides](case.x), "dy": STRIDED[strides](case.dy)}
+    parameters = {array: STRIDED[strides](getattr(case, array)) for array in ("gamma", "beta")}
+    laid = dataclasses.replace(case, **batch, **parameters)
+    require_close(laid, run(kernel, laid), exact(laid))
+    given = (
+        laid.x,
+        laid.gamma,
+        laid.beta,
+        *(STRIDED[strides](np.array(values)) for values in ([1.0, 2, 3], [3.0, 2, 1])),
+    )
+    y, expected = kernel.infer(*given, 1e-3), kernel.infer(*map(np.ascontiguousarray, given), 1e-3)
+    np.testing.assert_allclose(y.astype(float), expected.astype(float), rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("strides", STRIDED)
+def test_contiguous_tensors_lie_over_what_is_contiguous_and_hold_what_is_not(strides):
+    dense = np.arange(6.0).reshape(3, 2)
+    assert _torch.contiguous(dense).data_ptr() == dense.ctypes.data
+    laid = STRIDED[strides](dense)
+    tensor = _torch.contiguous(laid)
+    assert tensor.is_contiguous()
+    np.testing.assert_array_equal(_torch.array(tensor, dense.dtype), laid)

@@ -1,6 +1,9 @@
 """The contract: each check says what is broken, and nothing of a kernel that keeps to it."""
 
 import dataclasses
+import inspect
+import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ import pytest
 from bncli.core.kernel import Gradients, Kernel
 from bncli.core.problem import Problem
 from bncli.errors import InputError
+from bncli.loading import adapter
 from bncli.loading.registry import load_kernel
 from bncli.verification import contract
 from bncli.verification._contract import array_memory, state, values
@@ -613,3 +617,56 @@ def test_what_is_wrong_already_is_not_said_again_of_benign_data(make_case):
     case = make_case("40x6", mean=1e3)
     said = "on data of mean 0.5 and deviation 1, dbeta is wrong: dbeta has the wrong sign"
     assert values.right_on_benign_data(kernel(backward=backward), case) == said
+
+
+BY_CHANCE = "dx differ from call to call, on the same data"
+
+
+@pytest.fixture
+def chance():
+    """A kernel whose dx is wrong every third time, with threads, and without out or with it."""
+
+    def made(out=False):
+        calls = itertools.count()
+
+        def backward(dy, saved, *, out=None):
+            dx, dgamma, dbeta = NUMPY.backward(dy, saved, out=out)
+            dx *= 1 + (next(calls) % 3 == 1)
+            return dx, dgamma, dbeta
+
+        def without(dy, saved):
+            return backward(dy, saved)
+
+        threads = {"set_threads": lambda count: count}
+        return kernel(backward=backward, **threads) if out else kernel(NUMPY.forward, without, **threads)
+
+    return made
+
+
+@pytest.mark.parametrize("name", ["two-forwards", "same-arrays", "out", "thread-count", "strided"])
+def test_chance_is_named_where_two_runs_differ(make_case, chance, name):
+    assert contract.CHECKS[name](chance(out=True), make_case("12x6")) == BY_CHANCE
+
+
+def test_what_chance_breaks_has_one_cause_and_no_out_that_is_not_there(make_case, chance):
+    finding = contract.check(adapter.adapt(chance()), make_case("12x6"))
+    assert "repeatable" in finding.broken
+    assert "out" not in finding.broken
+    assert finding.reason == BY_CHANCE
+
+
+def test_of_a_file_without_out_the_check_of_out_is_left_out(make_case):
+    def forward(x, gamma, beta, epsilon):
+        return NUMPY.forward(x, gamma, beta, epsilon)
+
+    def backward(dy, saved):
+        return NUMPY.backward(dy, saved)
+
+    def with_out(dy, saved, *, out=None):
+        return NUMPY.backward(dy, saved)
+
+    def asked(backward):
+        source = SimpleNamespace(forward=forward, backward=backward, __name__="k")
+        return "out" in inspect.signature(adapter.adapt(source).backward).parameters
+
+    assert (asked(backward), asked(with_out)) == (False, True)

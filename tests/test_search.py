@@ -56,6 +56,18 @@ def test_squares_beyond_the_range_of_the_type_are_inexact_and_said():
     assert "squares of deviations are beyond the 3.4e+38" in tried.reason
 
 
+def test_a_product_below_the_normal_numbers_may_lose_digits_before_inv_std_follows():
+    def gamma_first(x, gamma, beta, mean, var, epsilon, *, out=None):
+        product = gamma[:, None] * (x - mean[:, None])
+        return (product / np.sqrt(var + epsilon)[:, None] + beta[:, None]).astype(x.dtype)
+
+    small = "9x4x4/channels-first/float32/eps=1e-05 data=subnormal beta=zeros"
+    for seed in range(20):
+        tried = verdict(dataclasses.replace(RIGHT, infer=gamma_first), f"{small} seed={seed}")
+        assert tried.verdict is Verdict.PASS, tried
+        assert verdict(WRONG["subnormal x becomes 0"](), f"{small} seed={seed}").verdict is Verdict.WRONG
+
+
 @pytest.mark.parametrize("error", [ValueError, TypeError, NotImplementedError, np.linalg.LinAlgError])
 def test_a_kernel_may_refuse_what_not_every_kernel_does_and_nothing_else(error):
     def refuse(*given, out=None):

@@ -30,11 +30,18 @@ def torch() -> Any:
 
 
 def tensor(array: Array) -> Any:
-    """A tensor over the memory of ``array``, which may be read-only."""
+    """A tensor over the memory of ``array``, which may be read-only; over a copy where PyTorch has no such strides."""
+    if not all(stride >= 0 and stride % array.itemsize == 0 for stride in array.strides):
+        array = np.array(array, order="C")  # from_dlpack would end the process
     if array.dtype.kind == RAW:
         return tensor(array.view(np.int16)).view(torch().bfloat16)
     # Not torch.from_numpy, which warns of read-only arrays.
     return torch().from_dlpack(array.__dlpack__(max_version=(1, 0)))
+
+
+def contiguous(array: Array) -> Any:
+    """A tensor over the memory of ``array``; over a copy where it is not contiguous."""
+    return tensor(np.ascontiguousarray(array))
 
 
 def array(tensor: Any, dtype: np.dtype[Any]) -> Array:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bncli.core.kernel import Gradients, Kernel
 from bncli.kernels import _torch
-from bncli.kernels._torch import array, deliver, set_threads, tensor, torch
+from bncli.kernels._torch import array, contiguous, deliver, set_threads, tensor, torch
 
 Array = NDArray[Any]
 
@@ -44,7 +44,9 @@ def available() -> str | None:
 
 def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
     given = _import(x)
-    y, *statistics = torch().native_batch_norm(given, tensor(gamma), tensor(beta), None, None, True, 0.0, epsilon)
+    y, *statistics = torch().native_batch_norm(
+        given, contiguous(gamma), contiguous(beta), None, None, True, 0.0, epsilon
+    )
     mean, var = (array(statistic.to_dense(), x.dtype) for statistic in statistics)
     inv_std = 1 / np.sqrt(var.astype(np.float64) + epsilon)
     return _export(y, x.dtype, out), Saved((given, *statistics), gamma, epsilon, mean, var, inv_std)
@@ -53,7 +55,7 @@ def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array |
 def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
     x, mean, var = saved.onednn
     dx, *rest = torch().ops.aten.native_batch_norm_backward(
-        _import(dy), x, tensor(saved.gamma), None, None, mean, var, True, saved.epsilon, [True] * 3
+        _import(dy), x, contiguous(saved.gamma), None, None, mean, var, True, saved.epsilon, [True] * 3
     )
     into = out or [None] * 3
     dgamma, dbeta = map(deliver, rest, [dy.dtype] * 2, into[1:])
@@ -63,8 +65,8 @@ def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[
 def infer(
     x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
 ) -> Array:
-    running = (tensor(statistic.astype(x.dtype)) for statistic in (mean, var))
-    y, *_ = torch().native_batch_norm(_import(x), tensor(gamma), tensor(beta), *running, False, 0.0, epsilon)
+    running = (contiguous(statistic.astype(x.dtype)) for statistic in (mean, var))
+    y, *_ = torch().native_batch_norm(_import(x), *map(contiguous, (gamma, beta)), *running, False, 0.0, epsilon)
     return _export(y, x.dtype, out)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
+
+Made = TypeVar("Made", bound=Callable[..., Any])
 
 
 class View(NamedTuple):
@@ -64,7 +67,7 @@ def forward_of(function: Function) -> Forward:
         y, saved = results.y_and_saved(function(seen, gamma, beta, epsilon, out=target), seen.shape)
         return _deliver(y, target, out, function.view, x.shape), saved
 
-    return forward
+    return _says_out(forward, function)
 
 
 def backward_of(function: Function) -> Backward:
@@ -82,7 +85,7 @@ def backward_of(function: Function) -> Backward:
             _deliver(found.dbeta, targets and dbeta, dbeta, CANONICAL, dy.shape),
         )
 
-    return backward
+    return _says_out(backward, function)
 
 
 def infer_of(function: Function) -> Infer:
@@ -95,7 +98,16 @@ def infer_of(function: Function) -> Infer:
         y = results.array("y", function(seen, gamma, beta, mean, var, epsilon, out=target), seen.shape)
         return _deliver(y, target, out, function.view, x.shape)
 
-    return infer
+    return _says_out(infer, function)
+
+
+def _says_out(made: Made, function: Function) -> Made:
+    """``made``, in whose signature there is ``out`` only where ``function`` takes it."""
+    if not function.takes_out:
+        whole = inspect.signature(made)
+        own = [parameter for parameter in whole.parameters.values() if parameter.name != "out"]
+        vars(made)["__signature__"] = whole.replace(parameters=own)
+    return made
 
 
 def _deliver(found: Array, target: Array | None, out: Array | None, view: View, shape: Shape) -> Array:

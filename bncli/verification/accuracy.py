@@ -60,7 +60,8 @@ def check_inference(kernel: Kernel, case: Case) -> list[Finding]:
     reference.infer(*arguments, out=expected)
     inv_std = 1 / np.sqrt(var.astype(np.float64) + case.problem.epsilon)
     size = np.abs(case.gamma[:, None] * inv_std[:, None])
-    least = float(finfo(case.problem.dtype).smallest_normal)  # where gamma and beta are 0, there are no terms
+    # Where gamma and beta are 0, there are no terms.
+    least = float(finfo(case.problem.dtype).smallest_normal) * np.maximum(inv_std, 1)[:, None]
     magnitude = Magnitude(
         np.maximum(size * np.abs(case.x) + np.abs(case.beta)[:, None], least),
         np.broadcast_to(size * np.abs(mean)[:, None], case.x.shape),

@@ -120,7 +120,8 @@ def behaviour(kernel: AnyKernel, case: Case) -> list[Judged]:
 
 def _exactness(kernel: Kernel, case: Case) -> list[Finding]:
     safe = guarded(kernel)
-    return inexact.settle(case, accuracy.check(safe, case), partial(inexact.passes, safe))
+    found = inexact.settle(case, accuracy.check(safe, case), partial(inexact.passes, safe))
+    return inexact.settle_flushed(safe, case, found)
 
 
 def worst(judged: Iterable[Judged]) -> Judged:

@@ -17,7 +17,8 @@ effect of a rounding of the mean: it moves x_hat by the unit roundoff times the 
 rms(x) * inv_std (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983). If
 x varies by less than the roundings of its running sum, these roundings are not independent, and n of
 them are granted. No magnitude is below the smallest normal number, because a rounding in the
-subnormal range is not relative to the value.
+subnormal range is not relative to the value; nor, where inv_std may follow such a rounding, below
+inv_std times that.
 """
 
 from math import sqrt
@@ -124,4 +125,8 @@ def magnitudes(dy: Array, saved: Saved, beta: Array, dtype: str) -> dict[str, Ma
         ),
         "inv_std": Magnitude(inv_std, inv_std * moved),
     }
-    return {name: Magnitude(np.maximum(plain, least), moved) for name, (plain, moved) in found.items()}
+    raised = least * np.maximum(inv_std, 1)
+    floors = {"y": raised[:, None], "dx": raised[:, None], "dgamma": raised}
+    return {
+        name: Magnitude(np.maximum(plain, floors.get(name, least)), moved) for name, (plain, moved) in found.items()
+    }

@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from bncli.core.case import Case, complete
 from bncli.core.kernel import Gradients, Kernel
+from bncli.verification import accuracy
 
 Array = NDArray[Any]
 
 GIVEN = ("x", "gamma", "beta", "dy")
 RESULTS = ("y", *Gradients._fields)
+REPEATS = 16  # plain calls in which chance may show
 
 
 class Remark(str):
@@ -50,3 +52,19 @@ def another(case: Case) -> Case:
 def same(a: Array, b: Array) -> bool:
     """Whether two arrays are equal in shape and every value; NaN equals NaN."""
     return a.shape == b.shape and bool(((a == b) | ((a != a) & (b != b))).all())
+
+
+def differ_by_chance(kernel: Kernel, case: Case) -> str:
+    """What differs between plain calls on the same data, by more than roundings; empty where nothing does.
+
+    A check that compares two runs asks this where they differ, before it names another cause.
+    """
+    first = run(kernel, case).results()
+    for _ in range(REPEATS):
+        if differ := accuracy.differ(case, first, run(kernel, case).results()):
+            return from_call_to_call(differ)
+    return ""
+
+
+def from_call_to_call(names: list[str]) -> str:
+    return f"{' and '.join(names)} differ from call to call, on the same data"

@@ -6,7 +6,17 @@ from bncli.core.case import Case
 from bncli.core.kernel import Gradients, Kernel
 from bncli.errors import BncliError
 from bncli.verification import accuracy
-from bncli.verification._contract.calls import GIVEN, RESULTS, Remark, another, run, same, writable
+from bncli.verification._contract.calls import (
+    GIVEN,
+    RESULTS,
+    Remark,
+    another,
+    differ_by_chance,
+    from_call_to_call,
+    run,
+    same,
+    writable,
+)
 
 
 def two_forwards(kernel: Kernel, case: Case) -> str:
@@ -16,7 +26,8 @@ def two_forwards(kernel: Kernel, case: Case) -> str:
     kernel.forward(other.x, other.gamma, other.beta, other.problem.epsilon)
     differ = accuracy.differ(case, Gradients(*kernel.backward(case.dy, saved))._asdict(), alone._asdict())
     if differ:
-        return f"{' and '.join(differ)} use the state of the latest forward instead of the `saved` they were given"
+        said = f"{' and '.join(differ)} use the state of the latest forward instead of the `saved` they were given"
+        return differ_by_chance(kernel, case) or said
     return ""
 
 
@@ -29,7 +40,8 @@ def same_arrays(kernel: Kernel, case: Case) -> str:
         getattr(given, name)[...] = getattr(other, name)
     differ = accuracy.differ(other, run(kernel, given).results(), run(kernel, other).results())
     if differ:
-        return f"{' and '.join(differ)} are those of the previous call, although the same arrays hold new values"
+        said = f"{' and '.join(differ)} are those of the previous call, although the same arrays hold new values"
+        return differ_by_chance(kernel, other) or said
     return ""
 
 
@@ -39,7 +51,7 @@ def repeatable(kernel: Kernel, case: Case) -> str:
         again = run(kernel, case).results()
         differ = [name for name in RESULTS if not same(first[name], again[name])]
         if differ:
-            return f"{' and '.join(differ)} differ from call to call, on the same data"
+            return from_call_to_call(differ)
     return ""
 
 
@@ -57,7 +69,8 @@ def thread_count(kernel: Kernel, case: Case) -> str:
                 continue  # this machine has fewer
             together = run(kernel, case).results()
             if differ := accuracy.differ(case, alone, together):
-                return f"{' and '.join(differ)} differ between 1 thread and {threads}"
+                said = f"{' and '.join(differ)} differ between 1 thread and {threads}"
+                return differ_by_chance(kernel, case) or said
             if differ := [name for name in RESULTS if not same(alone[name], together[name])]:
                 last_bits = f"the last bits of {' and '.join(differ)} differ between 1 thread and {threads}"
     finally:

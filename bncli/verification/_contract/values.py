@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bncli.core.case import Case, complete
 from bncli.core.kernel import Kernel
 from bncli.verification import accuracy
-from bncli.verification._contract.calls import run, writable
+from bncli.verification._contract.calls import differ_by_chance, run, writable
 from bncli.verification.diagnosis import diagnose
 from bncli.verification.finding import Verdict
 
@@ -55,6 +55,8 @@ def _new_mistakes(when: str, kernel: Kernel, benign: Case, case: Case) -> str:
         found.pop(name, None)
     if not found:
         return ""
+    if by_chance := differ_by_chance(kernel, benign):
+        return by_chance
     (said, *_), *_ = diagnose(benign, found, tuple(found)).values()
     return f"{when}, {' and '.join(found)} {'is' if len(found) == 1 else 'are'} wrong: {said}"
 

@@ -48,30 +48,20 @@ def out_of_range(kernel: Kernel, case: Case, wrong: list[Finding]) -> str:
     reason = _beyond(kernel, case, deviations)
     if not reason:
         return ""
-    near = x / np.exp2(np.round(np.log2(np.where(deviations > 0, deviations, 1))))[:, None]
-    return reason if _passes(kernel, replace(case, x=near.astype(case.x.dtype))) else ""
+    return reason if _passes(kernel, inexact.near_one(case)) else ""
 
 
 def _beyond(kernel: Kernel, case: Case, deviations: Array) -> str:
     dtype = case.problem.dtype
     most, least = float(finfo(dtype).max), float(finfo(dtype).smallest_normal)
     if ((case.x != 0) & (np.abs(case.x) < least)).any():
-        return f"numbers below {least:.2g} are taken for 0" if _flushes(kernel, case) else ""
+        return f"numbers below {least:.2g} are taken for 0" if inexact.flushes(kernel, case) else ""
     squares = deviations * deviations
     if squares.max() * case.problem.samples > most:
         return f"squares of deviations are beyond the {most:.2g} that {dtype} ends at"
     if 0 < squares.min() < least / tolerance.unit_roundoff(dtype):
         return f"squares of deviations are so near the {least:.2g} that {dtype} begins at that they lose digits"
     return ""
-
-
-def _flushes(kernel: Kernel, case: Case) -> bool:
-    """Whether all that is subnormal counts for 0, as where the arithmetic is set so, and not x alone."""
-    dtype = case.x.dtype
-    x = np.linspace(-1, 1, 16).reshape(8, 2, 1).astype(dtype)
-    gamma = np.full(2, float(finfo(dtype.name).smallest_normal) / 4).astype(dtype)
-    y, _ = kernel.forward(x, gamma, np.zeros_like(gamma), 1e-5)
-    return not y.any()
 
 
 def _passes(kernel: Kernel, case: Case) -> bool:

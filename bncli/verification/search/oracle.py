@@ -76,10 +76,11 @@ def inference(case: Case) -> Expected:
     x, gamma, beta, mean, var = (
         rows(array).astype(np.float64) for array in (case.x, case.gamma, case.beta, case.mean, case.var)
     )
-    scale = gamma / np.sqrt(var + case.problem.epsilon)
+    inv_std = 1 / np.sqrt(var + case.problem.epsilon)
+    scale = gamma * inv_std
     value = (x - mean[:, None]) * scale[:, None] + beta[:, None]
     terms = np.abs(x) * np.abs(scale)[:, None] + (np.abs(scale * mean) + np.abs(beta))[:, None]
-    least = float(finfo(case.problem.dtype).smallest_normal)
+    least = float(finfo(case.problem.dtype).smallest_normal) * np.maximum(inv_std, 1)[:, None]
     return Expected(value, Magnitude(np.maximum(terms, least), np.zeros(1)), _budget(case.problem, "infer"))
 
 
