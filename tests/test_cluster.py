@@ -343,6 +343,7 @@ def test_bench_prints_the_workers_below_its_own_times_and_saves_both(tmp_path, m
     ]
 
 
+@pytest.mark.compiled
 @pytest.mark.slow
 @pytest.mark.usefixtures("_bench_on_it")
 def test_isolated_kernels_are_computed_and_timed_in_their_own_processes(tmp_path, monkeypatch):

@@ -43,9 +43,10 @@ def test_saved_results_have_the_keys_of_schema_1(name, saved_results):
     assert_known(json.loads(saved_results[name].read_text(encoding="utf-8")), name)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "bench isolated" else name for name in COMMANDS]
-)
+TIMES_APART = pytest.param("bench isolated", marks=[pytest.mark.compiled, pytest.mark.slow])
+
+
+@pytest.mark.parametrize("name", [TIMES_APART if name == "bench isolated" else name for name in COMMANDS])
 def test_what_is_printed_as_json_has_the_keys_of_schema_1(name):
     done = CliRunner().invoke(main, [*COMMANDS[name], "--format", "json"])
     assert done.exit_code == 0, done.output
