@@ -382,7 +382,7 @@ def test_what_is_slower_than_the_first_shuts_the_gate(row, shut):
     ("more", "why"),
     [
         ({"verdict": "WRONG"}, "it is WRONG"),
-        ({"verdict": "PASS"}, "another pass of the kernel is not PASS"),
+        ({"verdict": "PASS"}, "another pass of the kernel is not right"),
         ({}, "the kernel has no infer"),
         ({"verdict": "PASS", "median": 1e-3}, "main has none in its rounds"),
     ],
@@ -416,7 +416,7 @@ def test_the_command_fails_what_is_wrong_or_slower_than_the_first():
     run(*words, "--fail-slower", "9", "--export", "out.json", code=1)
     nothing = "of 5x4/per-activation/float64/eps=1e-08 has no time to be judged by"
     assert saved()["failures"] == [
-        f"numpynet forward {nothing}: another pass of the kernel is not PASS",
+        f"numpynet forward {nothing}: another pass of the kernel is not right",
         f"numpynet backward {nothing}: it is WRONG",
     ]
     failed = run(*words, "--pass", "infer", "--fail-slower", "9", code=1)

@@ -232,7 +232,7 @@ def test_what_was_wrong_says_why_it_has_no_time():
     # One that is right has no time for the sake of another pass, and one that is not there has no verdict.
     found = compare(OLD, bench(row("numpy"), row("numba", "backward", verdict=None)))
     assert [each["note"] for each in found.rows[:3]] == [
-        "numpy forward has no time in new: another pass of the kernel is not PASS",
+        "numpy forward has no time in new: another pass of the kernel is not right",
         "",
         "numba backward has no time in new: the kernel has no backward",
     ]

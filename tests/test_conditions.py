@@ -1,10 +1,11 @@
 """What else the machine did: injected readings, and the warnings that they give."""
 
 import pytest
-from bncli.benchmarking.bench_columns import warnings
 
 from bncli.benchmarking import conditions, timing
 from bncli.benchmarking.conditions import Readings, Surroundings
+from bncli.benchmarking.disturbances import warnings
+from planted import bench_row
 
 START = Readings(time=100.0, busy=50.0, own=10.0, stolen=1.0, throttled=3, hot=7)
 PROBLEM = "64x3000/per-activation/float32/eps=1e-05"
@@ -90,15 +91,16 @@ def test_heat_is_counted_over_all_cores(tmp_path, monkeypatch):
 
 def row(kernel="numba", **more):
     quiet = {"others": 0.05, "stolen": 0.0, "throttled": 0, "hot": 0, "clock_change": 0.0, "threads": None}
-    return {
-        "problem": PROBLEM, "kernel": kernel, "direction": "forward", "samples": [1e-3], "median": 1e-3, "low": 0.99e-3,
-        "high": 1.01e-3, "outliers": 0, "outliers_why": "", "rounds": 100, "calls": 1, **quiet, **more,
+    figures = {
+        "samples": [1e-3], "median": 1e-3, "low": 0.99e-3, "high": 1.01e-3, "spread": 0.01, "bandwidth": 1e9,
+        "minimum": 1e-3, "outliers": 0, "outliers_why": "", "rounds": 100, "calls": 1,
     }  # fmt: skip
+    return bench_row(**{"problem": PROBLEM, "kernel": kernel, **figures, **quiet, **more})
 
 
 def test_nothing_is_said_of_a_quiet_run_nor_of_what_was_not_timed():
     unknown = dict.fromkeys(("stolen", "throttled", "hot", "clock_change"))
-    wrong = {"problem": PROBLEM, "kernel": "mine", "direction": "forward", "verdict": "WRONG"}
+    wrong = bench_row(problem=PROBLEM, kernel="mine", verdict="WRONG")
     assert warnings([row(), row(**unknown), wrong], cores=2) == []
     assert warnings([], cores=2) == []
     # What a large machine does for itself is more, and disturbs less.

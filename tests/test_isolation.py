@@ -308,7 +308,7 @@ def test_what_a_job_raises_is_the_kernels_fault(process):
 
 def test_a_kernel_apart_is_compared_with_one_that_is_not(make_case, process):
     settings = measuring.Settings(max_time=0.0)
-    found = isolated.measure(make_case("5x4"), [load_kernel("numpy"), process("reference").load()], settings)
+    found = isolated.rows_isolated(make_case("5x4"), [load_kernel("numpy"), process("reference").load()], settings)
     timed = {(row["kernel"], row["direction"]): row for row in found}
     assert timed.keys() == {(name, each) for name in ("numpy", "reference") for each in ("forward", "backward")} | {
         ("copy", "limit"), ("add", "limit"),

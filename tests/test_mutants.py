@@ -20,10 +20,10 @@ from bncli.verification._mutants import (
     type_faults,
     value_faults,
 )
+from bncli.verification.finding import Verdict
 from bncli.verification.mutants import MUTANTS, RIGHT
 from bncli.verification.search import trial
 from bncli.verification.search.case_line import CaseLine
-from bncli.verification.search.trial import CaseVerdict
 
 PROBLEMS = [
     "5x4x4x3/eps=0.001",
@@ -251,9 +251,9 @@ def test_every_fault_is_visible_on_some_problem():
 @pytest.mark.parametrize("mutant", HIDDEN, ids=lambda mutant: mutant.name)
 def test_a_hidden_fault_shows_on_its_own_case_alone(ordinary, mutant):
     line = CaseLine.parse(mutant.case)
-    assert trial.run(mutant.fresh(), line).verdict is CaseVerdict.WRONG
+    assert trial.run(mutant.fresh(), line).verdict is Verdict.WRONG
     right = dataclasses.replace(RIGHT[0], dtypes=mutant.kernel.dtypes)
-    assert trial.run(right, line).verdict is CaseVerdict.PASS
+    assert trial.run(right, line).verdict is Verdict.PASS
     if mutant.name not in ORDERED:
         assert not any(shows(mutant.fresh(), ordinary(problem)) for problem in SMALL)
 

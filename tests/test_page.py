@@ -206,7 +206,7 @@ def test_of_two_benchmarks_that_which_cannot_be_compared_is_named(saved_results,
     document = json.loads(saved_results["bench"].read_text(encoding="utf-8"))
     document["rows"][1]["samples"] = "abc"
     (tmp_path / "b.json").write_text(json.dumps(document), encoding="utf-8")
-    message = "bncli: error: 'b.json' is damaged: the samples of row 2 are not times\n"
+    message = "bncli: error: 'b.json' is damaged: row 2: Expected `array`, got `str` - at `figures.samples`\n"
     for results in ((saved_results["bench"], "b.json"), ("b.json", saved_results["bench"])):
         assert run(*results, code=2).stderr == message
 

@@ -12,6 +12,7 @@ from bncli.cli import main
 from bncli.comparison import saved
 from bncli.output.charts import charts
 from bncli.output.drawing import figure
+from planted import typed
 
 SVG = "{http://www.w3.org/2000/svg}"
 NUMPY = ("--kernel", "numpy", "--shape", "8x6")
@@ -89,7 +90,7 @@ def test_the_same_figures_are_the_same_bytes(saved_results, tmp_path, result):
 def test_a_kernel_named_in_mathematics_or_markup_is_drawn_as_it_is(saved_results, tmp_path):
     report = saved.load(saved_results["gradcheck"])
     names = ["_$\\frac{$ <b>\x07", "核"]
-    rows = [{**row, "kernel": name} for row in report.rows for name in names]
+    rows = typed(({**row, "kernel": name} for row in report.rows for name in names), "gradcheck")
     for suffix in figure.SUFFIXES:
         figure.save(tmp_path / f"out{suffix}", charts(type(report)("gradcheck", (), rows)), "$x^{")
     assert {"_$\\frac{$ <b>\\x07", "核", "$x^{"} <= {*words(tmp_path / "out.svg")}

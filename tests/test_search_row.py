@@ -43,7 +43,8 @@ def rows_of(*words):
 
 def test_a_right_kernel_passes_and_the_row_says_how_far_the_search_came():
     code, (row,) = rows_of("gradcheck", "numpy", "--shape", "6x5", "--search", "0.3", "--seed", "3")
-    assert (code, row["verdict"], row["kernel"], row["seed"]) == (0, "PASS", "numpy", 3)
+    assert (code, row["kernel"], row["seed"]) == (0, "numpy", 3)
+    assert row["verdict"] in ("PASS", "INEXACT")
     assert row["problems"] > 0
     assert row["elements"] > 100
     assert row["case"] == row["reproduce"] == ""
@@ -75,7 +76,8 @@ def test_a_kernel_that_dies_or_hangs_is_wrong_and_the_case_is_named(tmp_path, fa
     code, rows = rows_of("gradcheck", path, "numpy", "--shape", "6x5", "--search", "0.5", "--timeout", "1")
     assert code == 1
     mine, other = rows
-    assert (mine["verdict"], other["verdict"]) == ("WRONG", "PASS")
+    assert mine["verdict"] == "WRONG"
+    assert other["verdict"] in ("PASS", "INEXACT")
     assert says in mine["note"]
     assert mine["case"].startswith("5x64x9/channels-first/")
     assert mine["problems"] == 2
