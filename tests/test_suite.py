@@ -8,7 +8,7 @@ import pytest
 from bncli.core.kernel import IsolatedKernel
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
-from bncli.errors import KernelFault, KernelLost, KernelMalformed
+from bncli.errors import KernelFault, KernelLost, KernelMalformed, KernelRefused
 from bncli.loading.registry import load_kernel
 from bncli.verification import accuracy, contract, invariants, suite
 from bncli.verification.finding import Finding, Verdict
@@ -93,14 +93,16 @@ def test_one_item_and_one_feature_are_tried_in_every_layout(layout, item, featur
 
 @pytest.mark.parametrize("refusable", [True, False])
 @pytest.mark.parametrize(
-    "fault", [KernelFault("too few"), KernelLost("it is gone"), KernelMalformed("dx has shape (3,)")], ids=type
+    "fault",
+    [KernelRefused("too few"), KernelFault("broken"), KernelLost("it is gone"), KernelMalformed("dx has shape (3,)")],
+    ids=type,
 )
 def test_who_raises_on_degenerate_data_refuses_and_who_is_lost_is_wrong(make_case, fault, refusable):
     case = make_case("6x5")
-    refused = refusable and type(fault) is KernelFault
+    refused = refusable and type(fault) is KernelRefused
     (judged,) = suite.on_data(raising(fault), Scenario("some data", refusable=refusable), case)
     assert (judged.check, judged.case) == ("some data", case)
-    verdict, array, error = (Verdict.PASS, "refused", 0.0) if refused else (Verdict.WRONG, "", np.inf)
+    verdict, array, error = (Verdict.REFUSED, "refused", 0.0) if refused else (Verdict.WRONG, "", np.inf)
     assert as_dict(judged.finding) == as_dict(
         Finding("gone", array, "reference", verdict, error, 0.0, reason=str(fault))
     )
