@@ -20,7 +20,7 @@ def selftest(output: Output, fault: tuple[str, ...], torch: bool | None, seed: i
 
     A row a kernel: on how many problems it is caught, of those on which its fault can show, and by
     which check: y and the gradients against the reference, the slopes of forward, the contract, the
-    invariants. The last columns are on how many PyTorch's own gradcheck rejects it, where that is
+    invariants, a search. The last columns are on how many PyTorch's own gradcheck rejects it, where that is
     installed. Exits 1 where a fault escapes or a right kernel is called wrong.
     """
     with np.errstate(all="ignore"), console.progress() as update:

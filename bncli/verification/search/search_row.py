@@ -127,10 +127,14 @@ def _traced(lines: list[CaseLine], search: Search, seconds: float) -> SearchOutc
 
 
 def _lost(outcome: SearchOutcome, fault: KernelFault) -> SearchOutcome:
-    """What is known of a search whose kernel ended its process, or did not come back."""
-    if outcome.last:
-        outcome.wrong = trial.Tried(outcome.last, Verdict.WRONG, reason=str(fault).partition(": ")[2])
-        searching.count(outcome, outcome.wrong)
+    """What is known of a search whose kernel ended its process, or did not come back.
+
+    Raises ``fault`` where no case had begun.
+    """
+    if outcome.last is None:
+        raise fault
+    outcome.wrong = trial.Tried(outcome.last, Verdict.WRONG, reason=str(fault).partition(": ")[2])
+    searching.count(outcome, outcome.wrong)
     return outcome
 
 
@@ -195,18 +199,17 @@ def _options(search: Search, outcome: SearchOutcome) -> tuple[str, ...]:
 def _verdict(outcome: SearchOutcome) -> Verdict:
     if outcome.wrong:
         return Verdict.WRONG
-    counts = outcome.counts
-    found = [verdict for verdict in Verdict if counts[verdict]]
-    if found and found[-1] is not Verdict.PASS and len(found) == 1:
-        return found[0]
-    return Verdict.INEXACT if counts[Verdict.INEXACT] else Verdict.PASS
+    order = Verdict.INEXACT, Verdict.PASS, Verdict.REFUSED, Verdict.NOT_TRIED
+    return next((verdict for verdict in order if outcome.counts[verdict]), Verdict.UNDECIDED)
 
 
 def _extent(outcome: SearchOutcome, search: Search) -> str:
     if search.case:
         return _reason_of_one(outcome)
-    histories = f", {outcome.histories:,} call histories" if outcome.histories else ""
-    said = f"{outcome.problems:,} problems to {outcome.largest:,} elements{histories}, {outcome.seconds:.1f} s"
+    problems = f"{outcome.problems:,} problem{'s' * (outcome.problems != 1)} to {outcome.largest:,} elements"
+    several = "y" if outcome.histories == 1 else "ies"
+    histories = f", {outcome.histories:,} call histor{several}" if outcome.histories else ""
+    said = f"{problems}{histories}, {outcome.seconds:.1f} s"
     counts = {verdict: outcome.counts[verdict] for verdict in (Verdict.REFUSED, Verdict.INEXACT, Verdict.UNDECIDED)}
     counts[Verdict.NOT_TRIED] = outcome.counts[Verdict.NOT_TRIED] + outcome.too_long
     parts = [said, f"seed {search.seed}", *(f"{count:,} {verdict}" for verdict, count in counts.items() if count)]
