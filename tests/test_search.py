@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bncli.verification.finding import Verdict
-from bncli.verification.search import call_history, trial, written_cases
+from bncli.verification.search import call_history, searching, trial, written_cases
 from bncli.verification.search.case_line import CaseLine
 from bncli.verification.search.searching import search
 from search_kernels import GOOD, OWN_TYPE, RIGHT, WRONG, backward, changed, doubled, forward, infer, one_pass
@@ -113,13 +113,30 @@ def test_results_that_are_overwritten_are_named():
     assert tried.reason == "a later call overwrites y"
 
 
-def test_chance_is_named_with_the_repeats_that_show_it():
+def test_chance_is_named_with_the_repeats_that_show_it(monkeypatch):
+    # So that the number of calls, and all that is drawn, does not depend on the machine's speed.
+    monkeypatch.setattr(searching, "COUNTED", 40)
+    monkeypatch.setattr(searching, "COUNTING", np.inf)
     rng = np.random.default_rng(1)
     kernel = changed(lambda dy: rng.random() < 0.02, doubled, of="dgamma")
     outcome = search(kernel, 60, cases=44)
     assert outcome.odds > 0
     assert "differs from call to call, on the same data" in outcome.wrong.reason
     assert trial.run(kernel, CaseLine.parse(str(outcome.wrong.line))).verdict is Verdict.WRONG
+
+
+def test_a_chance_that_came_up_each_time_is_repeated_all_the_same(monkeypatch):
+    monkeypatch.setattr(searching, "COUNTED", 9)
+    rng = np.random.default_rng(2)
+
+    def scale(dgamma):
+        dgamma *= 2 + rng.random()
+
+    kernel = changed(change=scale, of="dgamma")
+    confirmed, odds = searching.confirmed(kernel, trial.run(kernel, CaseLine.parse("9x4")))
+    assert odds == 0.9
+    assert confirmed.line.repeats == 2
+    assert confirmed.reason == "it differs from call to call, on the same data: wrong 10 of 10 times"
 
 
 # The search as a whole

@@ -119,8 +119,8 @@ def confirmed(kernel: Kernel, tried: Tried) -> tuple[Tried, float]:
     while runs < COUNTED and perf_counter() - start < COUNTING:
         wrong += _wrong([trial.run(kernel, tried.line)])
         runs += 1
-    odds = wrong / runs
-    repeats = math.ceil(math.log(1 - SHOWN) / math.log(1 - odds)) if 0 < odds < 1 else 1
+    odds = wrong / (runs + 1)  # one right run more than was seen: that all were wrong does not make it certain
+    repeats = math.ceil(math.log(1 - SHOWN) / math.log(1 - odds)) if odds else 1
     said = f"{DIFFERS}: wrong {wrong + 1} of {runs + 1} times"
     line = replace(tried.line, repeats=repeats)
     return replace(tried, line=line, reason=f"{tried.reason}; {said}" if tried.reason else said), odds
