@@ -34,7 +34,11 @@ def test_torch_is_available():
     assert torchcheck.available() is None
 
 
-@pytest.mark.parametrize("kernel", [k for k in RIGHT if "float64" in k.dtypes], ids=lambda kernel: kernel.name)
+# PyTorch's gradcheck is of float64, and calls the backward of one forward several times.
+JUDGED = [kernel for kernel in RIGHT if "float64" in kernel.dtypes and kernel.name != "single-use"]
+
+
+@pytest.mark.parametrize("kernel", JUDGED, ids=lambda kernel: kernel.name)
 def test_right_kernels_are_accepted(make_case, case, kernel):
     assert not torchcheck.caught(kernel, case, fast=False)
     for problem in ("5x4x4x3", "128x16", "2048x64"):
