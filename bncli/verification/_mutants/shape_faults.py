@@ -223,7 +223,7 @@ INNER = (
         "y",
         lambda n, f, s: s > 65535,
         Steps(affine=_changed_y(_zero_past_position_65535)),
-        "2x3x70000/channels-first/float32/eps=1e-05",
+        "1x3x70000/channels-first/float32/eps=1e-05",
     ),
     _path(
         "inner-equals-features",

@@ -49,7 +49,7 @@ PATHS = (
     "3x128x16x16/channels-first/float64/eps=1e-05 dy=noise,x1000",
     "40000x2/channels-last/float64/eps=1e-05 data=skewed",
     "7x6x1/channels-first/float64/eps=1 data=x1e-3 memory=gamma[::-1],beta[::-1]",
-    "2x3x70000/channels-first/float32/eps=1e-05",
+    "1x3x70000/channels-first/float32/eps=1e-05",
     "10x6x3/channels-first/float32/eps=1e-05 data=nearly-constant",
     "70001x3/per-activation/float32/eps=1e-05 threads=4",
     "8x140000/per-activation/float64/eps=1e-05",
