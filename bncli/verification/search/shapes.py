@@ -10,7 +10,7 @@ STEPS = (
     4, 8, 12, 16, 24, 32, 48, 64, 96, 100, 128, 192, 200, 256, 300, 384, 400, 512, 768, 1000, 1024, 1536, 2048, 3072,
     4096, 8192, 10000, 16384, 32768, 65536, 100000, 131072,
 )  # fmt: skip
-BESIDE = (0, 0, 0, 0, -1, 1, 1, -2, 2, 3, 7)
+OFFSETS = (0, 0, 0, 0, -1, 1, 1, -2, 2, 3, 7)
 PRIMES = (11, 13, 31, 61, 127, 251, 509, 1021, 2039, 8191, 65537)
 
 
@@ -56,7 +56,7 @@ def _axis(rng: Random, most: int) -> int:
         n = rng.randint(1, 9)
     elif kind < 0.8:
         fitting = [step for step in STEPS if step <= most] or [1]
-        n = rng.choice(fitting) * rng.choice((1, 1, 1, 2, 3)) + rng.choice(BESIDE)
+        n = rng.choice(fitting) * rng.choice((1, 1, 1, 2, 3)) + rng.choice(OFFSETS)
     elif kind < 0.87:
         n = rng.choice(PRIMES)
     else:
