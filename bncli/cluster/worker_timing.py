@@ -1,4 +1,4 @@
-"""What more workers are worth: the rows of ``bncli bench --workers``."""
+"""The scaling with the number of workers: the rows of ``bncli bench --workers``."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,7 +27,7 @@ from bncli.loading.guard import quiet
 Array = NDArray[Any]
 
 PASSES = ("forward", "backward")
-OBSERVED = 3  # calls whose every task is looked at, after those that are timed
+OBSERVED = 3  # calls after the timed ones, whose tasks are recorded
 
 
 def columns(baseline: AnyKernel) -> tuple[Column, ...]:
@@ -51,7 +51,7 @@ def columns(baseline: AnyKernel) -> tuple[Column, ...]:
 
 @dataclass(frozen=True)
 class Team:
-    """``workers`` with the batch in their memory, and the seconds that sending it took."""
+    """A cluster of ``workers`` with the batch in their memory; ``sending`` is the seconds that sending it took."""
 
     workers: int
     batch: Resident
@@ -78,10 +78,11 @@ def report(
 def measure(
     case: Case, kernels: Sequence[AnyKernel], counts: Sequence[int], threads: int | None, max_time: float
 ) -> list[WorkersRow]:
-    """Time the kernel ``dask`` on clusters of so many workers of this machine, in turns; a row a count and pass.
+    """Time the kernel ``dask`` on clusters of ``counts`` workers of this machine; a row for each count and pass.
 
-    ``kernels[0]`` takes its turn too or, isolated, is timed in its own process before. What a cluster computes has to
-    be, bit by bit, what the kernel ``dask`` computes without one, which is verified elsewhere; else it gets no time.
+    Clusters and ``kernels[0]`` are timed in the same rounds; an isolated ``kernels[0]`` is timed before, in its own
+    process. A cluster gets a time only if its results equal, bit by bit, those of the kernel ``dask`` without a
+    cluster, which are verified elsewhere.
     """
     (own,) = (kernel for kernel in kernels if kernel.name == KERNEL)
     rows = []
@@ -106,13 +107,13 @@ def _team(case: Case, expected: tuple[Array, Gradients], count: int, threads: in
         pairs = [(y, batch.gathered(there)), (gradients.dx, batch.gathered(dx))]
         pairs += [(gradients.dgamma, dgamma), (gradients.dbeta, dbeta)]
         same = all(np.array_equal(here, other, equal_nan=True) for here, other in pairs)
-        del there, dx, pairs  # the workers keep what somebody holds
+        del there, dx, pairs  # frees the memory of the workers
         calls: dict[str, Call] = {"forward": batch.forward, "backward": partial(batch.backward, statistics_there)}
         yield Team(count, batch, sending, "PASS" if same else "WRONG", calls)
 
 
 def _results(kernel: Kernel, case: Case) -> tuple[Array, Gradients]:
-    """y and the gradients; runs where the kernel does."""
+    """y and the gradients; runs in the process of the kernel."""
     y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
     return y, Gradients(*kernel.backward(case.dy, saved))
 
@@ -127,7 +128,7 @@ def _call_of(kernel: Kernel, case: Case, direction: str) -> Call:
 def _sampled(
     kernel: AnyKernel, case: Case, teams: Sequence[Team], direction: str, seconds: float
 ) -> list[tuple[float, ...]]:
-    """Samples of ``kernel``, and then of each of the ``teams``, in seconds; in the same rounds, unless isolated."""
+    """The samples of ``kernel`` and of each of the ``teams``, in seconds; from the same rounds, unless isolated."""
     calls = [team.calls[direction] for team in teams]
     if isinstance(kernel, Kernel):
         with quiet():
@@ -156,7 +157,7 @@ def _interleaved(calls: Sequence[Call], seconds: float) -> list[tuple[float, ...
 def _row(
     case: Case, direction: str, teams: Sequence[Team], number: int, samples: Sequence[Sequence[float]]
 ) -> WorkersRow:
-    """Of one of the ``teams``; ``samples`` are those of the first kernel, and then of each team."""
+    """The row of one of the ``teams``; ``samples`` are those of the first kernel and of each team."""
     team, alone, first, own = teams[number], samples[0], samples[1], samples[1 + number]
     row = WorkersRow(
         problem=str(case.problem),
@@ -192,7 +193,7 @@ def _row(
 
 
 def _observed(team: Team, direction: str) -> Spent:
-    """Where the time of some more calls goes."""
+    """The shares of the time of ``OBSERVED`` more calls."""
     with import_module("distributed").get_task_stream(team.batch.client) as stream:
         start = time.perf_counter()
         for _ in range(OBSERVED):

@@ -40,14 +40,14 @@ class Live:
 
 
 @contextmanager
-def compilations(told: Callable[[str], None]) -> Iterator[None]:
-    """Call ``told`` with the module of each function that Numba compiles in the block, not found in its cache."""
+def compilations(on_compile: Callable[[str], None]) -> Iterator[None]:
+    """Call ``on_compile`` with the module of each function that Numba compiles in the block, not found in its cache."""
     # Imported here: Numba takes long to import.
     from numba.core import event
 
     class Listener(event.Listener):
         def on_start(self, event: Any) -> None:
-            told(event.data["dispatcher"].py_func.__module__)
+            on_compile(event.data["dispatcher"].py_func.__module__)
 
         def on_end(self, event: Any) -> None:
             """Nothing to show: the next step shows itself."""

@@ -163,13 +163,13 @@ def _compared_row(
         [each.figures.processes if each.figures else () for each in (old, new)],
     )
     why = _why(found, moved, verdicts.may_be_latency(samples_of(old), samples_of(new), moved))
-    note = BUSY if busy else f"{row.kernel} {row.direction}: {why}" if why else NORMALISED if found.beside else ""
+    note = BUSY if busy else f"{row.kernel} {row.direction}: {why}" if why else NORMALISED if found.normaliser else ""
     ratio, floor = found.ratio, found.floor if math.isfinite(found.floor) else None
     return replace(
         row,
         times=Ratio(ratio=ratio.value, low=ratio.low, high=ratio.high, floor=floor, clock=moved.clock),
         verdict=str(found.verdict),
-        beside=found.beside,
+        beside=found.normaliser,
         note=note,
     )
 

@@ -52,14 +52,14 @@ class Verdict(StrEnum):
 class Comparison(NamedTuple):
     """``ratio`` is new / old; for two runs of the same code, it is between 1 / (1 + ``floor``) and 1 + ``floor``.
 
-    The floor is infinite, and the verdict UNSURE, if the samples are too few or too noisy. ``beside`` names the
+    The floor is infinite, and the verdict UNSURE, if the samples are too few or too noisy. ``normaliser`` names the
     quantity that normalised the times: "clock", a memory roofline, or "" for times in seconds.
     """
 
     ratio: Estimate
     floor: float
     verdict: Verdict
-    beside: str = ""
+    normaliser: str = ""
 
 
 class Normaliser(NamedTuple):
@@ -116,7 +116,7 @@ def _at_equal(samples: Sequence[float], others: Sequence[float], power: float) -
 
 
 def _judged(
-    beside: str,
+    normaliser: str,
     old: Sequence[float],
     new: Sequence[float],
     aa: float,
@@ -127,7 +127,7 @@ def _judged(
     """The noise, and the comparison, whose floor is the noise but at least ``least_floor``."""
     ratio, noise = statistics.quotient(old, new, seed), max(noise_floor(old, new, processes), aa)
     floor = max(noise, least_floor)
-    return noise, Comparison(ratio, floor, _verdict(ratio, floor), beside)
+    return noise, Comparison(ratio, floor, _verdict(ratio, floor), normaliser)
 
 
 def power(

@@ -1,4 +1,4 @@
-"""What the kernels ``torch`` and ``onednn`` share: PyTorch's tensors over NumPy's memory."""
+"""PyTorch's tensors over NumPy's memory, for the kernels that use PyTorch."""
 
 from importlib import import_module
 from importlib.util import find_spec
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-RAW = "V"  # the kind that NumPy takes the bfloat16 of ml_dtypes for; PyTorch only takes its bits
+RAW = "V"  # NumPy's kind of the bfloat16 of ml_dtypes; PyTorch takes only its bits
 
 
 def available() -> str | None:
@@ -18,21 +18,21 @@ def available() -> str | None:
 
 
 def ships(header: str) -> bool:
-    """Whether PyTorch brings this C header, as of each library that it is built with; imports nothing."""
+    """Whether PyTorch ships this C header, as it does for each library that it is built with; imports nothing."""
     spec = find_spec("torch")
     folders = (spec and spec.submodule_search_locations) or ()
     return any(Path(folder, "include", header).is_file() for folder in folders)
 
 
 def torch() -> Any:
-    """PyTorch, which takes a second to import: only when it is asked for."""
+    """Import PyTorch when it is first needed: it takes a second."""
     return import_module("torch")
 
 
 def tensor(array: Array) -> Any:
-    """A tensor over the memory of ``array``, which may be read-only; over a copy where PyTorch has no such strides."""
+    """A tensor over the memory of ``array``, which may be read-only; over a copy if PyTorch lacks its strides."""
     if not all(stride >= 0 and stride % array.itemsize == 0 for stride in array.strides):
-        array = np.array(array, order="C")  # from_dlpack would end the process
+        array = np.array(array, order="C")  # from_dlpack would crash the process
     if array.dtype.kind == RAW:
         return tensor(array.view(np.int16)).view(torch().bfloat16)
     # Not torch.from_numpy, which warns of read-only arrays.
@@ -40,7 +40,7 @@ def tensor(array: Array) -> Any:
 
 
 def contiguous(array: Array) -> Any:
-    """A tensor over the memory of ``array``; over a copy where it is not contiguous."""
+    """A tensor over the memory of ``array``; over a copy if it is not contiguous."""
     return tensor(np.ascontiguousarray(array))
 
 
@@ -52,7 +52,7 @@ def array(tensor: Any, dtype: np.dtype[Any]) -> Array:
 
 
 def deliver(tensor: Any, dtype: np.dtype[Any], out: Array | None) -> Array:
-    """``tensor`` as an array, or its values in ``out``."""
+    """``tensor`` as an array, or copied to ``out``."""
     found = array(tensor, dtype)
     if out is None:
         return found
@@ -61,7 +61,7 @@ def deliver(tensor: Any, dtype: np.dtype[Any], out: Array | None) -> Array:
 
 
 def set_threads(threads: int) -> int:
-    """Bound the threads of all of PyTorch; returns how many there were."""
+    """Bind the threads of all of PyTorch; returns the number before."""
     before = int(torch().get_num_threads())
     torch().set_num_threads(threads)
     return before

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 def user_kernel(spec: str) -> Kernel | None:
-    """The kernel in the file or the module ``spec``, named after it; None where there is no such module.
+    """The kernel in the file or the module ``spec``, named after it; None if there is no such module.
 
-    Raises InputError where there is no such file, where its code raises, or where it is malformed.
+    Raises InputError if there is no such file, if its code raises, or if the kernel is malformed.
     """
     from_file = plugins.is_path(spec)
     with _loading(spec):
@@ -35,16 +35,16 @@ def user_kernel(spec: str) -> Kernel | None:
 
 
 def as_kernel(namespace: Any) -> Kernel:
-    """The kernel in a module, or another namespace, that a program has already; named after it.
+    """The kernel in a module or another namespace of a program, named after it.
 
-    Raises InputError where it is malformed.
+    Raises InputError if the kernel is malformed.
     """
     with _loading(getattr(namespace, "__name__", type(namespace).__name__)):
         return adapt(namespace)
 
 
 def published_kernel(name: str, point: EntryPoint) -> Kernel:
-    """The kernel that an installed package publishes as ``name``; where it is broken, one that is not available."""
+    """The kernel that an installed package publishes as ``name``; a broken one becomes an unavailable kernel."""
     try:
         with _loading(point.value, name):
             return adapt(point.load(), name, name)

@@ -1,4 +1,4 @@
-"""Call a user's functions as a Kernel's: by position, on arrays of the rank they want, with or without ``out``."""
+"""Wrap a user's functions for a Kernel: called by position, on arrays of their rank, with or without ``out``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class View(NamedTuple):
 def _rows(batch: Array) -> Array:
     outer, features, inner = batch.shape
     rows = np.ascontiguousarray(batch.transpose(0, 2, 1).reshape(outer * inner, features))
-    # The copy is as read-only as the batch, so that writing into an input fails here too.
+    # A copy is read-only if the batch is, so that a kernel that writes into its input fails here too.
     rows.flags.writeable = batch.flags.writeable
     return rows
 
@@ -102,7 +102,7 @@ def infer_of(function: Function) -> Infer:
 
 
 def _says_out(made: Made, function: Function) -> Made:
-    """``made``, in whose signature there is ``out`` only where ``function`` takes it."""
+    """``made``, with a signature that has ``out`` only if ``function`` takes it."""
     if not function.takes_out:
         whole = inspect.signature(made)
         own = [parameter for parameter in whole.parameters.values() if parameter.name != "out"]
@@ -111,9 +111,9 @@ def _says_out(made: Made, function: Function) -> Made:
 
 
 def _deliver(found: Array, target: Array | None, out: Array | None, view: View, shape: Shape) -> Array:
-    """Return a function's result in canonical form, in ``out`` where that is given; ``shape`` is a batch's."""
+    """Return a function's result in canonical form, written to ``out`` if given; ``shape`` is that of the batch."""
     if out is None or (target is not None and found is not target):
-        return view.leave(found, shape)  # the contract then finds a function that ignores its ``out``
+        return view.leave(found, shape)  # if the function ignored its ``out``, the contract check notices
     if target is None or not np.may_share_memory(target, out):
         out[...] = view.leave(found, shape)
     return out
