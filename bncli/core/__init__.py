@@ -1,19 +1,19 @@
-"""What are the nouns of bncli? Nothing here reads files, prints, or knows Click and rich.
+"""What are the nouns of bncli?
 
 In: numbers and text. Out: layout, problem, ranges, case, source, kernel, rows, report, chart, units.
+Nothing here reads files, prints, or knows Click and rich. The glossary:
 
 x, y              the input batch, axis 0 being the batch axis, and the output gamma · x_hat + beta
 gamma, beta       scale and shift, (F,), trainable
 mean, var         per feature, (F,): the batch's mean and its biased variance
 inv_std, x_hat    1 / sqrt(var + epsilon), (F,); (x - mean) · inv_std, like x
-dy                the gradient of the loss with respect to y
-dx, dgamma, dbeta the gradients that backward returns, like x, (F,) and (F,)
+dy, dx            the gradients of the loss with respect to y and x; backward returns dx, dgamma and dbeta
 running mean, var a layer's own statistics, updated with a momentum; biased or unbiased by a named convention
 layout            which axes are features: per-activation, channels-last or channels-first
 canonical view    the shape (outer, feature, inner) = (N, F, S) that every layout has after a reshape
 problem           shape, layout, dtype and epsilon, in one line that parses back
 case              a problem with its arrays, and the seed and options that made them
-recipe            the command-line options that make a case's data again
+
 kernel            one implementation: forward, backward and perhaps infer, on canonical arrays
 pass              forward, backward or inference of a kernel, as it is verified or timed
 saved             the object that forward returns for its backward

@@ -44,9 +44,7 @@ def _merge(a: Moments, b: Moments) -> Moments:
     samples = a.samples + b.samples
     shift = b.mean - a.mean
     share = b.samples / samples
-    return Moments(
-        samples, a.mean + difference * share, a.squares + b.squares + difference * difference * (a.samples * share)
-    )
+    return Moments(samples, a.mean + shift * share, a.squares + b.squares + shift * shift * (a.samples * share))
 
 
 def merge_sums(parts: Sequence[Sums]) -> Sums:
