@@ -55,10 +55,10 @@ def bench(
 
     A kernel is a word that ``--kernel`` takes, a module with ``forward`` and ``backward``, or a Kernel;
     speed-ups are relative to the first one. A problem is a Problem or its descriptor, which may hold ranges.
-    ``directions`` are of forward, backward and infer, ``outputs`` of fresh and given, ``caches`` of warm
-    and cold; ``threads`` are counts, none for a kernel's own choice. A problem is sampled for ``max_time``
-    seconds, or until the 95 % interval of every median is narrower than ``precision`` (0.01 is 1 %), in
-    one process or in ``processes`` of them; several processes take kernels by name or file only.
+    ``directions`` may hold forward, backward and infer; ``outputs`` fresh and given; ``caches`` warm and cold;
+    ``threads`` counts, or nothing for the kernels' own choice. A problem is sampled for ``max_time`` seconds, or
+    until the 95 % interval of every median is narrower than ``precision`` (0.01 is 1 %). ``processes`` share this
+    time; several processes take kernels by name or file only.
 
     ``report.rows`` has a row for each pass of each kernel and for each memory roofline, with times in seconds.
     ``report.raise_if_failed()`` raises CheckFailed if a kernel is wrong and so has no time, if a pass takes more

@@ -30,11 +30,11 @@ COLD = "cold"
 ALIGNMENT = 64  # bytes
 WARM_BYTES = 256 * 1024  # for all copies of x and dy together: a core's own cache holds them and the outputs
 MOST_WARM = 16
-CACHES_FULL = 2  # times the last-level cache that the copies of x fill, so that a call finds none of its input there
+CACHES_FULL = 2  # the copies of x fill the last-level cache so many times: a call finds none of its input there
 MOST_COLD = 1 << 14
 # Seconds of calls before a sample. The calls timed before have let threads fall asleep and filled the caches: on
 # two virtual cores the first call on 8 MB in the last-level cache took 1.5 times as long as later calls, and
-# after a millisecond calls were within 7 % of these. A cold call on another copy wakes the threads only.
+# after a millisecond calls were within 7 % of these. Before a cold sample, one call on another copy wakes the threads.
 WARMING = {WARM: 1e-3, COLD: 0.0}
 COLD_ARRAYS = 4  # for each copy: x, dy, a given output, and a result that is kept alive
 
@@ -110,7 +110,7 @@ class Inputs:
 
 
 def empty(shape: Shape, dtype: DTypeLike) -> Array:
-    """An ordinary array (see above), not initialised."""
+    """An uninitialised array: writable, C-contiguous, and aligned to ``ALIGNMENT`` bytes."""
     kind = np.dtype(dtype)
     size = prod(shape) * kind.itemsize
     memory = np.empty(size + ALIGNMENT, np.uint8)

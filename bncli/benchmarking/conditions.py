@@ -24,7 +24,7 @@ class Readings(NamedTuple):
 
 
 class Surroundings(NamedTuple):
-    """The load between two readings; None if the system does not report it.
+    """The load between two readings; a field is None if the system does not report it.
 
     ``others``: cores that other processes used on average. ``stolen``: cores that the hypervisor took on average.
     ``throttled``: how often a quota stopped this process. ``hot``: how often a core was slowed down for its heat.

@@ -7,7 +7,7 @@ from bncli.benchmarking import environment, timing
 from bncli.core.rows.times import BenchRow, Figures
 from bncli.core.units import text
 
-NOISY = 0.05  # half the width of an interval relative to the median: the median is not known to a tenth
+NOISY = 0.05  # half the width of an interval relative to the median: a median with a wider one is vague
 OUTLYING = 0.25  # of the samples: a larger share begins to move the median
 FEWEST = 20  # samples, for a meaningful share of outliers
 BUSY = 0.2  # cores that other processes use: a quiet system uses fewer

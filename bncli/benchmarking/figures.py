@@ -21,7 +21,7 @@ FEWEST = 50  # samples of the clock: with fewer, its blocks are too short to sho
 
 
 class Outcome(NamedTuple):
-    """A pass on ``copies`` of its arrays: its row without figures, and whether it keeps its time."""
+    """The outcome of a pass on ``copies`` of its arrays: a row without figures, and whether the time is kept."""
 
     key: PassKey
     copies: int

@@ -26,7 +26,7 @@ def failures(rows: Sequence[TimedRow], baseline: str, factor: float) -> list[str
     for row in rows:
         if isinstance(row, WorkersRow):
             if row.figures is None:
-                found.append(f"{_name(row)} has no time to be judged by: {why_untimed(row)}")
+                found.append(f"{_name(row)} has no time: {why_untimed(row)}")
         elif row.direction != LIMIT and (failure := _failure(row, baseline, factor)):
             found.append(failure)
     return found
@@ -35,9 +35,9 @@ def failures(rows: Sequence[TimedRow], baseline: str, factor: float) -> list[str
 def _failure(row: BenchRow, baseline: str, factor: float) -> str:
     speedup = row.against_first
     if row.figures is None:
-        return f"{_name(row)} has no time to be judged by: {why_untimed(row)}"
+        return f"{_name(row)} has no time: {why_untimed(row)}"
     if speedup is None or not speedup.speedup or not speedup.speedup_high:
-        return f"{_name(row)} has no time to be judged by: {baseline} has none in its rounds"
+        return f"{_name(row)} cannot be compared: {baseline} has no time in its rounds"
     least = 1 / speedup.speedup_high
     if least > max(factor, 1 + (row.figures.noise_floor or 0.0)):
         return slower(row, 1 / speedup.speedup, least, f" of {baseline}")

@@ -127,7 +127,7 @@ def _wrong_bits(judged: Judged, kernel: Kernel, space: Space) -> Finding | None:
 
 
 def _cached(timed: Pass, kernel: Kernel, space: Space) -> Finding | None:
-    """The finding on results that keep their bits after two samples with different results are exchanged."""
+    """The finding on cached results: they keep their bits after an exchange of two samples with different results."""
     found = _results(timed, space)
     name, large = next(iter(found.items()))
     first, last = space.inputs.ends(large)

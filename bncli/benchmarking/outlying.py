@@ -6,7 +6,7 @@ import numpy as np
 
 from bncli.benchmarking import statistics
 
-START = 0.1  # of the samples: outliers in this first part only are effects of the start
+START = 0.1  # of the samples: if all outliers are in this first part, they are effects of the start
 ALONE = 0.5  # of the outliers: if a larger share has an outlier as a neighbour, they come in a row
 
 

@@ -49,7 +49,7 @@ def require_several(kernels: Sequence[AnyKernel]) -> None:
 
 
 def _elsewhere(case: Case, kernels: Sequence[AnyKernel], settings: Settings) -> Measured:
-    from bncli.isolation.process import Process  # rarely asked for
+    from bncli.isolation.process import Process  # rarely needed
 
     first, *others = kernels
     process = Process(first.spec)

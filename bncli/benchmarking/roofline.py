@@ -4,8 +4,9 @@ Forward and inference read x and write y, like a copy; backward reads x and dy a
 addition. A kernel whose arrays come from memory cannot be faster. The roofline is the fastest of four
 variants: NumPy's own on one core; a plain parallel loop; a loop that prefetches the output's cache lines
 for writing (``prefetchw``); and a loop with non-temporal stores (``movnti``). A plain store makes a core
-request a line twice, first to read and then to write it: without that, some processors move up to twice
-as much, others a little less. A non-temporal store does not read the line at all.
+request a line twice, first to read and then to write it. Prefetching for writing avoids the first request:
+some processors then move up to twice as much, others a little less. A non-temporal store does not read the
+line at all.
 
 The bytes are moved as integers, so that one compilation serves every dtype.
 """
@@ -40,7 +41,7 @@ helper = numba.njit(cache=KEPT, **WITHOUT_WRAPPERS)
 
 def require_compiler() -> None:
     """Raise Unavailable if Numba's compiler is disabled: loops in Python do not reach the memory roofline."""
-    if getattr(numba.config, "DISABLE_JIT"):  # noqa: B009, set when Numba starts: its types do not know it
+    if getattr(numba.config, "DISABLE_JIT"):  # noqa: B009, set when Numba starts, and missing in its types
         raise Unavailable("the memory roofline is measured with Numba's compiler: unset NUMBA_DISABLE_JIT")
 
 
@@ -76,7 +77,7 @@ def fork_join() -> Call:
 
 def set_threads(threads: int) -> int:
     """Use ``threads`` threads for the roofline, at most as many as Numba has; returns the number before."""
-    most = int(getattr(numba.config, "NUMBA_NUM_THREADS"))  # noqa: B009, set when Numba starts: its types do not know it
+    most = int(getattr(numba.config, "NUMBA_NUM_THREADS"))  # noqa: B009, set when Numba starts, and missing in its types
     before = int(numba.get_num_threads())
     numba.set_num_threads(min(threads, most))
     return before

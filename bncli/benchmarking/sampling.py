@@ -14,9 +14,9 @@ LEAST_SHARE = 0.25  # of the time allowed: a shorter run may miss the machine's 
 
 
 class Stop(StrEnum):
-    """PRECISE: every median is. STABLE: the others have noise that more samples would not change. TIME: it was up.
+    """PRECISE: every median is precise. STABLE: more samples would not change the noise of the others.
 
-    INTERRUPTED: by Ctrl-C, after enough rounds for figures.
+    TIME: the time was up. INTERRUPTED: Ctrl-C came, after enough rounds for figures.
     """
 
     PRECISE = "precise"

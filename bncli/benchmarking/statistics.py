@@ -140,9 +140,9 @@ def block_range(samples: Sequence[float]) -> float:
 
 
 def blocks(samples: Sequence[float]) -> list[float]:
-    """The medians of successive tenths of a run; of fifths if samples are few, and below ten the samples themselves.
+    """The medians of successive tenths of a run, or of fewer blocks if it has fewer than 30 samples.
 
-    A single sample varies more than a median of many.
+    Fewer than 10 samples are returned themselves; they vary more than medians.
     """
     count = len(samples)
     number = count if count < BLOCKS else max(5, min(BLOCKS, count // 3))

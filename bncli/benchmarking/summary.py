@@ -45,7 +45,7 @@ def of_a_pass(settings: Settings) -> tuple[Column, ...]:
 
 
 def variants(settings: Settings) -> tuple[Column, ...]:
-    """A column for outputs, caches and threads each, if there are several of them."""
+    """A column for each of outputs, caches and threads that has several values."""
     outputs = (Column("outputs", "outputs"),) if len(settings.outputs) > 1 else ()
     cache = (Column("cache", "cache"),) if len(settings.caches) > 1 else ()
     threads = (Column("threads", "threads", "count"),) if len(settings.threads) > 1 else ()

@@ -9,7 +9,7 @@ SetThreads = Callable[[int], int | None]
 
 @contextmanager
 def restored(setters: Iterable[SetThreads], threads: int | None) -> Iterator[None]:
-    """Bind all to ``threads``; restore at the end the numbers that the setters returned. None: change nothing."""
+    """Bind all to ``threads`` in the block, then restore the numbers that setters returned; None changes nothing."""
     before = [(each, each(threads)) for each in setters] if threads else []
     try:
         yield

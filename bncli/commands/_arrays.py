@@ -1,4 +1,4 @@
-"""What forward and backward share: options, and where their arrays go."""
+"""The options of forward and backward; printing, saving and drawing their arrays."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The options of a cluster, and the calls of those that use one."""
+"""The options of a cluster, and the calls of the commands that use one."""
 
 import math
 import re

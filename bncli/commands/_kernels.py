@@ -101,7 +101,7 @@ def twin(kernel: AnyKernel, execution: Execution) -> AnyKernel:
 
 def _isolated(timeout: float | None, tells: bool = True) -> Callable[[str], IsolatedKernel]:
     """A loader of kernels into processes that end with the command; with ``tells``, their output is then a warning."""
-    from bncli.isolation.process import Process  # rarely asked for
+    from bncli.isolation.process import Process  # rarely needed
 
     ctx = click.get_current_context()
 

@@ -17,7 +17,7 @@ from bncli.verification.search.sequence import Fixed
 
 DEFAULT = {"gradcheck": 3.0, "verify": 10.0}  # seconds
 NAMING = ("shape", "layout", "array", "image")  # options that name a problem
-BROUGHT = (*NAMING, "dtype", "epsilon", "random", "threads")  # the options that a case line already holds
+IN_CASE = (*NAMING, "dtype", "epsilon", "random", "threads")  # options whose values a case line holds
 
 
 def options(default: str) -> Callable[[Any], Any]:
@@ -55,8 +55,8 @@ def search(
     def typed(option: str) -> bool:
         return ctx.get_parameter_source(option) in TYPED
 
-    if case and (brought := next(filter(typed, BROUGHT), None)):
-        raise InputError(f"--case already holds a {brought}: leave out --{brought}")
+    if case and (held := next(filter(typed, IN_CASE), None)):
+        raise InputError(f"--case already holds a {held}: leave out --{held}")
     if seconds is None:
         named = name == "gradcheck" and (ctx.default_map or any(map(typed, NAMING)))
         seconds = 0.0 if named else DEFAULT[name]

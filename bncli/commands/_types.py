@@ -61,7 +61,7 @@ class Counts(click.ParamType[tuple[int, ...]]):
 
 
 def _is_count(word: str) -> bool:
-    # Python refuses to read a number of some thousand digits.
+    # int() refuses a text of some thousand digits.
     return word.isdecimal() and len(word) < 8 and 0 < int(word) < 1 << 16
 
 

@@ -46,7 +46,7 @@ BOTH = "both"
     type=click.Choice((FRESH, GIVEN, BOTH)),
     default=FRESH,
     show_default=True,
-    help="Let kernels allocate their outputs (fresh), or write into arrays that they are given.",
+    help="Let kernels allocate their outputs (fresh), or write them into given arrays.",
 )
 @click.option(
     "--max-time",
@@ -69,7 +69,7 @@ BOTH = "both"
     default=1,
     show_default=True,
     metavar="COUNT",
-    help="Split the time among this many processes, one after the other; compare then knows how much processes differ.",
+    help="Split the time among this many processes, one after the other; compare then knows their variability.",
 )
 @click.option(
     "--cache",
@@ -123,14 +123,14 @@ def bench(
     With --workers, x and dy are sent to the workers' memory before the clock starts; y and dx stay there.
     The table gives the shares of computing blocks, of transfers, and of the rest: scheduling and waiting.
 
-    Files are rewritten after each problem. Ctrl-C prints and saves the results so far, and exits 130. A
-    kernel that is WRONG does not make bench exit 1; it makes gradcheck do so. With --fail-slower FACTOR,
-    bench exits 1 if a pass is slower by more than FACTOR: than in OLD.json with --baseline, else than the
-    first kernel in the same rounds, where a slow machine slows both. So does a pass without a time, unless
+    Files are rewritten after each problem. Ctrl-C prints and saves the results so far, and exits 130. bench
+    exits 0 even if a kernel is WRONG; gradcheck exits 1. With --fail-slower FACTOR, bench exits 1 if a pass
+    is slower by more than FACTOR. It is compared with OLD.json if --baseline is given, else with the first
+    kernel in the same rounds, where a slow machine slows both. A pass without a time also exits 1, unless
     OLD.json has no time of it either.
     """
     if fail_slower is not None and baseline is None:
-        _require_rival(runs)
+        _require_second(runs)
     if workers:
         _cluster.require_kernel(runs)
     settings = Settings(
@@ -166,7 +166,7 @@ def bench(
     output.emit(found)
 
 
-def _require_rival(runs: Runs) -> None:
+def _require_second(runs: Runs) -> None:
     """Raise InputError unless another kernel is timed in the same rounds as the first, the gate's baseline."""
     if len(runs.kernels) < 2:
         raise InputError("--fail-slower needs a baseline: add --baseline OLD.json, or put another kernel first")

@@ -20,14 +20,14 @@ def compare(output: Output, old: Path, new: Path, fail_slower: float | None, all
 
     Each row is a kernel's pass on a problem: the ratio new/old of the medians with its 95 % interval, and the
     noise: the difference to expect between two runs of the same code. The noise is estimated from the
-    medians of tenths of each run and from the two timings of the baseline, and is at least 7 %. SLOWER and
-    FASTER: the whole interval is beyond the noise. SAME: it is within the noise and within 10 %. UNSURE:
-    neither; measure for longer, or on a quieter machine.
+    variability of the medians of tenths of each run and from the two timings of the baseline, and is at
+    least 7 %. SLOWER and FASTER: the whole interval is beyond the noise. SAME: it is within the noise and
+    within 10 %. UNSURE: neither; measure for longer, or on a quieter machine.
 
     A slow machine is not a slow kernel. Times are therefore compared as measured, at an equal clock, and at
     an equal memory roofline in the same rounds. The least noisy of these comparisons decide. If any of them
-    says SAME, it is SAME; if they disagree, it is UNSURE, and so is a run while other processes used much of
-    the machine. If both runs have five processes or more, the noise is the difference between processes.
+    says SAME, the verdict is SAME; if they disagree, it is UNSURE. It is also UNSURE if other processes used
+    much of the machine. If both runs have five processes or more, the noise is their variability.
 
     With --fail-slower FACTOR, exits 1 if a pass is SLOWER by more than FACTOR, or had a time in OLD and has
     none in NEW. Rows of one file alone are shown, and so are changes of the machine and of the software.

@@ -29,12 +29,13 @@ def gradcheck(
     """Check y, dx, dgamma and dbeta of a kernel, and its contract.
 
     Every element is compared with the formulas in a wider dtype. The gradients are also compared with
-    slopes of the kernel's own forward, by a complex step, exact to rounding, or by central differences with
-    an error estimate. Slopes are taken along every element of x if samples are few, else along the extremes
-    and some others of each feature, and always along random directions; with --method directional, along
-    these alone. Kernels in float32 or narrower are compared with the reference, which the same run
-    differentiates. The contract: inputs unchanged, outputs written in full, no state between calls, the
-    same bits every time, right for every thread count, and so on.
+    slopes: numerical derivatives of the kernel's own forward, by a complex step, exact to rounding, or by
+    central differences with an error estimate. Slopes are taken along every element of x if samples are
+    few, else along the extremes and some others of each feature. They are always taken along random
+    directions too; with --method directional, along these alone. Kernels in float32 or narrower have no
+    slopes; instead, the same run differentiates the reference. The contract: inputs unchanged, outputs
+    written in full, no state between calls, the same bits every time, right for every thread count, and
+    so on.
 
     An error is relative to the terms of its element, or to the largest slope. Its share is the error divided
     by what rounding and the slopes' own error allow; a share of at most 1 passes. A mistake is diagnosed, and

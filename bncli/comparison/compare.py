@@ -72,9 +72,9 @@ def compare(
 
 
 def baseline(old: str | Path, fail_slower: float | None = None, allow_different_machine: bool = False) -> Report:
-    """The report in the file ``old``, if ``compare`` can use it with a run on this machine, else InputError.
+    """The report in the file ``old``. Raises InputError if ``compare`` could not use it with a run on this machine.
 
-    So the error comes before the measurement.
+    The error then comes before the measurement.
     """
     before, here = matching.run(old, "old"), Report("bench", (), (), environment=environment.collect())
     if fail_slower is not None:
@@ -175,7 +175,7 @@ def _compared_row(
 
 
 def _normalisers(old: TimedRow, new: TimedRow, limits: Limits) -> list[Normaliser]:
-    """The rooflines sampled in the same rounds as the pass, in both runs, with as many threads if there are any."""
+    """The rooflines sampled in the same rounds as the pass in both runs; preferably with equally many threads."""
     threads = new.identity.threads
     alike = [pair for pair in limits if pair[1].threads == threads] or limits
     return [

@@ -27,7 +27,7 @@ class Drift(NamedTuple):
 
     @property
     def roofline_change(self) -> float:
-        """The largest factor between the two runs of a memory roofline, the slower over the faster, minus 1."""
+        """The largest ratio of a memory roofline between the two runs, slower over faster, minus 1."""
         return max((max(each, 1 / each) for each in self.memory), default=1.0) - 1
 
     @property

@@ -15,14 +15,14 @@ from bncli.comparison.drift import Drift
 # (Mytkowicz et al., "Producing wrong data without doing anything obviously wrong!", 2009) and from other tenants.
 LEAST_FLOOR = 0.07
 # Standard deviations of the difference of two blocks. The median of a run varies less than that of a tenth of it,
-# except under slow drift: then as much. In the same measurements, 4 instead of 3 made half a percent more of the same
-# code SAME, but 15 % slower code SLOWER in 86 % of the cases instead of 94 %.
+# except under slow drift: then as much. Measured: 4 instead of 3 made half a percent more of the same code SAME, but
+# 15 % slower code SLOWER in 86 % of the cases instead of 94 %.
 DEVIATIONS = 3.0
 MOST_FLOOR = 9.0  # a run whose own blocks differ by more than tenfold decides nothing
 # Data that one core writes and another reads pass between the two. The time depends on which cores of the host the
 # machine has at the moment: on two virtual cores an empty parallel loop took 1.2 us and, minutes later, for minutes,
-# 2.4 us; 64x3000 in float32 then took 28 us instead of 19. That is 8 times the difference; a kernel with two parallel
-# loops passes twice as much data.
+# 2.4 us; 64x3000 in float32 then took 28 us instead of 19, 8 times the change of the latency. A kernel with two
+# parallel loops passes twice as much data.
 LATENCIES = 20
 MOST_SAME = 0.10  # a difference that may be larger is never SAME, however noisy the runs are
 FEWEST = 5  # samples of each run; also the processes of each run that make their variability count

@@ -89,7 +89,7 @@ def infer(
 
 
 def set_threads(threads: int) -> int:
-    most = int(getattr(numba.config, "NUMBA_NUM_THREADS"))  # noqa: B009, set when Numba starts: its types do not know it
+    most = int(getattr(numba.config, "NUMBA_NUM_THREADS"))  # noqa: B009, set when Numba starts, and missing in its types
     if not 1 <= threads <= most:
         raise InputError(f"numba cannot use {threads} threads: it has 1 to {most} here")
     before = int(numba.get_num_threads())
@@ -167,7 +167,7 @@ def _engine(shape: tuple[int, int, int]) -> Engine:
 
 def available() -> str | None:
     # The engines use LLVM instructions, which Python cannot run.
-    off = getattr(numba.config, "DISABLE_JIT")  # noqa: B009, set when Numba starts: its types do not know it
+    off = getattr(numba.config, "DISABLE_JIT")  # noqa: B009, set when Numba starts, and missing in its types
     return "NUMBA_DISABLE_JIT turns Numba's compiler off: unset it" if off else None
 
 
