@@ -47,7 +47,7 @@ ALLOW_DIFFERENT_MACHINE = click.option(
 def problem(
     shape: str = SHAPE,
     layout: str | None = Layout.PER_ACTIVATION.value,
-    dtype: str = "float64, or that of the array",
+    dtype: str = "float64 where the kernel takes it, or that of the array",
     epsilon: float = EPSILON,
 ) -> tuple[Any, ...]:
     """--shape, --layout, --dtype, --epsilon, --seed; ``shape`` and ``dtype`` are texts that describe the defaults."""

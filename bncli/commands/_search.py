@@ -12,7 +12,7 @@ from bncli.core.layout import Layout
 from bncli.errors import InputError
 from bncli.output.terminal.console import Update
 from bncli.verification.search.case_line import CaseLine
-from bncli.verification.search.search_row import Search
+from bncli.verification.search.running import Search
 from bncli.verification.search.sequence import Fixed
 
 DEFAULT = {"gradcheck": 3.0, "verify": 10.0}  # seconds

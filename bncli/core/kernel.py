@@ -108,8 +108,15 @@ class Process(Protocol):
     def options(self) -> tuple[str, ...]:
         """The command-line options that ask for such a process."""
 
-    def run(self, name: str, job: Callable[..., Any], arguments: tuple[Any, ...], longer: float = 0.0) -> Any:
-        """Return ``job(kernel, *arguments)``, computed there; ``longer`` is added to the timeout, in seconds."""
+    def run(
+        self,
+        name: str,
+        job: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        longer: float = 0.0,
+        each_call: bool = False,
+    ) -> Any:
+        """Return ``job(kernel, *arguments)``, computed there, as ``IsolatedKernel.run`` describes."""
 
 
 @dataclass(frozen=True)
@@ -129,13 +136,20 @@ class IsolatedKernel:
     set_threads: Callable[[int], int | None] | None
     process: Process
 
-    def run(self, job: Callable[[Kernel, *Arguments], Result], *arguments: *Arguments, longer: float = 0.0) -> Result:
+    def run(
+        self,
+        job: Callable[[Kernel, *Arguments], Result],
+        *arguments: *Arguments,
+        longer: float = 0.0,
+        each_call: bool = False,
+    ) -> Result:
         """Return ``job(kernel, *arguments)``, computed in the kernel's process.
 
-        ``longer`` is added to the timeout, in seconds. Raises KernelLost if the process ends or exceeds its
-        timeout, bncli's own errors as the job does, and KernelFault for any other error.
+        ``longer`` is added to the timeout, in seconds. With ``each_call`` the timeout bounds each call of the
+        kernel, and not the job. Raises KernelLost if the process ends or exceeds its timeout, bncli's own errors
+        as the job does, and KernelFault for any other error.
         """
-        result: Result = self.process.run(self.name, job, arguments, longer)
+        result: Result = self.process.run(self.name, job, arguments, longer, each_call)
         return result
 
 

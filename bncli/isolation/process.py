@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import re
@@ -70,14 +71,23 @@ class Process:
         self._ask(self.spec, server.set_threads, count)
         self._threads = count
 
-    def run(self, name: str, job: Callable[..., Any], arguments: tuple[Any, ...], longer: float = 0.0) -> Any:
+    def run(
+        self,
+        name: str,
+        job: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        longer: float = 0.0,
+        each_call: bool = False,
+    ) -> Any:
         """Return ``job(kernel, *arguments)``; errors call the kernel ``name``. Raises KernelLost without an answer.
 
-        ``longer`` is added to the timeout, in seconds.
+        ``longer`` is added to the timeout, in seconds. With ``each_call`` the timeout bounds each call of the
+        kernel, and not the job.
         """
         if self._ends >= MOST_ENDS:
             raise KernelLost(f"kernel {name!r}: it is not run again, since {MOST_ENDS} times in a row {self._last}")
-        return self._ask(name, server.run, job, arguments, longer=longer)
+        bound = server.Bound(self.timeout, str(self._trace)) if each_call and self.timeout else None
+        return self._ask(name, server.run, job, arguments, bound, longer=math.inf if bound else longer)
 
     def close(self) -> str:
         """End the process; return a description of what the kernel printed, or ""."""
@@ -91,7 +101,8 @@ class Process:
             if self._process is None:
                 self._start()
             transfer.send(self._jobs, messages)
-            if not self._jobs.poll(None if self.timeout is None else self.timeout + longer):
+            most = None if self.timeout is None else self.timeout + longer
+            if not self._jobs.poll(None if most == math.inf else most):
                 raise TimeoutError
             fine, answer = transfer.receive(self._jobs)
         except (TimeoutError, EOFError, OSError) as error:
@@ -124,7 +135,7 @@ class Process:
         self._process.join(1)
         code = self._process.exitcode
         self._end()
-        if late:
+        if late or server.is_late(self._trace):
             return f"it did not come back within {self.timeout:g} s"
         if code is None or code >= 0:
             return f"it ended its process, with status {code or 0}"

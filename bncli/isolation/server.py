@@ -7,13 +7,16 @@ import faulthandler
 import os
 import threading
 from dataclasses import dataclass, replace
+from functools import wraps
 from multiprocessing import connection as connections
 from multiprocessing import parent_process
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import psutil
 
+from bncli.core.kernel import Kernel
 from bncli.errors import BncliError, KernelFault
 from bncli.isolation import transfer
 from bncli.loading.guard import described, guarded
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 STDOUT, STDERR = 1, 2
+LATE = "Timeout ("  # the first word of what faulthandler writes
 
 
 @dataclass(frozen=True)
@@ -70,10 +74,40 @@ def set_threads(spec: str, name: str, count: int) -> None:
         kernel.set_threads(count)
 
 
-def run(spec: str, name: str, job: Any, arguments: tuple[Any, ...]) -> Any:
+class Bound(NamedTuple):
+    """The ``seconds`` that a call of a kernel may take; a longer one ends the process and is noted in ``trace``."""
+
+    seconds: float
+    trace: str
+
+
+def run(spec: str, name: str, job: Any, arguments: tuple[Any, ...], bound: Bound | None = None) -> Any:
     """``job(kernel, *arguments)``; the kernel is loaded only once."""
-    with np.errstate(all="ignore"):
-        return job(replace(load_kernel(spec), name=name), *arguments)
+    kernel = replace(load_kernel(spec), name=name)
+    with np.errstate(all="ignore"), open(bound.trace if bound else os.devnull, "a", encoding="utf-8") as file:
+        return job(_each_call_within(kernel, bound.seconds, file) if bound else kernel, *arguments)
+
+
+def is_late(trace: Path) -> bool:
+    """Whether a process ended because of its ``Bound``."""
+    return trace.exists() and trace.read_text(encoding="utf-8", errors="replace").startswith(LATE)
+
+
+def _each_call_within(kernel: Kernel, seconds: float, file: IO[str]) -> Kernel:
+    def bounded(function: Any) -> Any:
+        @wraps(function)  # bncli reads a kernel's signature
+        def call(*arguments: Any, **options: Any) -> Any:
+            faulthandler.dump_traceback_later(seconds, exit=True, file=file)
+            try:
+                return function(*arguments, **options)
+            finally:
+                faulthandler.cancel_dump_traceback_later()
+
+        return function and call
+
+    return replace(
+        kernel, forward=bounded(kernel.forward), backward=bounded(kernel.backward), infer=bounded(kernel.infer)
+    )
 
 
 def _answer(spec: str, name: str, job: Any, arguments: tuple[Any, ...]) -> list[Any]:

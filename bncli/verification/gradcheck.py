@@ -18,7 +18,7 @@ from bncli.verification import gradients as checking
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.gradients import Method
 from bncli.verification.search.case_line import CaseLine
-from bncli.verification.search.search_row import Search, with_search
+from bncli.verification.search.running import Search, with_search
 
 SHAPE = "5x4x4x3"
 COLUMNS = (

@@ -18,7 +18,7 @@ from bncli.loading.registry import KernelSpec, kernel_of, require_dtype
 from bncli.verification import contract, curve, finding_rows, suite, tolerance
 from bncli.verification.finding import Verdict, digits
 from bncli.verification.search.case_line import CaseLine
-from bncli.verification.search.search_row import Search, with_search
+from bncli.verification.search.running import Search, with_search
 from bncli.verification.suite import Judged, Scenario
 
 DTYPES = ("float32", "float64")

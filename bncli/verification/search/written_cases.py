@@ -54,4 +54,5 @@ PATHS = (
     "70001x3/per-activation/float32/eps=1e-05 threads=4",
     "8x140000/per-activation/float64/eps=1e-05",
     "3x21x33333/channels-first/float32/eps=1e-05",
+    "900x6/per-activation/float16/eps=1e-05 data=x100 gamma=x1e-2",
 )
