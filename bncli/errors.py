@@ -29,6 +29,10 @@ class KernelRefused(KernelFault):
     """A kernel raised ValueError, TypeError or NotImplementedError, as one does that declines what it is given."""
 
 
+class MemoryNotHeld(KernelFault):
+    """The framework of a kernel has no arrays with such strides, so that the kernel cannot be called on them."""
+
+
 class KernelLost(KernelFault):
     """The process that a kernel has to itself has ended, or does not answer."""
 

@@ -77,7 +77,7 @@ class Kernel:
     ``set_threads`` bounds the threads that it uses and may return what bounded them before; None
     where it always uses one. ``tries_complex`` is False where giving forward complex x, to take
     derivatives by a complex step, is known to fail. ``file`` is where its code stands, for messages
-    about it.
+    about it; ``kind`` says what a user's object was taken for.
     """
 
     forward: Forward
@@ -91,6 +91,7 @@ class Kernel:
     name: str = ""
     spec: str = ""
     file: str = ""
+    kind: str = ""
 
     @property
     def has_infer(self) -> bool:
@@ -136,6 +137,7 @@ class IsolatedKernel:
     has_infer: bool
     set_threads: Callable[[int], int | None] | None
     process: Process
+    kind: str = ""
 
     def run(
         self,
