@@ -29,6 +29,10 @@ class KernelRefused(KernelFault):
     """A kernel raised ValueError, TypeError or NotImplementedError, which may decline its input."""
 
 
+class MemoryNotHeld(KernelFault):
+    """The framework of a kernel has no arrays with such strides, so that the kernel cannot be called on them."""
+
+
 class KernelLost(KernelFault):
     """The process of an isolated kernel has ended, or does not answer."""
 

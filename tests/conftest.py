@@ -1,6 +1,7 @@
 import dataclasses
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Threads that wait for work leave their core to others: tests run beside each other, and none asserts a time.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# An assertion of a helper shows its values, as a test's own does.
+_HELPERS = {path.stem for path in Path(__file__).parent.glob("*/**/*.py")} - {"conftest"}
+pytest.register_assert_rewrite("command_line", *_HELPERS)
 
 # A first call compiles, and a machine may be busy: what hypothesis calls slow is that.
 settings.register_profile(
@@ -90,6 +95,11 @@ def make_case():
 def saved_results(tmp_path_factory):
     """saved_results["bench"] is a file that ``bncli bench --export`` wrote; and so on."""
     return results.Results(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(autouse=True)

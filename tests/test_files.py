@@ -25,11 +25,7 @@ PRINTED = [
     pytest.param(("gradcheck", "--help"), marks=pytest.mark.slow),
     ("--version",),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
 
 
 def bncli(*words, **streams):

@@ -16,7 +16,7 @@ from bncli.core.problem import Problem
 from bncli.errors import InputError
 from bncli.loading.guard import change_by, guarded
 from bncli.loading.registry import is_registered, kernel_names, load_kernel, registered_kernel
-from bncli.output.terminal.console import warn
+from bncli.output.terminal.console import note, warn
 
 LONGEST = 30.0  # seconds that a call of a search may take
 LIVE_ARRAYS = 8  # of x's size that a command may hold at once
@@ -44,6 +44,8 @@ def load_kernels(specs: Sequence[str], execution: Execution, dtypes: Collection[
     kernels = _with_distinct_names([load(spec) for spec in _chosen(specs, dtypes)])
     for kernel in kernels:
         _prepare(kernel, execution.threads)
+        if kernel.kind:
+            note(f"{kernel.name} is {kernel.kind}: forward, backward{', inference' * kernel.has_infer}")
     return kernels
 
 

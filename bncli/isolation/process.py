@@ -64,6 +64,7 @@ class Process:
             has_infer=found.has_infer,
             set_threads=self.set_threads if found.has_threads else None,
             process=self,
+            kind=found.kind,
         )
 
     def set_threads(self, count: int) -> None:

@@ -39,6 +39,7 @@ class Description:
     file: str
     has_infer: bool
     has_threads: bool
+    kind: str = ""
 
 
 def serve(jobs: Connection[Any, Any], printed: Connection[Any, Any], trace: str) -> None:
@@ -64,7 +65,9 @@ def describe(spec: str, name: str) -> Description:
     """Load the kernel ``spec``; raises as ``load_kernel`` does."""
     kernel = load_kernel(spec)
     has_threads = kernel.set_threads is not None
-    return Description(kernel.name, kernel.dtypes, kernel.summary, kernel.file, kernel.has_infer, has_threads)
+    return Description(
+        kernel.name, kernel.dtypes, kernel.summary, kernel.file, kernel.has_infer, has_threads, kernel.kind
+    )
 
 
 def set_threads(spec: str, name: str, count: int) -> None:

@@ -19,9 +19,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from bncli.arrays import torch as tensors
+from bncli.arrays.torch import give, set_threads, torch
 from bncli.core.kernel import Gradients, Kernel, Saved
-from bncli.kernels import _torch
-from bncli.kernels._torch import array, deliver, set_threads, tensor, torch
+from bncli.kernels._torch import deliver, tensor
 
 Array = NDArray[Any]
 
@@ -31,7 +32,7 @@ _compiled: dict[tuple[Any, ...], Any] = {}
 
 
 def available() -> str | None:
-    if missing := _torch.available():
+    if missing := tensors.available():
         return missing
     compiler = os.environ.get("CXX") or COMPILERS.get(sys.platform, "g++")
     if not which(compiler):
@@ -43,13 +44,13 @@ def available() -> str | None:
 
 def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
     y, *statistics = _run("forward", (x, gamma, beta), epsilon)
-    mean, var, inv_std = (array(statistic, x.dtype) for statistic in statistics)
-    return deliver(y, x.dtype, out), Saved(x, gamma, mean, var, inv_std)
+    mean, var, inv_std = map(give, statistics)
+    return deliver(y, out), Saved(x, gamma, mean, var, inv_std)
 
 
 def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
     gradients = _run("backward", (dy, saved.x, saved.gamma, saved.mean, saved.inv_std))
-    dx, dgamma, dbeta = map(deliver, gradients, [dy.dtype] * 3, out or [None] * 3)
+    dx, dgamma, dbeta = map(deliver, gradients, out or [None] * 3)
     return dx, dgamma, dbeta
 
 
@@ -57,7 +58,7 @@ def infer(
     x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
 ) -> Array:
     y = _run("infer", (x, gamma, beta, mean.astype(x.dtype), var.astype(x.dtype)), epsilon)
-    return deliver(y, x.dtype, out)
+    return deliver(y, out)
 
 
 def _run(name: str, arrays: Sequence[Array], *epsilon: float) -> Any:

@@ -15,12 +15,12 @@ does not search for accelerators, of which it would warn that it found none.
 import os
 from functools import cache, partial
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bncli.arrays.jax import available, jax
 from bncli.core.kernel import Gradients, Kernel
 
 Array = NDArray[Any]
@@ -43,18 +43,14 @@ class Compiled(NamedTuple):
     infer: Any
 
 
-def available() -> str | None:
-    return None if find_spec("jax") and find_spec("jaxlib") else "JAX is not installed: pip install 'bncli[peers]'"
-
-
 def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
-    with _jax().enable_x64(True):
+    with jax().enable_x64(True):
         y, vjp, statistics = _compiled().forward(_squeeze(x), gamma, beta, epsilon)
     return _deliver(y, x.shape, out), Saved(vjp, *map(np.asarray, statistics))
 
 
 def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
-    with _jax().enable_x64(True):
+    with jax().enable_x64(True):
         gradients = _compiled().backward(saved.vjp, _squeeze(dy))
     dx, dgamma, dbeta = map(_deliver, gradients, [dy.shape, (-1,), (-1,)], out or [None] * 3)
     return dx, dgamma, dbeta
@@ -63,7 +59,7 @@ def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[
 def infer(
     x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
 ) -> Array:
-    with _jax().enable_x64(True):
+    with jax().enable_x64(True):
         y = _compiled().infer(_squeeze(x), gamma, beta, mean, var, epsilon)
     return _deliver(y, x.shape, out)
 
@@ -73,19 +69,14 @@ def set_threads(threads: int) -> int:
     cores = getattr(os, "process_cpu_count", os.cpu_count)  # from Python 3.13 on, the cores that this process may use
     before = os.environ.get(THREADS) or os.environ.get("NPROC") or cores() or 1
     os.environ[THREADS] = str(threads)
-    _jax()
+    jax()
     import_module("jax.extend.backend").clear_backends()
     return int(before)
 
 
-def _jax() -> Any:
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    return import_module("jax")
-
-
 @cache
 def _compiled() -> Compiled:
-    jit = _jax().jit
+    jit = jax().jit
     return Compiled(jit(_with_vjp), jit(_apply_vjp), jit(_infer))
 
 
@@ -93,7 +84,7 @@ def _compiled() -> Compiled:
 
 
 def _with_vjp(x: Any, gamma: Any, beta: Any, epsilon: Any) -> Any:
-    return _jax().vjp(partial(_batch_norm, epsilon=epsilon), x, gamma, beta, has_aux=True)
+    return jax().vjp(partial(_batch_norm, epsilon=epsilon), x, gamma, beta, has_aux=True)
 
 
 def _apply_vjp(vjp: Any, dy: Any) -> Any:
@@ -104,14 +95,14 @@ def _batch_norm(x: Any, gamma: Any, beta: Any, epsilon: Any) -> Any:
     wide, samples = _widen(x), tuple(axis for axis in range(x.ndim) if axis != 1)
     mean = wide.mean(samples)
     var = ((wide - _spread(mean, x)) ** 2).mean(samples)
-    inv_std = _jax().lax.rsqrt(var + epsilon)
+    inv_std = jax().lax.rsqrt(var + epsilon)
     y = (wide - _spread(mean, x)) * _spread(inv_std * gamma, x) + _spread(beta, x)
     return y.astype(x.dtype), (mean, var, inv_std)
 
 
 def _infer(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: Any) -> Any:
     wide = _widen(x)
-    inv_std = _jax().lax.rsqrt(var.astype(wide.dtype) + epsilon)
+    inv_std = jax().lax.rsqrt(var.astype(wide.dtype) + epsilon)
     y = (wide - _spread(mean.astype(wide.dtype), x)) * _spread(inv_std * gamma, x) + _spread(beta, x)
     return y.astype(x.dtype)
 

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bncli.arrays import torch as tensors
+from bncli.arrays.torch import give, set_threads, torch
 from bncli.core.kernel import Gradients, Kernel
-from bncli.kernels import _torch
-from bncli.kernels._torch import array, contiguous, deliver, set_threads, tensor, torch
+from bncli.kernels._torch import contiguous, deliver, ships, tensor
 
 Array = NDArray[Any]
 
@@ -31,9 +32,9 @@ class Saved(NamedTuple):
 
 
 def available() -> str | None:
-    if missing := _torch.available():
+    if missing := tensors.available():
         return missing
-    if _torch.ships("dnnl.h"):
+    if ships("dnnl.h"):
         return None
     try:
         has_onednn = torch().backends.mkldnn.is_available()
@@ -47,9 +48,9 @@ def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array |
     y, *statistics = torch().native_batch_norm(
         given, contiguous(gamma), contiguous(beta), None, None, True, 0.0, epsilon
     )
-    mean, var = (array(statistic.to_dense(), x.dtype) for statistic in statistics)
+    mean, var = (give(statistic.to_dense()) for statistic in statistics)
     inv_std = 1 / np.sqrt(var.astype(np.float64) + epsilon)
-    return _export(y, x.dtype, out), Saved((given, *statistics), gamma, epsilon, mean, var, inv_std)
+    return _export(y, out), Saved((given, *statistics), gamma, epsilon, mean, var, inv_std)
 
 
 def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
@@ -58,8 +59,8 @@ def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[
         _import(dy), x, contiguous(saved.gamma), None, None, mean, var, True, saved.epsilon, [True] * 3
     )
     into = out or [None] * 3
-    dgamma, dbeta = map(deliver, rest, [dy.dtype] * 2, into[1:])
-    return _export(dx, dy.dtype, into[0]), dgamma, dbeta
+    dgamma, dbeta = map(deliver, rest, into[1:])
+    return _export(dx, into[0]), dgamma, dbeta
 
 
 def infer(
@@ -67,15 +68,15 @@ def infer(
 ) -> Array:
     running = (contiguous(statistic.astype(x.dtype)) for statistic in (mean, var))
     y, *_ = torch().native_batch_norm(_import(x), *map(contiguous, (gamma, beta)), *running, False, 0.0, epsilon)
-    return _export(y, x.dtype, out)
+    return _export(y, out)
 
 
 def _import(array: Array) -> Any:
     return tensor(array).unsqueeze(-1).to_mkldnn()
 
 
-def _export(tensor: Any, dtype: np.dtype[Any], out: Array | None) -> Array:
-    return deliver(tensor.to_dense().squeeze(-1), dtype, out)
+def _export(tensor: Any, out: Array | None) -> Array:
+    return deliver(tensor.to_dense().squeeze(-1), out)
 
 
 KERNEL = Kernel(

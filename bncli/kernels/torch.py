@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bncli.arrays.torch import available, give, set_threads, torch
 from bncli.core.kernel import Gradients, Kernel, Saved
-from bncli.kernels._torch import array, available, deliver, set_threads, tensor, torch
+from bncli.kernels._torch import contiguous, deliver, tensor
 
 Array = NDArray[Any]
 
@@ -24,18 +25,19 @@ def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array |
     given = map(tensor, (x, gamma, beta, running_mean, running_var))
     # Not native_batch_norm.out: in PyTorch 2.13 its statistics are wrong if x is not contiguous.
     y, *statistics = torch().native_batch_norm(*given, True, 1.0, epsilon)
-    mean, inv_std = (array(statistic, gamma.dtype) for statistic in statistics)
+    mean, inv_std = map(give, statistics)
     var = _biased(running_var, x.size // gamma.size)
-    return deliver(y, x.dtype, out), Saved(x, gamma, mean, var, inv_std)
+    return deliver(y, out), Saved(x, gamma, mean, var, inv_std)
 
 
 def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
-    given, x, gamma, mean, inv_std = map(tensor, (dy, saved.x, saved.gamma, saved.mean, saved.inv_std))
+    given, x, mean, inv_std = map(tensor, (dy, saved.x, saved.mean, saved.inv_std))
+    gamma = contiguous(saved.gamma)  # where S is 1, PyTorch 2.13 reads one with strides wrongly
     epsilon = 0.0  # inv_std already includes it
     gradients = torch().ops.aten.native_batch_norm_backward(
         given, x, gamma, None, None, mean, inv_std, True, epsilon, [True] * 3
     )
-    dx, dgamma, dbeta = map(deliver, gradients, [dy.dtype] * 3, out or [None] * 3)
+    dx, dgamma, dbeta = map(deliver, gradients, out or [None] * 3)
     return dx, dgamma, dbeta
 
 
@@ -44,7 +46,7 @@ def infer(
 ) -> Array:
     given = map(tensor, (x, gamma, beta, mean.astype(gamma.dtype), var.astype(gamma.dtype)))
     y, *_ = torch().native_batch_norm(*given, False, 0.0, epsilon)
-    return deliver(y, x.dtype, out)
+    return deliver(y, out)
 
 
 def _biased(var: Array, samples: int) -> Array:

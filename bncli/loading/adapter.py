@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from bncli.arrays import Arrays, framework, frameworks
 from bncli.core.kernel import Kernel
 from bncli.core.problem import DTYPES
 from bncli.errors import InputError
 from bncli.loading import views
+from bncli.loading.kinds import Given
 
 PARAMETERS = {
     "forward": ("x", "gamma", "beta", "epsilon"),
@@ -21,13 +23,35 @@ REQUIRED = ("forward", "backward")
 NOT_GIVEN = object()
 
 
+def is_namespace(value: Any) -> bool:
+    """Whether ``value`` is meant as a kernel: it has a forward, a backward or a ``KERNEL``."""
+    return any(hasattr(value, name) for name in ("KERNEL", *REQUIRED))
+
+
+def given(module: Any, name: str, spec: str, value: Any) -> Given:
+    """What ``module`` says of its object ``value``.
+
+    Raises InputError where a part is malformed.
+    """
+    return Given(
+        name=name,
+        spec=spec,
+        file=getattr(module, "__file__", None) or "",
+        arrays=_given(module, "arrays") and _name_of_framework(module),
+        ndim=_given(module, "ndim") and _ndim(module),
+        dtypes=_dtypes(module),
+        summary=_summary(getattr(value, "__doc__", None) or ""),
+    )
+
+
 def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
     """The kernel in ``namespace``: a module or an object with ``forward`` and ``backward``, or one with a ``KERNEL``.
 
-    Functions are called by position, so that their parameters may have any names. Optional members:
-    ``infer``, ``ndim`` (3, or 2 for (rows, features) arrays), ``dtypes``, ``summary`` (default: the first
-    line of the module's docstring), ``available``, ``set_threads``, and a parameter ``out`` of any function.
-    The default of ``name`` is the namespace's own name.
+    Functions are called by position, so that their parameters may have any names. Used where they
+    are there: ``infer``, ``ndim`` (3, or one of ``views.MEANING``), ``dtypes``, ``summary`` (else
+    the first line of the module's docstring), ``available``, ``set_threads``, and a parameter ``out``
+    of any function. ``arrays`` names the framework whose arrays the functions take. Without a ``name``, the
+    namespace's own is taken.
 
     Raises InputError if a member is malformed. Errors of the user's code pass.
     """
@@ -39,16 +63,16 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
             f"it has no {' and no '.join(missing)}: a kernel needs {needed}; "
             "bncli kernels --template prints one to start from"
         )
-    view = views.VIEWS[_ndim(source)]
+    view, arrays = views.VIEWS[_ndim(source)], _framework(source)
     infer = _given(source, "infer")
     module = namespace if inspect.ismodule(namespace) else inspect.getmodule(source.forward)
     return Kernel(
-        views.forward_of(_function(source, "forward", view)),
-        views.backward_of(_function(source, "backward", view)),
-        infer and views.infer_of(_function(source, "infer", view)),
+        views.forward_of(_function(source, "forward", view, arrays)),
+        views.backward_of(_function(source, "backward", view, arrays)),
+        infer and views.infer_of(_function(source, "infer", view, arrays)),
         dtypes=_dtypes(source),
         summary=_summary(_given(source, "summary") or getattr(module, "__doc__", None) or ""),
-        available=_availability(source),
+        available=_availability(source, arrays),
         set_threads=_optional_function(source, "set_threads"),
         name=name or str(getattr(namespace, "__name__", "kernel")).rpartition(".")[2],
         spec=spec,
@@ -62,19 +86,22 @@ def _given(source: Any, name: str, default: Any = None) -> Any:
     return default if value is getattr(np, name, NOT_GIVEN) else value
 
 
-def _function(source: Any, name: str, view: views.View) -> views.Function:
+def _function(source: Any, name: str, view: views.View, arrays: Arrays) -> views.Function:
     call = getattr(source, name)
     if not callable(call):
         raise InputError(f"its {name} is of type {type(call).__name__}, not a function")
     try:
         signature = _signature(call)
     except ValueError:
-        return views.Function(call, view, takes_out=False)  # compiled, without a signature
+        signature = None  # compiled, without a signature
     try:
-        positional = signature.bind(*PARAMETERS[name]).arguments
+        positional = signature.bind(*PARAMETERS[name]).arguments if signature else {}
     except TypeError as error:
         raise InputError(f"its {name} cannot be called as {_written(name)}: {error}") from error
-    return views.Function(call, view, takes_out="out" in signature.parameters.keys() - positional.keys())
+    if arrays is not framework("numpy"):
+        return views.Function(_native(call, name, arrays), view, takes_out=False)
+    takes_out = signature is not None and "out" in signature.parameters.keys() - positional.keys()
+    return views.Function(call, view, takes_out)
 
 
 def _signature(call: Callable[..., Any]) -> inspect.Signature:
@@ -93,8 +120,37 @@ def _written(name: str) -> str:
 def _ndim(source: Any) -> int:
     ndim = _given(source, "ndim", 3)
     if not (isinstance(ndim, int) and ndim in views.VIEWS):
-        raise InputError(f"its ndim is {ndim!r}: use 3 for (outer, feature, inner), or 2 for (rows, features)")
+        meaning = ", ".join(f"{number} for {axes}" for number, axes in views.MEANING.items())
+        raise InputError(f"its ndim is {ndim!r}: use {meaning}")
     return ndim
+
+
+def _framework(source: Any) -> Arrays:
+    return framework(_name_of_framework(source))
+
+
+def _name_of_framework(source: Any) -> str:
+    name = _given(source, "arrays", "numpy")
+    if name not in frameworks():
+        raise InputError(f"its arrays are {name!r}: use one of {', '.join(frameworks())}")
+    return str(name)
+
+
+def _native(call: Callable[..., Any], name: str, arrays: Arrays) -> Callable[..., Any]:
+    """``call`` on NumPy's arrays; it takes and returns those of a framework."""
+    returned = slice(1 if name == "forward" else None)  # saved is the kernel's own
+
+    def give(value: Any) -> Any:
+        return arrays.give(value) if arrays.holds(value) else value
+
+    def called(*given: Any) -> Any:
+        with arrays.scope(given[0]):
+            found = call(*(arrays.take(each) if isinstance(each, np.ndarray) else each for each in given))
+        if not isinstance(found, (tuple, list)):
+            return give(found)
+        return *map(give, found[returned]), *found[len(found[returned]) :]
+
+    return called
 
 
 def _dtypes(source: Any) -> tuple[str, ...]:
@@ -115,8 +171,10 @@ def _summary(text: Any) -> str:
     return text.strip().partition("\n")[0]
 
 
-def _availability(source: Any) -> Callable[[], str | None]:
+def _availability(source: Any, arrays: Arrays) -> Callable[[], str | None]:
     """Call ``available`` once while loading, which catches its errors."""
+    if lacking := arrays.available():
+        return lambda: lacking
     available = _optional_function(source, "available")
     missing = available and available()
     if not isinstance(missing, str | None):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Never
 from bncli import plugins
 from bncli.core.kernel import Kernel
 from bncli.errors import InputError, Unavailable
-from bncli.loading.adapter import adapt
+from bncli.loading import objects
 from bncli.loading.guard import described, quiet, remember
 from bncli.loading.imports import import_file, import_named
 
@@ -23,15 +23,25 @@ if TYPE_CHECKING:
 
 
 def user_kernel(spec: str) -> Kernel | None:
-    """The kernel in the file or the module ``spec``, named after it; None if there is no such module.
+    """The kernel that ``spec`` names: a file or a module, or ``:`` and an object of it after that.
 
-    Raises InputError if there is no such file, if its code raises, or if the kernel is malformed.
+    It is named after the object, or the file or module. None where there is no such module. Raises InputError where
+    there is no such file or object, where its code raises, or where it is malformed.
     """
-    from_file = plugins.is_path(spec)
+    place, _, name = spec.rpartition(":") if is_object(spec) else (spec, "", "")
+    from_file = plugins.is_path(place)
     with _loading(spec):
-        module = import_file(spec) if from_file else import_named(spec)
-        name = PurePath(spec).stem if from_file else spec.rpartition(".")[2]
-        return adapt(module, name, spec) if module else None
+        module = import_file(place) if from_file else import_named(place)
+        if module is None:
+            return None
+        stem = PurePath(place).stem if from_file else place.rpartition(".")[2]
+        return objects.named(module, name, spec) if name else objects.only(module, stem, spec)
+
+
+def is_object(spec: str) -> bool:
+    """Whether ``spec`` names an object of a file or a module."""
+    place, _, name = spec.rpartition(":")
+    return bool(place) and all(part.isidentifier() for part in name.split("."))
 
 
 def as_kernel(namespace: Any) -> Kernel:
@@ -39,15 +49,16 @@ def as_kernel(namespace: Any) -> Kernel:
 
     Raises InputError if the kernel is malformed.
     """
-    with _loading(getattr(namespace, "__name__", type(namespace).__name__)):
-        return adapt(namespace)
+    name = str(getattr(namespace, "__name__", type(namespace).__name__)).rpartition(".")[2]
+    with _loading(name):
+        return objects.kernel_of(namespace, name)
 
 
 def published_kernel(name: str, point: EntryPoint) -> Kernel:
     """The kernel that an installed package publishes as ``name``; a broken one becomes an unavailable kernel."""
     try:
         with _loading(point.value, name):
-            return adapt(point.load(), name, name)
+            return objects.kernel_of(point.load(), name, name)
     except InputError as error:
         return _unavailable(name, str(error))
 

@@ -40,8 +40,34 @@ def _batch(rows: Array, shape: Shape) -> Array:
     return np.ascontiguousarray(np.asarray(rows).reshape(outer, inner, features).transpose(0, 2, 1))
 
 
+def _spatial(axes: int) -> View:
+    """(N, F, S) with so many axes in place of S. Where S is 1, N is split instead: memory is channels-last then."""
+
+    def enter(batch: Array) -> Array:
+        outer, features, inner = batch.shape
+        if inner > 1:
+            return batch.reshape(outer, features, *_factors(inner, axes))
+        items = next((n for n in range(2, outer) if outer % n == 0), outer)
+        split = batch.reshape(items, *_factors(outer // items, axes), features)
+        return np.moveaxis(split, -1, 1)
+
+    def leave(found: Array, shape: Shape) -> Array:
+        return (found if shape[2] > 1 else np.moveaxis(found, 1, -1)).reshape(shape)
+
+    return View(enter, leave)
+
+
+def _factors(size: int, count: int) -> tuple[int, ...]:
+    """So many factors of ``size``, as equal as they can be, the smallest first."""
+    if count == 1:
+        return (size,)
+    first = max(n for n in range(1, round(size ** (1 / count)) + 1) if size % n == 0)
+    return (first, *_factors(size // first, count - 1))
+
+
 CANONICAL = View(lambda batch: batch, lambda batch, _: batch)
-VIEWS = {3: CANONICAL, 2: View(_rows, _batch)}
+VIEWS = {2: View(_rows, _batch), 3: CANONICAL, 4: _spatial(2), 5: _spatial(3)}
+MEANING = {2: "(rows, features)", 3: "(outer, feature, inner)", 4: "(N, C, H, W)", 5: "(N, C, D, H, W)"}  # of ndim
 
 
 class Function(NamedTuple):

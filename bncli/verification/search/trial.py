@@ -15,7 +15,7 @@ import psutil
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel
 from bncli.core.problem import Problem
-from bncli.errors import BncliError, KernelFault, KernelRefused
+from bncli.errors import BncliError, KernelFault, KernelRefused, MemoryNotHeld
 from bncli.loading.guard import guarded
 from bncli.verification import accuracy, explanation
 from bncli.verification.finding import Finding, Verdict
@@ -59,6 +59,8 @@ def run(kernel: Kernel, line: CaseLine) -> Tried:
                     tried = _once(safe, line, out)
                 if tried.verdict is Verdict.WRONG:
                     break
+        except MemoryNotHeld as fault:
+            return Tried(line, Verdict.NOT_TRIED, reason=str(fault))
         except KernelFault as fault:
             refused = isinstance(fault, KernelRefused) and may_refuse(kernel, line)
             verdict = Verdict.REFUSED if refused else Verdict.WRONG

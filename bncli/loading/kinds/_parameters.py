@@ -1,0 +1,83 @@
+"""Which argument a parameter of somebody's function takes, by the names that are in use."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from bncli.errors import InputError
+
+X, GAMMA, BETA, EPSILON = "x", "gamma", "beta", "epsilon"
+MEAN, VAR, TRAINING, MOMENTUM = "running_mean", "running_var", "training", "momentum"
+FEATURES = "num_features"
+GIVEN = (X, GAMMA, BETA, EPSILON)
+NAMES = {
+    X: ("x", "input", "inputs", "inp", "inpt", "data"),
+    GAMMA: ("gamma", "weight", "weights", "w", "scale", "scales", "g"),
+    BETA: ("beta", "bias", "biases", "b", "shift", "offset"),
+    EPSILON: ("epsilon", "eps", "epsil"),
+    MEAN: ("running_mean", "moving_mean", "mean"),
+    VAR: ("running_var", "moving_var", "running_variance", "moving_variance", "var", "variance"),
+    TRAINING: ("training", "train", "is_training", "train_mode"),
+    MOMENTUM: ("momentum",),
+    FEATURES: ("num_features", "features", "n_features", "channels", "num_channels", "dim"),
+}
+ROLES = {name: role for role, names in NAMES.items() for name in names}
+
+
+def role(name: str) -> str | None:
+    """What a parameter or an attribute called ``name`` is; None where the name says nothing."""
+    return ROLES.get(name.lower().strip("_"))
+
+
+class Default(NamedTuple):
+    """The ``value`` that a parameter has by itself."""
+
+    value: Any
+
+
+class Signature(NamedTuple):
+    """How to call a function: ``by_position`` has a role, or a default, for each parameter; ``by_name`` has roles."""
+
+    by_position: tuple[str | Default, ...]
+    by_name: Mapping[str, str]
+
+    def call(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+        """Call ``function`` with the ``arguments`` of its roles."""
+        given = (each.value if isinstance(each, Default) else arguments[each] for each in self.by_position)
+        return function(*given, **{name: arguments[role] for name, role in self.by_name.items()})
+
+    def takes(self, role: str) -> bool:
+        """Whether there is a parameter of that role."""
+        return role in self.by_position or role in self.by_name.values()
+
+    def others(self, numbers: Any, gamma: Any) -> dict[str, Any]:
+        """Arguments of a training step besides those given; ``numbers`` is the namespace of gamma's framework."""
+        made = {MEAN: numbers.zeros_like, VAR: numbers.ones_like}
+        running = {role: make(gamma) for role, make in made.items() if self.takes(role)}
+        return {**running, TRAINING: True, MOMENTUM: 0.1}
+
+
+def signature(function: Callable[..., Any], skip: int = 0) -> Signature:
+    """How to call ``function``, whose first ``skip`` parameters somebody else gives.
+
+    Parameters are matched by their names. If no name is known, four without a default are x, gamma, beta and epsilon.
+    Raises InputError for a parameter without a default whose name is not known.
+    """
+    try:
+        parameters = list(inspect.signature(function).parameters.values())[skip:]
+    except (TypeError, ValueError):  # compiled, and without a signature
+        return Signature(GIVEN, {})
+    named = [each for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+    required = [each for each in named if each.default is each.empty]
+    if not any(role(each.name) for each in named) and len(required) in (0, len(GIVEN)):
+        return Signature(GIVEN, {})
+    if strange := [each.name for each in required if role(each.name) is None]:
+        known = ", ".join(NAMES)
+        raise InputError(f"it takes {' and '.join(strange)}, which is none of {known}: rename it, or give it a default")
+    by_position = [role(each.name) or Default(each.default) for each in named if each.kind is not each.KEYWORD_ONLY]
+    while by_position and isinstance(by_position[-1], Default):
+        by_position.pop()
+    keyword = [each for each in named if each.kind is each.KEYWORD_ONLY]
+    return Signature(
+        tuple(by_position), {each.name: found for each in keyword if (found := role(each.name)) is not None}
+    )

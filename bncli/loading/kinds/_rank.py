@@ -1,0 +1,33 @@
+"""How many axes of x somebody's function takes: found by trying."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from bncli.core.kernel import Kernel
+from bncli.errors import InputError
+from bncli.loading.guard import described
+
+TRIED = (6, 3, 4)  # the canonical shape that is tried: no two axes are equal, in any view
+
+
+def fitting(kernel_of: Callable[[int], Kernel], ranks: Sequence[int], dtype: str) -> Kernel:
+    """The kernel of the first of ``ranks`` on which its forward and backward return results of the right shapes.
+
+    Raises InputError, with the error of the first rank, where none does.
+    """
+    rng = np.random.default_rng(0)
+    x, dy = rng.standard_normal((2, *TRIED)).astype(dtype)
+    gamma, beta = rng.standard_normal((2, TRIED[1])).astype(dtype)
+    errors: list[Exception] = []
+    for rank in ranks:
+        kernel = kernel_of(rank)
+        try:
+            _, saved = kernel.forward(x, gamma, beta, 1e-5)
+            kernel.backward(dy, saved)
+        except Exception as error:  # noqa: BLE001  # of whatever kind its code raises
+            errors.append(error)
+        else:
+            return kernel
+    tried = " or ".join(map(str, ranks))
+    raise InputError(f"it takes no x of {tried} axes: with {ranks[0]} it raised {described(errors[0])}")

@@ -1,0 +1,79 @@
+"""forward and backward of a computation on torch tensors, which autograd differentiates."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from bncli.arrays.torch import give, holds, take, torch
+from bncli.core.kernel import Gradients
+from bncli.loading.kinds import Backward, Forward
+from bncli.loading.results import Malformed
+
+Array = NDArray[Any]
+
+
+class Graph(NamedTuple):
+    """What forward keeps: y with its graph, and the edges of x, gamma and beta in it."""
+
+    y: Any
+    inputs: tuple[Any, ...]
+
+
+def numbers() -> Any:
+    """The namespace of zeros_like and ones_like."""
+    return torch()
+
+
+def passes(call: Callable[[Mapping[str, Any]], Any]) -> tuple[Forward, Backward]:
+    """The passes of ``call``, which returns y of the tensors x, gamma and beta and of epsilon."""
+
+    def forward(x: Array, gamma: Array, beta: Array, epsilon: float) -> tuple[Array, Graph]:
+        given = {"x": enter(x), "gamma": enter(gamma), "beta": enter(beta)}
+        # x may be changed in place: its gradient is that of what came in.
+        inputs = tuple(map(torch().autograd.graph.get_gradient_edge, given.values()))
+        y = first_tensor(call({**given, "epsilon": epsilon}))
+        return give(y), Graph(y, inputs)
+
+    return forward, backward
+
+
+def backward(dy: Array, saved: Graph) -> tuple[Array, ...]:
+    """dx, dgamma and dbeta. Raises Malformed where autograd has none of them."""
+    if not saved.y.requires_grad:
+        raise Malformed("y has no gradient: compute it by torch's operators alone, and not within torch.no_grad()")
+    # A second backward of one forward is allowed.
+    found = torch().autograd.grad(saved.y, saved.inputs, take(dy), retain_graph=True, allow_unused=True)
+    for name, gradient in zip(Gradients._fields, found, strict=True):
+        if gradient is None:
+            raise Malformed(f"there is no {name}: backward returned None, or y does not depend on {name[1:]}")
+    return tuple(map(give, found))
+
+
+def enter(array: Array) -> Any:
+    """A tensor over the memory of ``array`` that requires a gradient; it may be changed in place, as no leaf may."""
+    return _enter().apply(torch().zeros((), requires_grad=True), take(array))
+
+
+def first_tensor(found: Any) -> Any:
+    """``found``, or the first of several results; raises Malformed where that is no tensor."""
+    first = found[0] if isinstance(found, (tuple, list)) and found else found
+    if not holds(first):
+        raise Malformed(f"y is of type {type(first).__name__}, not a torch tensor")
+    return first
+
+
+@cache
+def _enter() -> Any:
+    return type(
+        "Enter", (torch().autograd.Function,), {"forward": staticmethod(_pass), "backward": staticmethod(_none)}
+    )
+
+
+def _pass(ctx: Any, handle: Any, tensor: Any) -> Any:
+    return tensor.detach()
+
+
+def _none(ctx: Any, gradient: Any) -> tuple[None, None]:
+    return None, None

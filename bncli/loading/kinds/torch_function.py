@@ -1,0 +1,35 @@
+"""A torch.autograd.Function, applied to x, gamma, beta and epsilon."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from bncli.arrays import torch as tensors
+from bncli.core.kernel import Kernel
+from bncli.loading.kinds import Given, _torch_autograd
+from bncli.loading.kinds._parameters import GAMMA, signature
+from bncli.loading.kinds._rank import fitting
+
+KIND = "a torch.autograd.Function"
+RANKS = (3, 4, 2, 5)
+
+
+def is_one(value: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, type) and issubclass(value, torch.autograd.Function)
+
+
+def kernel(value: Any, given: Given) -> Kernel:
+    torch = tensors.torch()
+    # With a setup_context of its own, forward has no ctx.
+    taken = signature(value.forward, skip=value.setup_context is torch.autograd.Function.setup_context)
+
+    def call(inputs: Mapping[str, Any]) -> Any:
+        return taken.call(value.apply, {**inputs, **taken.others(torch, inputs[GAMMA])})
+
+    forward, backward = _torch_autograd.passes(call)
+
+    def of(rank: int) -> Kernel:
+        return given.kernel(rank, forward, backward, kind=KIND, set_threads=tensors.set_threads)
+
+    return fitting(of, given.ranks(RANKS), given.dtypes[0])

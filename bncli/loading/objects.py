@@ -1,0 +1,68 @@
+"""Find the object of a user's module that is a kernel, and make the kernel of it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from types import ModuleType
+from typing import Any
+
+from bncli import plugins
+from bncli.core.kernel import Kernel
+from bncli.errors import InputError
+from bncli.loading import adapter, kinds
+
+
+def named(module: ModuleType, path: str, spec: str) -> Kernel:
+    """The kernel that the object ``path`` of ``module`` is; names with dots are attributes of attributes.
+
+    Raises InputError where there is no such object, or it is no kernel.
+    """
+    value: Any = module
+    for name in path.split("."):
+        if not hasattr(value, name):
+            raise InputError(plugins.unknown("object in it", name, candidates(module) or vars(module)))
+        value = getattr(value, name)
+    return kernel_of(value, path.rpartition(".")[2], spec, module)
+
+
+def only(module: ModuleType, name: str, spec: str) -> Kernel:
+    """The kernel that ``module`` is, or its one object that is a kernel.
+
+    Raises InputError where there is none, or several.
+    """
+    if adapter.is_namespace(module):
+        return adapter.adapt(module, name, spec)
+    found = candidates(module)
+    if len(found) > 1:
+        described = _listed(f"{each} ({kind})" for each, kind in found.items())
+        raise InputError(f"it holds {described}: say {spec}:{next(iter(found))}")
+    if not found:
+        return adapter.adapt(module, name, spec)  # which says what is missing
+    return kernel_of(getattr(module, next(iter(found))), name, spec, module)
+
+
+def kernel_of(value: Any, name: str = "", spec: str = "", module: ModuleType | None = None) -> Kernel:
+    """The kernel that ``value`` is, an object of ``module``. Raises InputError where it is none."""
+    kind = kinds.kind_of(value)
+    if kind is None:
+        if inspect.isfunction(value):
+            raise InputError(f"it takes {_listed(inspect.signature(value).parameters)}, not x, gamma, beta and epsilon")
+        return adapter.adapt(value, name, spec)
+    module = module or inspect.getmodule(value)
+    return kind.kernel(value, adapter.given(module, name, spec, value))
+
+
+def candidates(module: ModuleType) -> dict[str, str]:
+    """The objects that ``module`` itself defines and that are kernels, with their kinds."""
+    found = {}
+    for name, value in vars(module).items():
+        own = getattr(value, "__module__", None) == module.__name__ and not name.startswith("_")
+        if own and (kind := kinds.kind_of(value)) is not None:
+            found[name] = kind.KIND
+    return found
+
+
+def _listed(words: Iterable[str]) -> str:
+    *others, last = words or ["nothing"]
+    return f"{', '.join(others)} and {last}" if others else last

@@ -1,0 +1,186 @@
+"""The gates of a benchmark: a baseline, and the first kernel of the same rounds."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import bncli
+from bench_runs import BASIC, run, saved
+from bncli.benchmarking import bench as one
+from bncli.benchmarking import environment
+from bncli.benchmarking import gate as _gate
+from bncli.cli import main
+from bncli.errors import InputError
+from planted import typed
+
+pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
+
+
+def planted(monkeypatch, seconds):
+    """Let bench find steady times of so many seconds."""
+
+    def measure(case, kernels, settings, *rest):
+        shared = {"problem": str(case.problem), "input": case.recipe, "outputs": "fresh", "note": "", "verdict": "PASS"}
+        figures = {
+            "digits": 7.0, "median": seconds, "low": seconds, "high": seconds, "rounds": 50, "stopped": "precise",
+            "outliers": 0, "calls": 1000, "samples": [seconds] * 50,
+        }  # fmt: skip
+        return typed(shared | figures | {"kernel": kernels[0].name, "direction": name} for name in settings.directions)
+
+    monkeypatch.setattr(one, "rows_of", measure)
+
+
+def test_a_baseline_fails_what_is_slower_and_nothing_else(monkeypatch):
+    planted(monkeypatch, 1e-3)
+    run(*BASIC, "--export", "old.json")
+    gate = (*BASIC, "--baseline", "old.json", "--fail-slower", "1.10")
+    assert "2 rows: 2 SAME" in run(*gate).stdout
+    planted(monkeypatch, 1.09e-3)
+    assert "2 SLOWER" in run(*gate).stdout
+    planted(monkeypatch, 1.5e-3)
+    assert "2 SLOWER" in run(*BASIC, "--baseline", "old.json").stdout  # no gate, no failure
+    failed = run(*gate, "--export", "new.json", code=1)
+    assert failed.stderr.splitlines()[-1].startswith(
+        "bncli: numpy forward of 5x4/per-activation/float64/eps=1e-08 takes"
+    )
+    row = saved("new.json")["rows"][0]
+    assert (row["compared"], row["baseline"], row["ratio"]) == ("SLOWER", 1e-3, pytest.approx(1.5))
+    # It says what compare says of the two files.
+    result = CliRunner().invoke(
+        main, ["compare", "old.json", "new.json", "--fail-slower", "1.10"], env={"COLUMNS": "80"}
+    )
+    assert result.exit_code == 1
+    assert result.stdout in failed.stdout
+    assert len(saved("new.json")["failures"]) == 2
+
+
+def test_what_is_wrong_with_a_baseline_is_said_before_anything_is_measured(monkeypatch):
+    planted(monkeypatch, 1e-3)
+    run(*BASIC, "--export", "old.json")
+    monkeypatch.setattr(one, "rows_of", None)
+    Path("other.json").write_text(json.dumps(saved("old.json") | {"environment": {}}), encoding="utf-8")
+    Path("newer.json").write_text(json.dumps(saved("old.json") | {"schema": 99}), encoding="utf-8")
+    untimed = [{key: value for key, value in row.items() if key != "samples"} for row in saved("old.json")["rows"]]
+    Path("untimed.json").write_text(json.dumps(saved("old.json") | {"rows": untimed}), encoding="utf-8")
+    for words, message in {
+        ("--fail-slower", "1.1"): "--fail-slower needs something to compare with: add --baseline OLD.json",
+        ("--baseline", "none.json"): "cannot read 'none.json'",
+        ("--baseline", "newer.json"): "is of schema 99, which a newer bncli wrote",
+        ("--baseline", "old.json", "--fail-slower", "0.9"): "'0.9' is too small: give 1 or more",
+        ("--baseline", "other.json", "--fail-slower", "1.1"): "add --allow-different-machine",
+        ("--baseline", "untimed.json", "--fail-slower", "1.1"): "so nothing could fail",
+    }.items():
+        result = run(*BASIC, *words, code=2)
+        assert (result.stdout, result.stderr.count("\n")) == ("", 1)
+        assert message in result.stderr
+
+
+def test_times_of_another_machine_are_compared_with_a_warning_and_gate_only_when_allowed(monkeypatch):
+    planted(monkeypatch, 1e-3)
+    run(*BASIC, "--export", "old.json")
+    here = environment.collect()
+    monkeypatch.setattr(environment, "collect", lambda: here | {"cpu": "another"})
+    planted(monkeypatch, 2e-3)
+    result = run(*BASIC, "--baseline", "old.json")
+    assert "the machines differ" in result.stderr
+    run(*BASIC, "--baseline", "old.json", "--fail-slower", "1.1", code=2)
+    run(*BASIC, "--baseline", "old.json", "--fail-slower", "1.1", "--allow-different-machine", code=1)
+
+
+def test_a_file_of_before_these_columns_is_a_baseline_too(monkeypatch):
+    here = {key: environment.collect()[key] for key in ("cpu", "cores")}
+    row = {
+        "problem": "5x4/per-activation/float64/eps=1e-08", "input": "--random uniform --seed 0", "kernel": "numpy",
+        "direction": "forward", "outputs": "fresh", "bytes": 320, "note": "", "verdict": "PASS", "digits": 13.0,
+        "first": 1e-3, "median": 1e-3, "spread": 0.0, "bandwidth": 1e9, "minimum": 1e-3, "rounds": 50, "calls": 1,
+        "samples": [1e-3] * 50, "speedup": 1.0, "of_limit": 2.0,
+    }  # fmt: skip
+    column = {"key": "kernel", "title": "kernel", "kind": "text"}
+    old = {
+        "schema": 1, "command": "bench", "environment": here, "warnings": [], "failures": [], "columns": [column],
+        "rows": [row],
+    }  # fmt: skip
+    Path("old.json").write_text(json.dumps(old), encoding="utf-8")
+    planted(monkeypatch, 1.5e-3)
+    run(*BASIC, "--pass", "forward", "--baseline", "old.json", "--fail-slower", "1.1", code=1)
+
+
+# A gate beside the first kernel.
+
+
+def against(speedup, width=0.0, noise=0.01, **more):
+    row = {"kernel": "mine", "direction": "forward", "problem": "5x4", "verdict": "PASS", "noise_floor": noise}
+    interval = {"speedup": speedup, "speedup_low": speedup * (1 - width), "speedup_high": speedup * (1 + width)}
+    return row | interval | more
+
+
+@pytest.mark.parametrize(
+    ("row", "shut"),
+    [
+        (against(1 / 1.15), True),
+        (against(1 / 1.15, width=0.02), True),
+        (against(1 / 1.15, width=0.05), False),  # it may be 1.09
+        (against(1 / 1.09), False),
+        (against(1.0), False),
+        (against(3.0), False),
+        (against(1 / 1.15, noise=0.2), False),
+        (against(1 / 1.15, noise=None), True),
+        (against(1 / 1.15, direction="limit"), False),
+    ],
+)
+def test_what_is_slower_than_the_first_shuts_the_gate(row, shut):
+    found = _gate.failures(typed([row]), "main", 1.10)
+    assert [each.startswith("mine forward of 5x4 takes 1.15× the time of main, 1.1") for each in found] == [True] * shut
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"verdict": "WRONG"}, "it is WRONG"),
+        ({"verdict": "PASS"}, "another pass of the kernel is not right"),
+        ({}, "the kernel has no infer"),
+        ({"verdict": "PASS", "median": 1e-3}, "main has none in its rounds"),
+    ],
+)
+def test_what_has_no_time_shuts_the_gate(more, why):
+    row = {"kernel": "mine", "direction": "infer", "problem": "5x4"} | more
+    assert _gate.failures(typed([row]), "main", 1.10) == [f"mine infer of 5x4 has no time to be judged by: {why}"]
+
+
+@pytest.mark.parametrize(("speedup", "shut"), [(1 / 3, True), (3.0, False)])
+def test_the_library_fails_what_is_slower_than_the_first(speedup, shut, monkeypatch):
+    def measure(case, kernels, *rest):
+        return typed(against(times, kernel=each.name) for each, times in zip(kernels, (1.0, speedup), strict=True))
+
+    monkeypatch.setattr(one, "rows_of", measure)
+    found = bncli.bench(["numpy", "reference"], "5x4", fail_slower=1.5)
+    assert found.failures == ["reference forward of 5x4 takes 3.00× the time of numpy, 3.00× at least"] * shut
+
+
+def test_the_library_refuses_a_gate_that_means_nothing(monkeypatch):
+    monkeypatch.setattr(one, "rows_of", None)
+    with pytest.raises(InputError, match="give a number of at least 1"):
+        bncli.bench("numpy", "5x4", fail_slower=0.5)
+    with pytest.raises(InputError, match="and 'numpy' is alone: give the known one before it"):
+        bncli.bench("numpy", "5x4", fail_slower=1.5)
+
+
+def test_the_command_fails_what_is_wrong_or_slower_than_the_first():
+    words = ("--shape", "5x4", "--kernel", "numpy", "--kernel", "numpynet", "--max-time", "0")
+    assert "numpynet" in run(*words).stdout
+    run(*words, "--fail-slower", "9", "--export", "out.json", code=1)
+    nothing = "of 5x4/per-activation/float64/eps=1e-08 has no time to be judged by"
+    assert saved()["failures"] == [
+        f"numpynet forward {nothing}: another pass of the kernel is not right",
+        f"numpynet backward {nothing}: it is WRONG",
+    ]
+    failed = run(*words, "--pass", "infer", "--fail-slower", "9", code=1)
+    assert failed.stderr.splitlines()[-1] == f"bncli: numpynet infer {nothing}: the kernel has no infer"
+
+
+def test_a_gate_needs_another_kernel_in_the_same_rounds():
+    assert "put another kernel first" in run(*BASIC, "--fail-slower", "1.1", code=2).stderr
+    both = ("--kernel", "numpy", "--kernel", "reference", "--shape", "5x4")
+    assert "which --isolate and --timeout prevent" in run(*both, "--isolate", "--fail-slower", "1.1", code=2).stderr
