@@ -18,10 +18,10 @@ from bncli.errors import BncliError, CheckFailed
 
 PACKAGE = "bncli.commands"
 INTERRUPTED = 130
-UNREAD = 141  # the shell's exit code of a process ended by SIGPIPE; 1 would be a failed check
+CLOSED_PIPE = 141  # the shell's exit code of a process ended by SIGPIPE; 1 would be a failed check
 
 
-class _Unread(Exception):
+class _ClosedPipe(Exception):
     """The reader of bncli's output has closed the pipe; Click would exit with 1."""
 
 
@@ -30,7 +30,7 @@ def _pipes() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError as error:
-        raise _Unread from error
+        raise _ClosedPipe from error
 
 
 class Commands(click.Group):
@@ -80,8 +80,8 @@ class Commands(click.Group):
             code = _fail(error.format_message(), error.exit_code)
         except (click.Abort, KeyboardInterrupt):
             code = _fail("interrupted", INTERRUPTED, "bncli: ")
-        except (_Unread, BrokenPipeError):
-            code = UNREAD
+        except (_ClosedPipe, BrokenPipeError):
+            code = CLOSED_PIPE
             _drop_output(sys.stdout, sys.stderr)
         except OSError as error:
             # Commands report errors of files themselves; this is an error of stdout, such as a full disk.

@@ -30,7 +30,7 @@ class KernelRefused(KernelFault):
 
 
 class MemoryNotHeld(KernelFault):
-    """The framework of a kernel has no arrays with such strides, so that the kernel cannot be called on them."""
+    """The framework of a kernel does not support the strides of an array, so the kernel cannot be called on it."""
 
 
 class KernelLost(KernelFault):

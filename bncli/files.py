@@ -40,7 +40,7 @@ def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
     at ``path`` is then unharmed.
     """
     check_writable(path)
-    _remove_left(path)
+    _remove_abandoned(path)
     temporary = ""
     try:
         handle, temporary = tempfile.mkstemp(prefix=_prefix(path), suffix=MARK, dir=path.parent)
@@ -62,29 +62,29 @@ def staged(path: Path) -> Iterator[Path]:
 
     On an error it is removed, and ``path`` is unharmed. Old temporary files of killed runs are removed.
     """
-    _remove_left(path)
-    workshop = Path(tempfile.mkdtemp(prefix=_prefix(path), suffix=MARK, dir=path.parent))
+    _remove_abandoned(path)
+    staging = Path(tempfile.mkdtemp(prefix=_prefix(path), suffix=MARK, dir=path.parent))
     try:
-        workshop.chmod(0o777 & ~_umask())  # so that processes of other users, such as workers, can write there
-        yield workshop / path.name
+        staging.chmod(0o777 & ~_umask())  # so that processes of other users, such as workers, can write there
+        yield staging / path.name
         if path.is_dir():
-            path.rename(workshop / REPLACED)
-        (workshop / path.name).replace(path)
+            path.rename(staging / REPLACED)
+        (staging / path.name).replace(path)
     finally:
-        shutil.rmtree(workshop, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _prefix(path: Path) -> str:
     return f".{path.name[:40]}."  # file systems limit the length of a name
 
 
-def _remove_left(path: Path) -> None:
-    for left in path.parent.glob(f"{glob.escape(_prefix(path))}*{MARK}"):
+def _remove_abandoned(path: Path) -> None:
+    for abandoned in path.parent.glob(f"{glob.escape(_prefix(path))}*{MARK}"):
         with suppress(OSError):  # it belongs to another user, or another process removes it now
-            if (left / REPLACED).exists():  # killed between two renames: the only copies of both folders are here
+            if (abandoned / REPLACED).exists():  # killed between two renames: the only copies of both folders are here
                 continue
-            if time.time() - max(each.stat().st_mtime for each in (left, *left.rglob("*"))) > ABANDONED:
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            if time.time() - max(each.stat().st_mtime for each in (abandoned, *abandoned.rglob("*"))) > ABANDONED:
+                shutil.rmtree(abandoned) if abandoned.is_dir() else abandoned.unlink()
 
 
 def _umask() -> int:

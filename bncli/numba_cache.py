@@ -40,7 +40,7 @@ def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
     def compiled(function: Callable[..., Any]) -> Any:
         dispatcher = numba.njit(**options)(function)
-        if dispatcher is not function and kept(numba.njit):
+        if dispatcher is not function and can_cache(numba.njit):
             dispatcher._cache = _FolderCache(function)
         return dispatcher
 
@@ -48,7 +48,7 @@ def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 @cache
-def kept(njit: Callable[..., Any]) -> bool:
+def can_cache(njit: Callable[..., Any]) -> bool:
     """Whether ``numba.njit`` can cache, for its argument ``cache``; warns once if it cannot."""
     try:
         njit(cache=True)(_nothing)

@@ -6,12 +6,12 @@ the clock's frequency. The frequency that a system reports is often a constant, 
 
 import numba
 
-from bncli.numba_cache import kept
+from bncli.numba_cache import can_cache
 
 STEPS = 10_000  # each step is a shift, an exclusive or and a multiplication: about 5 cycles
 
 
-@numba.njit(cache=kept(numba.njit))
+@numba.njit(cache=can_cache(numba.njit))
 def chain(seed: int) -> int:
     """``STEPS`` dependent steps, which no compiler can shorten."""
     for _ in range(STEPS):

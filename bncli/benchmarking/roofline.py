@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from bncli.benchmarking.timing import Call
 from bncli.errors import Unavailable
-from bncli.numba_cache import kept
+from bncli.numba_cache import can_cache
 
 Array = NDArray[Any]
 
@@ -35,8 +35,8 @@ AHEAD = 16 * LINE  # words: the prefetch distance; from half to four times this 
 BLOCK = 512 * LINE  # words that a thread moves at a time: in the cache, smaller blocks cost more than moving them
 
 WITHOUT_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-KEPT = kept(numba.njit)
-helper = numba.njit(cache=KEPT, **WITHOUT_WRAPPERS)
+CACHED = can_cache(numba.njit)
+helper = numba.njit(cache=CACHED, **WITHOUT_WRAPPERS)
 
 
 def require_compiler() -> None:
@@ -127,7 +127,7 @@ def _generate_store(typing_context: Any, array: Any, index: Any, value: Any) -> 
 _store_past_caches: Any = intrinsic(_generate_store)
 
 
-@numba.njit(cache=KEPT, parallel=True)
+@numba.njit(cache=CACHED, parallel=True)
 def _move(adding: bool, ahead: int, past: bool, a: Array, b: Array, out: Array) -> None:
     for block in numba.prange((out.size + BLOCK - 1) // BLOCK):
         start, end = block * BLOCK, min(out.size, (block + 1) * BLOCK)

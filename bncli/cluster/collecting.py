@@ -31,7 +31,7 @@ def collect(
         del futures  # lets the workers free what has been merged
         while waiting:
             if not pending.has_ready():
-                watch.look()
+                watch.check()
                 time.sleep(POLL)
                 continue
             for future in pending.next_batch(block=False):
@@ -49,13 +49,13 @@ class _Watch:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.looked = self.seen = time.monotonic()
+        self.checked = self.seen = time.monotonic()
 
-    def look(self) -> None:
+    def check(self) -> None:
         now = time.monotonic()
-        if now - self.looked < 1:
+        if now - self.checked < 1:
             return
-        self.looked = now
+        self.checked = now
         if self.session.client.status != "running":
             raise Unavailable(f"the scheduler has stopped; {NOTHING}: start it, and run this again")
         if self.session.client.nthreads():

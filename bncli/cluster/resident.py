@@ -15,7 +15,7 @@ from bncli.kernels.dask.normalization import Statistics
 Array = NDArray[Any]
 
 
-class Spent(NamedTuple):
+class Shares(NamedTuple):
     """Shares of the total time of all workers: computing, and transfers. The rest is scheduling and waiting."""
 
     compute: float
@@ -58,7 +58,7 @@ class Resident(InMemory[Sequence[Any]]):
         return np.concatenate(self.client.gather(parts))
 
 
-def spent(records: Sequence[Any], seconds: float, workers: int) -> Spent:
+def shares_of(records: Sequence[Any], seconds: float, workers: int) -> Shares:
     """The shares of ``seconds`` of ``workers`` workers, from the ``records`` of Dask's task stream."""
     steps = [step for record in records for step in record["startstops"]]
 
@@ -66,4 +66,4 @@ def spent(records: Sequence[Any], seconds: float, workers: int) -> Spent:
         total = sum(step["stop"] - step["start"] for step in steps if step["action"] in actions)
         return float(total / (seconds * workers))
 
-    return Spent(share("compute"), share("transfer", "deserialize"))
+    return Shares(share("compute"), share("transfer", "deserialize"))

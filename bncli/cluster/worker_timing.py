@@ -16,7 +16,7 @@ from bncli.benchmarking.buffers import WARMING
 from bncli.benchmarking.sampling import Rule, Stop
 from bncli.benchmarking.timing import Call, Timed, interleave
 from bncli.cluster.failures import translated
-from bncli.cluster.resident import Resident, Spent, spent
+from bncli.cluster.resident import Resident, Shares, shares_of
 from bncli.cluster.session import KERNEL, Wanted, session
 from bncli.core.case import Case
 from bncli.core.kernel import AnyKernel, Gradients, Kernel
@@ -50,7 +50,7 @@ def columns(baseline: AnyKernel) -> tuple[Column, ...]:
 
 
 @dataclass(frozen=True)
-class Team:
+class Cluster:
     """A cluster of ``workers`` with the batch in their memory; ``sending`` is the seconds that sending it took."""
 
     workers: int
@@ -88,15 +88,15 @@ def measure(
     rows = []
     with ExitStack() as stack:
         expected = own.run(_results, case)
-        teams = [stack.enter_context(_team(case, expected, count, threads)) for count in counts]
+        clusters = [stack.enter_context(_cluster(case, expected, count, threads)) for count in counts]
         for direction in PASSES:
-            samples = _sampled(kernels[0], case, teams, direction, max_time / len(PASSES))
-            rows += [_row(case, direction, teams, number, samples) for number in range(len(teams))]
+            samples = _sampled(kernels[0], case, clusters, direction, max_time / len(PASSES))
+            rows += [_row(case, direction, clusters, number, samples) for number in range(len(clusters))]
     return rows
 
 
 @contextmanager
-def _team(case: Case, expected: tuple[Array, Gradients], count: int, threads: int | None) -> Iterator[Team]:
+def _cluster(case: Case, expected: tuple[Array, Gradients], count: int, threads: int | None) -> Iterator[Cluster]:
     y, gradients = expected
     with session(Wanted(count, threads=threads), case.problem.dtype) as found, translated(None):
         start = time.perf_counter()
@@ -109,7 +109,7 @@ def _team(case: Case, expected: tuple[Array, Gradients], count: int, threads: in
         same = all(np.array_equal(here, other, equal_nan=True) for here, other in pairs)
         del there, dx, pairs  # frees the memory of the workers
         calls: dict[str, Call] = {"forward": batch.forward, "backward": partial(batch.backward, statistics_there)}
-        yield Team(count, batch, sending, "PASS" if same else "WRONG", calls)
+        yield Cluster(count, batch, sending, "PASS" if same else "WRONG", calls)
 
 
 def _results(kernel: Kernel, case: Case) -> tuple[Array, Gradients]:
@@ -126,10 +126,10 @@ def _call_of(kernel: Kernel, case: Case, direction: str) -> Call:
 
 
 def _sampled(
-    kernel: AnyKernel, case: Case, teams: Sequence[Team], direction: str, seconds: float
+    kernel: AnyKernel, case: Case, clusters: Sequence[Cluster], direction: str, seconds: float
 ) -> list[tuple[float, ...]]:
-    """The samples of ``kernel`` and of each of the ``teams``, in seconds; from the same rounds, unless isolated."""
-    calls = [team.calls[direction] for team in teams]
+    """The samples of ``kernel`` and of each of the ``clusters``, in seconds; from the same rounds, unless isolated."""
+    calls = [cluster.calls[direction] for cluster in clusters]
     if isinstance(kernel, Kernel):
         with quiet():
             return _interleaved([_call_of(kernel, case, direction), *calls], seconds)
@@ -155,20 +155,20 @@ def _interleaved(calls: Sequence[Call], seconds: float) -> list[tuple[float, ...
 
 
 def _row(
-    case: Case, direction: str, teams: Sequence[Team], number: int, samples: Sequence[Sequence[float]]
+    case: Case, direction: str, clusters: Sequence[Cluster], number: int, samples: Sequence[Sequence[float]]
 ) -> WorkersRow:
-    """The row of one of the ``teams``; ``samples`` are those of the first kernel and of each team."""
-    team, alone, first, own = teams[number], samples[0], samples[1], samples[1 + number]
+    """The row of one of the ``clusters``; ``samples`` are those of the first kernel and of each cluster."""
+    cluster, alone, first, own = clusters[number], samples[0], samples[1], samples[1 + number]
     row = WorkersRow(
         problem=str(case.problem),
         input=case.recipe,
-        kernel=f"{KERNEL}, {team.workers} worker{'s' * (team.workers > 1)}",
+        kernel=f"{KERNEL}, {cluster.workers} worker{'s' * (cluster.workers > 1)}",
         direction=direction,
-        workers=team.workers,
-        judged=Judgement(verdict=team.verdict),
-        sending=team.sending,
+        workers=cluster.workers,
+        judged=Judgement(verdict=cluster.verdict),
+        sending=cluster.sending,
     )
-    if team.verdict != "PASS":
+    if cluster.verdict != "PASS":
         return row
     speedup, middle = statistics.speedup(first, own), statistics.estimate(own)
     figures = Figures(
@@ -179,12 +179,12 @@ def _row(
         rounds=len(own),
         samples=list(own),
     )
-    shares = _observed(team, direction)
+    shares = _observed(cluster, direction)
     return replace(
         row,
         figures=figures,
         speedup=speedup,
-        efficiency=speedup * teams[0].workers / team.workers,
+        efficiency=speedup * clusters[0].workers / cluster.workers,
         versus=statistics.median(alone) / middle.value,
         compute=shares.compute,
         transfer=shares.transfer,
@@ -192,11 +192,11 @@ def _row(
     )
 
 
-def _observed(team: Team, direction: str) -> Spent:
+def _observed(cluster: Cluster, direction: str) -> Shares:
     """The shares of the time of ``OBSERVED`` more calls."""
-    with import_module("distributed").get_task_stream(team.batch.client) as stream:
+    with import_module("distributed").get_task_stream(cluster.batch.client) as stream:
         start = time.perf_counter()
         for _ in range(OBSERVED):
-            team.calls[direction]()
+            cluster.calls[direction]()
         seconds = time.perf_counter() - start
-    return spent(stream.data, seconds, sum(team.batch.client.nthreads().values()))
+    return shares_of(stream.data, seconds, sum(cluster.batch.client.nthreads().values()))

@@ -90,19 +90,19 @@ def require_memory(problem: Problem, kernels: Sequence[AnyKernel], arrays: int =
     memory.require(str(problem), processes * arrays * problem.nbytes, "use a smaller --shape, or fewer data")
 
 
-def twin(kernel: AnyKernel, execution: Execution) -> AnyKernel:
+def in_own_process(kernel: AnyKernel, execution: Execution) -> AnyKernel:
     """The kernel; that of a user's file or module in a process of its own, where it may crash or hang."""
     ends = isinstance(kernel, IsolatedKernel) and execution.timeout is not None
     if ends or not kernel.spec or (isinstance(kernel, Kernel) and is_registered(kernel.spec)):
         return kernel
-    own = replace(_isolated(execution.timeout or LONGEST, tells=False)(kernel.spec), name=kernel.name)
+    own = replace(_isolated(execution.timeout or LONGEST, warns=False)(kernel.spec), name=kernel.name)
     if execution.threads and own.set_threads:
         own.set_threads(execution.threads)
     return own
 
 
-def _isolated(timeout: float | None, tells: bool = True) -> Callable[[str], IsolatedKernel]:
-    """A loader of kernels into processes that end with the command; with ``tells``, their output is then a warning."""
+def _isolated(timeout: float | None, warns: bool = True) -> Callable[[str], IsolatedKernel]:
+    """A loader of kernels into processes that end with the command; with ``warns``, their output is then a warning."""
     from bncli.isolation.process import Process  # rarely needed
 
     ctx = click.get_current_context()
@@ -112,7 +112,7 @@ def _isolated(timeout: float | None, tells: bool = True) -> Callable[[str], Isol
 
         @ctx.call_on_close
         def close() -> None:
-            if (said := process.close()) and tells:
+            if (said := process.close()) and warns:
                 warn(f"kernel {spec!r}: {said}")
 
         return process.load()
@@ -122,13 +122,13 @@ def _isolated(timeout: float | None, tells: bool = True) -> Callable[[str], Isol
 
 def _able(names: Sequence[str], dtypes: Collection[str]) -> list[str]:
     """The registered kernels of ``names`` that can run here. Warns of each of the others."""
-    hindered = {name: why for name in names if (why := _hindrance(registered_kernel(name), dtypes))}
-    for name, why in hindered.items():
+    unusable = {name: why for name in names if (why := _why_unusable(registered_kernel(name), dtypes))}
+    for name, why in unusable.items():
         warn(f"kernel {name!r} is left out: {why}")
-    return [name for name in names if name not in hindered]
+    return [name for name in names if name not in unusable]
 
 
-def _hindrance(kernel: Kernel, dtypes: Collection[str]) -> str | None:
+def _why_unusable(kernel: Kernel, dtypes: Collection[str]) -> str | None:
     refused = [dtype for dtype in dtypes if dtype not in kernel.dtypes]
     return kernel.available() or (f"it does not take {' or '.join(refused)}" if refused else None)
 

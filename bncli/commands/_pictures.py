@@ -25,11 +25,11 @@ class Pictures:
     """The values of --picture, --preview and --save-images."""
 
     path: Path | None = None
-    glance: bool = False
+    in_terminal: bool = False
     folder: Path | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.path or self.glance or self.folder)
+        return bool(self.path or self.in_terminal or self.folder)
 
     def require(self, problems: int) -> None:
         """Raise InputError, before any work, if images of so many ``problems`` could not be drawn or saved."""
@@ -58,13 +58,13 @@ class Pictures:
         rows = image_rows.image_rows(case, result.arrays)
         if self.path:
             image_figure.save(self.path, rows, f"{kernel}: {case.problem}", image_rows.note(case))
-        if self.glance:
+        if self.in_terminal:
             preview.show([(row.title, row.about, row.images) for row in rows], len(names), console.stdout())
         if self.folder:
             from bncli.output.drawing import png
 
-            shades = png.save_all(self.folder, names, images(case.problem, result.arrays["y"]))
-            click.echo(f"wrote {len(names)} images of y into {str(self.folder)!r}: {shades}", err=True)
+            colours = png.save_all(self.folder, names, images(case.problem, result.arrays["y"]))
+            click.echo(f"wrote {len(names)} images of y into {str(self.folder)!r}: {colours}", err=True)
 
 
 def pictures(command: Callable[..., None]) -> Callable[..., None]:
@@ -75,7 +75,7 @@ def pictures(command: Callable[..., None]) -> Callable[..., None]:
         type=click.Path(path_type=Path),
         help="Draw the images, their mean and standard deviation, and the results into this .png, .svg or .pdf file.",
     )
-    @click.option("--preview", "glance", is_flag=True, help="Show small images in the terminal.")
+    @click.option("--preview", "in_terminal", is_flag=True, help="Show small images in the terminal.")
     @click.option(
         "--save-images",
         type=click.Path(path_type=Path),
@@ -83,7 +83,7 @@ def pictures(command: Callable[..., None]) -> Callable[..., None]:
         help="Write each image of y as a PNG file into this folder, under the name of its input.",
     )
     @wraps(command)
-    def wrapper(picture: Path | None, glance: bool, save_images: Path | None, **options: Any) -> None:
-        command(pictures=Pictures(picture, glance, save_images), **options)
+    def wrapper(picture: Path | None, in_terminal: bool, save_images: Path | None, **options: Any) -> None:
+        command(pictures=Pictures(picture, in_terminal, save_images), **options)
 
     return wrapper

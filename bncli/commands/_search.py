@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from bncli.commands._kernels import Execution, twin
+from bncli.commands._kernels import Execution, in_own_process
 from bncli.commands._options import TYPED
 from bncli.commands._types import Number
 from bncli.core.layout import Layout
@@ -70,6 +70,6 @@ def search(
             execution.threads,
         ),
         case,
-        lambda kernel: twin(kernel, execution),
+        lambda kernel: in_own_process(kernel, execution),
         update,
     )

@@ -55,9 +55,9 @@ class Case:
     def warnings(self) -> list[str]:
         """Warnings that concern every result on these data."""
         found = []
-        odd = self.x.size - int(np.isfinite(self.x).sum())
-        if odd:
-            found.append(f"{self.problem}: {odd:,} of {self.x.size:,} values of x are NaN or infinite")
+        not_finite = self.x.size - int(np.isfinite(self.x).sum())
+        if not_finite:
+            found.append(f"{self.problem}: {not_finite:,} of {self.x.size:,} values of x are NaN or infinite")
         return found + one_sample(self.problem)
 
 

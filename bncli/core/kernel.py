@@ -71,13 +71,13 @@ class Infer(Protocol):
 class Kernel:
     """One implementation of batch normalization on canonical (N, F, S) arrays.
 
-    A file in ``bncli/kernels`` exports one as ``KERNEL``; its ``name`` is the file's. ``spec`` is
-    what ``--kernel`` takes to load it again: the name or, for a user's own, its file or module.
-    ``available`` returns what is missing on this machine, or None where the kernel can run.
-    ``set_threads`` bounds the threads that it uses and may return what bounded them before; None
-    where it always uses one. ``tries_complex`` is False where giving forward complex x, to take
-    derivatives by a complex step, is known to fail. ``file`` is where its code stands, for messages
-    about it; ``kind`` says what a user's object was taken for.
+    A file in ``bncli/kernels`` exports one as ``KERNEL``; its ``name`` is the file's. ``spec`` is the
+    word for ``--kernel`` that loads it again: the name or, for a user's own, its file or module.
+    ``available`` returns what is missing on this machine, or None if the kernel can run.
+    ``set_threads`` binds the number of threads and may return the number before; None if the kernel
+    always uses one thread. ``tries_complex`` is False if forward is known to fail on complex x, so that
+    no complex step is tried. ``file`` is the path of its code, for messages; ``kind`` is the kind of a
+    user's object, such as a torch.nn.Module.
     """
 
     forward: Forward

@@ -32,7 +32,7 @@ def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array |
 
 def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
     given, x, mean, inv_std = map(tensor, (dy, saved.x, saved.mean, saved.inv_std))
-    gamma = contiguous(saved.gamma)  # where S is 1, PyTorch 2.13 reads one with strides wrongly
+    gamma = contiguous(saved.gamma)  # if S is 1, PyTorch 2.13 reads a gamma with strides wrongly
     epsilon = 0.0  # inv_std already includes it
     gradients = torch().ops.aten.native_batch_norm_backward(
         given, x, gamma, None, None, mean, inv_std, True, epsilon, [True] * 3

@@ -24,14 +24,14 @@ NOT_GIVEN = object()
 
 
 def is_namespace(value: Any) -> bool:
-    """Whether ``value`` is meant as a kernel: it has a forward, a backward or a ``KERNEL``."""
+    """Whether ``value`` has a forward, a backward or a ``KERNEL``, and so is meant as a kernel."""
     return any(hasattr(value, name) for name in ("KERNEL", *REQUIRED))
 
 
 def given(module: Any, name: str, spec: str, value: Any) -> Given:
-    """What ``module`` says of its object ``value``.
+    """The settings in ``module`` for its object ``value``.
 
-    Raises InputError where a part is malformed.
+    Raises InputError if one of them is malformed.
     """
     return Given(
         name=name,
@@ -47,11 +47,11 @@ def given(module: Any, name: str, spec: str, value: Any) -> Given:
 def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
     """The kernel in ``namespace``: a module or an object with ``forward`` and ``backward``, or one with a ``KERNEL``.
 
-    Functions are called by position, so that their parameters may have any names. Used where they
-    are there: ``infer``, ``ndim`` (3, or one of ``views.MEANING``), ``dtypes``, ``summary`` (else
-    the first line of the module's docstring), ``available``, ``set_threads``, and a parameter ``out``
-    of any function. ``arrays`` names the framework whose arrays the functions take. Without a ``name``, the
-    namespace's own is taken.
+    Functions are called by position, so that their parameters may have any names. Optional members:
+    ``infer``, ``ndim`` (3, or one of ``views.MEANING``), ``dtypes``, ``summary`` (default: the first line of
+    the module's docstring), ``available``, ``set_threads``, and a parameter ``out`` of any function.
+    ``arrays`` names the framework whose arrays the functions take. The default of ``name`` is the
+    namespace's own name.
 
     Raises InputError if a member is malformed. Errors of the user's code pass.
     """
@@ -137,8 +137,8 @@ def _name_of_framework(source: Any) -> str:
 
 
 def _native(call: Callable[..., Any], name: str, arrays: Arrays) -> Callable[..., Any]:
-    """``call`` on NumPy's arrays; it takes and returns those of a framework."""
-    returned = slice(1 if name == "forward" else None)  # saved is the kernel's own
+    """A function of NumPy arrays that calls ``call``, a function of a framework's arrays."""
+    returned = slice(1 if name == "forward" else None)  # saved is not converted
 
     def give(value: Any) -> Any:
         return arrays.give(value) if arrays.holds(value) else value

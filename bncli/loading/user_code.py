@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def user_kernel(spec: str) -> Kernel | None:
-    """The kernel that ``spec`` names: a file or a module, or ``:`` and an object of it after that.
+    """The kernel that ``spec`` names: a file or a module, optionally followed by ``:`` and the name of an object.
 
-    It is named after the object, or the file or module. None where there is no such module. Raises InputError where
-    there is no such file or object, where its code raises, or where it is malformed.
+    It is named after the object, or the file or module. None if there is no such module. Raises InputError if there is
+    no such file or object, if its code raises, or if the kernel is malformed.
     """
     place, _, name = spec.rpartition(":") if is_object(spec) else (spec, "", "")
     from_file = plugins.is_path(place)

@@ -41,7 +41,7 @@ def _batch(rows: Array, shape: Shape) -> Array:
 
 
 def _spatial(axes: int) -> View:
-    """(N, F, S) with so many axes in place of S. Where S is 1, N is split instead: memory is channels-last then."""
+    """The view of (N, F, S) with ``axes`` axes in place of S. If S is 1, N is split: memory is then channels-last."""
 
     def enter(batch: Array) -> Array:
         outer, features, inner = batch.shape
@@ -58,7 +58,7 @@ def _spatial(axes: int) -> View:
 
 
 def _factors(size: int, count: int) -> tuple[int, ...]:
-    """So many factors of ``size``, as equal as they can be, the smallest first."""
+    """``count`` factors of ``size``, as equal as possible, the smallest first."""
     if count == 1:
         return (size,)
     first = max(n for n in range(1, round(size ** (1 / count)) + 1) if size % n == 0)
@@ -93,7 +93,7 @@ def forward_of(function: Function) -> Forward:
         y, saved = results.y_and_saved(function(seen, gamma, beta, epsilon, out=target), seen.shape)
         return _deliver(y, target, out, function.view, x.shape), saved
 
-    return _says_out(forward, function)
+    return _declare_out(forward, function)
 
 
 def backward_of(function: Function) -> Backward:
@@ -111,7 +111,7 @@ def backward_of(function: Function) -> Backward:
             _deliver(found.dbeta, targets and dbeta, dbeta, CANONICAL, dy.shape),
         )
 
-    return _says_out(backward, function)
+    return _declare_out(backward, function)
 
 
 def infer_of(function: Function) -> Infer:
@@ -124,10 +124,10 @@ def infer_of(function: Function) -> Infer:
         y = results.array("y", function(seen, gamma, beta, mean, var, epsilon, out=target), seen.shape)
         return _deliver(y, target, out, function.view, x.shape)
 
-    return _says_out(infer, function)
+    return _declare_out(infer, function)
 
 
-def _says_out(made: Made, function: Function) -> Made:
+def _declare_out(made: Made, function: Function) -> Made:
     """``made``, with a signature that has ``out`` only if ``function`` takes it."""
     if not function.takes_out:
         whole = inspect.signature(made)

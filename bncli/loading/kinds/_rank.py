@@ -1,4 +1,4 @@
-"""How many axes of x somebody's function takes: found by trying."""
+"""Find the number of axes of x that a user's function takes, by trying."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,13 +8,13 @@ from bncli.core.kernel import Kernel
 from bncli.errors import InputError
 from bncli.loading.guard import described
 
-TRIED = (6, 3, 4)  # the canonical shape that is tried: no two axes are equal, in any view
+TRIED = (6, 3, 4)  # the canonical shape to try: no two axes are equal, in any view
 
 
 def fitting(kernel_of: Callable[[int], Kernel], ranks: Sequence[int], dtype: str) -> Kernel:
     """The kernel of the first of ``ranks`` on which its forward and backward return results of the right shapes.
 
-    Raises InputError, with the error of the first rank, where none does.
+    Raises InputError, with the error of the first rank, if there is none.
     """
     rng = np.random.default_rng(0)
     x, dy = rng.standard_normal((2, *TRIED)).astype(dtype)
@@ -25,9 +25,9 @@ def fitting(kernel_of: Callable[[int], Kernel], ranks: Sequence[int], dtype: str
         try:
             _, saved = kernel.forward(x, gamma, beta, 1e-5)
             kernel.backward(dy, saved)
-        except Exception as error:  # noqa: BLE001  # of whatever kind its code raises
+        except Exception as error:  # noqa: BLE001  # the user's code may raise anything
             errors.append(error)
         else:
             return kernel
     tried = " or ".join(map(str, ranks))
-    raise InputError(f"it takes no x of {tried} axes: with {ranks[0]} it raised {described(errors[0])}")
+    raise InputError(f"it fails on x of {tried} axes: with {ranks[0]} it raised {described(errors[0])}")

@@ -1,4 +1,4 @@
-"""A class of layers that keep what backward needs, as NumPyNet's: forward(inpt), then delta, then backward(delta)."""
+"""A class of layers with state for backward, such as NumPyNet's: forward(inpt), then delta, then backward(delta)."""
 
 import inspect
 from typing import Any
@@ -36,7 +36,7 @@ def kernel(value: Any, given: Given) -> Kernel:
     made, entered = signature(value), signature(value.forward, skip=1)
     takes_delta = len(inspect.signature(value.backward).parameters) > 1
     if not (made.takes(GAMMA) and made.takes(BETA)):
-        raise InputError("its constructor takes no scales and bias, or gamma and beta")
+        raise InputError("its constructor takes neither scales and bias nor gamma and beta")
 
     def forward(x: Array, gamma: Array, beta: Array, epsilon: float) -> tuple[Array, Any]:
         batch = x[:, None, None]
@@ -48,14 +48,14 @@ def kernel(value: Any, given: Given) -> Kernel:
         return found[:, 0, 0], layer
 
     def backward(dy: Array, saved: Any) -> tuple[Array, Array, Array]:
-        saved.delta = dy[:, None, None].copy()  # it is the layer's own, which may compute in it
+        saved.delta = dy[:, None, None].copy()  # the layer may overwrite its own copy
         into = np.zeros_like(saved.delta)
         saved.backward(*[into] * takes_delta)
         dx = into if takes_delta else saved.delta
         dgamma, dbeta = (np.asarray(_attribute(saved, names)).reshape(-1) for names in GRADIENTS.values())
         return dx[:, 0, 0], dgamma, dbeta
 
-    # It takes (N * S, 1, 1, F), since it averages over the first axis alone.
+    # It takes (N * S, 1, 1, F), since it averages over the first axis only.
     return given.kernel(2, forward, backward, kind=KIND)
 
 
@@ -63,4 +63,4 @@ def _attribute(layer: Any, names: tuple[str, ...]) -> Any:
     for name in names:
         if (value := getattr(layer, name, None)) is not None:
             return value
-    raise Malformed(f"the layer has no {names[0]} afterwards")
+    raise Malformed(f"the layer has no {names[0]} after backward")

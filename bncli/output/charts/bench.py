@@ -33,8 +33,8 @@ def _times(name: str, rows: Sequence[Timed]) -> Iterator[Chart]:
     problems = list(dict.fromkeys(each.row.problem for each in rows))
     short, shared = shared_parts(problems)
     names = dict(zip(problems, short, strict=True))
-    ways = variants(rows)
-    labels = [f"{names[each.row.problem]}  {way}".strip() for each, way in zip(rows, ways, strict=True)]
+    labelled = zip(rows, variants(rows), strict=True)
+    labels = [f"{names[each.row.problem]}  {variant}".strip() for each, variant in labelled]
     places = list(dict.fromkeys(labels))
     at = [places.index(label) for label in labels]
     series = [
