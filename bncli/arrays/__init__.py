@@ -1,4 +1,6 @@
-"""Which arrays does a kernel's code take? One file is one framework's.
+"""What arrays does a kernel's code take?
+
+One file is one framework's.
 
 In: a NumPy array, or one of the framework's. Out: the other, over the same memory where the framework allows it.
 A file exports the functions of ``Arrays``.
