@@ -1,4 +1,5 @@
 """Which arrays does a kernel's code take?
+
 In: an array of NumPy or of the framework. Out: an array of the other, over the same memory if the framework allows it.
 One file is one framework; it exports the functions of ``Arrays``.
 """
