@@ -93,7 +93,7 @@ def test_a_gradient_that_is_drawn_for_a_block_is_the_same_whenever_it_is_needed(
             TimeoutError("no answer"),
             64 << 20,
             "the workers did not start (no answer): --memory-limit 64.0 MiB may be less than a worker takes without "
-            "any block",
+            "a block",
         ),
         (ImportError("old"), None, "the workers cannot import bncli: install this version there (old)"),
         (
@@ -152,7 +152,7 @@ def watch(monkeypatch):
 
     def look(seconds):
         now[0] += seconds
-        watching.look()
+        watching.check()
 
     look.client = client
     return look

@@ -144,7 +144,7 @@ def test_a_fault_is_found_and_named(text, says):
 LINES = {
     "import torch\nclass MyBN(torch.nn.Module): pass\nmine = 3\ndef bn(x, gamma, beta, eps): return x\n": (
         "mine.py",
-        "it holds MyBN (a torch.nn.Module) and bn (a function): say mine.py:MyBN",
+        "it holds MyBN (a torch.nn.Module) and bn (a function): choose one, as mine.py:MyBN",
     ),
     "import torch\ndef bn(x, gamma): return x\n": (
         "mine.py:bn",
@@ -158,7 +158,10 @@ LINES = {
     "import torch\nclass MyBN(torch.nn.BatchNorm2d):\n    def __init__(self, num_features):\n"
     "        super().__init__(num_features, affine=False)\n": ("mine.py", "it has no parameter gamma"),
     "import torch\nclass MyBN(torch.autograd.Function):\n    @staticmethod\n"
-    "    def forward(ctx, x, gamma, beta, groups): pass\n": ("mine.py", "it takes groups, which is none of x, gamma,"),
+    "    def forward(ctx, x, gamma, beta, groups): pass\n": (
+        "mine.py",
+        "it takes groups, which is not one of x, gamma,",
+    ),
 }
 
 
