@@ -94,9 +94,9 @@ def outlying(samples: Sequence[float]) -> NDArray[np.bool_]:
 def stabilised(samples: Sequence[float]) -> bool:
     """Whether more samples would hardly change the estimate of the noise.
 
-    True if the first 4, 5, 6 and 7 eighths of the samples have medians within 1 %, and median absolute
-    deviations within a tenth, of those of all samples. Drift changes the medians; two alternating modes
-    in long runs change both.
+    True if the medians of the first 4, 5, 6 and 7 eighths of the samples are within 1 % of the median of all,
+    and their median absolute deviations within a tenth. Drift changes the medians; two alternating modes in
+    long runs change both.
     """
     count = len(samples)
     if count < FEWEST:

@@ -42,7 +42,7 @@ class Timed(NamedTuple):
 class Sampled(NamedTuple):
     """``samples`` are seconds per call, one a round, each the mean of ``calls`` calls in a row.
 
-    ``calls`` is that of the last sample. It grows during sampling if the machine was busy at first, and shrinks if the
+    ``calls`` belongs to the last sample. It grows during sampling if the machine was busy at first, and shrinks if the
     machine becomes busy.
     """
 

@@ -55,7 +55,7 @@ def compare(
     factor, and every row that has lost its time, as a wrong kernel does; ``report.raise_if_failed()`` is then a
     gate. Times of different machines can be compared, but are a gate only with ``allow_different_machine``.
 
-    Raises InputError for results that cannot be read or compared, and for a gate that means nothing: a factor
+    Raises InputError for results that cannot be read or compared, and for a meaningless gate: a factor
     below 1 or not finite, different machines, or no pass of new that has a time in old.
     """
     before, after = matching.run(old, "old"), matching.run(new, "new")

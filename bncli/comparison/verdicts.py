@@ -25,7 +25,7 @@ MOST_FLOOR = 9.0  # a run whose own blocks differ by more than tenfold decides n
 # parallel loops passes twice as much data.
 LATENCIES = 20
 MOST_SAME = 0.10  # a difference that may be larger is never SAME, however noisy the runs are
-FEWEST = 5  # samples of each run; also the processes of each run that make their variability count
+FEWEST = 5  # samples of each run; also the processes of each run for an estimate of their variability
 # Times the least noise: a noisier comparison is ignored. On cores shared with another tenant, times of the same code
 # varied by a third between processes, and relative to the memory roofline by a twelfth.
 TRUSTED = 1.25
@@ -158,9 +158,8 @@ def noise_floor(old: Sequence[float], new: Sequence[float], processes: Sequence[
 
     Two runs are at least as far apart in time as two blocks of one run, so their medians may differ at least as much:
     by ``DEVIATIONS`` standard deviations of the difference of two blocks. If both runs have ``FEWEST`` processes or
-    more, by ``DEVIATIONS`` standard errors of the difference of the means over processes instead. The floor is at
-    least ``LEAST_FLOOR``, and infinite if a run has fewer than ``FEWEST`` samples, or if the floor exceeds
-    ``MOST_FLOOR``.
+    more, the floor is instead ``DEVIATIONS`` standard errors of the difference of the means over processes. It is at
+    least ``LEAST_FLOOR``, and infinite if a run has fewer than ``FEWEST`` samples, or if it exceeds ``MOST_FLOOR``.
     """
     if min(len(old), len(new)) < FEWEST:
         return math.inf
