@@ -32,9 +32,9 @@ WARM_BYTES = 256 * 1024  # for all copies of x and dy together: a core's own cac
 MOST_WARM = 16
 CACHES_FULL = 2  # the copies of x fill the last-level cache so many times: a call finds none of its input there
 MOST_COLD = 1 << 14
-# Seconds of warming calls before a sample. The calls timed before have let threads fall asleep and filled the caches: on
-# two virtual cores the first call on 8 MB in the last-level cache took 1.5 times as long as later calls, and
-# after a millisecond calls were within 7 % of these. Before a cold sample, one call on another copy wakes the threads.
+# Seconds of warming calls before a sample. The calls timed before have let threads fall asleep and filled the caches:
+# on two virtual cores the first call on 8 MB in the last-level cache took 1.5 times as long as later calls, and after
+# a millisecond calls were within 7 % of these. Before a cold sample, one call on another copy wakes the threads.
 WARMING = {WARM: 1e-3, COLD: 0.0}
 COLD_ARRAYS = 4  # for each copy: x, dy, a given output, and a result that is kept alive
 

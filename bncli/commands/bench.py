@@ -118,16 +118,16 @@ def bench(
     forward and inference) or additions of x and dy (for backward). ×limit is a kernel's time divided by the
     limit. Copies and additions write into given arrays; with --outputs given, kernels do so as well, some of
     them by a copy at the end. Over several problems, a summary compares each kernel with the fastest other
-    kernel. Over a sweep, such as --shape '64x{1000..1000000:x10}', it gives the power by which times grow.
+    kernel. Over a sweep, such as --shape '64x{1000..1000000:x10}', a table gives the exponent k of time ~ size^k.
 
     With --workers, x and dy are sent to the workers' memory before the clock starts; y and dx stay there.
     The table gives the shares of computing blocks, of transfers, and of the rest: scheduling and waiting.
 
     Files are rewritten after each problem. Ctrl-C prints and saves the results so far, and exits 130. bench
     exits 0 even if a kernel is WRONG; gradcheck exits 1. With --fail-slower FACTOR, bench exits 1 if a pass
-    is slower by more than FACTOR. It is compared with OLD.json if --baseline is given, else with the first
-    kernel in the same rounds, where a slow machine slows both. A pass without a time also exits 1, unless
-    OLD.json has no time of it either.
+    is slower by more than FACTOR. Passes are compared with OLD.json if --baseline is given, else with the
+    first kernel in the same rounds, where a slow machine slows both. A pass without a time fails, too, unless
+    it has no time in OLD.json either.
     """
     if fail_slower is not None and baseline is None:
         _require_second(runs)

@@ -26,8 +26,8 @@ def compare(output: Output, old: Path, new: Path, fail_slower: float | None, all
 
     A slow machine is not a slow kernel. Times are therefore compared as measured, at an equal clock, and at
     an equal memory roofline in the same rounds. The least noisy of these comparisons decide. If any of them
-    says SAME, the verdict is SAME; if they disagree, it is UNSURE. It is also UNSURE if other processes used
-    much of the machine. If both runs have five processes or more, the noise is their variability.
+    says SAME, the verdict is SAME; if they disagree, it is UNSURE. A verdict is also UNSURE if other processes
+    used much of the machine. If both runs have five processes or more, the noise is their variability.
 
     With --fail-slower FACTOR, exits 1 if a pass is SLOWER by more than FACTOR, or had a time in OLD and has
     none in NEW. Rows of one file alone are shown, and so are changes of the machine and of the software.

@@ -31,18 +31,18 @@ def gradcheck(
     Every element is compared with the formulas in a wider dtype. The gradients are also compared with
     slopes: numerical derivatives of the kernel's own forward, by a complex step, exact to rounding, or by
     central differences with an error estimate. Slopes are taken along every element of x if samples are
-    few, else along the extremes and some others of each feature. They are always taken along random
-    directions too; with --method directional, along these alone. Kernels in float32 or narrower have no
+    few, else along the extremes and some others of each feature. Random directions are always added; with
+    --method directional, they alone are used. Kernels in float32 or narrower have no
     slopes; instead, the same run differentiates the reference. The contract: inputs unchanged, outputs
     written in full, no state between calls, the same bits every time, right for every thread count, and
     so on.
 
-    An error is relative to the terms of its element, or to the largest slope. Its share is the error divided
-    by what rounding and the slopes' own error allow; a share of at most 1 passes. A mistake is diagnosed, and
+    An error is relative to the terms of its element, or to the largest slope. The share is the error divided
+    by the error that rounding and the slopes allow; a share of at most 1 passes. A mistake is diagnosed, and
     the command that reproduces it is printed.
 
     Then a search draws other problems, data, memory layouts and call histories, and reports how many it
-    tried. It runs the code of your own files in a process of its own, which may crash or hang.
+    tried. The code of your own files is searched in a process of its own, which may crash or hang.
 
     Exits 1 if a verdict is WRONG, or UNDECIDED: the data could not have shown a mistake. INEXACT: right, but
     digits are lost far from 0. REFUSED: the kernel raised an error that the contract allows.

@@ -28,7 +28,7 @@ def report(results: tuple[Path, ...], output: Path) -> None:
     """Make one HTML page from results of any commands, saved by --export FILE.json.
 
     The page shows verdicts, charts with their figures, sortable tables, the machine and the software of each
-    result, and the commands that reproduce a failure. It is one file and needs no network. If two results
+    result, and the commands that reproduce a failure. A page is one file and needs no network. If two results
     are of bench, the page also compares the second with the first, as bncli compare does.
 
     Exits 0 even if a result has failures; the page shows them.

@@ -18,9 +18,9 @@ from bncli.verification.selftest import count, report
 def selftest(output: Output, fault: tuple[str, ...], torch: bool | None, seed: int) -> None:
     """Run the checks on kernels with one fault each, and on right kernels in every style.
 
-    Each row is a kernel: the number of problems on which it is caught, of those that can show its fault, and
-    the check that catches it: y and the gradients against the reference, the slopes of forward, the contract,
-    the invariants, a search. The last columns count the problems on which PyTorch's own gradcheck rejects it,
+    Each row is a kernel, with the number of problems on which it is caught, of those that can show its fault,
+    and the checks that catch it: y and the gradients against the reference, the slopes of forward, the
+    contract, the invariants, a search. The last columns count the problems on which PyTorch's own gradcheck rejects it,
     if PyTorch is installed. Exits 1 if a fault escapes or a right kernel is called wrong.
     """
     with np.errstate(all="ignore"), console.progress() as update:
