@@ -91,7 +91,7 @@ def require_memory(problem: Problem, kernels: Sequence[AnyKernel], arrays: int =
 
 
 def in_own_process(kernel: AnyKernel, execution: Execution) -> AnyKernel:
-    """The kernel; that of a user's file or module in a process of its own, where it may crash or hang."""
+    """``kernel``, or its copy in a process of its own if it is a user's code, which may crash or hang."""
     ends = isinstance(kernel, IsolatedKernel) and execution.timeout is not None
     if ends or not kernel.spec or (isinstance(kernel, Kernel) and is_registered(kernel.spec)):
         return kernel
