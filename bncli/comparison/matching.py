@@ -26,7 +26,7 @@ class Pair(NamedTuple):
 
 
 def run(given: str | Path | Report, which: str) -> Run:
-    """The report ``given``, or the one in that file, with its comparable rows.
+    """The report ``given``, or the report in the file ``given``, with its comparable rows.
 
     Raises InputError if it is of another command or damaged; the error calls a report ``which``.
     """
