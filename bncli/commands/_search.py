@@ -17,7 +17,7 @@ from bncli.verification.search.sequence import Fixed
 
 DEFAULT = {"gradcheck": 3.0, "verify": 10.0}  # seconds
 NAMING = ("shape", "layout", "array", "image")  # options that name a problem
-BROUGHT = (*NAMING, "dtype", "epsilon", "random", "threads")  # that a case has of its own
+BROUGHT = (*NAMING, "dtype", "params", "epsilon", "random", "threads")  # that a case has of its own
 
 
 def options(default: str) -> Callable[[Any], Any]:
@@ -65,6 +65,7 @@ def search(
         asked["seed"],
         Fixed(
             asked["dtype"],
+            asked["params"],
             asked["epsilon"] if typed("epsilon") else None,
             Layout(asked["layout"]) if typed("layout") else None,
             execution.threads,

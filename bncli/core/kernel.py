@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, TypeVarTuple
 
+from bncli.core.problem import HALF
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
 
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
+
+
+OWN = "own"
 
 
 class Saved(NamedTuple):
@@ -95,7 +100,8 @@ class Kernel:
     what ``--kernel`` takes to load it again: the name or, for a user's own, its file or module.
     ``available`` returns what is missing on this machine, or None where the kernel can run.
     ``set_threads`` bounds the threads that it uses and may return what bounded them before; None
-    where it always uses one. ``tries_complex`` is False where giving forward complex x, to take
+    where it always uses one. ``params`` are the parameters' dtypes that it takes where x is of half
+    precision: "float32", or OWN for that of x. ``tries_complex`` is False where giving forward complex x, to take
     derivatives by a complex step, is known to fail. ``file`` is where its code stands, for messages
     about it; ``kind`` says what a user's object was taken for. ``prepare`` is there where the kernel
     takes the arrays of another framework: bench times what it returns.
@@ -105,6 +111,7 @@ class Kernel:
     backward: Backward
     infer: Infer | None = None
     dtypes: tuple[str, ...] = ("float32", "float64")
+    params: tuple[str, ...] = (OWN,)
     summary: str = ""
     available: Callable[[], str | None] = lambda: None
     set_threads: Callable[[int], int | None] | None = None
@@ -159,6 +166,7 @@ class IsolatedKernel:
     has_infer: bool
     set_threads: Callable[[int], int | None] | None
     process: Process
+    params: tuple[str, ...] = (OWN,)
     kind: str = ""
 
     def run(
@@ -179,3 +187,12 @@ class IsolatedKernel:
 
 
 AnyKernel = Kernel | IsolatedKernel
+
+
+def types_of(kernel: AnyKernel) -> tuple[str, ...]:
+    """The ``Problem.types`` that a kernel takes, in the order in which it names them."""
+    found: dict[str, None] = {}
+    for dtype in kernel.dtypes:
+        for params in kernel.params if dtype in HALF else (OWN,):
+            found[dtype if params in (OWN, dtype) else f"{dtype}/params={params}"] = None
+    return tuple(found)

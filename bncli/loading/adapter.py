@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bncli.arrays import Arrays, framework, frameworks
-from bncli.core.kernel import Kernel, Prepared
+from bncli.core.kernel import OWN, Kernel, Prepared
 from bncli.core.problem import DTYPES
 from bncli.errors import InputError
 from bncli.loading import views
@@ -41,6 +41,7 @@ def given(module: Any, name: str, spec: str, value: Any) -> Given:
         arrays=_given(module, "arrays") and _name_of_framework(module),
         ndim=_given(module, "ndim") and _ndim(module),
         dtypes=_dtypes(module),
+        params=_params(module),
         summary=_summary(getattr(value, "__doc__", None) or ""),
     )
 
@@ -73,6 +74,7 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
         views.backward_of(functions["backward"]),
         infer and views.infer_of(functions["infer"]),
         dtypes=_dtypes(source),
+        params=_params(source),
         summary=_summary(_given(source, "summary") or getattr(module, "__doc__", None) or ""),
         available=_availability(source, arrays),
         set_threads=_optional_function(source, "set_threads"),
@@ -185,6 +187,14 @@ def _dtypes(source: Any) -> tuple[str, ...]:
         if dtype not in DTYPES:
             raise InputError(f"its dtypes hold {dtype!r}, which is none of {known}")
     return dtypes
+
+
+def _params(source: Any) -> tuple[str, ...]:
+    given = _given(source, "params", Kernel.params)
+    params = (given,) if isinstance(given, str) else given
+    if not isinstance(params, Sequence) or not params or any(each not in (OWN, "float32") for each in params):
+        raise InputError(f'its params are {given!r}: name "float32", "{OWN}" for those of x, or both')
+    return tuple(params)
 
 
 def _summary(text: Any) -> str:

@@ -42,6 +42,7 @@ class Given:
     arrays: str | None = None
     ndim: int | None = None
     dtypes: tuple[str, ...] = Kernel.dtypes
+    params: tuple[str, ...] = Kernel.params
     summary: str = ""
 
     def ranks(self, possible: Sequence[int]) -> Sequence[int]:
@@ -81,6 +82,7 @@ class Given:
             views.backward_of(function(passes.backward)),
             passes.infer and views.infer_of(function(passes.infer)),
             dtypes=self.dtypes,
+            params=self.params,
             summary=self.summary,
             set_threads=set_threads,
             tries_complex=False,
