@@ -22,7 +22,7 @@ PUBLIC = [
 # What every plugin of a room has: bncli.core.kernel, bncli.arrays and bncli.loading.kinds say what each must do.
 OF_A_PLUGIN = {
     "kernels": {"forward", "backward", "infer", "available", "set_threads", "Compiled"},
-    "arrays": {"available", "holds", "take", "give", "scope", "set_threads"},
+    "arrays": {"available", "holds", "take", "give", "wait", "scope", "set_threads"},
     "loading/kinds": {"is_one", "kernel"},
 }
 # And every batch in blocks: bncli.kernels.dask.normalization.Blocks and in_memory.InMemory say what each does.

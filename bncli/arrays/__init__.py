@@ -35,6 +35,9 @@ class Arrays(Protocol):
     def give(self, value: Any) -> Array:
         """The NumPy array of the framework's ``value``; waits until it is computed."""
 
+    def wait(self, value: Any) -> Any:
+        """Return ``value``, an array or several, once it is computed."""
+
     def scope(self, array: Array) -> AbstractContextManager[None]:
         """A context in which the framework computes in the dtype of ``array``, and never in a narrower one."""
 

@@ -30,7 +30,7 @@ from bncli.core.reproduce import command_line
 from bncli.core.rows.times import FRESH, LIMIT, WARM, BenchRow
 from bncli.core.source import draw
 from bncli.errors import InputError
-from bncli.loading.registry import KernelSpec, kernel_of, require_dtype
+from bncli.loading.registry import KernelSpec, kernel_of, require_types
 from bncli.verification import finding_rows
 from bncli.verification.finding import Verdict
 
@@ -202,7 +202,7 @@ def _require_usable(kernels: Sequence[AnyKernel], problems: Iterable[Problem], s
         require_several(kernels)
     for problem in problems:
         for kernel in kernels:
-            require_dtype(kernel, problem.dtype)
+            require_types(kernel, problem)
 
 
 def _swept(problem: str | Problem) -> list[tuple[Problem, str]]:

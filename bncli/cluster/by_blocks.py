@@ -20,7 +20,7 @@ from bncli.core.rows.lists import BlocksCost, BlocksRow
 from bncli.core.source import Lazy
 from bncli.core.units import text
 from bncli.errors import InputError
-from bncli.loading.registry import require_dtype
+from bncli.loading.registry import require_types
 from bncli.propagation import array_rows
 from bncli.propagation.array_rows import INPUT
 
@@ -72,7 +72,7 @@ def report(
 
     Raises InputError for a job that cannot be done, and Unavailable if the cluster fails; then nothing is saved.
     """
-    require_dtype(own, job.lazy.problem.dtype)
+    require_types(own, job.lazy.problem)
     if job.save:
         outputs.check(job.save)
     batch = in_blocks(job.lazy, job.seed)

@@ -9,6 +9,7 @@ from click.core import ParameterSource
 from bncli import plugins
 from bncli.commands import _presets
 from bncli.commands._types import Counts, KernelSpec, Number, Size
+from bncli.core.kernel import OWN
 from bncli.core.layout import Layout
 from bncli.core.problem import DTYPES, EPSILON
 from bncli.core.source import PACKAGE, Source, load_source
@@ -16,7 +17,7 @@ from bncli.core.source import PACKAGE, Source, load_source
 SHAPE = "5x100x100x3"
 POSITIONAL = "kernels"
 TYPED = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
-SHARED = ("shape", "layout", "dtype", "epsilon", "seed", "resize", "copies")
+SHARED = ("shape", "layout", "dtype", "params", "epsilon", "seed", "resize", "copies")
 
 
 PRESET = click.option(
@@ -50,7 +51,7 @@ def problem(
     dtype: str = "float64 where the kernel takes it, or that of the array",
     epsilon: float = EPSILON,
 ) -> tuple[Any, ...]:
-    """--shape, --layout, --dtype, --epsilon, --seed; ``shape`` and ``dtype`` are texts that describe the defaults."""
+    """The options of problems; ``shape`` and ``dtype`` are texts that describe the defaults."""
     return (
         click.option(
             "--shape",
@@ -66,6 +67,12 @@ def problem(
             help="The axes of the features: all but the batch, the last, or axis 1.",
         ),
         click.option("--dtype", type=click.Choice(DTYPES), help=f"The dtype of x.  [default: {dtype}]"),
+        click.option(
+            "--params",
+            type=click.Choice((OWN, "float32")),
+            help="The dtype of gamma, beta and their gradients for x in half precision: float32, or x's own.  "
+            "[default: float32 where the kernels take it]",
+        ),
         click.option(
             "--epsilon", type=Number(least=0), default=epsilon, show_default=True, help="Added to the variance."
         ),

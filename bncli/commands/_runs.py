@@ -14,12 +14,12 @@ from bncli.commands._kernels import Execution, load_kernels, require_memory
 from bncli.commands._options import SHAPE, SHARED, TYPED
 from bncli.core import ranges
 from bncli.core.case import Case
-from bncli.core.kernel import AnyKernel, IsolatedKernel
+from bncli.core.kernel import OWN, AnyKernel, IsolatedKernel
 from bncli.core.layout import Layout
-from bncli.core.problem import Problem
+from bncli.core.problem import HALF, Problem
 from bncli.core.source import PACKAGE, RANDOM, Request, build_case, load_source
 from bncli.errors import InputError
-from bncli.loading.registry import own_dtype, require_dtype
+from bncli.loading.registry import own_dtype, own_params, require_types
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Runs:
         for request in self.requests:
             case = build_case(self.source, request, identity=self.identity, admit=self._admit)
             for kernel in self.kernels:
-                require_dtype(kernel, case.problem.dtype)
+                require_types(kernel, case.problem)
             yield case
 
     def _admit(self, problem: Problem) -> None:
@@ -74,14 +74,14 @@ def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Call
         ) -> None:
             ctx = click.get_current_context()
             shared = {name: options.pop(name) for name in (*SHARED, *plugins.names(PACKAGE))}
-            requests = _requests(source := chosen_source(ctx, shared), shared)
+            requests = _requests(source := chosen_source(ctx, shared), {**shared, "params": ""})
             # The dtype of an array is only known when its file is read.
             dtypes = dict.fromkeys(request.dtype for request in requests if request.dtype)
             bound, counts = (None, threads) if isinstance(threads, tuple) else (threads, ())
             execution = Execution(bound, isolate, timeout)
             kernels = load_kernels(kernel, execution, dtypes)
-            if not shared["dtype"]:
-                requests = _requests(source, shared, own_dtype(kernels))
+            dtype = shared["dtype"] or own_dtype(kernels)
+            requests = _requests(source, {**shared, "params": params_of(shared["params"], kernels, dtype)}, dtype)
             chosen = Runs(kernels, source, requests, execution.options, counts, execution=execution, asked=shared)
             # The results show what a kernel makes of infinities; NumPy's warnings add nothing.
             with np.errstate(all="ignore"):
@@ -122,7 +122,15 @@ def stored_request(source: str, options: Mapping[str, Any]) -> Request:
         _values(source, options),
         layout=Layout(options["layout"] or Layout.PER_ACTIVATION),
         **{name: options[name] for name in ("dtype", "epsilon", "seed", "resize", "copies")},
+        params=options["params"] or "",
     )
+
+
+def params_of(typed: str | None, kernels: Sequence[AnyKernel], dtype: str) -> str:
+    """The parameters' dtype, empty for that of x: the ``typed`` one, or one that ``kernels`` take."""
+    if typed == "float32" and dtype not in HALF:
+        raise InputError(f"--params float32 is for x in half precision, not in {dtype}: leave it out")
+    return own_params(kernels, dtype) if typed is None else typed.replace(OWN, "")
 
 
 def _requests(source: str, options: Mapping[str, Any], dtype: str = "float64") -> dict[Request, str]:
@@ -130,11 +138,21 @@ def _requests(source: str, options: Mapping[str, Any], dtype: str = "float64") -
     if not load_source(source).shaped:
         return {stored_request(source, options): ""}
     values = _values(source, options)
-    default = Problem((1, 1), Layout(options["layout"]), options["dtype"] or dtype, options["epsilon"])
+    default = Problem(
+        (1, 1), Layout(options["layout"]), options["dtype"] or dtype, options["epsilon"], options["params"] or ""
+    )
     found: dict[Request, str] = {}
     for shape in options["shape"] or (SHAPE,):
         for problem in ranges.problems(shape, default):
-            request = Request(values, problem.shape, problem.layout, problem.dtype, problem.epsilon, options["seed"])
+            request = Request(
+                values,
+                problem.shape,
+                problem.layout,
+                problem.dtype,
+                problem.epsilon,
+                options["seed"],
+                params=problem.params,
+            )
             found[request] = found.get(request) or ranges.sweep(shape, problem)
     return found
 

@@ -17,7 +17,7 @@ from bncli.verification.search.sequence import Fixed
 
 DEFAULT = {"gradcheck": 3.0, "verify": 10.0}  # seconds
 NAMING = ("shape", "layout", "array", "image")  # options that name a problem
-IN_CASE = (*NAMING, "dtype", "epsilon", "random", "threads")  # options whose values a case line holds
+IN_CASE = (*NAMING, "dtype", "params", "epsilon", "random", "threads")  # options whose values a case line holds
 
 
 def options(default: str) -> Callable[[Any], Any]:
@@ -65,6 +65,7 @@ def search(
         asked["seed"],
         Fixed(
             asked["dtype"],
+            asked["params"],
             asked["epsilon"] if typed("epsilon") else None,
             Layout(asked["layout"]) if typed("layout") else None,
             execution.threads,

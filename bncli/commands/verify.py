@@ -9,14 +9,14 @@ import numpy as np
 from bncli.commands import _options, _search
 from bncli.commands._kernels import Execution, load_kernels, require_memory
 from bncli.commands._output import Output, output
-from bncli.commands._runs import chosen_source, stored_request
+from bncli.commands._runs import chosen_source, params_of, stored_request
 from bncli.core import ranges
 from bncli.core.kernel import AnyKernel
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
 from bncli.core.source import RANDOM, build_case, distributions
 from bncli.errors import InputError
-from bncli.loading.registry import require_dtype
+from bncli.loading.registry import require_types
 from bncli.output.terminal import console
 from bncli.verification import suite
 from bncli.verification import verify as reports
@@ -103,12 +103,13 @@ def verify(
 def _problems(kernels: list[AnyKernel], default_shapes: tuple[str, ...], asked: Mapping[str, Any]) -> list[Problem]:
     """The problems that were asked for; every layout and both dtypes by default."""
     dtype, layout = asked["dtype"], asked["layout"]
-    if dtype:
+    types = Problem((1, 1), dtype=dtype, params=params_of(asked["params"], kernels, dtype)) if dtype else None
+    if types:
         for each in kernels:
-            require_dtype(each, dtype)
+            require_types(each, types)
     defaults = reports.default_problems(
         kernels,
-        [dtype] if dtype else reports.DTYPES,
+        [types.types] if types else reports.DTYPES,
         (Layout(layout),) if layout else tuple(Layout),
         asked["epsilon"],
     )

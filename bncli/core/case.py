@@ -44,12 +44,12 @@ class Case:
 
     def select(self, features: Array, dtype: str | None = None) -> Case:
         """This case with only ``features``, ascending numbers, in ``dtype``; the case itself if nothing changes."""
-        dtype = dtype or self.problem.dtype
-        if features.size == self.gamma.size and dtype == self.problem.dtype:
+        own = self.problem
+        if features.size == self.gamma.size and dtype in (None, own.types):
             return self
         x, dy = (np.ascontiguousarray(array[:, features], dtype) for array in (self.x, self.dy))
-        gamma, beta = (array[features].astype(dtype) for array in (self.gamma, self.beta))
-        problem = Problem(x.shape, Layout.CHANNELS_FIRST, dtype, self.problem.epsilon)
+        gamma, beta = (array[features].astype(dtype or array.dtype) for array in (self.gamma, self.beta))
+        problem = Problem(x.shape, Layout.CHANNELS_FIRST, dtype or own.dtype, own.epsilon, "" if dtype else own.params)
         return Case(problem, x=x, gamma=gamma, beta=beta, dy=dy, seed=self.seed)
 
     def warnings(self) -> list[str]:
@@ -146,7 +146,7 @@ def _fit(name: str, array: Array, problem: Problem) -> Array:
     own = problem.shape if name in BATCH else problem.feature_shape
     if array.shape not in (own, wanted):
         raise InputError(f"{name} has shape {array.shape}, but {problem} needs {own} or {wanted}")
-    dtype = "float64" if name in STATISTICS else problem.dtype
+    dtype = "float64" if name in STATISTICS else problem.dtype_of(name)
     fitted = np.ascontiguousarray(array, dtype=dtype).reshape(wanted)
     # A kernel that writes into its input would corrupt it for the next kernel and for the reference.
     fitted.flags.writeable = False

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, TypeVarTuple
 
+from bncli.core.problem import HALF
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
 
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
+
+
+OWN = "own"
 
 
 class Saved(NamedTuple):
@@ -67,6 +72,26 @@ class Infer(Protocol):
     ) -> Array: ...
 
 
+class Prepared(NamedTuple):
+    """A pass on the arrays of the kernel's own framework.
+
+    ``call`` returns when the results are computed; ``deliver`` converts them to the return value of the pass.
+    """
+
+    call: Callable[[], Any]
+    deliver: Callable[[Any], Any]
+
+    def run(self) -> Any:
+        """Call it, and return what the pass returns."""
+        return self.deliver(self.call())
+
+
+class Prepare(Protocol):
+    """Converts the arguments of a pass (forward, backward or infer) before the clock starts."""
+
+    def __call__(self, direction: str, *given: Any) -> Prepared: ...
+
+
 @dataclass(frozen=True)
 class Kernel:
     """One implementation of batch normalization on canonical (N, F, S) arrays.
@@ -75,15 +100,18 @@ class Kernel:
     word for ``--kernel`` that loads it again: the name or, for a user's own, its file or module.
     ``available`` returns what is missing on this machine, or None if the kernel can run.
     ``set_threads`` binds the number of threads and may return the number before; None if the kernel
-    always uses one thread. ``tries_complex`` is False if forward is known to fail on complex x, so that
-    no complex step is tried. ``file`` is the path of its code, for messages; ``kind`` is the kind of a
-    user's object, such as a torch.nn.Module.
+    always uses one thread. ``params`` are the parameters' dtypes that it takes for x in half precision:
+    "float32", or OWN for that of x. ``tries_complex`` is False if forward is known to fail on complex x,
+    so that no complex step is tried. ``file`` is the path of its code, for messages; ``kind`` is the kind
+    of a user's object, such as a torch.nn.Module. A kernel on the arrays of another framework has
+    ``prepare``, whose result bench times.
     """
 
     forward: Forward
     backward: Backward
     infer: Infer | None = None
     dtypes: tuple[str, ...] = ("float32", "float64")
+    params: tuple[str, ...] = (OWN,)
     summary: str = ""
     available: Callable[[], str | None] = lambda: None
     set_threads: Callable[[int], int | None] | None = None
@@ -92,6 +120,7 @@ class Kernel:
     spec: str = ""
     file: str = ""
     kind: str = ""
+    prepare: Prepare | None = None
 
     @property
     def has_infer(self) -> bool:
@@ -137,6 +166,7 @@ class IsolatedKernel:
     has_infer: bool
     set_threads: Callable[[int], int | None] | None
     process: Process
+    params: tuple[str, ...] = (OWN,)
     kind: str = ""
 
     def run(
@@ -157,3 +187,12 @@ class IsolatedKernel:
 
 
 AnyKernel = Kernel | IsolatedKernel
+
+
+def types_of(kernel: AnyKernel) -> tuple[str, ...]:
+    """The ``Problem.types`` that a kernel takes, in its own order."""
+    found: dict[str, None] = {}
+    for dtype in kernel.dtypes:
+        for params in kernel.params if dtype in HALF else (OWN,):
+            found[dtype if params in (OWN, dtype) else f"{dtype}/params={params}"] = None
+    return tuple(found)

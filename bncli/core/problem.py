@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ITEMSIZE = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 DTYPES = tuple(ITEMSIZE)
 BFLOAT16 = "bfloat16"
+HALF = tuple(dtype for dtype, size in ITEMSIZE.items() if size == 2)
+OF_FEATURES = ("gamma", "beta", "dgamma", "dbeta")  # arrays in the parameters' dtype
 EPSILON = 1e-8
 
 _SHAPE = re.compile(r"\d{1,12}(x\d{1,12})+", re.ASCII)
@@ -30,16 +32,18 @@ class Problem:
     """A batch-normalization problem.
 
     Its descriptor, ``str(problem)``, is one line that ``Problem.parse`` reads back:
-    ``50x64x112x112/channels-first/float32/eps=1e-05``.
+    ``50x64x112x112/channels-first/float32/eps=1e-05``. gamma, beta and their gradients are of ``dtype`` too;
+    beside half precision they may be float32: ``50x64x112x112/channels-first/float16/params=float32/eps=1e-05``.
 
     Raises InputError for a shape of fewer than two axes or an empty one, and for an
-    unknown layout, an unknown dtype, or an epsilon that is negative or not finite.
+    unknown layout, an unknown dtype, other parameters, or an epsilon that is negative or not finite.
     """
 
     shape: Shape
     layout: Layout = Layout.PER_ACTIVATION
     dtype: str = "float64"
     epsilon: float = EPSILON
+    params: str = ""  # the parameters' dtype, where it is not that of x
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
@@ -56,6 +60,12 @@ class Problem:
             raise InputError(f"unknown dtype {self.dtype!r}: use {', '.join(DTYPES)}")
         if self.dtype == BFLOAT16:
             _ml_dtypes()
+        if self.params == self.dtype:
+            object.__setattr__(self, "params", "")
+        if self.params and (self.params != "float32" or self.dtype not in HALF):
+            raise InputError(
+                f"parameters of {self.params} do not go with {self.dtype}: use float32 with half precision"
+            )
         if not (self.epsilon >= 0 and math.isfinite(self.epsilon)):
             raise InputError(f"epsilon {self.epsilon!r} cannot be used: it must be finite and not negative")
 
@@ -76,7 +86,9 @@ class Problem:
             if part in tuple(Layout):
                 problem = replace(problem, layout=Layout(part))
             elif part in DTYPES:
-                problem = replace(problem, dtype=part)
+                problem = replace(problem, dtype=part, params="")
+            elif part.startswith("params="):
+                problem = replace(problem, params=part.removeprefix("params="))
             elif part.startswith("eps="):
                 problem = replace(problem, epsilon=_epsilon(part.removeprefix("eps=")))
             else:
@@ -87,7 +99,16 @@ class Problem:
         return problem
 
     def __str__(self) -> str:
-        return f"{_join(self.shape)}/{self.layout}/{self.dtype}/eps={self.epsilon!r}"
+        return f"{_join(self.shape)}/{self.layout}/{self.types}/eps={self.epsilon!r}"
+
+    @property
+    def types(self) -> str:
+        """The dtype of x and, where that is another, the parameters'."""
+        return f"{self.dtype}/params={self.params}" if self.params else self.dtype
+
+    def dtype_of(self, array: str) -> str:
+        """The dtype of one of x, y, dx, gamma and so on, by its name."""
+        return self.params or self.dtype if array in OF_FEATURES else self.dtype
 
     @property
     def canonical_shape(self) -> tuple[int, int, int]:

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 from bncli.core.rows.row import Row
 from bncli.errors import CheckFailed
 
-SCHEMA = 1
+SCHEMA = 2
 NAMED = 6  # failures that the line of an error names
 
 R = TypeVar("R", bound=Row)

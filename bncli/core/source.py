@@ -12,7 +12,7 @@ import numpy as np
 from bncli import plugins
 from bncli.core.case import Case, complete
 from bncli.core.layout import Layout, Shape
-from bncli.core.problem import EPSILON, Problem
+from bncli.core.problem import EPSILON, HALF, Problem
 from bncli.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,6 +38,12 @@ class Request:
     seed: int = 0
     resize: tuple[int, int] | None = None
     copies: int = 1
+    params: str = ""  # the parameters' dtype, where it is not that of x
+
+    def problem(self, shape: Shape, dtype: str) -> Problem:
+        """The problem of the request for data of ``shape`` and ``dtype``."""
+        params = self.params if dtype in HALF else ""
+        return Problem(shape, self.layout, dtype, self.epsilon, params)
 
 
 @dataclass(frozen=True)
@@ -130,7 +136,7 @@ def build_case(
     arrays are made, and may raise. Raises InputError as the source does, and if arrays do not fit the problem.
     """
     if request.shape:
-        admit(Problem(request.shape, request.layout, request.dtype or "float64", request.epsilon))
+        admit(request.problem(request.shape, request.dtype or "float64"))
     batch = load_source(source).load(request)
     if not request.shape:
         admit(batch.problem)

@@ -7,7 +7,6 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -72,8 +71,7 @@ def _lazy_zarr(request: Request, path: Path) -> Lazy:
 
 
 def _problem(request: Request, shape: Shape, dtype: np.dtype[Any]) -> Problem:
-    wanted = request.dtype or floating(dtype)
-    return replace(Problem(shape), layout=request.layout, dtype=wanted, epsilon=request.epsilon)
+    return request.problem(shape, request.dtype or floating(dtype))
 
 
 @contextmanager

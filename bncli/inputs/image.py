@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bncli.core import memory
-from bncli.core.problem import ITEMSIZE, Problem
+from bncli.core.problem import ITEMSIZE
 from bncli.core.source import Batch, Lazy, Request, Source
 from bncli.errors import InputError
 
@@ -78,7 +78,7 @@ def lazy(request: Request) -> Lazy:
     count = len(paths) * request.copies
     drawn = tuple(_pictures.changes(count, height, width, request.seed)) if request.copies > 1 else ()
     rows = _pictures.PictureRows(paths, (height, width, max(each.channels for each in facts)), drawn, request)
-    return Lazy(Problem(rows.shape, request.layout, rows.dtype, request.epsilon), {"x": rows}, {})
+    return Lazy(request.problem(rows.shape, rows.dtype), {"x": rows}, {})
 
 
 def _paths(request: Request) -> list[Path]:
@@ -109,7 +109,7 @@ def _batch(images: Sequence[Image], request: Request) -> Batch:
     dtype = request.dtype or "float64"
     x = np.empty((len(images) * request.copies, height, width, channels), dtype)
     x = _pictures.stack(pixels, x, _pictures.changes(len(x), height, width, request.seed), request.layout)
-    return Batch(Problem(x.shape, request.layout, dtype, request.epsilon), {"x": x})
+    return Batch(request.problem(x.shape, dtype), {"x": x})
 
 
 SOURCE = Source(

@@ -33,7 +33,7 @@ def load(request: Request) -> Batch:
         raise InputError(f"unknown distribution {name!r}: use {', '.join(CHOICES)}")
     if request.shape is None:
         raise InputError(f"--random {name} has no shape: give one, as --shape 5x100x100x3")
-    problem = Problem(request.shape, request.layout, request.dtype or "float64", request.epsilon)
+    problem = request.problem(request.shape, request.dtype or "float64")
     rng = generator(request.seed, "x")
     try:
         x, mean, var = _draw(name, rng, problem)

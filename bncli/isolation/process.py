@@ -60,6 +60,7 @@ class Process:
             spec=self.spec,
             file=found.file,
             dtypes=found.dtypes,
+            params=found.params,
             summary=found.summary,
             has_infer=found.has_infer,
             set_threads=self.set_threads if found.has_threads else None,

@@ -39,6 +39,7 @@ class Description:
     file: str
     has_infer: bool
     has_threads: bool
+    params: tuple[str, ...] = Kernel.params
     kind: str = ""
 
 
@@ -66,7 +67,14 @@ def describe(spec: str, name: str) -> Description:
     kernel = load_kernel(spec)
     has_threads = kernel.set_threads is not None
     return Description(
-        kernel.name, kernel.dtypes, kernel.summary, kernel.file, kernel.has_infer, has_threads, kernel.kind
+        kernel.name,
+        kernel.dtypes,
+        kernel.summary,
+        kernel.file,
+        kernel.has_infer,
+        has_threads,
+        kernel.params,
+        kernel.kind,
     )
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.arrays.jax import available, jax
-from bncli.core.kernel import Gradients, Kernel
+from bncli.core.kernel import OWN, Gradients, Kernel
 
 Array = NDArray[Any]
 
@@ -133,6 +133,7 @@ KERNEL = Kernel(
     backward,
     infer,
     dtypes=("float16", "bfloat16", "float32", "float64"),
+    params=("float32", OWN),
     summary="jax.numpy compiled by XLA; backward derived by jax.vjp",
     available=available,
     set_threads=set_threads,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.core.kernel import Gradients, Kernel, Saved
+from bncli.core.kernel import OWN, Gradients, Kernel, Saved
 from bncli.core.problem import DTYPES
 
 Array = NDArray[Any]
@@ -65,5 +65,10 @@ def infer(
 
 
 KERNEL = Kernel(
-    forward, backward, infer, dtypes=DTYPES, summary="the formulas in a wider type; slow and obvious: the oracle"
+    forward,
+    backward,
+    infer,
+    dtypes=DTYPES,
+    params=("float32", OWN),
+    summary="the formulas in a wider type; slow and obvious: the oracle",
 )

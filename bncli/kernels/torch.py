@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.arrays.torch import available, give, set_threads, torch
-from bncli.core.kernel import Gradients, Kernel, Saved
+from bncli.core.kernel import OWN, Gradients, Kernel, Saved
 from bncli.kernels._torch import contiguous, deliver, tensor
 
 Array = NDArray[Any]
@@ -59,6 +59,7 @@ KERNEL = Kernel(
     backward,
     infer,
     dtypes=("float16", "bfloat16", "float32", "float64"),
+    params=("float32", OWN),
     summary="PyTorch's operator, native_batch_norm, on NumPy's memory",
     available=available,
     set_threads=set_threads,

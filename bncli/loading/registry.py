@@ -7,7 +7,8 @@ from dataclasses import replace
 from types import ModuleType
 
 from bncli import plugins
-from bncli.core.kernel import AnyKernel, Kernel
+from bncli.core.kernel import AnyKernel, Kernel, types_of
+from bncli.core.problem import HALF, Problem
 from bncli.errors import InputError, Unavailable
 from bncli.loading.user_code import as_kernel, published_kernel, user_kernel
 
@@ -57,10 +58,14 @@ def load_kernel(spec: str) -> Kernel:
     return kernel
 
 
-def require_dtype(kernel: AnyKernel, dtype: str) -> None:
-    """Raise InputError if ``kernel`` does not take ``dtype``."""
-    if dtype not in kernel.dtypes:
-        raise InputError(f"kernel {kernel.name!r} does not take {dtype}: use --dtype {' or '.join(kernel.dtypes)}")
+def require_types(kernel: AnyKernel, problem: Problem) -> None:
+    """Raise InputError if ``kernel`` does not take the types of ``problem``."""
+    if problem.dtype not in kernel.dtypes:
+        hint = f"use --dtype {' or '.join(kernel.dtypes)}"
+        raise InputError(f"kernel {kernel.name!r} does not take {problem.dtype}: {hint}")
+    if problem.types not in types_of(kernel):
+        wanted = problem.params or problem.dtype
+        raise InputError(f"kernel {kernel.name!r} takes no parameters of {wanted}: use --params {kernel.params[0]}")
 
 
 def own_dtype(kernels: Sequence[AnyKernel], preferred: Sequence[str] = ("float64", "float32")) -> str:
@@ -68,6 +73,12 @@ def own_dtype(kernels: Sequence[AnyKernel], preferred: Sequence[str] = ("float64
     first = kernels[0].dtypes
     common = [each for each in (*preferred, *first) if all(each in kernel.dtypes for kernel in kernels)]
     return (common or list(first))[0]
+
+
+def own_params(kernels: Sequence[AnyKernel], dtype: str) -> str:
+    """The parameters' dtype for x in half precision: float32 if all ``kernels`` take it, else x's own."""
+    mixed = dtype in HALF and all("float32" in kernel.params for kernel in kernels)
+    return "float32" if mixed else ""
 
 
 def kernel_of(given: KernelSpec) -> Kernel:

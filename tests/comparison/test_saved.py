@@ -81,7 +81,7 @@ def test_an_interval_that_was_not_saved_is_that_of_the_samples():
 
 
 def test_a_newer_schema_is_refused(written, document):
-    with pytest.raises(InputError, match=r"is of schema 99, which a newer bncli wrote; .* up to 1: update bncli"):
+    with pytest.raises(InputError, match=r"is of schema 99, which a newer bncli wrote; .* up to 2: update bncli"):
         saved.load(written(document | {"schema": 99, "rows": "in some new form"}))
 
 

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
 from bncli import plugins
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import Kernel, Prepared
 from bncli.loading import views
 
 Array = NDArray[Any]
-Forward = Callable[[Array, Array, Array, float], tuple[Array, Any]]
-Backward = Callable[[Array, Any], Sequence[Array]]
-Infer = Callable[[Array, Array, Array, Array, Array, float], Array]
+
+
+class Passes(NamedTuple):
+    """The passes of an object, with arguments prepared: forward(x, gamma, beta, epsilon), backward(dy, saved) and
+    infer(x, gamma, beta, mean, var, epsilon). They get ``timed=True`` when they are timed.
+    """
+
+    forward: Callable[..., Prepared]
+    backward: Callable[..., Prepared]
+    infer: Callable[..., Prepared] | None = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,7 @@ class Given:
     arrays: str | None = None
     ndim: int | None = None
     dtypes: tuple[str, ...] = Kernel.dtypes
+    params: tuple[str, ...] = Kernel.params
     summary: str = ""
 
     def ranks(self, possible: Sequence[int]) -> Sequence[int]:
@@ -44,26 +52,37 @@ class Given:
     def kernel(
         self,
         rank: int,
-        forward: Forward,
-        backward: Backward,
-        infer: Infer | None = None,
+        passes: Passes,
         *,
         kind: str,
         set_threads: Callable[[int], int | None] | None = None,
     ) -> Kernel:
-        """The kernel of these functions, which take and return NumPy arrays, a batch with ``rank`` axes.
+        """The kernel of ``passes``, which take NumPy arrays, a batch with ``rank`` axes.
 
         It is never called with complex x, which few such functions support.
         """
+        view = views.VIEWS[rank]
 
-        def function(call: Callable[..., Any]) -> views.Function:
-            return views.Function(call, views.VIEWS[rank], takes_out=False)
+        def function(prepare: Callable[..., Prepared]) -> views.Function:
+            return views.Function(lambda *given: prepare(*given).run(), view, takes_out=False)
+
+        def prepare(direction: str, batch: Array, *rest: Any) -> Prepared:
+            prepared: Prepared = getattr(passes, direction)(view.enter(batch), *rest, timed=True)
+
+            def deliver(found: Any) -> Any:
+                returned = prepared.deliver(found)
+                if direction == "infer":
+                    return view.leave(returned, batch.shape)
+                return view.leave(returned[0], batch.shape), *returned[1:]
+
+            return Prepared(prepared.call, deliver)
 
         return Kernel(
-            views.forward_of(function(forward)),
-            views.backward_of(function(backward)),
-            infer and views.infer_of(function(infer)),
+            views.forward_of(function(passes.forward)),
+            views.backward_of(function(passes.backward)),
+            passes.infer and views.infer_of(function(passes.infer)),
             dtypes=self.dtypes,
+            params=self.params,
             summary=self.summary,
             set_threads=set_threads,
             tries_complex=False,
@@ -71,6 +90,7 @@ class Given:
             spec=self.spec,
             file=self.file,
             kind=kind,
+            prepare=prepare,
         )
 
 

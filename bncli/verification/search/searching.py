@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import Kernel, types_of
 from bncli.core.problem import Problem
 from bncli.errors import InputError
 from bncli.verification.finding import Verdict
@@ -74,7 +74,7 @@ def search(
     First calls that compile are not counted, up to ``seconds`` more. ``before`` is called with each case before its
     calls, and ``progress`` after them.
     """
-    dtypes = [dtype for dtype in kernel.dtypes if _known(dtype)]
+    types = [each for each in types_of(kernel) if _known(each)]
     outcome = SearchOutcome(seed)
     pace = _Pace()
     start = perf_counter()
@@ -84,7 +84,7 @@ def search(
         left = seconds + min(outcome.compiling, seconds) - spent
         if left <= 0:
             break
-        line = sequence.case(seed, i, dtypes, fixed)
+        line = sequence.case(seed, i, types, fixed)
         i += 1
         predicted = pace.predicted(line)
         if predicted > left:
@@ -139,10 +139,10 @@ def _wrong(some: list[Tried]) -> int:
     return sum(tried.verdict is Verdict.WRONG for tried in some)
 
 
-def _known(dtype: str) -> bool:
-    """Whether NumPy has ``dtype`` here: bfloat16 comes with a package."""
+def _known(types: str) -> bool:
+    """Whether NumPy has ``types`` here: bfloat16 comes with a package."""
     try:
-        Problem((1, 1), dtype=dtype)
+        Problem.parse(f"1x1/{types}")
     except InputError:
         return False
     return True
