@@ -27,7 +27,7 @@ def numbers() -> Any:
 
 
 def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]]) -> Passes:
-    """The passes of a computation; ``bound`` turns the tensors x, gamma, beta and epsilon into a call that returns y."""
+    """The passes of a computation; ``bound`` turns tensors x, gamma, beta and epsilon into a call that returns y."""
 
     def forward(x: Array, gamma: Array, beta: Array, epsilon: float, timed: bool = False) -> Prepared:
         given = {"x": enter(x), "gamma": enter(gamma), "beta": enter(beta)}
