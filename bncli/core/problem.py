@@ -1,4 +1,4 @@
-"""What is asked of a kernel: a shape, its layout, a dtype and an epsilon."""
+"""The problem: a shape, its layout, a dtype and an epsilon."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ class Problem:
 
     @classmethod
     def parse(cls, text: str | Problem, default: Problem | None = None) -> Problem:
-        """The problem that ``text`` describes, or that it is; parts that it leaves out are those of ``default``.
+        """The problem that ``text`` describes; a Problem is returned itself. ``default`` gives the missing parts.
 
-        Raises InputError where a part is not understood.
+        Raises InputError if a part is not understood.
         """
         if isinstance(text, Problem):
             return text
@@ -122,18 +122,18 @@ class Problem:
 
     @property
     def features(self) -> int:
-        """F: how many means and variances there are."""
+        """F: the number of features, each with a mean and a variance."""
         return self.canonical_shape[1]
 
     @property
     def samples(self) -> int:
-        """N * S: how many values each mean is taken over."""
+        """N * S: the number of values of each feature."""
         outer, _, inner = self.canonical_shape
         return outer * inner
 
     @property
     def size(self) -> int:
-        """How many values x has."""
+        """The number of values of x."""
         return math.prod(self.shape)
 
     @property
@@ -142,15 +142,15 @@ class Problem:
         return self.size * ITEMSIZE[self.dtype]
 
     def canonical(self, array: NDArray[Any]) -> NDArray[Any]:
-        """``array``, of the problem's shape, as (N, F, S); a view where it is contiguous."""
+        """``array``, of the problem's shape, as (N, F, S); a view if it is contiguous."""
         return array.reshape(self.canonical_shape, order="C")
 
     def own(self, array: NDArray[Any]) -> NDArray[Any]:
-        """The canonical ``array`` in the problem's own shape; (F,) in that of the feature axes."""
+        """A canonical ``array`` in the problem's own shape; an (F,) array in the shape of the feature axes."""
         return array.reshape(self.feature_shape if array.ndim == 1 else self.shape)
 
     def position(self, outer: int, feature: int, inner: int) -> Shape:
-        """Where the canonical element (outer, feature, inner) lies in the problem's own shape."""
+        """The index in the problem's own shape of the canonical element (outer, feature, inner)."""
         _, features, inners = self.canonical_shape
         flat = (outer * features + feature) * inners + inner
         index = []
@@ -161,17 +161,17 @@ class Problem:
 
 
 def statistics_dtype(dtype: str) -> str:
-    """The type in which inference is given mean and variance: that of x, and float32 for half precision."""
+    """The dtype of mean and variance for inference: that of x, but float32 for half precision."""
     return "float32" if ITEMSIZE[dtype] == 2 else dtype
 
 
 def finfo(dtype: str) -> Any:
-    """NumPy's ``finfo`` of a dtype, bfloat16 among them."""
+    """NumPy's ``finfo`` of a dtype, which may be bfloat16."""
     return _ml_dtypes().finfo(dtype) if dtype == BFLOAT16 else np.finfo(dtype)
 
 
 def _ml_dtypes() -> Any:
-    """The package that gives NumPy bfloat16; importing it makes the dtype known by its name."""
+    """The package ml_dtypes, which adds bfloat16 to NumPy when it is imported."""
     try:
         return import_module("ml_dtypes")
     except ImportError:
@@ -179,7 +179,7 @@ def _ml_dtypes() -> Any:
 
 
 def shared_parts(descriptors: Sequence[str]) -> tuple[list[str], str]:
-    """Descriptors of problems without the parts that all of them share, and these parts; the shape always stays."""
+    """Descriptors of problems without the parts that all share; and these shared parts. The shape is never left out."""
     parts = [descriptor.split("/") for descriptor in descriptors]
     shared = [part for part in parts[0][1:] if all(part in each[1:] for each in parts)] if parts else []
     return ["/".join([each[0], *(p for p in each[1:] if p not in shared)]) for each in parts], "/".join(shared)
