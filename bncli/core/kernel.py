@@ -77,7 +77,8 @@ class Kernel:
     ``set_threads`` bounds the threads that it uses and may return what bounded them before; None
     where it always uses one. ``tries_complex`` is False where giving forward complex x, to take
     derivatives by a complex step, is known to fail. ``file`` is where its code stands, for messages
-    about it; ``kind`` says what a user's object was taken for.
+    about it; ``kind`` says what a user's object was taken for. ``anew`` loads it again, as if nothing had been
+    called; None where that is not possible.
     """
 
     forward: Forward
@@ -92,6 +93,7 @@ class Kernel:
     spec: str = ""
     file: str = ""
     kind: str = ""
+    anew: Callable[[], Kernel] | None = None
 
     @property
     def has_infer(self) -> bool:

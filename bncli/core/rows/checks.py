@@ -64,7 +64,8 @@ class SearchRow(Row):
     """How far a search came, or what became of one case.
 
     ``problems`` were tried, the largest of so many ``elements``; ``histories`` of them were more than one forward,
-    backward and inference. The next four count those with such a verdict. ``case`` is the WRONG one.
+    backward and inference. The next four count those with such a verdict. ``case`` is the smallest WRONG one, and
+    ``rule`` says where the kernel is wrong and where it is right.
     """
 
     MARK = "histories"
@@ -86,6 +87,7 @@ class SearchRow(Row):
     seconds: float
     seed: int
     case: str = ""
+    rule: str = ""
     note: str = ""
     reproduce: str = ""
 
