@@ -67,6 +67,26 @@ class Infer(Protocol):
     ) -> Array: ...
 
 
+class Prepared(NamedTuple):
+    """A pass on the arrays of the kernel's own framework.
+
+    ``call`` returns when the results are computed; ``deliver`` makes of them what the pass returns.
+    """
+
+    call: Callable[[], Any]
+    deliver: Callable[[Any], Any]
+
+    def run(self) -> Any:
+        """Call it, and return what the pass returns."""
+        return self.deliver(self.call())
+
+
+class Prepare(Protocol):
+    """Converts the arguments of a pass, forward, backward or infer, before its time is taken."""
+
+    def __call__(self, direction: str, *given: Any) -> Prepared: ...
+
+
 @dataclass(frozen=True)
 class Kernel:
     """One implementation of batch normalization on canonical (N, F, S) arrays.
@@ -78,7 +98,8 @@ class Kernel:
     where it always uses one. ``tries_complex`` is False where giving forward complex x, to take
     derivatives by a complex step, is known to fail. ``file`` is where its code stands, for messages
     about it; ``kind`` says what a user's object was taken for. ``anew`` loads it again, as if nothing had been
-    called; None where that is not possible.
+    called; None where that is not possible. ``prepare`` is there where the kernel takes the arrays of another
+    framework: bench times what it returns.
     """
 
     forward: Forward
@@ -94,6 +115,7 @@ class Kernel:
     file: str = ""
     kind: str = ""
     anew: Callable[[], Kernel] | None = None
+    prepare: Prepare | None = None
 
     @property
     def has_infer(self) -> bool:
