@@ -21,7 +21,7 @@ from bncli.verification.search.trial import Tried
 SHRINKING, RULING = 2.5, 3.0  # seconds
 REMEMBERED = 3  # cases that passed: where they fail later, only the cases between make the kernel wrong
 CERTAIN = 0.9  # odds from which on a case is wrong often enough for evidence
-SEEN, RUNS, LONGEST = 3, 2000, 1.5  # WRONG runs that tell how often it is, of how many at most, in seconds
+SEEN, SURE, RUNS, LONGEST = 3, 10, 2000, 1.5  # WRONG runs that tell how often it is, of how many, in seconds
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def _by_chance(first: Tried, odds: float, attempts: Attempts) -> tuple[Tried, st
     cause = "on the same data: a race, or memory never written"
     line = CaseLine(plain(first.line.problem, (5, 3, 4)), seed=first.line.seed)
     start, wrong, runs, seen = perf_counter(), 0, 0, first
-    while wrong < SEEN and runs < RUNS and perf_counter() - start < LONGEST:
+    while wrong < SURE and runs < RUNS and perf_counter() - start < LONGEST:
         runs += 1
         if (tried := attempts.once(line)).verdict is Verdict.WRONG:
             wrong, seen = wrong + 1, tried

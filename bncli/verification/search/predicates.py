@@ -126,15 +126,17 @@ def _thresholds(column: Column, at: int, wrong: Array, right: Array) -> Iterator
                 )
         return
     if lower:
-        yield _beyond(f"where {column.name} is above", below[-1], least, partial(_between, at, least, np.inf))
+        cost = 1.0 + column.name.startswith("the smallest") / 10
+        yield _beyond(f"where {column.name} is above", cost, below[-1], least, partial(_between, at, least, np.inf))
     if upper:
-        yield _beyond(f"where {column.name} is below", most, above[0], partial(_between, at, -np.inf, most))
+        cost = 1.0 + column.name.startswith("the largest") / 10
+        yield _beyond(f"where {column.name} is below", cost, most, above[0], partial(_between, at, -np.inf, most))
 
 
-def _beyond(text: str, low: float, high: float, holds: Callable[[Array], Array]) -> Predicate:
+def _beyond(text: str, cost: float, low: float, high: float, holds: Callable[[Array], Array]) -> Predicate:
     """On one side of a limit between ``low`` and ``high``."""
     near = low < 0 < high or (low > 0 and high / low < CLOSE) or (high < 0 and low / high < CLOSE)
-    return Predicate(f"{text} {_round_between(low, high)}", 1.0, holds, loose=not near, shapes=False)
+    return Predicate(f"{text} {_round_between(low, high)}", cost, holds, loose=not near, shapes=False)
 
 
 def _pairs(singles: Sequence[Predicate], held: Sequence[Array], wrong: Array) -> Iterator[Predicate]:

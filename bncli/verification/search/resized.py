@@ -17,7 +17,7 @@ SEEDS, FEW = 12, 2
 MODEST = 1 << 14  # elements of a case that is tried with many seeds
 FACTORS = tuple(10.0**k for k in (-20, -15, -12, -9, -6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6, 9, 12, 20))
 OFFSETS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e6)
-EPSILONS = (0.0, 1e-15, 1e-12, 1e-10, 1e-8, 1e-7, 1e-6, 1e-4, 1e-3, 1e-2, 1.0)
+EPSILONS = (0.0, 1e-15, 1e-14, 1e-13, 1e-12, 1e-11, 1e-10, 1e-8, 1e-7, 1e-6, 1e-4, 1e-3, 1e-2, 1.0)
 EPS = "eps="
 SIZES: dict[tuple[str, str], tuple[float, ...]] = {
     **{(name, "x"): FACTORS for name in contents.WORDS},

@@ -8,7 +8,7 @@ from dataclasses import replace
 from bncli.verification.search import case_numbers
 from bncli.verification.search.attempts import Attempts, TimeUp
 from bncli.verification.search.case_line import CaseLine
-from bncli.verification.search.conditions import NoCondition, conditions
+from bncli.verification.search.case_needs import NoCondition, conditions
 from bncli.verification.search.learning import ENOUGH, Learning
 from bncli.verification.search.nearby import Nearby
 from bncli.verification.search.predicates import EVERYWHERE, Predicate

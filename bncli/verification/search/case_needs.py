@@ -10,6 +10,7 @@ from bncli.verification import tolerance
 from bncli.verification.search import call_history, contents, histories, memory_layouts
 from bncli.verification.search.attempts import CLEAR, Attempts
 from bncli.verification.search.case_line import CaseLine
+from bncli.verification.search.resized import EPSILONS
 from bncli.verification.search.shrinking import EPSILON
 from bncli.verification.search.trial import Tried
 
@@ -66,7 +67,7 @@ def conditions(wrong: Sequence[CaseLine], attempts: Attempts, like: Tried, sized
             text = " and ".join(_contents(name, word) for word in words.split(","))
             yield Condition(text, partial(CaseLine.holding, name=name, words=default))
     if not sized and base.problem.epsilon != EPSILON:
-        yield Condition(f"where epsilon is {base.problem.epsilon:g}", _with_epsilon)
+        yield Condition(_epsilons(attempts, like), _with_epsilon)
     if base.memory != memory_layouts.CONTIGUOUS:
         yield Condition(_memory(wrong, attempts, like), _changing(memory=memory_layouts.CONTIGUOUS))
     if base.threads:
@@ -89,6 +90,21 @@ def _contents(name: str, word: str) -> str:
     if word[0] == "+":
         return f"where {array} lies about {word[1:]} from 0"
     return FIXED.get((name, word), f"with {name}={word}")
+
+
+def _epsilons(attempts: Attempts, like: Tried) -> str:
+    """On which side of what the kernel is wrong, if on one."""
+    base = like.line.problem.epsilon
+    each = sorted({*EPSILONS, base, EPSILON})
+    wrong = [
+        epsilon for epsilon in each
+        if attempts.fails(replace(like.line, problem=replace(like.line.problem, epsilon=epsilon)), like)
+    ]  # fmt: skip
+    if len(wrong) > 1 and wrong == each[: len(wrong)]:
+        return f"where epsilon is {wrong[-1]:g} or less"
+    if len(wrong) > 1 and wrong == each[-len(wrong) :]:
+        return f"where epsilon is {wrong[0]:g} or more"
+    return f"where epsilon is {base:g}"
 
 
 def _with_epsilon(line: CaseLine) -> CaseLine:
