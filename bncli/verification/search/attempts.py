@@ -36,7 +36,8 @@ class Attempts:
         self.kernel, self.before = kernel, before
         self.tried: dict[CaseLine, Tried] = {}
         self.until = self.latest = math.inf
-        self.own = kernel.anew is not None
+        self.load = kernel.anew
+        self.own = self.load is not None
         self._looked = False  # whether calls compile
         self._per_element = 0.0
 
@@ -76,8 +77,8 @@ class Attempts:
 
     def fresh(self) -> Kernel:
         """The kernel as if nothing had been called, or else as it is."""
-        if self.own and self.kernel.anew:
-            self.kernel = replace(self.kernel.anew(), name=self.kernel.name)
+        if self.own and self.load:
+            self.kernel = replace(self.load(), name=self.kernel.name)
         return self.kernel
 
     def fails(self, line: CaseLine, like: Tried) -> bool | None:

@@ -65,6 +65,10 @@ def conditions(wrong: Sequence[CaseLine], attempts: Attempts, like: Tried, sized
     for name, default in contents.DEFAULTS.items():
         if not sized and (words := getattr(base, name)) != default:
             text = " and ".join(_contents(name, word) for word in words.split(","))
+            if words in contents.NOT_FINITE and all(
+                attempts.fails(base.holding(name, other), like) for other in contents.NOT_FINITE
+            ):
+                text = "where x holds NaN or an infinity"
             yield Condition(text, partial(CaseLine.holding, name=name, words=default))
     if not sized and base.problem.epsilon != EPSILON:
         yield Condition(_epsilons(attempts, like), _with_epsilon)

@@ -28,6 +28,7 @@ VALUES = (
     Column("the smallest |gamma|"),
     Column("the largest |beta|"),
     Column("the largest |dy|"),
+    Column("the largest norm of a feature's dy"),
     Column("the largest |x|"),
     Column("the largest |mean|"),
     Column("the largest |mean| / std"),
@@ -56,9 +57,10 @@ def of_values(line: CaseLine) -> tuple[float, ...]:
         x_hat = (x - mean[:, None]) / np.sqrt(std * std + line.problem.epsilon)[:, None]
         ratio = np.abs(mean) / np.where(std > 0, std, np.inf)
         y = gamma[:, None] * x_hat + beta[:, None]
-    largest = [_largest(array) for array in (gamma, beta, dy, x, mean, ratio, std, x_hat, y)]
+    norms = np.sqrt((dy * dy).sum((0, 2)))
+    largest = [_largest(array) for array in (gamma, beta, dy, norms, x, mean, ratio, std, x_hat, y)]
     return (
-        largest[0], float(np.abs(gamma).min()), *largest[1:7], float(std.min()), *largest[7:], float(y.min()),
+        largest[0], float(np.abs(gamma).min()), *largest[1:8], float(std.min()), *largest[8:], float(y.min()),
         line.problem.epsilon,
     )  # fmt: skip
 

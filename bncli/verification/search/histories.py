@@ -28,6 +28,9 @@ def described(wrong: Sequence[CaseLine], attempts: Attempts, like: Tried) -> tup
     """When it is wrong, and the nearest history that is right; two empty texts where that cannot be said."""
     history = like.line.history
     letters = [letter for letter in DONE if letter in history]
+    if letters == ["w"]:
+        own = replace(like.line, history=history.replace("w", "g"))
+        letters = ["g"] if attempts.fails(own, like) else letters
     if letters:
         return (DONE[letters[0]], call_history.PLAIN) if len(letters) == 1 else ("", "")
     most = max(count for letter in "fbi" if (count := call_history.steps(history).count(letter)))

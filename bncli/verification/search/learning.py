@@ -11,7 +11,8 @@ import numpy as np
 
 from bncli.verification.search.attempts import Attempts
 from bncli.verification.search.case_line import CaseLine
-from bncli.verification.search.predicates import Column, Predicate, fitting, necessary
+from bncli.verification.search.fits import fitting, necessary
+from bncli.verification.search.predicates import Column, Predicate
 from bncli.verification.search.trial import Tried
 
 if TYPE_CHECKING:

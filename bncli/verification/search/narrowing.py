@@ -11,14 +11,16 @@ from time import perf_counter
 from bncli.core.kernel import Kernel
 from bncli.verification.finding import Verdict
 from bncli.verification.search import confirming, histories, trial
-from bncli.verification.search.attempts import Attempts
+from bncli.verification.search.attempts import Attempts, alike
 from bncli.verification.search.case_line import CaseLine
 from bncli.verification.search.confirming import confirmed
 from bncli.verification.search.rule import rule
+from bncli.verification.search.sequence import HISTORIES
 from bncli.verification.search.shrinking import plain, shrunk
 from bncli.verification.search.trial import Tried
 
 SHRINKING, RULING = 2.5, 3.0  # seconds
+LATE = "160(fb)i"  # a history that shows what is wrong from some call on
 REMEMBERED = 3  # cases that passed: where they fail later, only the cases between make the kernel wrong
 CERTAIN = 0.9  # odds from which on a case is wrong often enough for evidence
 SEEN, SURE, RUNS, LONGEST = 3, 10, 2000, 1.5  # WRONG runs that tell how often it is, of how many, in seconds
@@ -44,7 +46,11 @@ def narrow(kernel: Kernel, tried: Tried, passed: Sequence[CaseLine], before: Cal
     ``passed`` are cases that the same kernel has passed. ``before`` is called with each case before its calls.
     """
     attempts = Attempts(kernel, before)
-    first, odds = confirmed(tried, partial(trial.run, kernel), attempts.once if attempts.own else None)
+    run, anew = partial(trial.run, kernel), attempts.once if attempts.own else None
+    first, odds = confirmed(tried, run, anew)
+    if anew and math.isnan(odds) and anew(first.line).verdict is not Verdict.WRONG:
+        alone = _alone(first, attempts)
+        first, odds = confirmed(alone, run, anew) if alone else (first, 0.0)
     smallest, said = first, ""
     if 0 < odds < CERTAIN:
         smallest, said = _by_chance(first, odds, attempts)
@@ -55,6 +61,12 @@ def narrow(kernel: Kernel, tried: Tried, passed: Sequence[CaseLine], before: Cal
         attempts.allow(RULING)
         said = rule(smallest, attempts)
     return Narrowed(first, smallest, odds, said, trial.explained(attempts.fresh(), smallest))
+
+
+def _alone(first: Tried, attempts: Attempts) -> Tried | None:
+    """A case whose own calls make wrong what the cases before ``first`` made wrong."""
+    cases = (attempts.once(replace(first.line, history=history)) for history in (LATE, *HISTORIES))
+    return next((tried for tried in cases if alike(tried, first)), None)
 
 
 def _by_cases_before(passed: Sequence[CaseLine], attempts: Attempts) -> bool:

@@ -18,7 +18,8 @@ FEW, SOME = (1, 2, 3, 4, 5, 6, 7, 8, 9, 12), (11, 13, 15, 16, 17, 20, 24, 31, 32
 MANY = (127, 128, 129, 160, 200, 255, 256, 257, 300, 384, 512, 513, 768, 1000, 1024, 1025, 2048, 2049, 4096, 5000)
 KINDS = ((5, 3, 4), (6, 4, 1), (4, 4, 3), (7, 3, 3), (4, 7, 4), (1, 5, 9), (9, 1, 1), (8, 16, 1), (33, 5, 2))
 DRAWN, CHECKS = 400, 30
-LONG_AXIS = 4096  # an axis that is shorter is tried several times as long
+LONG_AXIS = 4096  # an axis that is shorter is tried several times as long, and a little more
+TIMES = ((2, 0), (3, 0), (4, 0), (5, 0), (2, 1), (2, 2), (3, 1))
 LONG, SLOWLY = 30, 2  # calls of a history that takes its time, and then so many cases of a kind
 SMALL, LARGER = 1 << 14, 4  # elements, and times those of the smallest WRONG case
 
@@ -75,9 +76,10 @@ class Nearby:
         part = size // 4 + 1
         found = [(size, 1, 1), (1, size, 1), (1, 1, size), (part, 4, 1), (4, part, 1), (1, 4, part), (part, 1, 4)]
         found += [(4, 1, part), (part // 4 + 1, 4, 4)]
-        for axis, long in enumerate(learning.wrong[0].problem.canonical_shape):
-            longer = (2 * long, 2 * long + 2, 4 * long, 3 * long + 1, 2 * long + 1) if 8 < long < LONG_AXIS else ()
-            found += [_with((4, 3, 2), {axis: length}) for length in longer]
+        wrong = learning.wrong[0].problem.canonical_shape
+        for axis, long in enumerate(wrong):
+            longer = [times * long + more for times, more in TIMES] if 4 < long < LONG_AXIS else []
+            found += [_with(shape, {axis: length}) for shape in ((4, 3, 2), wrong) for length in longer]
         return self._lines(found)
 
     def border(self, learning: Learning) -> list[CaseLine]:

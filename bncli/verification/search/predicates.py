@@ -1,4 +1,4 @@
-"""Plain statements on numbers of a case, such as "from 257 samples on", and which of them fit what was tried."""
+"""Plain statements on numbers of a case, such as "from 257 samples on"."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 MULTIPLES = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 100, 128, 192, 256, 384, 512, 1024, 2048, 4096)
+REMAINDERS = (3, 4, 5, 6, 7, 8)
 NEAREST = 3  # values on the other side of a threshold that are looked at
 CLOSE = 3  # times as large as the largest that is right may be the smallest that is wrong
-MOST = 160  # statements that are joined in pairs
 
 
 @dataclass(frozen=True)
@@ -55,36 +55,23 @@ class Predicate:
         if not self.parts:
             holds = self.holds(table)
             return [holds, ~holds]
-        one, other = (part.holds(table) for part in self.parts)
-        return [one & other, one & ~other, other & ~one, *([~one & ~other] if self.either else [])]
+        each = [part.holds(table) for part in self.parts]
+        alone = [np.logical_and.reduce([*each[:i], ~each[i], *each[i + 1 :]]) for i in range(len(each))]
+        if self.either:
+            alone = [
+                np.logical_and.reduce([*(~other for other in each[:i]), each[i], *(~other for other in each[i + 1 :])])
+                for i in range(len(each))
+            ]
+        return [self.holds(table), ~self.holds(table), *alone]
+
+    @property
+    def texts(self) -> list[str]:
+        """What it says, each part for itself where all hold."""
+        return [self.text] if self.text or not self.parts else [part.text for part in self.parts]
 
 
-EVERYWHERE = Predicate("", 0.0, lambda table: np.ones(len(table), bool))
-
-
-def fitting(columns: Sequence[Column], table: Array, wrong: Array) -> list[Predicate]:
-    """The predicates that hold on all rows of ``table`` that are ``wrong`` and on no other, the plainest first."""
-    if wrong.all() or not wrong.any():
-        return [EVERYWHERE] if wrong.any() else []
-    singles = list(_singles(columns, table, wrong))
-    held = [predicate.holds(table) for predicate in singles]
-    found = [single for single, holds in zip(singles, held, strict=True) if (holds == wrong).all()]
-    return sorted(found or _pairs(singles, held, wrong), key=lambda predicate: predicate.cost)
-
-
-def necessary(columns: Sequence[Column], table: Array, wrong: Array, least: int) -> Predicate | None:
-    """The predicate that holds on all that is ``wrong``, and on the fewest others; on ``least`` others it does not."""
-    singles = [
-        single
-        for single in _singles(columns, table, wrong)
-        if single.shapes and single.cost < 2 and single.holds(table)[wrong].all()
-    ]
-    excluded = {i: int((~single.holds(table)).sum()) for i, single in enumerate(singles)}
-    best = max(excluded, key=lambda i: (excluded[i], -singles[i].cost), default=0)
-    return singles[best] if excluded.get(best, 0) >= max(least, int((~wrong).sum()) // 2) else None
-
-
-def _singles(columns: Sequence[Column], table: Array, wrong: Array) -> Iterator[Predicate]:
+def singles(columns: Sequence[Column], table: Array, wrong: Array) -> Iterator[Predicate]:
+    """What may be said of ``table`` (P, columns) about one column, or two axes; ``wrong`` (P,) gives the limits."""
     for at, column in enumerate(columns):
         values = table[:, at]
         yield from _thresholds(column, at, values[wrong], values[~wrong])
@@ -97,6 +84,10 @@ def _singles(columns: Sequence[Column], table: Array, wrong: Array) -> Iterator[
                 continue
             yield Predicate(_multiple(column, m, True), 1.5 + m / 1e4, partial(_divides, at, m))
             yield Predicate(_multiple(column, m, False), 1.7 + m / 1e4, partial(_leaves_a_rest, at, m))
+        for m in REMAINDERS:
+            for rest in range(1, m):
+                text = f"where {column.name} leaves {rest} when divided by {m}"
+                yield Predicate(text, 2.0 + m / 1e4, partial(_leaves, at, m, rest))
         yield Predicate(f"where {column.name} is a power of two", 1.6, partial(_power, at))
         yield Predicate(f"where {column.name} is not a power of two", 1.8, partial(_no_power, at))
     for one, other in combinations([at for at, column in enumerate(columns) if column.axis], 2):
@@ -137,34 +128,6 @@ def _beyond(text: str, cost: float, low: float, high: float, holds: Callable[[Ar
     """On one side of a limit between ``low`` and ``high``."""
     near = low < 0 < high or (low > 0 and high / low < CLOSE) or (high < 0 and low / high < CLOSE)
     return Predicate(f"{text} {_round_between(low, high)}", cost, holds, loose=not near, shapes=False)
-
-
-def _pairs(singles: Sequence[Predicate], held: Sequence[Array], wrong: Array) -> Iterator[Predicate]:
-    """Two of counts that hold together, or of which one holds."""
-    order = sorted((i for i, single in enumerate(singles) if single.shapes), key=lambda i: singles[i].cost)
-    necessary = [i for i in order if held[i][wrong].all() and not held[i].all()][:MOST]
-    for i, j in _apart(necessary, [held[i][~wrong] for i in necessary]):
-        yield _joined(singles[i], singles[j], np.logical_and, " and ", 1.0)
-    enough = [i for i in order if not held[i][~wrong].any() and held[i].any()][:MOST]
-    for i, j in _apart(enough, [~held[i][wrong] for i in enough]):
-        yield _joined(singles[i], singles[j], np.logical_or, " or ", 2.0)
-
-
-def _apart(numbers: Sequence[int], masks: Sequence[Array]) -> Iterator[tuple[int, int]]:
-    """The pairs of ``numbers`` whose masks share no row."""
-    if numbers:
-        wide = np.array(masks, np.float32)
-        for one, other in np.argwhere(np.triu(wide @ wide.T == 0, 1)):
-            yield numbers[one], numbers[other]
-
-
-def _joined(one: Predicate, other: Predicate, join: Any, word: str, cost: float) -> Predicate:
-    def holds(table: Array) -> Array:
-        return np.asarray(join(one.holds(table), other.holds(table)))
-
-    first, second = sorted((one, other), key=lambda part: part.text.startswith("with"))
-    text = f"{first.text}{word}{second.text}"
-    return Predicate(text, one.cost + other.cost + cost, holds, (one, other), join is np.logical_or)
 
 
 def _exactly(column: Column, value: int) -> str:
@@ -213,6 +176,10 @@ def _divides(at: int, m: int, table: Array) -> Array:
 
 def _leaves_a_rest(at: int, m: int, table: Array) -> Array:
     return np.asarray(table[:, at] % m != 0)
+
+
+def _leaves(at: int, m: int, rest: int, table: Array) -> Array:
+    return np.asarray(table[:, at] % m == rest)
 
 
 def _power(at: int, table: Array) -> Array:

@@ -60,9 +60,11 @@ class Resized:
     def first(self) -> list[CaseLine]:
         """Those that are tried in any case."""
         found = [self.base.holding(name, default) for name, default in contents.DEFAULTS.items()]
-        found += [*self.seeds()]
-        found += [self._with(name, by, size) for (name, by), sizes in self.sizes.items() for size in sizes]
-        return found + [replace(self.base, data=word) for word in WORDS]
+        return found + self.seeds() + self.sized() + [replace(self.base, data=word) for word in WORDS]
+
+    def sized(self) -> list[CaseLine]:
+        """Those with other numbers in one array."""
+        return [self._with(name, by, size) for (name, by), sizes in self.sizes.items() for size in sizes]
 
     def pool(self) -> list[CaseLine]:
         """Those that differ in the numbers of several arrays."""

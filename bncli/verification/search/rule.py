@@ -9,21 +9,26 @@ from bncli.verification.search import case_numbers
 from bncli.verification.search.attempts import Attempts, TimeUp
 from bncli.verification.search.case_line import CaseLine
 from bncli.verification.search.case_needs import NoCondition, conditions
+from bncli.verification.search.fits import EVERYWHERE
 from bncli.verification.search.learning import ENOUGH, Learning
 from bncli.verification.search.nearby import Nearby
-from bncli.verification.search.predicates import EVERYWHERE, Predicate
+from bncli.verification.search.predicates import Predicate
 from bncli.verification.search.resized import Resized, has_sizes
 from bncli.verification.search.trial import Tried
 
 ALL, FEWER = 8, 5  # cases at least that are wrong where all are, and where each takes long
 SURE = 3  # times at most that a rule is replaced by what the cases of a search show
+LARGER = (16, 5, 4)
 AGAIN = 1.0  # seconds for a rule on shapes, where the search for one on numbers took too long
 MOST_LUCKY = 24
 
 
 def rule(smallest: Tried, attempts: Attempts) -> str:
     """The rule around the ``smallest`` WRONG case; where no simple one fits all that was tried, that."""
-    looking = _Looking(smallest, attempts)
+    try:
+        looking = _Looking(smallest, attempts)
+    except TimeUp:
+        return ""
     try:
         return looking.stated()
     except (TimeUp, NoCondition):
@@ -34,7 +39,7 @@ class _Looking:
     """Learns from cases of other shapes; where the numbers matter, from other numbers too."""
 
     def __init__(self, smallest: Tried, attempts: Attempts) -> None:
-        self.smallest, self.attempts, self.base = smallest, attempts, smallest.line
+        self.smallest, self.attempts, self.base = smallest, attempts, _without_zeros(smallest, attempts)
         self.nearby, self.resized = Nearby(self.base), Resized(self.base)
         self.learning = Learning(case_numbers.SHAPES, case_numbers.of_shape, attempts, smallest)
         self.lucky = 0
@@ -71,7 +76,10 @@ class _Looking:
         columns = (*case_numbers.SHAPES, *case_numbers.VALUES)
         self.learning = learning = Learning(columns, case_numbers.of_all, self.attempts, self.smallest)
         learning.add([self.base, *self.resized.first(), *self.nearby.first()])
-        while border := self.resized.border(learning):
+        # What depends on the shape too has another limit there.
+        larger = Resized(self.nearby.with_shape(LARGER))
+        learning.add(larger.sized() if larger.base.problem.size > self.base.problem.size else [])
+        while border := [*self.resized.border(learning), *larger.border(learning)]:
             learning.add(border)
         pool = self.nearby.pool(drawn=30) + self.resized.pool()
         return self._settled(pool, lambda: self.nearby.border(learning))
@@ -98,7 +106,7 @@ class _Looking:
             if found is None:
                 return None
             learning.add([*checks, *self.nearby.challenges(learning)])
-            if found.text in [predicate.text for predicate in learning.fitting()[:1]]:
+            if found.texts in [predicate.texts for predicate in learning.fitting()[:1]]:
                 return found if self._holds_on_other_data(found) else None
         return None
 
@@ -129,7 +137,7 @@ class _Looking:
     def _with_conditions(self, found: Predicate, sized: bool) -> str:
         wrong, right = self.learning.wrong, self.learning.right
         evidence = _of_several_shapes(self.base, wrong)
-        texts = [found.text] if not found.parts or found.either else [part.text for part in found.parts]
+        texts = found.texts
         for condition in conditions(evidence, self.attempts, self.smallest, sized):
             tried = [condition.without(line) for line in evidence]
             fails = [self.attempts.fails(line, self.smallest) for line in tried]
@@ -146,6 +154,13 @@ class _Looking:
             raise NoCondition
         counts = f"({k:,} of {all_of:,} tried), right elsewhere ({len(right):,} of {len(right):,})"
         return f"wrong {_sentence(texts)} {counts}"
+
+
+def _without_zeros(smallest: Tried, attempts: Attempts) -> CaseLine:
+    """Its case, with a tiny gamma in place of 0 where that is wrong too: then it is the size that matters."""
+    tiny = smallest.line.holding("gamma", "x1e-9")
+    zeros = smallest.line.gamma in ("zeros", "one-zero")
+    return tiny if zeros and attempts.fails(tiny, smallest) else smallest.line
 
 
 def _of_several_shapes(base: CaseLine, wrong: Sequence[CaseLine]) -> list[CaseLine]:

@@ -54,9 +54,10 @@ class _Shrinking:
             self.accepts(replace(self.line, memory=_without(memory_layouts.words(self.line.memory), word)))
         for name, default in contents.DEFAULTS.items():
             if not self.accepts(self.line.holding(name, default)):
-                for word in getattr(self.line, name).split(",")[1:]:
+                for word in getattr(self.line, name).split(","):
                     kept = [each for each in getattr(self.line, name).split(",") if each != word]
-                    self.accepts(self.line.holding(name, ",".join(kept)))
+                    if kept:
+                        self.accepts(self.line.holding(name, ",".join(kept)))
         self._changes(threads=0)
         problem = self.line.problem
         if WIDE in self.attempts.kernel.dtypes:
@@ -65,17 +66,22 @@ class _Shrinking:
         self._problem(plain(self.line.problem, self.line.problem.canonical_shape))
 
     def make_small(self) -> None:
-        outer, features, inner = self.line.problem.canonical_shape
-        if inner > 1:
-            self._shape((outer * inner, features, 1))
+        self._flatten()
         for shape in PLAIN_SHAPES:
             if shape[0] * shape[1] * shape[2] < self.line.problem.size and self._shape(shape):
                 break
         before = None
         while before != self.line:
             before = self.line
+            self._flatten()
             for axes in AXES:
                 self._shorten(axes)
+
+    def _flatten(self) -> None:
+        """As many samples along one axis."""
+        outer, features, inner = self.line.problem.canonical_shape
+        if inner > 1:
+            self._shape((outer * inner, features, 1))
 
     def _shorten(self, axes: tuple[int, ...]) -> None:
         """Take from axes that are equal, and as long as that fails from there on, ever less."""
@@ -110,7 +116,7 @@ class _Shrinking:
 
     def _history(self) -> None:
         """To other calls only where each case has a kernel of its own: else earlier calls may be what makes it fail."""
-        if not self.attempts.kernel.anew or self._changes(history=call_history.PLAIN):
+        if not self.attempts.load or self._changes(history=call_history.PLAIN):
             return
         if not self.attempts.own or self.line.history == call_history.PLAIN:
             return
