@@ -31,7 +31,7 @@ def _print_template(ctx: click.Context, parameter: click.Parameter, wanted: bool
     is_eager=True,
     expose_value=False,
     callback=_print_template,
-    help="Print a file to start a kernel of your own from, and nothing else.",
+    help="Print only a template for a kernel file of your own.",
 )
 @output
 def kernels(output: Output) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter, thread_time
 
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import Kernel, types_of
 from bncli.core.problem import Problem
 from bncli.errors import InputError
 from bncli.verification.finding import Verdict
@@ -46,9 +46,9 @@ class Attempts:
         self.until, self.latest = thread_time() + seconds, perf_counter() + 2 * seconds
 
     @property
-    def dtypes(self) -> list[str]:
-        """Those that the kernel takes and this machine has."""
-        return [dtype for dtype in self.kernel.dtypes if known(dtype)]
+    def types(self) -> list[str]:
+        """The ``Problem.types`` that the kernel takes and this machine has."""
+        return [each for each in types_of(self.kernel) if known(each)]
 
     def run(self, line: CaseLine) -> Tried:
         """What became of ``line``. Raises TimeUp."""
@@ -104,10 +104,10 @@ def clear(tried: Tried) -> bool:
     return not errors or not max(errors) < CLEAR
 
 
-def known(dtype: str) -> bool:
-    """Whether NumPy has ``dtype`` here: bfloat16 comes with a package."""
+def known(types: str) -> bool:
+    """Whether NumPy has ``types`` here: bfloat16 comes with a package."""
     try:
-        Problem((1, 1), dtype=dtype)
+        Problem.parse(f"1x1/{types}")
     except InputError:
         return False
     return True

@@ -84,7 +84,7 @@ def conditions(wrong: Sequence[CaseLine], attempts: Attempts, like: Tried, sized
         if not text:
             raise NoCondition
         yield Condition(text, _changing(history=without))
-    yield from _dtypes(wrong, attempts, like)
+    yield from _types(wrong, attempts, like)
 
 
 def _contents(name: str, word: str) -> str:
@@ -149,26 +149,29 @@ def _layout(name: str, layout: str) -> str:
     return MEMORY.get(layout) or f"{name}{layout}"
 
 
-def _dtypes(wrong: Sequence[CaseLine], attempts: Attempts, like: Tried) -> Iterator[Condition]:
+def _types(wrong: Sequence[CaseLine], attempts: Attempts, like: Tried) -> Iterator[Condition]:
     """The dtypes that it is wrong in, if it is right in another, and not because rounding may hide it there."""
-    right = []
-    for dtype in attempts.dtypes:
-        shown = [line for line in wrong if not _hides(dtype, attempts.run(line))]
-        if shown and all(attempts.fails(_in(dtype, line), like) is False for line in shown):
-            right.append(dtype)
+    right, own = [], []
+    for types in attempts.types:
+        shown = [line for line in wrong if not _hides(types, attempts.run(line))]
+        fails = [attempts.fails(_in(types, line), like) for line in shown]
+        if True in fails or types == like.line.problem.types:
+            own.append(types.replace("/params=", " with parameters of "))
+        elif fails and not any(each is None for each in fails):
+            right.append(types)
     if right:
-        own = [dtype for dtype in attempts.dtypes if dtype not in right]
         yield Condition(f"in {' and '.join(own)}", lambda line: _in(right[0], line))
 
 
-def _hides(dtype: str, tried: Tried) -> bool:
-    """Whether an error is one that rounding in ``dtype`` may make."""
-    problem = replace(tried.line.problem, dtype=dtype)
+def _hides(types: str, tried: Tried) -> bool:
+    """Whether an error is one that rounding in ``types`` may make."""
+    problem = _in(types, tried.line).problem
     return any(
         finding.measured and finding.error < CLEAR * tolerance.budget(problem, finding.array)
         for finding in tried.findings
     )
 
 
-def _in(dtype: str, line: CaseLine) -> CaseLine:
-    return replace(line, problem=replace(line.problem, dtype=dtype))
+def _in(types: str, line: CaseLine) -> CaseLine:
+    dtype, _, params = types.partition("/params=")
+    return replace(line, problem=replace(line.problem, dtype=dtype, params=params))

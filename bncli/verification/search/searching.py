@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import Kernel, types_of
 from bncli.verification.finding import Verdict
 from bncli.verification.search import call_history, narrowing, sequence, trial
 from bncli.verification.search.attempts import known
@@ -79,7 +79,7 @@ def search(
     First calls that compile are not counted, up to ``seconds`` more. ``before`` is called with each case before its
     calls, and ``progress`` after them.
     """
-    dtypes = [dtype for dtype in kernel.dtypes if known(dtype)]
+    types = [each for each in types_of(kernel) if known(each)]
     outcome = SearchOutcome(seed)
     pace, passed = _Pace(), list[CaseLine]()
     start = perf_counter()
@@ -89,7 +89,7 @@ def search(
         left = seconds + min(outcome.compiling, seconds) - spent
         if left <= 0:
             break
-        line = sequence.case(seed, i, dtypes, fixed)
+        line = sequence.case(seed, i, types, fixed)
         i += 1
         predicted = pace.predicted(line)
         if predicted > left:

@@ -61,7 +61,7 @@ class _Shrinking:
         self._changes(threads=0)
         problem = self.line.problem
         if WIDE in self.attempts.kernel.dtypes:
-            self._problem(replace(problem, dtype=WIDE))
+            self._problem(replace(problem, dtype=WIDE, params=""))
         self._problem(replace(self.line.problem, epsilon=EPSILON))
         self._problem(plain(self.line.problem, self.line.problem.canonical_shape))
 

@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import Kernel, types_of
 from bncli.core.problem import Problem
 from bncli.errors import BncliError, KernelFault, KernelRefused, MemoryNotHeld
 from bncli.loading.guard import guarded
@@ -99,7 +99,7 @@ def may_refuse(kernel: Kernel, line: CaseLine) -> bool:
     return (
         line.problem.samples == 1
         or line.problem.epsilon == 0
-        or line.problem.dtype not in kernel.dtypes
+        or line.problem.types not in types_of(kernel)
         or memory_layouts.refusable(line.memory)
         or any(word in contents.NOT_FINITE for word in line.data.split(","))
     )

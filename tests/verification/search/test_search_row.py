@@ -99,7 +99,7 @@ def test_what_was_typed_stays_the_same_in_every_case(monkeypatch):
     ("words", "says"),
     [
         (("--case", "6x5 seeds=1"), "cannot read 'seeds=1' in a case: write a part as data="),
-        (("--case", WRONG_CASE, "--shape", "6x5"), "--case has a shape of its own: leave out --shape"),
+        (("--case", WRONG_CASE, "--shape", "6x5"), "--case already holds a shape: leave out --shape"),
         (("--search", "-1"), "'-1' is too small: give 0 or more"),
     ],
 )
