@@ -20,7 +20,7 @@ ALL, FEWER = 8, 5  # cases at least that are wrong where all are, and where each
 SURE = 3  # times at most that a rule is replaced by what the cases of a search show
 LARGER = (16, 5, 4)
 AGAIN = 1.0  # seconds for a rule on shapes, where the search for one on numbers took too long
-MOST_LUCKY = 24
+MOST_LUCKY, FEW_LUCKY = 24, 5  # right cases that are drawn anew; one in so many wrong ones may be right by luck
 
 
 def rule(smallest: Tried, attempts: Attempts) -> str:
@@ -92,10 +92,8 @@ class _Looking:
         def near() -> list[CaseLine]:
             return self.nearby.border(learning)
 
-        found = self._settled(pool, near)
-        if not found:
-            self._drop_the_lucky()
-            found = self._settled(pool, near)
+        while (found := self._settled(pool, near)) is None and self._drop_the_lucky():
+            pass
         return found
 
     def _settled(self, pool: Sequence[CaseLine], near: Callable[[], list[CaseLine]]) -> Predicate | None:
@@ -125,14 +123,15 @@ class _Looking:
             for line, fails in zip(drawn, found.holds(self.learning.rows(drawn)), strict=True)
         )
 
-    def _drop_the_lucky(self) -> None:
-        """What is right is no evidence where the same shape, drawn anew, is wrong; at most a few are."""
-        right = self.learning.right
-        for line in right[:MOST_LUCKY]:
+    def _drop_the_lucky(self) -> bool:
+        """Whether some of what is right, but few, is wrong when the same shape is drawn anew: that is no evidence."""
+        before = self.lucky
+        for line in self.learning.right[:MOST_LUCKY]:
             again = [replace(line, seed=line.seed + step) for step in (1, 2, 3)]
             if any(self.attempts.fails(each, self.smallest) for each in again):
                 self.learning.found[line] = None
                 self.lucky += 1
+        return before < self.lucky <= len(self.learning.wrong) // FEW_LUCKY
 
     def _with_conditions(self, found: Predicate, sized: bool) -> str:
         wrong, right = self.learning.wrong, self.learning.right
