@@ -104,7 +104,8 @@ class Kernel:
     "float32", or OWN for that of x. ``tries_complex`` is False if forward is known to fail on complex x,
     so that no complex step is tried. ``file`` is the path of its code, for messages; ``kind`` is the kind
     of a user's object, such as a torch.nn.Module. A kernel on the arrays of another framework has
-    ``prepare``, whose result bench times.
+    ``prepare``, whose result bench times. ``anew`` loads the kernel again, as if nothing had been called;
+    None if that is not possible.
     """
 
     forward: Forward
@@ -120,6 +121,7 @@ class Kernel:
     spec: str = ""
     file: str = ""
     kind: str = ""
+    anew: Callable[[], Kernel] | None = None
     prepare: Prepare | None = None
 
     @property

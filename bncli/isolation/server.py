@@ -116,8 +116,13 @@ def _each_call_within(kernel: Kernel, seconds: float, file: IO[str]) -> Kernel:
 
         return function and call
 
+    load = kernel.anew
     return replace(
-        kernel, forward=bounded(kernel.forward), backward=bounded(kernel.backward), infer=bounded(kernel.infer)
+        kernel,
+        forward=bounded(kernel.forward),
+        backward=bounded(kernel.backward),
+        infer=bounded(kernel.infer),
+        anew=load and (lambda: _each_call_within(load(), seconds, file)),
     )
 
 

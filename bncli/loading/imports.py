@@ -17,26 +17,30 @@ from bncli.errors import InputError
 _user_folders: set[Path] = set()  # the folders of the users' modules imported so far
 
 
-def import_file(path: str) -> ModuleType:
-    """Import the Python file ``path``, once per process, with its folder importable as for ``python path``.
+def import_file(path: str, *, anew: bool = False) -> ModuleType:
+    """Import the Python file ``path``, once per process unless ``anew``, with its folder importable as for
+    ``python path``.
 
     Raises InputError if there is no such file; errors of the file's own code pass.
     """
     file = _regular(path)
     digest = hashlib.sha256(os.fsencode(file)).hexdigest()[:12]
     name = f"{re.sub(r'[^0-9A-Za-z_]', '_', file.stem)}_{digest}"
-    if name in sys.modules:
+    if name in sys.modules and not anew:
         return sys.modules[name]
     loader = _Source(name, str(file))
     spec = spec_from_file_location(name, file, loader=loader)
     assert spec is not None
     # Dataclasses, pickles and Numba's cache look up the module of a class or function there.
+    before = sys.modules.get(name)
     module = sys.modules[name] = module_from_spec(spec)
     try:
         with _importable(file.parent):
             loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
+        if before:
+            sys.modules[name] = before
         raise
     return module
 

@@ -64,7 +64,8 @@ class SearchRow(Row):
     """The result of a search, or of one case.
 
     ``problems`` were tried, the largest with ``elements``; ``histories`` of them had more than one forward, backward
-    and inference. The next four fields count the verdicts. ``case`` is the WRONG one.
+    and inference. The next four fields count the verdicts. ``case`` is the smallest WRONG one,
+    and ``rule`` says where the kernel is wrong and where it is right.
     """
 
     MARK = "histories"
@@ -86,6 +87,7 @@ class SearchRow(Row):
     seconds: float
     seed: int
     case: str = ""
+    rule: str = ""
     note: str = ""
     reproduce: str = ""
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 NORMAL, DRAWN = "normal", "drawn"
+DEFAULTS = {"data": NORMAL, "gamma": DRAWN, "beta": DRAWN, "dy": DRAWN}
 OUTLIER = 1e4
 NOT_FINITE = {"nan": np.nan, "inf": np.inf}
 

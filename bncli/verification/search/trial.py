@@ -137,7 +137,7 @@ def _once(kernel: Kernel, line: CaseLine, out: bool) -> Tried:
     tried = Tried(line, Verdict.PASS, seconds=perf_counter() - start, single_use=played.single_use)
     if played.written:
         return replace(tried, verdict=Verdict.WRONG, reason=f"it writes into its {' and '.join(played.written)}")
-    found = [finding for answer in played.answers for finding in judged(answer)]
+    found = list(judged(played.answers))
     if wrong := [each for each in found if each.verdict is Verdict.WRONG]:
         tried = replace(tried, findings=tuple(wrong))
         if reason := lost_digits.out_of_range(kernel, first, wrong):
