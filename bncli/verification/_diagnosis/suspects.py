@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.verification._diagnosis import groups, parts
-from bncli.verification._diagnosis.evidence import Candidate, Evidence
+from bncli.verification._diagnosis.evidence import INFER, Candidate, Evidence
 from bncli.verification._diagnosis.facts import SAMPLES, Facts, mean
 from bncli.verification._diagnosis.wording import state
 
@@ -33,7 +33,7 @@ def suspected(evidence: Evidence) -> tuple[str, ...]:
 
 def _candidates(evidence: Evidence) -> Iterator[Candidate]:
     facts = evidence.facts
-    for suspect in SUSPECTS[evidence.name]:
+    for suspect in SUSPECTS.get(evidence.name, ()):
         yield Candidate((state(suspect.says, facts),), suspect.value(facts), suspect.size(facts))
 
 
@@ -54,7 +54,36 @@ def _std(f: Facts) -> Array:
     return np.maximum(1 / f.inv_std, 1)
 
 
+def _with_statistics(f: Facts, of_mean: Array, of_var: Array) -> Array:
+    return np.asarray(f.gamma * (f.x - of_mean) / np.sqrt(of_var + f.epsilon) + f.beta)
+
+
+def _var(f: Facts) -> Array:
+    """The batch's variance."""
+    return mean((f.x - mean(f.x)) ** 2)
+
+
 SUSPECTS: dict[str, tuple[Suspect, ...]] = {
+    INFER: (
+        Suspect("it is x itself, unchanged", lambda f: f.x),
+        Suspect("x is not normalized: it is gamma * x + beta", lambda f: f.gamma * f.x + f.beta),
+        Suspect(
+            "the batch's own mean and variance are used, not those that are given",
+            lambda f: _with_statistics(f, mean(f.x), _var(f)),
+        ),
+        Suspect(
+            "the batch's own mean is used, not the one that is given", lambda f: _with_statistics(f, mean(f.x), f.var)
+        ),
+        Suspect(
+            "the batch's own variance is used, not the one that is given",
+            lambda f: _with_statistics(f, f.mean, _var(f)),
+        ),
+        Suspect("mean and var are swapped", lambda f: _with_statistics(f, f.var, f.mean)),
+        Suspect(
+            "x is normalized with mean 0 and variance 1, not with those that are given",
+            lambda f: _with_statistics(f, 0 * f.mean, np.ones_like(f.var)),
+        ),
+    ),
     "y": (
         Suspect("y is x itself, unchanged", lambda f: f.x),
         Suspect("x is not normalized: y is gamma * x + beta", lambda f: f.gamma * f.x + f.beta),

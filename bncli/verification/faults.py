@@ -1,0 +1,93 @@
+"""The faults behind the failed checks of ``verify``: each is described once, however many checks fail for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from time import perf_counter
+from typing import NamedTuple
+
+from bncli.core.case import Case
+from bncli.core.kernel import AnyKernel, Kernel
+from bncli.errors import KernelFault
+from bncli.loading.guard import guarded
+from bncli.verification import accuracy, explanation, finding_rows, inexact
+from bncli.verification._diagnosis.wording import listing
+from bncli.verification.finding import Verdict
+from bncli.verification.suite import Judged
+
+SECONDS = 4.0  # that the diagnoses of one kernel may take; failed checks beyond that are not diagnosed
+LISTED = 3  # checks that fail for the same fault, by name
+NUMBERS = re.compile(r"[-+]?\d[\d,.]*(e[-+]?\d+)?|\S*\(.*?\)")  # and indices: they differ from case to case
+
+
+class Fault(NamedTuple):
+    """What makes the failed checks of the rows ``numbers`` fail; the first one shows it."""
+
+    numbers: list[int]
+    sentences: tuple[str, ...]
+
+
+def faults(kernel: AnyKernel, judged: Sequence[Judged]) -> list[Fault]:
+    """The faults of ``kernel`` that the WRONG and UNDECIDED of ``judged``, one of each row, show."""
+    found: dict[str, Fault] = {}
+    start = perf_counter()
+    failed = [number for number, each in enumerate(judged) if each.finding.verdict.fails]
+    for number in sorted(failed, key=lambda number: judged[number].finding.method != accuracy.METHOD):
+        each = judged[number]
+        diagnosed = perf_counter() - start < SECONDS
+        sentences = _diagnosis(kernel, each) if diagnosed else ()
+        kind = _kind(each, sentences, tuple(found))
+        found.setdefault(kind, Fault([], sentences)).numbers.append(number)
+    return list(found.values())
+
+
+def note(judged: Judged, sentences: Sequence[str] = (), others: Sequence[Judged] = ()) -> str:
+    """What is wrong in a row, its diagnosis, and which ``others`` fail for the same fault."""
+    finding = judged.finding
+    if finding.reason and not finding.array:
+        return f"{finding.reason}{_also(judged, others)}"  # what a kernel raises is the same in every check
+    what = finding.reason or finding_rows.where(finding)
+    parts = dict.fromkeys(filter(None, (finding.kernel, judged.check, finding.array, what)))
+    return f"{'; '.join((': '.join(parts), *sentences))}{_also(judged, others)}"
+
+
+def _also(judged: Judged, others: Sequence[Judged]) -> str:
+    checks = [check for check in dict.fromkeys(each.check for each in others) if check != judged.check]
+    if not checks:
+        return ""
+    more = len(checks) - LISTED
+    named = [*checks[:LISTED], f"{more:,} more"] if more > 0 else checks
+    return f"; likewise in {listing(named)}"
+
+
+def _kind(judged: Judged, sentences: Sequence[str], known: Sequence[str]) -> str:
+    """The key of the fault: the same in all checks that fail for it."""
+    finding = judged.finding
+    if sentences:
+        return NUMBERS.sub("#", "; ".join(sentences))
+    if finding.reason and finding.verdict is not Verdict.UNDECIDED:
+        return NUMBERS.sub("#", f"{finding.array}: {finding.reason}")
+    if finding.method != accuracy.METHOD and known:
+        return known[0]  # an invariant is broken by wrong values
+    return f"{finding.verdict}: {finding.array}"
+
+
+def _diagnosis(kernel: AnyKernel, judged: Judged) -> tuple[str, ...]:
+    """What is wrong with the first array that the others are made of."""
+    finding = judged.finding
+    if finding.method != accuracy.METHOD or finding.verdict is not Verdict.WRONG or not finding.array:
+        return ()
+    # With a reason, it is the same data around 0 that show the fault: see ``inexact``.
+    case = inexact.centred(judged.case) if finding.reason else judged.case
+    try:
+        said = kernel.run(_explained, case)
+    except KernelFault:
+        return ()
+    array, sentences = next(iter(said.items()), (finding.array, ()))
+    return tuple(s if array in (finding.array, *s.split()[:1]) else f"{array}: {s}" for s in sentences)
+
+
+def _explained(kernel: Kernel, case: Case) -> dict[str, tuple[str, ...]]:
+    """Runs where the kernel does."""
+    return explanation.explain(kernel, case, accuracy.check(guarded(kernel), case))
