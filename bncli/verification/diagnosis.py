@@ -41,18 +41,18 @@ Explain = Callable[[Evidence], tuple[str, ...]]
 # Explanations of some features, of all features together, and of what neither explains.
 OF_SOME: tuple[Explain, ...] = (
     narrowed,
+    follows,
     suspected,
     linked,
     named,
     changed_input,
-    follows,
     running,
     numbered,
     cancelled,
     coarse,
 )
 OF_ALL: tuple[Explain, ...] = (
-    *(narrowed, suspected, linked, named, known_epsilon, changed_input, running, follows, fitted),
+    *(narrowed, follows, suspected, linked, named, known_epsilon, changed_input, running, fitted),
     *(clipped, unsigned, added, misplaced, cancelled, coarse),
 )
 # Those that name a mistake, and not a number alone.
@@ -104,9 +104,9 @@ def _sentences(evidence: Evidence, probe: Explain) -> tuple[str, ...]:
     if not evidence.wrong.any():
         return (f"{name} is what the formula gives, up to rounding: no mistake was found",)
     if not evidence.actual.any():
-        return (f"{name} is 0 everywhere",)
+        return (f"{name} is 0 everywhere", *changed_input(evidence))
     if evidence.fits(evidence.expected):
-        return (f"{name} is off by hardly more than its rounding: too little to find the cause",)
+        return running(evidence) or (f"{name} is off by hardly more than its rounding: too little to find the cause",)
     return _first((*OF_ALL, probe), evidence) or _local(evidence) or _first((*VAGUE, *LAST), evidence)
 
 

@@ -36,9 +36,11 @@ def faults(kernel: AnyKernel, judged: Sequence[Judged]) -> list[Fault]:
     for number in sorted(failed, key=lambda number: judged[number].finding.method != accuracy.METHOD):
         each = judged[number]
         diagnosed = perf_counter() - start < SECONDS
-        sentences = _diagnosis(kernel, each) if diagnosed else ()
+        array, sentences = _diagnosis(kernel, each) if diagnosed else ("", ())
         kind = _kind(each, sentences, tuple(found))
-        found.setdefault(kind, Fault([], sentences)).numbers.append(number)
+        of_another = sentences and array not in (each.finding.array, *sentences[0].split()[:1])
+        said = (f"{array}: {sentences[0]}", *sentences[1:]) if of_another else sentences
+        found.setdefault(kind, Fault([], said)).numbers.append(number)
     return list(found.values())
 
 
@@ -67,25 +69,24 @@ def _kind(judged: Judged, sentences: Sequence[str], known: Sequence[str]) -> str
     if sentences:
         return NUMBERS.sub("#", "; ".join(sentences))
     if finding.reason and finding.verdict is not Verdict.UNDECIDED:
-        return NUMBERS.sub("#", f"{finding.array}: {finding.reason}")
+        return NUMBERS.sub("#", finding.reason)
     if finding.method != accuracy.METHOD and known:
         return known[0]  # an invariant is broken by wrong values
     return f"{finding.verdict}: {finding.array}"
 
 
-def _diagnosis(kernel: AnyKernel, judged: Judged) -> tuple[str, ...]:
-    """What is wrong with the first array that the others are made of."""
+def _diagnosis(kernel: AnyKernel, judged: Judged) -> tuple[str, tuple[str, ...]]:
+    """The first of the wrong arrays that the others are made of, and sentences on it."""
     finding = judged.finding
     if finding.method != accuracy.METHOD or finding.verdict is not Verdict.WRONG or not finding.array:
-        return ()
+        return "", ()
     # With a reason, it is the same data around 0 that show the fault: see ``inexact``.
     case = inexact.centred(judged.case) if finding.reason else judged.case
     try:
         said = kernel.run(_explained, case)
     except KernelFault:
-        return ()
-    array, sentences = next(iter(said.items()), (finding.array, ()))
-    return tuple(s if array in (finding.array, *s.split()[:1]) else f"{array}: {s}" for s in sentences)
+        return "", ()
+    return next(iter(said.items()), ("", ()))
 
 
 def _explained(kernel: Kernel, case: Case) -> dict[str, tuple[str, ...]]:

@@ -91,7 +91,7 @@ def _changes(evidence: Evidence) -> Iterator[Change]:
     for quantity in used:
         if quantity in ("x", "dy", "gamma", "beta", "x_hat"):
             for bound in _bounds(evidence, quantity):
-                says = f"{quantity} is clipped to ±{number(bound)}"
+                says = f"{quantity} is clipped to ±{bound:,.6g}"
                 yield Change(quantity, says, partial(_clipped, quantity, bound))
     if "gamma" in used:
         yield Change("gamma", "the absolute value of gamma is used", lambda f: np.abs(f.gamma))
@@ -108,17 +108,18 @@ def _changes(evidence: Evidence) -> Iterator[Change]:
 
 
 def _bounds(evidence: Evidence, quantity: str) -> Iterator[float]:
-    """Bounds that would change the quantity: the one that y shows, and round numbers."""
+    """Bounds that would change the quantity: round numbers, and the largest value that y shows."""
     f = evidence.facts
     most = float(np.abs(getattr(f, quantity)).max())
+    shown = np.zeros(1)
     if evidence.name in ("y", INFER) and quantity == "x_hat":
         shown = np.abs(evidence.actual - f.beta) / np.abs(f.gamma)
-        yield float(np.max(shown, where=np.isfinite(shown), initial=0))
     if evidence.name in ("y", INFER) and quantity == "gamma":
         centred = f.x_hat - mean(f.x_hat)
-        slope = np.abs(mean(evidence.actual * centred) / mean(centred**2))
-        yield float(np.max(slope, where=np.isfinite(slope), initial=0))
+        shown = np.abs(mean(evidence.actual * centred) / mean(centred**2))
     yield from (bound for bound in BOUNDS if bound < most)
+    if bound := float(np.max(shown, where=np.isfinite(shown), initial=0)):
+        yield bound
 
 
 def _narrow(quantity: str, name: str, facts: Facts) -> Array:
@@ -159,7 +160,11 @@ def _after_x(facts: Facts, training: bool) -> Facts:
 
 
 def _after_mean(facts: Facts, training: bool) -> Facts:
-    return _after_inv_std(replace(facts, centred=facts.x - facts.mean), training)
+    """In training, the variance is taken about the changed mean."""
+    centred = facts.x - facts.mean
+    if not training:
+        return _after_inv_std(replace(facts, centred=centred), training)
+    return _after_var(replace(facts, centred=centred, var=mean(centred**2)), training)
 
 
 def _after_var(facts: Facts, training: bool) -> Facts:

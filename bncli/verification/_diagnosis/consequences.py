@@ -26,12 +26,14 @@ def _candidates(evidence: Evidence) -> Iterator[Candidate]:
             if all(name in others for name in names):
                 dgamma, dbeta = (others[name] if name in names else right[name] for name in ("dgamma", "dbeta"))
                 prediction = facts.dx(dbeta / facts.samples, facts.x_hat * dgamma / facts.samples)
-                yield Candidate((f"dx is right for the {' and '.join(names)} that backward returned",), prediction)
+                yield Candidate(
+                    (f"dx follows from the wrong {' and '.join(names)} that backward returned",), prediction
+                )
     if evidence.name in ("dx", "dgamma") and "y" in others:
         changed = _of_y(facts, others["y"])
         dgamma = (changed.dy * changed.x_hat).sum(SAMPLES, keepdims=True)
         dx = changed.dx(mean(changed.dy), changed.x_hat * dgamma / facts.samples)
-        says = f"{evidence.name} is right for the x_hat that y shows: the mistake is in forward"
+        says = f"{evidence.name} follows from the wrong x_hat that y shows: the mistake is in forward"
         yield Candidate((says,), {"dx": dx, "dgamma": dgamma}[evidence.name])
 
 

@@ -23,9 +23,10 @@ def linked(evidence: Evidence) -> tuple[str, ...]:
 
 def known_epsilon(evidence: Evidence) -> tuple[str, ...]:
     """An epsilon that other libraries use by default, or the square or root of the right one."""
-    least, most = _epsilons(evidence)
+    if evidence.name not in OF_INV_STD:
+        return ()
     own = evidence.facts.epsilon
-    known = [epsilon for epsilon in (*HARD_CODED, own**2, own**0.5) if least <= epsilon <= most]
+    known = [epsilon for epsilon in (*HARD_CODED, own**2, own**0.5) if epsilon != own]
     inside = (_with_epsilon(evidence, epsilon) for epsilon in known)
     return evidence.explained_by((*inside, *_with_constants(evidence)))
 
@@ -33,7 +34,7 @@ def known_epsilon(evidence: Evidence) -> tuple[str, ...]:
 def _with_constants(evidence: Evidence) -> Iterator[Candidate]:
     """A constant that is added to the root, in place of epsilon under it."""
     facts = evidence.facts
-    for constant in HARD_CODED if evidence.name in OF_INV_STD else ():
+    for constant in HARD_CODED:
         sentence = f"{evidence.name} is right for an inv_std of 1 / (sqrt(var) + {constant:g}): epsilon is not used"
         share = 1 / ((np.sqrt(facts.var) + constant) * facts.inv_std)
         yield Candidate((sentence,), with_inv_std(evidence, share))

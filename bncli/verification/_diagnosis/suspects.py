@@ -83,6 +83,7 @@ SUSPECTS: dict[str, tuple[Suspect, ...]] = {
             "x is normalized with mean 0 and variance 1, not with those that are given",
             lambda f: _with_statistics(f, 0 * f.mean, np.ones_like(f.var)),
         ),
+        *(Suspect(*each) for each in groups.broadcast()),
     ),
     "y": (
         Suspect("y is x itself, unchanged", lambda f: f.x),
@@ -94,7 +95,7 @@ SUSPECTS: dict[str, tuple[Suspect, ...]] = {
         Suspect("x - mean is squared in the numerator of x_hat", lambda f: f.gamma * f.centred**2 * f.inv_std + f.beta),
         Suspect("x_hat is squared", lambda f: f.gamma * f.x_hat**2 + f.beta),
         Suspect("the absolute value of x_hat is used", lambda f: f.gamma * np.abs(f.x_hat) + f.beta),
-        *(Suspect(*each) for each in (*groups.y(), *parts.y())),
+        *(Suspect(*each) for each in (*groups.y(), *groups.broadcast(), *parts.y())),
         Suspect("the features are read along the wrong axis of the memory", groups.misread),
     ),
     "dx": (
