@@ -13,7 +13,7 @@ TEST_FILES = [path for path in TESTS.rglob("*.py") if "hostile" not in path.part
 LONGEST_TEST = 300  # lines
 FLOORS = [
     {"errors", "files", "plugins", "numba_cache", "__init__"},
-    {"core"},
+    {"core", "arrays"},
     {"loading", "kernels", "inputs"},
     {"verification", "isolation", "layer"},
     {"benchmarking", "propagation"},

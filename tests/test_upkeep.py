@@ -19,8 +19,12 @@ PUBLIC = [
     for path in sorted(PACKAGE.rglob("*.py"))
     if not any(part.startswith("_") for part in path.relative_to(PACKAGE).with_suffix("").parts)
 ]
-# What every kernel has, by one name: bncli.core.kernel says what each must do.
-OF_A_KERNEL = {"forward", "backward", "infer", "available", "set_threads", "Compiled"}
+# What every plugin of a room has: bncli.core.kernel, bncli.arrays and bncli.loading.kinds say what each must do.
+OF_A_PLUGIN = {
+    "kernels": {"forward", "backward", "infer", "available", "set_threads", "Compiled"},
+    "arrays": {"available", "holds", "take", "give", "wait", "scope", "set_threads"},
+    "loading/kinds": {"is_one", "kernel"},
+}
 # And every batch in blocks: bncli.kernels.dask.normalization.Blocks and in_memory.InMemory say what each does.
 OF_BLOCKS = {
     f"{kind}.{method}"
@@ -46,7 +50,8 @@ def undocumented(source):
 
 @pytest.mark.parametrize("path", PUBLIC, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_everything_public_is_documented(path):
-    allowed = OF_BLOCKS | (OF_A_KERNEL if path.relative_to(PACKAGE).parts[0] == "kernels" else set())
+    room = path.relative_to(PACKAGE).parent.as_posix()
+    allowed = OF_BLOCKS | next((names for room_of, names in OF_A_PLUGIN.items() if room.startswith(room_of)), set())
     source = path.read_text(encoding="utf-8")
     assert ast.get_docstring(ast.parse(source))
     assert [name for name in undocumented(source) if name not in allowed] == []

@@ -1,4 +1,6 @@
-"""Which arrays does a kernel's code take? One file is one framework's.
+"""What arrays does a kernel's code take?
+
+One file is one framework's.
 
 In: a NumPy array, or one of the framework's. Out: the other, over the same memory where the framework allows it.
 A file exports the functions of ``Arrays``.
@@ -34,6 +36,9 @@ class Arrays(Protocol):
 
     def give(self, value: Any) -> Array:
         """The NumPy array of the framework's ``value``; waits until it is computed."""
+
+    def wait(self, value: Any) -> Any:
+        """Return ``value``, an array or several, once it is computed."""
 
     def scope(self, array: Array) -> AbstractContextManager[None]:
         """The context in which the framework computes in the dtype of ``array``, and in no narrower one."""

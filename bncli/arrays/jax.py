@@ -36,6 +36,10 @@ def give(value: Any) -> Array:
     return np.asarray(value)
 
 
+def wait(value: Any) -> Any:
+    return jax().block_until_ready(value)
+
+
 @contextmanager
 def scope(array: Array) -> Iterator[None]:
     if array.dtype != np.float64:

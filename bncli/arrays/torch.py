@@ -49,6 +49,10 @@ def give(value: Any) -> Array:
     return np.asarray(value.numpy())
 
 
+def wait(value: Any) -> Any:
+    return value  # the processor computes at once
+
+
 def scope(array: Array) -> AbstractContextManager[None]:
     return nullcontext()
 

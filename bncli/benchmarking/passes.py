@@ -83,11 +83,12 @@ def passes(
             timed = writing_into(outputs[number % len(outputs)], kernel) if outputs else kernel
             given = _given(kernel, case, direction)
             if not number:
-                once = partial(getattr(guarded(timed), direction), *given)
+                safe = guarded(timed)
+                once = _call(safe, direction, given)
                 first = first_call(once)
                 once()
-                results = partial(_results, direction, once)
-            calls.append(partial(getattr(timed, direction), *given))
+                results = partial(_results, direction, partial(_run, safe, direction, given))
+            calls.append(_call(timed, direction, given))
         key = PassKey(kernel.name, direction, GIVEN if outputs else FRESH, cache, threads)
         found.append(Pass(key, calls, first, results))
     return found
@@ -102,6 +103,19 @@ def _given(kernel: Kernel, case: Case, direction: str) -> tuple[Any, ...]:
         # Not what forward saves with outputs that it shares: the next kernel writes over them.
         return case.dy, guarded(kernel).forward(*training)[1]
     return training
+
+
+def _call(kernel: Kernel, direction: str, given: Sequence[Any]) -> Call:
+    if kernel.prepare:
+        return kernel.prepare(direction, *given).call
+    return partial(getattr(kernel, direction), *given)
+
+
+def _run(kernel: Kernel, direction: str, given: Sequence[Any]) -> Any:
+    """What a timed call returns; a framework may have copied the arrays, whose contents have changed since."""
+    if kernel.prepare:
+        return kernel.prepare(direction, *given).run()
+    return getattr(kernel, direction)(*given)
 
 
 def _results(direction: str, call: Callable[[], Any]) -> dict[str, Array]:

@@ -67,6 +67,26 @@ class Infer(Protocol):
     ) -> Array: ...
 
 
+class Prepared(NamedTuple):
+    """A pass on the arrays of the kernel's own framework.
+
+    ``call`` returns when the results are computed; ``deliver`` makes of them what the pass returns.
+    """
+
+    call: Callable[[], Any]
+    deliver: Callable[[Any], Any]
+
+    def run(self) -> Any:
+        """Call it, and return what the pass returns."""
+        return self.deliver(self.call())
+
+
+class Prepare(Protocol):
+    """Converts the arguments of a pass, forward, backward or infer, before its time is taken."""
+
+    def __call__(self, direction: str, *given: Any) -> Prepared: ...
+
+
 @dataclass(frozen=True)
 class Kernel:
     """One implementation of batch normalization on canonical (N, F, S) arrays.
@@ -77,7 +97,8 @@ class Kernel:
     ``set_threads`` bounds the threads that it uses and may return what bounded them before; None
     where it always uses one. ``tries_complex`` is False where giving forward complex x, to take
     derivatives by a complex step, is known to fail. ``file`` is where its code stands, for messages
-    about it; ``kind`` says what a user's object was taken for.
+    about it; ``kind`` says what a user's object was taken for. ``prepare`` is there where the kernel
+    takes the arrays of another framework: bench times what it returns.
     """
 
     forward: Forward
@@ -92,6 +113,7 @@ class Kernel:
     spec: str = ""
     file: str = ""
     kind: str = ""
+    prepare: Prepare | None = None
 
     @property
     def has_infer(self) -> bool:

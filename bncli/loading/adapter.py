@@ -3,16 +3,17 @@
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from bncli.arrays import Arrays, framework, frameworks
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import Kernel, Prepared
 from bncli.core.problem import DTYPES
 from bncli.errors import InputError
 from bncli.loading import views
-from bncli.loading.kinds import Given
+from bncli.loading.kinds import Given, Passes
 
 PARAMETERS = {
     "forward": ("x", "gamma", "beta", "epsilon"),
@@ -66,10 +67,11 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
     view, arrays = views.VIEWS[_ndim(source)], _framework(source)
     infer = _given(source, "infer")
     module = namespace if inspect.ismodule(namespace) else inspect.getmodule(source.forward)
-    return Kernel(
-        views.forward_of(_function(source, "forward", view, arrays)),
-        views.backward_of(_function(source, "backward", view, arrays)),
-        infer and views.infer_of(_function(source, "infer", view, arrays)),
+    functions = {direction: _function(source, direction, view) for direction in (*REQUIRED, *["infer"] * bool(infer))}
+    kernel = Kernel(
+        views.forward_of(functions["forward"]),
+        views.backward_of(functions["backward"]),
+        infer and views.infer_of(functions["infer"]),
         dtypes=_dtypes(source),
         summary=_summary(_given(source, "summary") or getattr(module, "__doc__", None) or ""),
         available=_availability(source, arrays),
@@ -77,6 +79,19 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
         name=name or str(getattr(namespace, "__name__", "kernel")).rpartition(".")[2],
         spec=spec,
         file=getattr(module, "__file__", None) or "",
+    )
+    if arrays is framework("numpy"):
+        return kernel
+    passes = Passes(**{name: _on_arrays(each.call, name, arrays) for name, each in functions.items()})
+    own = given(source, kernel.name, spec, source).kernel(_ndim(source), passes, kind="")
+    return replace(
+        kernel,
+        forward=own.forward,
+        backward=own.backward,
+        infer=own.infer,
+        prepare=own.prepare,
+        tries_complex=False,
+        set_threads=kernel.set_threads or arrays.set_threads,
     )
 
 
@@ -86,7 +101,7 @@ def _given(source: Any, name: str, default: Any = None) -> Any:
     return default if value is getattr(np, name, NOT_GIVEN) else value
 
 
-def _function(source: Any, name: str, view: views.View, arrays: Arrays) -> views.Function:
+def _function(source: Any, name: str, view: views.View) -> views.Function:
     call = getattr(source, name)
     if not callable(call):
         raise InputError(f"its {name} is of type {type(call).__name__}, not a function")
@@ -98,8 +113,6 @@ def _function(source: Any, name: str, view: views.View, arrays: Arrays) -> views
         positional = signature.bind(*PARAMETERS[name]).arguments if signature else {}
     except TypeError as error:
         raise InputError(f"its {name} cannot be called as {_written(name)}: {error}") from error
-    if arrays is not framework("numpy"):
-        return views.Function(_native(call, name, arrays), view, takes_out=False)
     takes_out = signature is not None and "out" in signature.parameters.keys() - positional.keys()
     return views.Function(call, view, takes_out)
 
@@ -136,21 +149,30 @@ def _name_of_framework(source: Any) -> str:
     return str(name)
 
 
-def _native(call: Callable[..., Any], name: str, arrays: Arrays) -> Callable[..., Any]:
-    """``call`` on NumPy's arrays; it takes and returns those of a framework."""
-    returned = slice(1 if name == "forward" else None)  # saved is the kernel's own
+def _on_arrays(call: Callable[..., Any], direction: str, arrays: Arrays) -> Callable[..., Prepared]:
+    """``call``, which takes and returns the arrays of a framework, on NumPy's."""
+
+    def prepare(*given: Any, timed: bool = False) -> Prepared:
+        batch = given[0]
+        with arrays.scope(batch):
+            natives = [arrays.take(each) if isinstance(each, np.ndarray) else each for each in given]
+
+        def run() -> Any:
+            with arrays.scope(batch):
+                return arrays.wait(call(*natives))
+
+        return Prepared(run, deliver)
+
+    def deliver(found: Any) -> Any:
+        if not isinstance(found, (tuple, list)):
+            return give(found)
+        own = 1 if direction == "forward" else 0  # saved is the kernel's own
+        return *map(give, found[: len(found) - own]), *found[len(found) - own :]
 
     def give(value: Any) -> Any:
         return arrays.give(value) if arrays.holds(value) else value
 
-    def called(*given: Any) -> Any:
-        with arrays.scope(given[0]):
-            found = call(*(arrays.take(each) if isinstance(each, np.ndarray) else each for each in given))
-        if not isinstance(found, (tuple, list)):
-            return give(found)
-        return *map(give, found[returned]), *found[len(found[returned]) :]
-
-    return called
+    return prepare
 
 
 def _dtypes(source: Any) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bncli.core.kernel import AnyKernel, Gradients, Kernel
+from bncli.core.kernel import AnyKernel, Gradients, Kernel, Prepared
 from bncli.errors import BncliError, KernelFault, KernelMalformed, KernelRefused
 from bncli.loading import float_environment, results, streams
 
@@ -43,6 +43,7 @@ def guarded(kernel: Kernel) -> Kernel:
         forward=guard.forward,
         backward=guard.backward,
         infer=kernel.infer and guard.infer,
+        prepare=kernel.prepare and guard.prepare,
         set_threads=kernel.set_threads and guard.set_threads,
     )
 
@@ -70,6 +71,17 @@ class _Guard:
         with self._faults_of("infer"):
             y = self.kernel.infer(x, gamma, beta, mean, var, epsilon, **_given(out))
             return results.array("y", y, x.shape)
+
+    def prepare(self, direction: str, *given: Any) -> Prepared:
+        assert self.kernel.prepare is not None
+        with self._faults_of(direction):
+            prepared = self.kernel.prepare(direction, *given)
+
+        def call() -> Any:
+            with self._faults_of(direction):
+                return prepared.call()
+
+        return prepared._replace(call=call)
 
     def set_threads(self, count: int) -> int | None:
         assert self.kernel.set_threads is not None

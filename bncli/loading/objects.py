@@ -57,8 +57,9 @@ def candidates(module: ModuleType) -> dict[str, str]:
     """The objects that ``module`` itself defines and that are kernels, with their kinds."""
     found = {}
     for name, value in vars(module).items():
-        own = getattr(value, "__module__", None) == module.__name__ and not name.startswith("_")
-        if own and (kind := kinds.kind_of(value)) is not None:
+        # An instance has the __module__ of its class, and no name of its own.
+        own = getattr(value, "__module__", None) == module.__name__ or not hasattr(value, "__name__")
+        if own and not name.startswith("_") and (kind := kinds.kind_of(value)) is not None:
             found[name] = kind.KIND
     return found
 

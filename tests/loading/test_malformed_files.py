@@ -31,8 +31,9 @@ MALFORMED = {
     "def backward(x, dy, saved): pass\n" + FORWARD: "its backward cannot be called as backward(dy, saved): "
     "missing a required argument: 'saved'",
     "def infer(x): pass\n" + KERNEL: "its infer cannot be called as infer(x, gamma, beta, mean, var, epsilon): too",
-    "ndim = 4\n" + KERNEL: "its ndim is 4: use 3 for (outer, feature, inner), or 2 for (rows, features)",
-    "ndim = '2'\n" + KERNEL: "its ndim is '2': use 3",
+    "ndim = 6\n" + KERNEL: "its ndim is 6: use 2 for (rows, features), 3 for (outer, feature, inner), 4 for (N, C, ",
+    "ndim = '2'\n" + KERNEL: "its ndim is '2': use 2",
+    "arrays = 'tensorflow'\n" + KERNEL: "its arrays are 'tensorflow': use one of jax, numpy, torch",
     "dtypes = 'float8'\n" + KERNEL: "its dtypes hold 'float8', which is none of float16, ",
     "dtypes = ['float32', 'int8']\n" + KERNEL: "its dtypes hold 'int8', which is none of float16, ",
     "dtypes = ()\n" + KERNEL: "its dtypes are (): name one or more of float16, ",

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
 from bncli import plugins
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import Kernel, Prepared
 from bncli.loading import views
 
 Array = NDArray[Any]
-Forward = Callable[[Array, Array, Array, float], tuple[Array, Any]]
-Backward = Callable[[Array, Any], Sequence[Array]]
-Infer = Callable[[Array, Array, Array, Array, Array, float], Array]
+
+
+class Passes(NamedTuple):
+    """The passes of an object, with arguments prepared: forward(x, gamma, beta, epsilon), backward(dy, saved) and
+    infer(x, gamma, beta, mean, var, epsilon). They are given ``timed=True`` where a time is taken.
+    """
+
+    forward: Callable[..., Prepared]
+    backward: Callable[..., Prepared]
+    infer: Callable[..., Prepared] | None = None
 
 
 @dataclass(frozen=True)
@@ -44,25 +51,35 @@ class Given:
     def kernel(
         self,
         rank: int,
-        forward: Forward,
-        backward: Backward,
-        infer: Infer | None = None,
+        passes: Passes,
         *,
         kind: str,
         set_threads: Callable[[int], int | None] | None = None,
     ) -> Kernel:
-        """The kernel of these functions, which take and return NumPy's arrays, a batch with ``rank`` axes.
+        """The kernel of ``passes``, which are given NumPy's arrays, a batch with ``rank`` axes.
 
         It is never given complex x, which few of them are written for.
         """
+        view = views.VIEWS[rank]
 
-        def function(call: Callable[..., Any]) -> views.Function:
-            return views.Function(call, views.VIEWS[rank], takes_out=False)
+        def function(prepare: Callable[..., Prepared]) -> views.Function:
+            return views.Function(lambda *given: prepare(*given).run(), view, takes_out=False)
+
+        def prepare(direction: str, batch: Array, *rest: Any) -> Prepared:
+            prepared: Prepared = getattr(passes, direction)(view.enter(batch), *rest, timed=True)
+
+            def deliver(found: Any) -> Any:
+                returned = prepared.deliver(found)
+                if direction == "infer":
+                    return view.leave(returned, batch.shape)
+                return view.leave(returned[0], batch.shape), *returned[1:]
+
+            return Prepared(prepared.call, deliver)
 
         return Kernel(
-            views.forward_of(function(forward)),
-            views.backward_of(function(backward)),
-            infer and views.infer_of(function(infer)),
+            views.forward_of(function(passes.forward)),
+            views.backward_of(function(passes.backward)),
+            passes.infer and views.infer_of(function(passes.infer)),
             dtypes=self.dtypes,
             summary=self.summary,
             set_threads=set_threads,
@@ -71,6 +88,7 @@ class Given:
             spec=self.spec,
             file=self.file,
             kind=kind,
+            prepare=prepare,
         )
 
 

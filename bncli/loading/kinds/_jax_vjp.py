@@ -1,12 +1,14 @@
 """forward and backward of a computation on JAX arrays, which jax.vjp differentiates."""
 
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any
 
 from numpy.typing import NDArray
 
 from bncli.arrays.jax import give, holds, jax, scope, take
-from bncli.loading.kinds import Backward, Forward
+from bncli.core.kernel import Prepared
+from bncli.loading.kinds import Passes
 from bncli.loading.results import Malformed
 
 Array = NDArray[Any]
@@ -17,25 +19,54 @@ def numbers() -> Any:
     return jax().numpy
 
 
-def passes(call: Callable[[Mapping[str, Any]], Any]) -> tuple[Forward, Backward]:
-    """The passes of ``call``, which returns y of the JAX arrays x, gamma and beta and of epsilon."""
+def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]]) -> Passes:
+    """The passes of what ``bound`` makes of the JAX arrays x, gamma and beta and of epsilon: a call that returns y.
 
-    def forward(x: Array, gamma: Array, beta: Array, epsilon: float) -> tuple[Array, Any]:
+    What is timed is compiled by jax.jit, as in a training step.
+    """
+
+    def with_pullback(epsilon: float, x: Any, gamma: Any, beta: Any) -> Any:
         def y_of(x: Any, gamma: Any, beta: Any) -> Any:
-            found = call({"x": x, "gamma": gamma, "beta": beta, "epsilon": epsilon})
+            found = bound({"x": x, "gamma": gamma, "beta": beta, "epsilon": epsilon})()
             first = found[0] if isinstance(found, (tuple, list)) and found else found
             if not holds(first):
                 raise Malformed(f"y is of type {type(first).__name__}, not a JAX array")
             return first
 
+        return jax().vjp(y_of, x, gamma, beta)
+
+    @cache
+    def compiled(epsilon: float) -> Any:
+        return jax().jit(partial(with_pullback, epsilon))
+
+    def forward(x: Array, gamma: Array, beta: Array, epsilon: float, timed: bool = False) -> Prepared:
         with scope(x):
-            y, pullback = jax().vjp(y_of, *map(take, (x, gamma, beta)))
-        return give(y), pullback
+            given = tuple(map(take, (x, gamma, beta)))
+        function = compiled(epsilon) if timed else partial(with_pullback, epsilon)
+        return Prepared(computed(x, function, *given), lambda found: (give(found[0]), found[1]))
 
-    return forward, backward
+    @cache
+    def compiled_backward() -> Any:
+        return jax().jit(lambda pullback, dy: pullback(dy))
+
+    def backward(dy: Array, saved: Any, timed: bool = False) -> Prepared:
+        with scope(dy):
+            given = take(dy)
+        call = computed(dy, compiled_backward(), saved, given) if timed else computed(dy, saved, given)
+        return Prepared(call, lambda found: tuple(map(give, found)))
+
+    return Passes(forward, backward)
 
 
-def backward(dy: Array, saved: Any) -> tuple[Array, ...]:
-    """dx, dgamma and dbeta."""
-    with scope(dy):
-        return tuple(map(give, saved(take(dy))))
+def computed(like: Array, function: Callable[..., Any], *given: Any) -> Callable[[], Any]:
+    """A call of ``function`` that returns when its results are computed, in the dtype of ``like``."""
+    wait = jax().block_until_ready
+
+    def call() -> Any:
+        return wait(function(*given))
+
+    def call_in_scope() -> Any:
+        with scope(like):
+            return wait(function(*given))
+
+    return call_in_scope if like.dtype == "float64" else call

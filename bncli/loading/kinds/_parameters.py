@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from bncli.errors import InputError
@@ -41,10 +42,10 @@ class Signature(NamedTuple):
     by_position: tuple[str | Default, ...]
     by_name: Mapping[str, str]
 
-    def call(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-        """Call ``function`` with the ``arguments`` of its roles."""
+    def bound(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable[[], Any]:
+        """``function`` with the ``arguments`` of its roles."""
         given = (each.value if isinstance(each, Default) else arguments[each] for each in self.by_position)
-        return function(*given, **{name: arguments[role] for name, role in self.by_name.items()})
+        return partial(function, *given, **{name: arguments[role] for name, role in self.by_name.items()})
 
     def takes(self, role: str) -> bool:
         """Whether there is a parameter of that role."""

@@ -1,14 +1,14 @@
 """forward and backward of a computation on torch tensors, which autograd differentiates."""
 
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
 from bncli.arrays.torch import give, holds, take, torch
-from bncli.core.kernel import Gradients
-from bncli.loading.kinds import Backward, Forward
+from bncli.core.kernel import Gradients, Prepared
+from bncli.loading.kinds import Passes
 from bncli.loading.results import Malformed
 
 Array = NDArray[Any]
@@ -26,25 +26,33 @@ def numbers() -> Any:
     return torch()
 
 
-def passes(call: Callable[[Mapping[str, Any]], Any]) -> tuple[Forward, Backward]:
-    """The passes of ``call``, which returns y of the tensors x, gamma and beta and of epsilon."""
+def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]]) -> Passes:
+    """The passes of what ``bound`` makes of the tensors x, gamma and beta and of epsilon: a call that returns y."""
 
-    def forward(x: Array, gamma: Array, beta: Array, epsilon: float) -> tuple[Array, Graph]:
+    def forward(x: Array, gamma: Array, beta: Array, epsilon: float, timed: bool = False) -> Prepared:
         given = {"x": enter(x), "gamma": enter(gamma), "beta": enter(beta)}
         # x may be changed in place: its gradient is that of what came in.
         inputs = tuple(map(torch().autograd.graph.get_gradient_edge, given.values()))
-        y = first_tensor(call({**given, "epsilon": epsilon}))
-        return give(y), Graph(y, inputs)
 
-    return forward, backward
+        def deliver(found: Any) -> tuple[Array, Graph]:
+            y = first_tensor(found)
+            return give(y), Graph(y, inputs)
+
+        return Prepared(bound({**given, "epsilon": epsilon}), deliver)
+
+    return Passes(forward, backward)
 
 
-def backward(dy: Array, saved: Graph) -> tuple[Array, ...]:
-    """dx, dgamma and dbeta. Raises Malformed where autograd has none of them."""
+def backward(dy: Array, saved: Graph, timed: bool = False) -> Prepared:
+    """What returns dx, dgamma and dbeta. Raises Malformed where autograd has none of them."""
     if not saved.y.requires_grad:
         raise Malformed("y has no gradient: compute it by torch's operators alone, and not within torch.no_grad()")
     # A second backward of one forward is allowed.
-    found = torch().autograd.grad(saved.y, saved.inputs, take(dy), retain_graph=True, allow_unused=True)
+    grad = partial(torch().autograd.grad, saved.y, saved.inputs, take(dy), retain_graph=True, allow_unused=True)
+    return Prepared(grad, _gradients)
+
+
+def _gradients(found: Sequence[Any]) -> tuple[Array, ...]:
     for name, gradient in zip(Gradients._fields, found, strict=True):
         if gradient is None:
             raise Malformed(f"there is no {name}: backward returned None, or y does not depend on {name[1:]}")

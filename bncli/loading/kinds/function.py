@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -36,12 +36,13 @@ def kernel(value: Any, given: Given) -> Kernel:
     def of(name: str, rank: int) -> Kernel:
         numbers = DIFFERENTIATED_BY[name].numbers()
 
-        def call(inputs: Mapping[str, Any]) -> Any:
-            return taken.call(value, {**inputs, **taken.others(numbers, inputs[GAMMA])})
+        def bound(inputs: Mapping[str, Any]) -> Callable[[], Any]:
+            return taken.bound(value, {**inputs, **taken.others(numbers, inputs[GAMMA])})
 
-        forward, backward = DIFFERENTIATED_BY[name].passes(call)
         kind = f"{KIND} of {name} arrays"
-        return given.kernel(rank, forward, backward, kind=kind, set_threads=framework(name).set_threads)
+        return given.kernel(
+            rank, DIFFERENTIATED_BY[name].passes(bound), kind=kind, set_threads=framework(name).set_threads
+        )
 
     found: list[Kernel] = []
     errors: list[str] = []

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import Kernel, Prepared
 from bncli.errors import InputError
-from bncli.loading.kinds import Given, torch_function
+from bncli.loading.kinds import Given, Passes, torch_function
 from bncli.loading.kinds._parameters import BETA, EPSILON, GAMMA, X, signature
 from bncli.loading.results import Malformed
 
@@ -38,25 +38,35 @@ def kernel(value: Any, given: Given) -> Kernel:
     if not (made.takes(GAMMA) and made.takes(BETA)):
         raise InputError("its constructor takes no scales and bias, or gamma and beta")
 
-    def forward(x: Array, gamma: Array, beta: Array, epsilon: float) -> tuple[Array, Any]:
+    def forward(x: Array, gamma: Array, beta: Array, epsilon: float, timed: bool = False) -> Prepared:
         batch = x[:, None, None]
-        layer = made.call(value, {GAMMA: gamma[None, None], BETA: beta[None, None], EPSILON: epsilon})
-        y = entered.call(layer.forward, {X: batch, EPSILON: epsilon})
-        found = y if isinstance(y, np.ndarray) else _attribute(layer, OUTPUTS)
-        if found.shape != batch.shape:
-            raise Malformed(f"y has shape {found.shape}, expected {batch.shape}")
-        return found[:, 0, 0], layer
+        layer = made.bound(value, {GAMMA: gamma[None, None], BETA: beta[None, None], EPSILON: epsilon})()
 
-    def backward(dy: Array, saved: Any) -> tuple[Array, Array, Array]:
-        saved.delta = dy[:, None, None].copy()  # it is the layer's own, which may compute in it
-        into = np.zeros_like(saved.delta)
-        saved.backward(*[into] * takes_delta)
-        dx = into if takes_delta else saved.delta
-        dgamma, dbeta = (np.asarray(_attribute(saved, names)).reshape(-1) for names in GRADIENTS.values())
-        return dx[:, 0, 0], dgamma, dbeta
+        def deliver(found: Any) -> tuple[Array, Any]:
+            y = found if isinstance(found, np.ndarray) else _attribute(layer, OUTPUTS)
+            if y.shape != batch.shape:
+                raise Malformed(f"y has shape {y.shape}, expected {batch.shape}")
+            return y[:, 0, 0], layer
+
+        return Prepared(entered.bound(layer.forward, {X: batch, EPSILON: epsilon}), deliver)
+
+    def backward(dy: Array, saved: Any, timed: bool = False) -> Prepared:
+        delta = dy[:, None, None]
+        into = np.zeros_like(delta)
+
+        def call() -> None:
+            saved.delta = delta.copy()  # it is the layer's own, which may compute in it
+            saved.backward(*[into] * takes_delta)
+
+        def deliver(found: None) -> tuple[Array, Array, Array]:
+            dx = into if takes_delta else saved.delta
+            dgamma, dbeta = (np.asarray(_attribute(saved, names)).reshape(-1) for names in GRADIENTS.values())
+            return dx[:, 0, 0], dgamma, dbeta
+
+        return Prepared(call, deliver)
 
     # It takes (N * S, 1, 1, F), since it averages over the first axis alone.
-    return given.kernel(2, forward, backward, kind=KIND)
+    return given.kernel(2, Passes(forward, backward), kind=KIND)
 
 
 def _attribute(layer: Any, names: tuple[str, ...]) -> Any:

@@ -1,7 +1,7 @@
 """A torch.autograd.Function, applied to x, gamma, beta and epsilon."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bncli.arrays import torch as tensors
@@ -24,12 +24,12 @@ def kernel(value: Any, given: Given) -> Kernel:
     # With a setup_context of its own, forward has no ctx.
     taken = signature(value.forward, skip=value.setup_context is torch.autograd.Function.setup_context)
 
-    def call(inputs: Mapping[str, Any]) -> Any:
-        return taken.call(value.apply, {**inputs, **taken.others(torch, inputs[GAMMA])})
+    def bound(inputs: Mapping[str, Any]) -> Callable[[], Any]:
+        return taken.bound(value.apply, {**inputs, **taken.others(torch, inputs[GAMMA])})
 
-    forward, backward = _torch_autograd.passes(call)
+    passes = _torch_autograd.passes(bound)
 
     def of(rank: int) -> Kernel:
-        return given.kernel(rank, forward, backward, kind=KIND, set_threads=tensors.set_threads)
+        return given.kernel(rank, passes, kind=KIND, set_threads=tensors.set_threads)
 
     return fitting(of, given.ranks(RANKS), given.dtypes[0])

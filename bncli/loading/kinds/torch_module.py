@@ -4,14 +4,15 @@ import copy
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
 from bncli.arrays import torch as tensors
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import Kernel, Prepared
 from bncli.errors import InputError
-from bncli.loading.kinds import Given, Infer, _torch_autograd
+from bncli.loading.kinds import Given, _torch_autograd
 from bncli.loading.kinds._parameters import BETA, EPSILON, FEATURES, GAMMA, MEAN, VAR, role
 from bncli.loading.kinds._rank import fitting
 
@@ -55,29 +56,29 @@ def kernel(value: Any, given: Given) -> Kernel:
         if name not in _tensors(module, module.named_parameters()):
             raise InputError(f"it has no parameter {name}, or weight and bias: bncli checks modules that have both")
 
-    def call(inputs: Mapping[str, Any]) -> Any:
+    def bound(inputs: Mapping[str, Any]) -> Callable[[], Any]:
         module = _with_parameters(make(inputs[GAMMA].numel(), inputs[EPSILON]), inputs[GAMMA], inputs[BETA])
-        return module.train()(inputs["x"])
+        return partial(module.train(), inputs["x"])
 
-    forward, backward = _torch_autograd.passes(call)
     tracks = {MEAN, VAR} <= _tensors(module, module.named_buffers()).keys()
-    infer = _infer(make) if tracks else None
+    passes = _torch_autograd.passes(bound)._replace(infer=_infer(make) if tracks else None)
 
     def of(rank: int) -> Kernel:
-        return given.kernel(rank, forward, backward, infer, kind=KIND, set_threads=tensors.set_threads)
+        return given.kernel(rank, passes, kind=KIND, set_threads=tensors.set_threads)
 
     return fitting(of, given.ranks(RANKS), given.dtypes[0])
 
 
-def _infer(make: Make) -> Infer:
-    def infer(x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float) -> Array:
+def _infer(make: Make) -> Callable[..., Prepared]:
+    def infer(
+        x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, timed: bool = False
+    ) -> Prepared:
         module = _with_parameters(make(gamma.size, epsilon), tensors.take(gamma), tensors.take(beta))
         buffers = _tensors(module, module.named_buffers())
         for name, array in ((MEAN, mean), (VAR, var)):
             _set(buffers[name], tensors.take(array), "_buffers")
-        with tensors.torch().no_grad():
-            y = _torch_autograd.first_tensor(module.eval()(tensors.take(x)))
-        return tensors.give(y)
+        call = tensors.torch().no_grad()(partial(module.eval(), tensors.take(x)))
+        return Prepared(call, lambda found: tensors.give(_torch_autograd.first_tensor(found)))
 
     return infer
 

@@ -1,0 +1,31 @@
+"""The page on kernels is true: each file that it shows passes gradcheck."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import bncli
+from command_line import run
+
+PAGE = (Path(bncli.__file__).parent / "kernels" / "README.md").read_text(encoding="utf-8")
+FILES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+FRAMEWORKS = ("torch", "jax")
+
+
+@pytest.mark.parametrize("text", FILES, ids=[text.partition("\n")[0] for text in FILES])
+def test_a_file_of_the_page_passes(text, tmp_path, monkeypatch):
+    for framework in FRAMEWORKS:
+        if f"import {framework}" in text:
+            pytest.importorskip(framework)
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(text, encoding="utf-8")
+    run("gradcheck", "mine.py", "--shape", "6x5x4", "--layout", "channels-first", "--search", "0")
+
+
+def test_the_page_shows_a_file_of_each_framework():
+    assert [next((name for name in FRAMEWORKS if f"import {name}" in text), "numpy") for text in FILES] == [
+        "numpy",
+        "torch",
+        "jax",
+    ]

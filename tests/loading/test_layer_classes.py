@@ -1,0 +1,69 @@
+"""A class of layers in the style of NumPyNet as a kernel: the published listing, and one with the right formula."""
+
+import pytest
+
+from bncli.loading.guard import guarded
+from command_line import run
+from user_files import LAYOUTS, SMALL, assert_right, fails, loaded, write
+
+pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
+
+LISTING = """
+import numpy as np
+
+class BatchNorm_layer:
+  def __init__(self, scales=None, bias=None):
+    self.scales, self.bias = scales, bias
+
+  @property
+  def out_shape(self):
+    return self._out_shape
+
+  def forward(self, inpt, epsil=1e-8):
+    self._out_shape = inpt.shape
+    self.x    = inpt
+    self.mean = self.x.mean(axis=0)
+    self.var  = 1. / np.sqrt((self.x.var(axis=0)) + epsil)
+    self.x_norm = (self.x - self.mean) * self.var
+    self.output = self.x_norm.copy()
+    if self.scales is not None:
+      self.output *= self.scales
+    if self.bias is not None:
+      self.output += self.bias
+    self.delta = np.zeros(shape=self.out_shape, dtype=float)
+
+  def backward(self, delta=None):
+    invN = {samples}
+    self.bias_updates   = self.delta.sum(axis=0)
+    self.scales_updates = (self.delta * self.x_norm).sum(axis=0)
+    self.delta *= self.scales
+    self.mean_delta = (self.delta * (-self.var)).{mean}(axis=0)
+    self.var_delta  = ((self.delta * (self.x - self.mean)).sum(axis=0) *
+                       (-.5 * self.var * self.var * self.var))
+    self.delta = (self.delta * self.var +
+                  self.var_delta * 2 * (self.x - self.mean) * invN +
+                  self.mean_delta * invN)
+    if delta is not None:
+      delta[:] = self.delta
+"""
+PUBLISHED = LISTING.format(samples="1. / np.prod(self.mean.shape)", mean="mean")
+RIGHT = LISTING.format(samples="1. / self.x.shape[0]", mean="sum")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_layer_with_the_right_formula_is_right(make_case, layout):
+    assert_right(guarded(loaded(RIGHT)), make_case(f"{layout}/float64/eps=0.001"))
+
+
+def test_the_published_listing_is_wrong_for_its_two_faults():
+    write("mine.py", PUBLISHED)
+    result = run("gradcheck", "mine.py:BatchNorm_layer", "--shape", "6x5x4", "--search", "0", code=1)
+    said = " ".join(result.stdout.split())
+    assert "the x_hat term is 0.3 of what it should be: divided by 20, the number of features" in said
+    assert "the mean term is 0.05 of what it should be: averaged, and then divided by 20" in said
+    assert "BatchNorm_layer is a layer class: forward, backward" in result.stderr
+
+
+def test_a_layer_that_takes_no_scales_is_one_line():
+    write("mine.py", PUBLISHED.replace("scales=None, bias=None", "momentum=0.9").replace("scales, bias", "None, None"))
+    assert "its constructor takes no scales and bias, or gamma and beta" in fails("gradcheck", "mine.py", *SMALL)
