@@ -16,24 +16,25 @@ from numpy.typing import NDArray
 from bncli.core.case import Case
 from bncli.core.problem import Problem
 from bncli.verification._diagnosis.altered import added, clipped, narrowed, scaled_or_shifted, unsigned
-from bncli.verification._diagnosis.cancellation import MOST, cancelled, coarse, running
 from bncli.verification._diagnosis.changed_inputs import changed_input
 from bncli.verification._diagnosis.coefficients import distinguishable
 from bncli.verification._diagnosis.consequences import follows
 from bncli.verification._diagnosis.evidence import Evidence, gather
 from bncli.verification._diagnosis.facts import SAMPLES
-from bncli.verification._diagnosis.inv_std import known_epsilon, linked
-from bncli.verification._diagnosis.misplaced import misplaced
-from bncli.verification._diagnosis.places import LISTED, where
-from bncli.verification._diagnosis.readings import fitted, named, numbered
-from bncli.verification._diagnosis.suspects import suspected
-from bncli.verification._diagnosis.vague import (
+from bncli.verification._diagnosis.inconclusive import (
     differing,
     imprecise,
     other_inv_std,
     other_mean,
     unexplained,
 )
+from bncli.verification._diagnosis.inv_std import known_epsilon, linked
+from bncli.verification._diagnosis.lost_precision import MOST, cancelled, coarse, running
+from bncli.verification._diagnosis.misplaced import misplaced
+from bncli.verification._diagnosis.other_features import of_others
+from bncli.verification._diagnosis.places import LISTED, where
+from bncli.verification._diagnosis.readings import fitted, named, numbered
+from bncli.verification._diagnosis.wrong_formulas import wrong_formula
 
 Array = NDArray[Any]
 Explain = Callable[[Evidence], tuple[str, ...]]
@@ -42,22 +43,23 @@ Explain = Callable[[Evidence], tuple[str, ...]]
 OF_SOME: tuple[Explain, ...] = (
     narrowed,
     follows,
-    suspected,
+    wrong_formula,
     linked,
     named,
     changed_input,
+    of_others,
     running,
     numbered,
     cancelled,
     coarse,
 )
 OF_ALL: tuple[Explain, ...] = (
-    *(narrowed, follows, suspected, linked, named, known_epsilon, changed_input, running, fitted),
+    *(narrowed, follows, wrong_formula, linked, named, known_epsilon, changed_input, of_others, running, fitted),
     *(clipped, unsigned, added, misplaced, cancelled, coarse),
 )
 # Those that name a mistake, and not a number alone.
-KNOWN: tuple[Explain, ...] = (narrowed, suspected, named, known_epsilon, changed_input, running)
-VAGUE: tuple[Explain, ...] = (other_inv_std, other_mean, differing)
+KNOWN: tuple[Explain, ...] = (narrowed, wrong_formula, named, known_epsilon, changed_input, running)
+INCONCLUSIVE: tuple[Explain, ...] = (other_inv_std, other_mean, differing)
 LAST: tuple[Explain, ...] = (imprecise, unexplained)
 # These need no terms, so they remain if the data do not separate the terms of dx.
 OF_NO_TERM: tuple[Explain, ...] = (narrowed, clipped, unsigned, added, misplaced, coarse, *LAST)
@@ -107,7 +109,7 @@ def _sentences(evidence: Evidence, probe: Explain) -> tuple[str, ...]:
         return (f"{name} is 0 everywhere", *changed_input(evidence))
     if evidence.fits(evidence.expected):
         return running(evidence) or (f"{name} is off by hardly more than its rounding: too little to find the cause",)
-    return _first((*OF_ALL, probe), evidence) or _local(evidence) or _first((*VAGUE, *LAST), evidence)
+    return _first((*OF_ALL, probe), evidence) or _local(evidence) or _first((*INCONCLUSIVE, *LAST), evidence)
 
 
 def _first(explanations: Iterable[Explain], evidence: Evidence) -> tuple[str, ...]:
@@ -138,7 +140,7 @@ def _local(evidence: Evidence) -> tuple[str, ...]:
     if not evidence.actual[wrong].any():
         return says, "there it is 0"
     part, inside = evidence.take(features), wrong[:, features]
-    explained = _first((*OF_SOME, *VAGUE), part) or scaled_or_shifted(part, inside)
+    explained = _first((*OF_SOME, *INCONCLUSIVE), part) or scaled_or_shifted(part, inside)
     if not explained and inside.sum() > LISTED:
         of_features = not features.all() and inside.mean() > MOST
         explained = _first(LAST if of_features else (imprecise,), part)

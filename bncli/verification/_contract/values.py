@@ -58,7 +58,7 @@ def _new_mistakes(when: str, kernel: Kernel, benign: Case, case: Case) -> str:
         return ""
     if by_chance := differ_by_chance(kernel, benign):
         return by_chance
-    (said, *_), *_ = diagnose(benign, found, tuple(found)).values()
+    said = "; ".join(next(iter(diagnose(benign, found, tuple(found)).values())))
     return f"{when}, {listing(list(found))} {verb(list(found), 'are')} wrong: {said}"
 
 

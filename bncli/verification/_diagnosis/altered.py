@@ -13,10 +13,10 @@ from bncli.verification._diagnosis.wording import number, ratio
 
 Array = NDArray[Any]
 
-FINE = 1e-3  # a budget that is too small to hide a wrong term
-SEVERAL = 3  # elements that are the same bound, which chance does not make of them
-FEW = 3  # samples: since dx adds up to 0, so few do not show what was added
-LAGS = tuple(2**power for power in range(1, 13))  # features: lanes, warps and blocks are of such sizes
+FINE = 1e-3  # a larger budget could hide a wrong term
+SEVERAL = 3  # elements at a bound: fewer may be there by chance
+FEW = 3  # samples: dx sums to 0, so with no more samples an addition cannot be identified
+LAGS = tuple(2**power for power in range(1, 13))  # features: the usual sizes of vector lanes, warps and blocks
 SIGNIFICANDS = {"float32": 24, "float16": 11, "bfloat16": 8}  # bits
 
 
@@ -37,7 +37,7 @@ def narrowed(evidence: Evidence) -> tuple[str, ...]:
 
 
 def clipped(evidence: Evidence) -> tuple[str, ...]:
-    """The right values, but for those beyond a bound, which are that bound."""
+    """The right values, clipped at a lower bound, an upper bound, or both."""
     actual = evidence.actual
     low, high = float(actual.min()), float(actual.max())
     bounds = (
@@ -128,7 +128,7 @@ def _side(step: int) -> str:
 
 
 def _without_edge(rolled: Array, step: int, axis: int) -> Array:
-    """``rolled``, which was rolled by ``step``, with 0 where the values came from the other end."""
+    """``rolled``, an array rolled by ``step``, with 0 where the roll wrapped around."""
     edge = [slice(None)] * 3
     edge[axis] = slice(0, step) if step > 0 else slice(step, None)
     rolled = rolled.copy()

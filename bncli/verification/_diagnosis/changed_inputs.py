@@ -1,4 +1,4 @@
-"""The right formula with a quantity that is changed first: rounded to a narrower type, clipped, or without its sign."""
+"""The right formula with one input changed: rounded to a narrower type, clipped, or without its sign."""
 
 from __future__ import annotations
 
@@ -30,21 +30,26 @@ BOUNDS = (
     1e6,
 )
 LEAST_VARIANCES = (1e-12, 1e-10, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
-FEWEST = 2  # different values that have to change: what one does alone, another formula does as well
-SCREENED = 1 << 14  # elements, at least one feature, on which a formula is tried first
+FEWEST = 2  # different values must be rounded: a single one may be rounded by chance
+LEAST_GAMMAS = (1e-8, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
+SCREENED = 1 << 14  # elements of the features on which each formula is tried first, but at least one feature
 
 
 class Change(NamedTuple):
-    """``quantity``, what is done to it in words, and the changed values."""
+    """The name of a quantity, the sentence on its change, and its changed values.
+
+    No sentence is given if fewer than ``least`` different values change.
+    """
 
     quantity: str
     says: str
     values: Callable[[Facts], Array]
+    least: int = 1
 
     def applied(self, facts: Facts, training: bool) -> Facts | None:
-        """``facts`` with the changed quantity, and all that is computed from it; None if hardly a value changes."""
+        """``facts`` with the changed quantity, and all that is computed from it; None if too few values change."""
         values, before = self.values(facts), getattr(facts, self.quantity)
-        if np.unique(before[values != before]).size < min(FEWEST, before.size):
+        if np.unique(before[values != before]).size < min(self.least, before.size):
             return None
         changed: dict[str, Any] = {self.quantity: values}
         return AFTER.get(self.quantity, _unchanged)(replace(facts, **changed), training)
@@ -86,8 +91,8 @@ def _changes(evidence: Evidence) -> Iterator[Change]:
     narrower = [name for name, bits in BITS.items() if 2.0**-bits > own]
     for quantity in used:
         for name in narrower:
-            says = f"{quantity} is {'cut off' if name == 'TF32' else 'rounded'} to {name}"
-            yield Change(quantity, says, partial(_narrow, quantity, name))
+            says = f"{quantity} is {'truncated' if name == 'TF32' else 'rounded'} to {name}"
+            yield Change(quantity, says, partial(_narrow, quantity, name), FEWEST)
     for quantity in used:
         if quantity in ("x", "dy", "gamma", "beta", "x_hat"):
             for bound in _bounds(evidence, quantity):
@@ -95,6 +100,11 @@ def _changes(evidence: Evidence) -> Iterator[Change]:
                 yield Change(quantity, says, partial(_clipped, quantity, bound))
     if "gamma" in used:
         yield Change("gamma", "the absolute value of gamma is used", lambda f: np.abs(f.gamma))
+        for least in LEAST_GAMMAS:
+            yield Change("gamma", f"a gamma of magnitude below {least:g} is raised to that", partial(_floored, least))
+    if "dy" in used:
+        for bound in BOUNDS:
+            yield Change("dy", f"dy of a feature is scaled down to a norm of {bound:,.6g}", partial(_limited, bound))
     if "x" in used:
         for name in dict.fromkeys((dtype, "float32")):
             least = float(finfo(name).smallest_normal)
@@ -133,6 +143,16 @@ def _narrow(quantity: str, name: str, facts: Facts) -> Array:
 
 def _clipped(quantity: str, bound: float, facts: Facts) -> Array:
     return np.asarray(np.clip(getattr(facts, quantity), -bound, bound))
+
+
+def _floored(least: float, facts: Facts) -> Array:
+    sign = np.where(facts.gamma < 0, -1, 1)
+    return np.where(np.abs(facts.gamma) < least, sign * least, facts.gamma)
+
+
+def _limited(bound: float, facts: Facts) -> Array:
+    norm = np.sqrt((facts.dy**2).sum(SAMPLES, keepdims=True))
+    return facts.dy * np.minimum(1, bound / np.where(norm > 0, norm, bound))
 
 
 def _flushed(least: float, facts: Facts) -> Array:

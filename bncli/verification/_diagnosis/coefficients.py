@@ -22,7 +22,7 @@ from bncli.verification._diagnosis.quantities import Quantity
 
 Array = NDArray[Any]
 
-ROUNDED = 1e-13  # of x_hat: a difference from its mean that is no more than rounding
+ROUNDED = 1e-13  # of x_hat: a smaller difference from its mean is rounding
 CLEAR = 0.05  # a coefficient with a larger error, relative to it or to 1, says little
 OF_INV_STD = ("y", INFER, "dx", "dgamma")  # the arrays that depend on it
 

@@ -1,4 +1,4 @@
-"""Arrays that are right for another array that the kernel got wrong: the mistake is in that one alone."""
+"""Arrays that are right given another, wrong array of the kernel: the only mistake is in the other."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 
 def follows(evidence: Evidence) -> tuple[str, ...]:
-    """dx and dgamma by their formulas, from a wrong dgamma, dbeta or y that the kernel returned."""
+    """dx and dgamma by their formulas from the wrong dgamma, dbeta or y that the kernel returned."""
     return evidence.explained_by(_candidates(evidence))
 
 
@@ -38,7 +38,7 @@ def _candidates(evidence: Evidence) -> Iterator[Candidate]:
 
 
 def _of_y(facts: Facts, y: Array) -> Facts:
-    """``facts`` with the x_hat of ``y``, and the inv_std that this x_hat was made with."""
+    """``facts`` with the x_hat of ``y`` and the inv_std behind that x_hat."""
     x_hat = np.where(facts.gamma == 0, facts.x_hat, (y - facts.beta) / facts.gamma)
     share = mean(x_hat * facts.x_hat) / mean(facts.x_hat**2)
     return replace(facts, x_hat=x_hat, inv_std=np.where(np.isfinite(share), share, 1) * facts.inv_std)

@@ -26,7 +26,7 @@ Array = NDArray[Any]
 INFER = "infer"  # the name of the y of inference
 
 
-EXPLAINED = 0.5  # of the error may remain, as root mean square
+EXPLAINED = 0.5  # of the error (root mean square) an explanation may leave
 
 
 class Candidate(NamedTuple):
@@ -147,7 +147,7 @@ def _training(
 
 
 def _inference(case: Case, features: Array | None, problem: Problem, actual: Array) -> Evidence:
-    """The facts are those of the given statistics, and not of the batch's."""
+    """The evidence on the y of inference: the statistics of its facts are the given ones."""
     mean, var, expected, magnitude = accuracy.inference(case)
     mean, var = (array.astype(np.longdouble) for array in (mean, var))
     saved = Saved(case.x, case.gamma, mean, var, 1 / np.sqrt(var + case.problem.epsilon))
@@ -164,7 +164,8 @@ def _facts(case: Case, saved: Saved, features: Array | None, problem: Problem) -
     x_hat = centred * saved.inv_std[:, None]
     arrays = {"x": case.x, "dy": case.dy, "centred": centred, "x_hat": x_hat, "gamma": case.gamma, "beta": case.beta}
     statistics = {"mean": saved.mean, "var": saved.var, "inv_std": saved.inv_std}
-    return Facts(problem, numbers, **{name: _cube(array) for name, array in {**arrays, **statistics}.items()})
+    cubes: dict[str, Any] = {name: _cube(array) for name, array in {**arrays, **statistics}.items()}
+    return Facts(problem, numbers, **cubes)
 
 
 def _evidence(

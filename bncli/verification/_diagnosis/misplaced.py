@@ -26,9 +26,8 @@ def misplaced(evidence: Evidence) -> tuple[str, ...]:
 def _sources(evidence: Evidence, axis: int) -> Array | None:
     """For each slice along ``axis``, the number of the slice whose right values it holds.
 
-    If the right slices are A, B, C and the kernel returned B, C, A, the sources are 1, 2, 0. None unless
-    every slice holds the values of some slice, and either all hold the same one's or each slice is held once;
-    None if every slice holds its own.
+    If the right slices are A, B, C and the kernel returned B, C, A, the sources are 1, 2, 0. None if
+    every slice holds its own values, or if the slices are neither a permutation nor all the same slice.
 
     Only likely pairs of slices are compared in full. The dot product with one random direction is a key of
     a slice, and equal slices have equal keys up to rounding. So the keys of the right slices are sorted, and

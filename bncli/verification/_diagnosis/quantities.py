@@ -44,7 +44,7 @@ def _unbiased(f: Facts) -> Array:
 
 
 def _of_variance(says: str, var: Callable[[Facts], Array]) -> InvStd:
-    """A variance of another formula, whose gradient takes it for the right one."""
+    """A wrong variance; backward treats it as the right one."""
     return InvStd(says, lambda f: (var(f) + f.epsilon) ** -0.5, lambda f: (var(f) + f.epsilon) ** -1.5)
 
 
@@ -66,7 +66,7 @@ def _within_blocks(size: int) -> Callable[[Facts], Array]:
 
 
 def _quake(f: Facts) -> Array:
-    """1 / sqrt(var + epsilon) in float32, by its bits and one step of Newton's method."""
+    """The fast inverse square root of var + epsilon in float32, with one step of Newton's method."""
     half = np.asarray(f.var + f.epsilon, np.float32)
     root = (np.int32(0x5F3759DF) - (half.view(np.int32) >> 1)).view(np.float32)
     return np.asarray(root * (np.float32(1.5) - np.float32(0.5) * half * root * root), np.float64)

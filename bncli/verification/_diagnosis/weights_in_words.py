@@ -11,8 +11,8 @@ from bncli.verification._diagnosis.wording import listing, number
 
 Array = NDArray[Any]
 
-LISTED = 5
-CLOSE = 2e-3
+LISTED = 5  # samples are named one by one, if there are no more
+CLOSE = 2e-3  # weights that differ by less are equal
 
 
 def described(name: str, weights: Array, facts: Facts) -> str:
@@ -62,7 +62,7 @@ def _members(kind: str, odd: Array, value: float, where: str) -> str:
 
 
 def _run(kind: str, odd: Array, value: float, where: str) -> str:
-    """The last ones, or the first ones; "" if they are neither."""
+    """A run of neighbours in the mask ``odd``; "" if it has several runs."""
     chosen, count = np.flatnonzero(odd), len(odd)
     if len(chosen) == 1 or len(chosen) != chosen[-1] - chosen[0] + 1:
         return ""
@@ -82,7 +82,7 @@ def _listed(kind: str, chosen: Array, value: float, where: str, count: int) -> s
 
 
 def _padded(name: str, value: float, samples: int) -> str:
-    """A mean over more samples, or fewer, than are there."""
+    """A sum of all samples that is divided by another number than theirs."""
     divisor = samples / value if value else 0.0
     if name != "the mean" or abs(divisor - round(divisor)) > CLOSE * samples or round(divisor) == samples:
         return ""
@@ -92,7 +92,7 @@ def _padded(name: str, value: float, samples: int) -> str:
 
 
 def _blocks(weights: Array) -> str:
-    """Means of blocks that count alike, though the last block is smaller: two weights, one after the other."""
+    """The mean of the means of blocks whose last one is smaller: its samples have a larger weight."""
     changes = np.flatnonzero(np.abs(np.diff(weights)) > CLOSE)
     if len(changes) != 1:
         return ""
@@ -109,5 +109,5 @@ def _blocks(weights: Array) -> str:
 
 
 def _sizes(first: int, last: int) -> Sequence[int]:
-    """The sizes of equal blocks that ``first`` samples may be made of, larger than the ``last`` block."""
+    """The block sizes above ``last`` that divide ``first``."""
     return [size for size in range(last + 1, first + 1) if first % size == 0]

@@ -47,10 +47,10 @@ def number(value: float, error: float = 0.0) -> str:
 
 
 def distinct(first: float, second: float, digits: int = 6) -> tuple[str, str]:
-    """Two numbers that stand side by side, with so many significant digits, or as many more as show a difference."""
+    """Two numbers with so many significant ``digits``, or as many more as it takes to show their difference."""
     for enough in range(digits, MOST_DIGITS + 1):
         if f"{first:.{enough}g}" != f"{second:.{enough}g}":
-            # One digit more than differs, unless they differ as they are: 6.4582204 and 6.4582217.
+            # One digit beyond the first that differs, if more than ``digits`` are needed.
             digits = enough + (enough > digits)
             break
     one, other = (f"{value + 0:.{digits}g}" for value in (first, second))

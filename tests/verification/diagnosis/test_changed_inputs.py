@@ -87,3 +87,30 @@ def test_a_leak_from_a_feature_further_away_is_named(make_case):
 
     found = explained(plain(sum_dy_x_hat=leaking), make_case("9x40"))
     assert found == {"dgamma": ("features leak: 0.001 of dgamma of the feature 16 before is added to each",)}
+
+
+def test_a_small_gamma_that_is_raised_is_named(make_case):
+    def raised(g, x_hat, b):
+        return np.where(np.abs(g) < 1e-3, np.where(g < 0, -1e-3, 1e-3), g) * x_hat + b
+
+    says = ("a gamma of magnitude below 0.001 is raised to that",)
+    assert explained(plain(y=raised), make_case("12x3", gamma=np.array([1.0, 1e-5, -1e-6])))["y"][-1].endswith(says[0])
+    assert explained(plain(y=raised), make_case("12x3", gamma=np.zeros(3)))["y"] == says
+
+
+def test_a_dy_that_is_scaled_down_is_named(make_case):
+    case = make_case("40x6", dy=1000 * np.random.default_rng(0).standard_normal((40, 6)) + 300)
+    norm = np.sqrt((case.dy**2).sum(0, keepdims=True))
+    kernel = plain(sum_dy=lambda dy: total(dy * np.minimum(1, 1000 / norm)))
+    assert explained(kernel, case) == {"dbeta": ("dy of a feature is scaled down to a norm of 1,000",)}
+
+
+def test_gamma_of_another_feature_is_named_with_the_feature(make_case):
+    order = np.array([0, 1, 2, 0, 1, 2])
+    says = "is used: in 3 that of 0, in 4 that of 1 and in 5 that of 2"
+    assert explained(plain(y=lambda g, x_hat, b: g[order] * x_hat + b), make_case("12x6"))["y"] == (
+        f"gamma of another feature {says}",
+    )
+    assert explained(plain(y=lambda g, x_hat, b: g * x_hat + b[order]), make_case("12x6"))["y"] == (
+        f"beta of another feature {says}",
+    )

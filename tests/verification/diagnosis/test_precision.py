@@ -51,7 +51,7 @@ def test_factors_that_differ_by_feature_are_told_as_a_range(right):
         "the mean term is 0.5 to 1.5 times what it should be, by feature",
     )
     assert told(r.case, "y", r.gamma * by_feature * r.x_hat + r.beta) == (
-        "inv_std is wrong: y is right for one 0.5 to 1.5 times what it should be",
+        "gamma * inv_std is wrong: y is right for a product 0.5 to 1.5 times what it should be",
     )
     x_hat = by_feature * r.x_hat
     dx = by_feature * r.gamma / r.std * (r.dy - mean(r.dy) - x_hat * mean(r.dy * x_hat))

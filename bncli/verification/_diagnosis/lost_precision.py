@@ -1,4 +1,4 @@
-"""Digits of the variance that a formula of one pass loses, and statistics or sums that a narrow type rounds."""
+"""Lost digits: by a one-pass variance, by running sums in half precision, or by one step in float32."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from bncli.verification._diagnosis.wording import number
 
 Array = NDArray[Any]
 
-FAR_MEAN = 10  # standard deviations from 0, or from a shift: from here on a variance of one pass loses digits
-MOST = 0.5  # of the features are wrong if digits are lost
-LEAST = 1 / 64  # of a unit roundoff of the square: a variance of one pass is hardly ever so much better than that
-SEVERAL = 8  # features, whose sums show a pattern
-TYPICAL, LOOSE = 4, 32  # roundings of an element that a step in float32 costs at most, and one of so many at least
-ALIKE = 1 / 16  # factors 1 + e of inv_std whose e differ by less are one factor, and no rounding
-FEWEST = 24  # elements that show a pattern
-RUNNING = 1 << 13  # samples, at most, of a running sum that is computed again
-FROM_ITS_LIMIT = 64  # samples: from here on a running sum in half precision shows
+FAR_MEAN = 10  # standard deviations between the mean and the shift: from here on a one-pass variance loses digits
+MOST = 0.5  # of the features: lost digits show in more of them
+LEAST = 1 / 64  # of a rounding of mean**2: the typical error of a one-pass variance is larger
+SEVERAL = 8  # features: fewer show no pattern of signs
+MOST_ROUNDINGS, LEAST_ROUNDINGS = 4, 1 / 32  # of float32 in an element: the largest error, and the median
+ALIKE = 1 / 16  # of the largest error: if the errors of inv_std differ by less, they are one constant factor
+FEWEST = 24  # elements: fewer show no pattern of signs
+RUNNING = 1 << 13  # samples: longer running sums take too long to repeat
+FROM_ITS_LIMIT = 64  # samples: shorter sums in half precision are right
 
 
 def cancelled(evidence: Evidence) -> tuple[str, ...]:
-    """An inv_std that is off as a variance of one pass is: E[x**2] - E[x]**2, or the same of x minus a sample."""
+    """An inv_std whose errors are those of a one-pass variance: E[x**2] - E[x]**2, or that of x minus a sample."""
     facts = evidence.facts
     share = share_of_inv_std(evidence)
     if evidence.name == "dgamma" and facts.gamma.size >= SEVERAL:
@@ -42,7 +42,7 @@ def cancelled(evidence: Evidence) -> tuple[str, ...]:
         return ()
     dtype = facts.problem.dtype
     roundings = evidence.budget / tolerance.unit_roundoff(dtype)
-    most = TYPICAL + np.sqrt(facts.samples) / 2  # roundings of a running sum, which are independent
+    most = MOST_ROUNDINGS + np.sqrt(facts.samples) / 2  # the roundings of a running sum are independent
     for (formula, origin), shift in _shifts(facts):
         conditioning = np.sqrt((facts.mean - shift) ** 2 + facts.var) * facts.inv_std
         far = conditioning >= FAR_MEAN
@@ -58,7 +58,7 @@ def cancelled(evidence: Evidence) -> tuple[str, ...]:
 
 
 def running(evidence: Evidence) -> tuple[str, ...]:
-    """Running sums over the samples in a narrow type, which stop growing."""
+    """Running sums in half precision: they stop growing when a term is below half a unit of the sum."""
     facts = evidence.facts
     if not FROM_ITS_LIMIT <= facts.samples <= RUNNING or not np.isfinite(facts.x).all():
         return ()
@@ -66,7 +66,7 @@ def running(evidence: Evidence) -> tuple[str, ...]:
 
 
 def coarse(evidence: Evidence) -> tuple[str, ...]:
-    """Errors of the size, the signs and the spread that one rounding to float32 has."""
+    """Errors as one step in float32 makes them: a few roundings, of both signs, not proportional to the values."""
     dtype = evidence.facts.problem.dtype
     unit = tolerance.unit_roundoff("float32")
     if tolerance.unit_roundoff(dtype) >= unit or evidence.wrong_features.mean() <= MOST:
@@ -75,7 +75,11 @@ def coarse(evidence: Evidence) -> tuple[str, ...]:
     size = evidence.allowed / evidence.budget
     roundings = (error / (unit * size)).ravel()
     roundings = roundings[np.isfinite(roundings)]
-    if roundings.size < FEWEST or np.abs(roundings).max() > TYPICAL or np.median(np.abs(roundings)) < 1 / LOOSE:
+    if (
+        roundings.size < FEWEST
+        or np.abs(roundings).max() > MOST_ROUNDINGS
+        or np.median(np.abs(roundings)) < LEAST_ROUNDINGS
+    ):
         return ()
     positive = (roundings[roundings != 0] > 0).mean()
     factor = (error * evidence.expected).sum() / (evidence.expected**2).sum()
@@ -86,11 +90,11 @@ def coarse(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _shifts(facts: Facts) -> Iterator[tuple[tuple[str, str], Array]]:
-    """The formulas of one pass, in words, with what each subtracts from x first."""
+    """One-pass formulas and their origins in words, each with the shift that it subtracts from x first."""
     yield ("E[x**2] - E[x]**2", "0"), np.zeros_like(facts.mean)
     first, last = facts.x[:1, :, :1], facts.x[-1:, :, -1:]
-    yield ("a variance of x minus its first sample, in one pass,", "that sample"), first
-    yield ("a variance of x minus its last sample, in one pass,", "that sample"), last
+    yield ("a one-pass variance of x minus its first sample", "that sample"), first
+    yield ("a one-pass variance of x minus its last sample", "that sample"), last
 
 
 def share_of_inv_std(evidence: Evidence) -> Array | None:

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.verification._diagnosis.cancellation import share_of_inv_std
 from bncli.verification._diagnosis.coefficients import (
     Term,
     best_fit,
@@ -14,11 +13,12 @@ from bncli.verification._diagnosis.coefficients import (
     terms_of,
 )
 from bncli.verification._diagnosis.evidence import INFER, Evidence
+from bncli.verification._diagnosis.lost_precision import share_of_inv_std
 from bncli.verification._diagnosis.wording import number
 
 Array = NDArray[Any]
 
-LOST = 1000  # times the allowed error: up to it, the formula may be right and only digits are lost
+LOST = 1000  # times the allowed error: a smaller error may be lost digits, with a right formula
 ENOUGH = 4  # samples: three coefficients and one element to check them
 
 SUMS = {
@@ -38,6 +38,9 @@ def other_inv_std(evidence: Evidence) -> tuple[str, ...]:
     share = share_of_inv_std(evidence)
     if share is None:
         return ()
+    if evidence.name in ("y", INFER):  # these show only the product
+        it = "gamma * inv_std"
+        return (f"{it} is wrong: {evidence.name} is right for a product {_range(share)} times what it should be",)
     return (f"inv_std is wrong: {evidence.name} is right for one {_range(share)} times what it should be",)
 
 
