@@ -167,7 +167,7 @@ class _ReferenceJudge:
         )  # fmt: skip
 
     def _cause_of_rounding(self) -> str:
-        """Why a right kernel may lose as many digits as this one, and what to do about it."""
+        """The cause of so large an error in a right kernel, and a remedy."""
         dtype, x = self.problem.dtype, self.case.x.astype(np.float64)
         with np.errstate(all="ignore"):
             ratio = float(np.nanmax(np.sqrt((x * x).mean(SAMPLES)) / x.std(SAMPLES), initial=0))

@@ -49,7 +49,7 @@ def explain(kernel: Kernel, case: Case, findings: Sequence[Finding]) -> dict[str
 
 
 def _of_slopes(kernel: Kernel, case: Case, findings: Sequence[Finding]) -> dict[str, tuple[str, ...]]:
-    """What is wrong with y at the points where its slopes along gamma and beta were taken."""
+    """Diagnose y for the gamma and beta at which its slopes were taken."""
     wrong = [f for f in findings if f.verdict is Verdict.WRONG and f.array in ("dgamma", "dbeta")]
     safe = guarded(kernel)
     for name in dict.fromkeys(f.array.removeprefix("d") for f in wrong):
@@ -73,7 +73,7 @@ def _choice(case: Case, wrong: Sequence[int]) -> Array:
 
 
 def _arrays(kernel: Kernel, case: Case, names: Collection[str]) -> dict[str, Array]:
-    """What ``kernel`` computes on ``case``, as far as ``names`` ask for it."""
+    """The results of ``kernel`` on ``case``: the arrays in ``names``, and those computed on the way."""
     found: dict[str, Array] = {}
     if set(names) - {"infer"}:
         y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)

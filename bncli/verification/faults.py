@@ -22,14 +22,14 @@ NUMBERS = re.compile(r"[-+]?\d[\d,.]*(e[-+]?\d+)?|\S*\(.*?\)")  # and indices: t
 
 
 class Fault(NamedTuple):
-    """What makes the failed checks of the rows ``numbers`` fail; the first one shows it."""
+    """One cause of failed checks: the ``numbers`` of their rows, and sentences on the first of these."""
 
     numbers: list[int]
     sentences: tuple[str, ...]
 
 
 def faults(kernel: AnyKernel, judged: Sequence[Judged]) -> list[Fault]:
-    """The faults of ``kernel`` that the WRONG and UNDECIDED of ``judged``, one of each row, show."""
+    """The faults of ``kernel`` behind those of ``judged``, one for each row, that are WRONG or UNDECIDED."""
     found: dict[str, Fault] = {}
     start = perf_counter()
     failed = [number for number, each in enumerate(judged) if each.finding.verdict.fails]
@@ -45,7 +45,7 @@ def faults(kernel: AnyKernel, judged: Sequence[Judged]) -> list[Fault]:
 
 
 def note(judged: Judged, sentences: Sequence[str] = (), others: Sequence[Judged] = ()) -> str:
-    """What is wrong in a row, its diagnosis, and which ``others`` fail for the same fault."""
+    """The worst element of a row, the diagnosis, and the ``others`` that fail for the same fault."""
     finding = judged.finding
     if finding.reason and not finding.array:
         return f"{finding.reason}{_also(judged, others)}"  # what a kernel raises is the same in every check
@@ -76,11 +76,11 @@ def _kind(judged: Judged, sentences: Sequence[str], known: Sequence[str]) -> str
 
 
 def _diagnosis(kernel: AnyKernel, judged: Judged) -> tuple[str, tuple[str, ...]]:
-    """The first of the wrong arrays that the others are made of, and sentences on it."""
+    """The wrong array that the other wrong arrays are made of, and its diagnosis."""
     finding = judged.finding
     if finding.method != accuracy.METHOD or finding.verdict is not Verdict.WRONG or not finding.array:
         return "", ()
-    # With a reason, it is the same data around 0 that show the fault: see ``inexact``.
+    # A reason comes from ``inexact``: the fault shows on the same x minus its features' means.
     case = inexact.centred(judged.case) if finding.reason else judged.case
     try:
         said = kernel.run(_explained, case)

@@ -1,4 +1,4 @@
-"""What a finding gives a row."""
+"""The columns of a row that come from a finding."""
 
 import math
 from collections.abc import Iterable
@@ -52,7 +52,7 @@ def too_few_digits(rows: Iterable[Row], least: float | None) -> list[str]:
 
 
 def where(finding: Finding) -> str:
-    """Where a finding is worst, and what stands there."""
+    """The place of the worst element, and its actual and expected values."""
     if math.isnan(finding.expected):
         return f"it is off by {finding.error:.2g}, {finding.share:.2g} of the budget"
     place = f"at {text(finding.index)} it" if finding.index else "along a direction across all samples it"

@@ -128,9 +128,12 @@ def _of(
 
 
 def _failure(finding: Finding, findings: Sequence[Finding]) -> str:
-    """The array that is to blame: y, if by the reference the derivative is right and by the slopes of y it is not."""
-    right = any(each.array == finding.array and each.verdict is Verdict.PASS for each in findings)
-    blamed = "y" if right and finding.method != accuracy.METHOD else finding.array
+    """The line on a failed finding. It blames y if the reference calls the gradient right, and its slopes do not."""
+    right = finding.verdict is Verdict.WRONG and any(
+        each.array == finding.array and each.method == accuracy.METHOD and each.verdict is Verdict.PASS
+        for each in findings
+    )
+    blamed = "y" if right else finding.array
     return f"{finding.kernel}: {blamed} is {finding.verdict}"
 
 
@@ -146,12 +149,12 @@ def _note(
     if finding.verdict is not Verdict.WRONG:
         return ""
     if finding.method == accuracy.METHOD:
-        # A right derivative of a wrong function is worth knowing of.
+        # The right derivative of a wrong forward pass: the mistake is in forward alone.
         own = finding.array != "y" and by_slopes.get(finding.array) is Verdict.PASS
         last = ("it is the derivative of the kernel's own forward pass",) if own else ()
         return "; ".join((f"{start} is wrong: {finding_rows.where(finding)}", *diagnosis, *last))
     if by_reference.get(finding.array) is Verdict.WRONG:
-        return ""  # which says more of the same
+        return ""  # the note of the reference's row says it
     if by_reference.get(finding.array) is Verdict.PASS and by_reference.get("y") is Verdict.WRONG:
         return f"{start} is right, but it is not the derivative of this y, which is wrong"
     if diagnosis:

@@ -23,8 +23,8 @@ from bncli.verification._diagnosis.weights_in_words import described
 
 Array = NDArray[Any]
 
-SECONDS = 0.8  # that the probes of one array may take
-FIRST = 0.1  # seconds, before which the first calls say little about the others
+SECONDS = 0.8  # for the probes of one array
+FIRST = 0.1  # seconds: the first calls may be slower than the rest
 EXACT = 2e-3  # a weight so near to a whole number is that number
 
 
@@ -79,7 +79,7 @@ class _Probes:
         return self.kernel.forward(x, self.case.gamma, self.case.beta, self.case.problem.epsilon)
 
     def gradients(self, dy: Array) -> Gradients:
-        """Of one forward for all backwards, as far as the kernel takes that."""
+        """The gradients for ``dy``; one forward serves all backwards if the kernel allows it."""
         try:
             self.saved = self.saved or self.forward(self.case.x)
             found = self.kernel.backward(dy, self.saved[1])
@@ -183,7 +183,7 @@ def _inv_std(case: Case) -> Array:
 
 
 def _sentences(evidence: Evidence, found: dict[str, Array]) -> Iterator[tuple[str, ...]]:
-    """Of one sum with wrong weights, or of all with wrong weights."""
+    """The sentences on the sums with wrong weights, if these weights predict the wrong array."""
     shape = evidence.facts.x.shape
     weights = {name: np.where(np.abs(w - np.rint(w)) < EXACT, np.rint(w), w) for name, w in found.items()}
     wrong = {name: w for name, w in weights.items() if np.isfinite(w).all() and (w != 1).any()}
@@ -197,7 +197,7 @@ def _sentences(evidence: Evidence, found: dict[str, Array]) -> Iterator[tuple[st
 
 
 def _predictions(evidence: Evidence, weights: dict[str, Array]) -> Iterator[Array]:
-    """The wrong array as ``weights``, each (N, 1, S), make it; those that are not given are right."""
+    """The wrong array as computed with ``weights``, each (N, 1, S); other weights are 1."""
     f = evidence.facts
 
     def weighted(name: str, array: Array) -> Array:

@@ -27,7 +27,7 @@ Progress = Callable[[float, str], None]
 
 
 def unseen(done: float, doing: str) -> None:
-    """Progress that nobody looks at."""
+    """Ignore progress."""
 
 
 COLUMNS = (
@@ -177,9 +177,9 @@ def _rows(kernel: AnyKernel, groups: Sequence[Sequence[Judged]], options: Sequen
 
 
 def _note(judged: Judged) -> str:
-    """What a check that has not failed found."""
+    """The note of a check that has not failed."""
     finding = judged.finding
-    # What a kernel refuses stands in the table; what it does besides is worth a line.
+    # The table shows a refusal; an INEXACT row, or a remark on the contract, takes a line.
     worth = finding.verdict not in (Verdict.PASS, Verdict.REFUSED)
     return faults.note(judged) if worth or (judged.check == contract.ARRAY and finding.reason) else ""
 

@@ -37,10 +37,12 @@ def inputs_unchanged(kernel: Kernel, case: Case) -> str:
 
 
 def written_in_full(kernel: Kernel, case: Case) -> str:
-    """What is NaN in memory that was full of NaN, and is not in memory that was full of a number."""
+    """Counts the results that are NaN if new memory holds NaN, and a number if new memory holds a number."""
     ought = run(load_kernel("reference"), case).results()
     unwritten = {name: np.isnan(array) & ~np.isnan(ought[name]) for name, array in _in(np.nan, kernel, case).items()}
-    if any(mask.any() for mask in unwritten.values()):  # else computed, as from the root of a negative number
+    if any(
+        mask.any() for mask in unwritten.values()
+    ):  # computed NaN, as the root of a negative number, does not depend on the memory
         of_numbers = _in(NUMBER, kernel, case)
         unwritten = {name: mask & ~np.isnan(of_numbers[name]) for name, mask in unwritten.items()}
     counts = {name: int(mask.sum()) for name, mask in unwritten.items() if mask.any()}

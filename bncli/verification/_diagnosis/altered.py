@@ -95,7 +95,7 @@ def _added(evidence: Evidence) -> Iterator[Candidate]:
 
 
 def _additions(evidence: Evidence) -> Iterator[tuple[str, Array]]:
-    """What may have been added, with the sentence on it: {c} is the fraction, {it} the array."""
+    """Possible additions, each with its sentence, in which {c} is the fraction and {it} the array."""
     expected, facts = evidence.expected, evidence.facts
     yield "{c} is added to {it}", np.ones_like(expected)
     for kind, axis in KINDS:

@@ -46,7 +46,7 @@ def dx() -> Iterator[tuple[str, Formula]]:
 
 
 def broadcast() -> Iterator[tuple[str, Formula]]:
-    """y with gamma, beta or both along another axis that has as many places as there are features."""
+    """y with gamma, beta or both along another axis, whose length is the number of features."""
     for axis, name in ((2, "inner"), (0, "outer")):
         for names in (("gamma", "beta"), ("gamma",), ("beta",)):
             says = f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'} taken along the {name} axis"

@@ -47,7 +47,7 @@ def _sources(evidence: Evidence, axis: int) -> Array | None:
     candidates = [order[(right - 1).clip(0, len(keys) - 1)], order[right.clip(0, len(keys) - 1)]]
     own = np.arange(len(keys))
     sources = np.full(len(keys), -1)
-    for candidate in (*candidates, own):  # its own place comes last, so that it is preferred
+    for candidate in (*candidates, own):  # the own place comes last and so takes precedence
         same = (np.abs(actual - expected[candidate]) <= np.maximum(noise, noise[candidate])).all(1)
         sources[same] = candidate[same]
     complete = len(np.unique(sources)) in (1, len(own))
@@ -85,7 +85,7 @@ def _transposed(evidence: Evidence) -> tuple[str, ...]:
 
 def _shuffled(evidence: Evidence) -> tuple[str, ...]:
     actual, expected = evidence.actual.ravel(), evidence.expected.ravel()
-    if evidence.wrong.mean() < 0.5:  # a few wrong elements among many would not show once sorted
+    if evidence.wrong.mean() < 0.5:  # sorting hides a few wrong elements among many
         return ()
     order = np.argsort(expected)
     if (np.abs(np.sort(actual) - expected[order]) <= evidence.noise.ravel()[order]).all():

@@ -19,7 +19,7 @@ FEWEST = 2  # features: a single one may have the gamma of another by chance
 
 
 def of_others(evidence: Evidence) -> tuple[str, ...]:
-    """Each feature has the gamma, the beta or both of some feature, and several have another's."""
+    """The gamma, the beta or both of other features, in at least FEWEST features."""
     if evidence.name not in ("y", INFER, "dx"):
         return ()
     facts, terms = evidence.facts, terms_of(evidence)
