@@ -21,6 +21,7 @@ BLOCK = 1 << 19  # elements that are judged at a time: the reference needs sever
 STATISTICS = ("mean", "var", "inv_std")
 METHOD = "reference"
 SAMPLES = (0, 2)
+FAR = 10  # times the deviation: from here on rms(x) explains lost digits
 
 
 def check(kernel: Kernel, case: Case) -> list[Finding]:
@@ -52,12 +53,19 @@ def check_inference(kernel: Kernel, case: Case) -> list[Finding]:
     """Judge y computed from given statistics; no finding for a kernel without infer."""
     if kernel.infer is None:
         return []
+    mean, var, expected, magnitude = inference(case)
+    seen = _ReferenceJudge("infer", case)
+    seen.see(0, kernel.infer(case.x, case.gamma, case.beta, mean, var, case.problem.epsilon), expected, magnitude)
+    return [seen.finding(kernel)]
+
+
+def inference(case: Case) -> tuple[Array, Array, Array, Magnitude]:
+    """A mean and a variance, both (F,), that are not the batch's; y from these, (N, F, S), and its magnitude."""
     mean, var = other_statistics(case)
-    arguments = case.x, case.gamma, case.beta, mean, var, case.problem.epsilon
     expected = np.empty(case.x.shape, np.longdouble)
     reference = load_kernel(METHOD)
     assert reference.infer is not None  # for the type checker
-    reference.infer(*arguments, out=expected)
+    reference.infer(case.x, case.gamma, case.beta, mean, var, case.problem.epsilon, out=expected)
     inv_std = 1 / np.sqrt(var.astype(np.float64) + case.problem.epsilon)
     size = np.abs(case.gamma[:, None] * inv_std[:, None])
     # Where gamma and beta are 0, there are no terms.
@@ -66,9 +74,7 @@ def check_inference(kernel: Kernel, case: Case) -> list[Finding]:
         np.maximum(size * np.abs(case.x) + np.abs(case.beta)[:, None], least),
         np.broadcast_to(size * np.abs(mean)[:, None], case.x.shape),
     )
-    seen = _ReferenceJudge("infer", case)
-    seen.see(0, kernel.infer(*arguments), expected, magnitude)
-    return [seen.finding(kernel)]
+    return mean, var, expected, magnitude
 
 
 def other_statistics(case: Case) -> tuple[Array, Array]:
@@ -112,7 +118,7 @@ class _ReferenceJudge:
     """Compares one array with the reference, block by block, and keeps the worst element."""
 
     def __init__(self, name: str, case: Case) -> None:
-        self.name, self.problem = name, case.problem
+        self.name, self.case, self.problem = name, case, case.problem
         self.budget = tolerance.budget(case.problem, name)
         self.error, self.checked, self.total = -1.0, 0, 0
         self.plain_error = 0.0
@@ -153,15 +159,22 @@ class _ReferenceJudge:
             verdict, error, reason = Verdict.UNDECIDED, np.inf, "no element is expected to be finite"
         elif verdict is Verdict.PASS and self.plain_error > max(self.budget, 1 / tolerance.DECIDABLE):
             verdict = Verdict.UNDECIDED
-            reason = (
-                f"it is off by {self.plain_error:.1%}: a mistake, or rounding, since rms(x) is so large relative to "
-                f"the deviation; use data nearer to 0, or a wider type than {self.problem.dtype}"
-            )
+            reason = f"it is off by {self.plain_error:.1%}: a mistake, or rounding, {self._cause_of_rounding()}"
         return Finding(
             kernel.name, self.name, METHOD, verdict, error, self.budget,
             self.checked, self.total, self.index, self.actual, self.expected, reason, self.plain_error,
             tuple(self.wrong_features),
         )  # fmt: skip
+
+    def _cause_of_rounding(self) -> str:
+        """The cause of so large an error in a right kernel, and a remedy."""
+        dtype, x = self.problem.dtype, self.case.x.astype(np.float64)
+        with np.errstate(all="ignore"):
+            ratio = float(np.nanmax(np.sqrt((x * x).mean(SAMPLES)) / x.std(SAMPLES), initial=0))
+        if ratio > FAR:
+            far = f"since rms(x) is {ratio:.2g} times the deviation"
+            return f"{far}; use data nearer to 0, or a wider type than {dtype}"
+        return f"of sums of {self.problem.samples:,} samples in {dtype}; use fewer samples, or a wider type"
 
 
 def _blocks(case: Case) -> Iterator[slice]:

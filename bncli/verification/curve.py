@@ -42,8 +42,8 @@ def offset(case: Case, ratio: float) -> Case:
 def curve(kernel: Kernel, case: Case) -> list[Point]:
     """The errors of ``kernel`` at each of ``RATIOS``, on the data of ``case`` moved there.
 
-    The error is that of the values as they are, without regard to what rounding of the mean may
-    cost: so it shows which kernels pay that. Raises KernelFault where the kernel does.
+    The error is that of the values themselves, with no allowance for a rounding of the mean: so the curve shows
+    which kernels lose digits to it. Raises KernelFault where the kernel does.
     """
     return [_point(guarded(kernel), offset(case, ratio), ratio) for ratio in RATIOS]
 

@@ -15,39 +15,54 @@ from numpy.typing import NDArray
 
 from bncli.core.case import Case
 from bncli.core.problem import Problem
-from bncli.verification._diagnosis.altered import added, narrowed, scaled_or_shifted, unsigned
+from bncli.verification._diagnosis.altered import added, clipped, narrowed, scaled_or_shifted, unsigned
+from bncli.verification._diagnosis.changed_inputs import changed_input
 from bncli.verification._diagnosis.coefficients import distinguishable
+from bncli.verification._diagnosis.consequences import follows
 from bncli.verification._diagnosis.evidence import Evidence, gather
 from bncli.verification._diagnosis.facts import SAMPLES
-from bncli.verification._diagnosis.inv_std import known_epsilon, linked
-from bncli.verification._diagnosis.misplaced import misplaced
-from bncli.verification._diagnosis.places import LISTED, where
-from bncli.verification._diagnosis.readings import fitted, named, numbered
-from bncli.verification._diagnosis.suspects import suspected
-from bncli.verification._diagnosis.vague import (
-    MOST,
-    cancelled,
-    coarse,
+from bncli.verification._diagnosis.inconclusive import (
     differing,
     imprecise,
     other_inv_std,
     other_mean,
     unexplained,
 )
+from bncli.verification._diagnosis.inv_std import known_epsilon, linked
+from bncli.verification._diagnosis.lost_precision import MOST, cancelled, coarse, running
+from bncli.verification._diagnosis.misplaced import misplaced
+from bncli.verification._diagnosis.other_features import of_others
+from bncli.verification._diagnosis.places import LISTED, where
+from bncli.verification._diagnosis.readings import fitted, named, numbered
+from bncli.verification._diagnosis.wrong_formulas import wrong_formula
 
 Array = NDArray[Any]
 Explain = Callable[[Evidence], tuple[str, ...]]
 
 # Explanations of some features, of all features together, and of what neither explains.
-OF_SOME: tuple[Explain, ...] = (narrowed, suspected, linked, named, numbered, cancelled, coarse)
-OF_ALL: tuple[Explain, ...] = (
-    *(narrowed, suspected, linked, named, known_epsilon, fitted),
-    *(unsigned, added, misplaced, cancelled, coarse),
+OF_SOME: tuple[Explain, ...] = (
+    narrowed,
+    follows,
+    wrong_formula,
+    linked,
+    named,
+    changed_input,
+    of_others,
+    running,
+    numbered,
+    cancelled,
+    coarse,
 )
-VAGUE: tuple[Explain, ...] = (other_inv_std, other_mean, differing)
+OF_ALL: tuple[Explain, ...] = (
+    *(narrowed, follows, wrong_formula, linked, named, known_epsilon, changed_input, of_others, running, fitted),
+    *(clipped, unsigned, added, misplaced, cancelled, coarse),
+)
+# Those that name a mistake, and not a number alone.
+KNOWN: tuple[Explain, ...] = (narrowed, wrong_formula, named, known_epsilon, changed_input, running)
+INCONCLUSIVE: tuple[Explain, ...] = (other_inv_std, other_mean, differing)
 LAST: tuple[Explain, ...] = (imprecise, unexplained)
 # These need no terms, so they remain if the data do not separate the terms of dx.
-OF_NO_TERM: tuple[Explain, ...] = (narrowed, unsigned, added, misplaced, coarse, *LAST)
+OF_NO_TERM: tuple[Explain, ...] = (narrowed, clipped, unsigned, added, misplaced, coarse, *LAST)
 
 
 def diagnose(
@@ -56,35 +71,45 @@ def diagnose(
     wrong: Collection[str],
     features: Array | None = None,
     problem: Problem | None = None,
+    probe: Explain = lambda evidence: (),
 ) -> dict[str, tuple[str, ...]]:
     """For each array in ``wrong``, one or more sentences on what is wrong with it, the most specific first.
 
     ``actual`` holds y and dx (N, F, S), dgamma and dbeta (F,) as a kernel returned them for
     ``case``, or at least those in ``wrong``. Where the case holds only some features of a
     ``problem``, ``features`` (F,) are their numbers in it. Sentences start with a lower-case
-    letter and have no full stop.
+    letter and have no full stop. ``probe`` may call the kernel again to explain what its arrays alone do not.
 
     Raises ValueError where ``features`` are not as many as the case's, or not among the problem's.
     """
     with np.errstate(all="ignore"):
         evidences = gather(case, {name: actual[name] for name in wrong}, features, problem)
-        return {name: _sentences(evidence) for name, evidence in evidences.items()}
+        return {name: _sentences(evidence, probe) for name, evidence in evidences.items()}
 
 
-def _sentences(evidence: Evidence) -> tuple[str, ...]:
+def cause(case: Case, name: str, array: Array) -> str:
+    """The known mistake that explains all of one wrong array, named as in ``diagnose``; "" if none does."""
+    with np.errstate(all="ignore"):
+        evidence = gather(case, {name: array})[name]
+        if not np.isfinite(evidence.actual).all() or not evidence.wrong.any():
+            return ""
+        return "; ".join(_first(KNOWN, evidence))
+
+
+def _sentences(evidence: Evidence, probe: Explain) -> tuple[str, ...]:
     name = evidence.name
     if not evidence.actual.size:
         return (f"no element of {name} is expected to be finite, so it has no diagnosis",)
     unfit = ~np.isfinite(evidence.actual)
     if unfit.any():
-        return _not_finite(evidence, unfit)
+        return _not_finite(evidence, unfit, probe)
     if not evidence.wrong.any():
         return (f"{name} is what the formula gives, up to rounding: no mistake was found",)
     if not evidence.actual.any():
-        return (f"{name} is 0 everywhere",)
+        return (f"{name} is 0 everywhere", *changed_input(evidence))
     if evidence.fits(evidence.expected):
-        return (f"{name} is off by hardly more than its rounding: too little to find the cause",)
-    return _first(OF_ALL, evidence) or _local(evidence) or _first((*VAGUE, *LAST), evidence)
+        return running(evidence) or (f"{name} is off by hardly more than its rounding: too little to find the cause",)
+    return _first((*OF_ALL, probe), evidence) or _local(evidence) or _first((*INCONCLUSIVE, *LAST), evidence)
 
 
 def _first(explanations: Iterable[Explain], evidence: Evidence) -> tuple[str, ...]:
@@ -94,7 +119,7 @@ def _first(explanations: Iterable[Explain], evidence: Evidence) -> tuple[str, ..
     return next((sentences for explain in possible if (sentences := explain(evidence))), ())
 
 
-def _not_finite(evidence: Evidence, unfit: Array) -> tuple[str, ...]:
+def _not_finite(evidence: Evidence, unfit: Array, probe: Explain) -> tuple[str, ...]:
     """Where the array is NaN or infinite, and what is wrong with the other features."""
     values = "NaN" if np.isnan(evidence.actual[unfit]).all() else "NaN or infinite"
     if np.isinf(evidence.actual[unfit]).all():
@@ -102,7 +127,7 @@ def _not_finite(evidence: Evidence, unfit: Array) -> tuple[str, ...]:
     place = "everywhere" if unfit.all() else where(evidence, unfit)
     says = f"{evidence.name} is {values} {place or f'at {unfit.sum():,} of its {unfit.size:,} elements'}"
     rest = evidence.take(np.asarray(np.isfinite(evidence.actual).all(SAMPLES)))
-    return (says, *_sentences(rest)) if rest.wrong.any() else (says,)
+    return (says, *_sentences(rest, probe)) if rest.wrong.any() else (says,)
 
 
 def _local(evidence: Evidence) -> tuple[str, ...]:
@@ -115,7 +140,7 @@ def _local(evidence: Evidence) -> tuple[str, ...]:
     if not evidence.actual[wrong].any():
         return says, "there it is 0"
     part, inside = evidence.take(features), wrong[:, features]
-    explained = _first((*OF_SOME, *VAGUE), part) or scaled_or_shifted(part, inside)
+    explained = _first((*OF_SOME, *INCONCLUSIVE), part) or scaled_or_shifted(part, inside)
     if not explained and inside.sum() > LISTED:
         of_features = not features.all() and inside.mean() > MOST
         explained = _first(LAST if of_features else (imprecise,), part)

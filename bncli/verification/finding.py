@@ -1,4 +1,4 @@
-"""What a check found out about one array of one kernel."""
+"""The result of a check of one array of one kernel."""
 
 import math
 from collections.abc import Iterable
@@ -59,7 +59,7 @@ class Finding:
 
     @property
     def measured(self) -> bool:
-        """Whether there is an error at all, and not only that something raised, or was broken."""
+        """Whether an error was measured; it was not if a call raised or the contract is broken."""
         return 0 < self.budget < math.inf
 
     @property

@@ -1,4 +1,4 @@
-"""What a finding gives a row."""
+"""The columns of a row that come from a finding."""
 
 import math
 from collections.abc import Iterable
@@ -7,6 +7,7 @@ from bncli.core.report import Column
 from bncli.core.rows.checks import FindingPart
 from bncli.core.rows.row import Row
 from bncli.core.units import text
+from bncli.verification._diagnosis.wording import distinct
 from bncli.verification.finding import Finding, Verdict
 
 WIDE = (
@@ -51,8 +52,9 @@ def too_few_digits(rows: Iterable[Row], least: float | None) -> list[str]:
 
 
 def where(finding: Finding) -> str:
-    """Where a finding is worst, and what stands there."""
+    """The place of the worst element, and its actual and expected values."""
     if math.isnan(finding.expected):
         return f"it is off by {finding.error:.2g}, {finding.share:.2g} of the budget"
     place = f"at {text(finding.index)} it" if finding.index else "along a direction across all samples it"
-    return f"{place} is {finding.actual + 0:.6g} and should be {finding.expected + 0:.6g}"
+    actual, expected = distinct(finding.actual, finding.expected)
+    return f"{place} is {actual} and should be {expected}"

@@ -90,7 +90,7 @@ def report(
             progress(number, f"{case.problem}: checking {kernel.name}")
             findings, diagnosis = _checked(kernel, case, method)
             rows += _of(case, findings, diagnosis, reproduce("gradcheck", kernel, case, options))
-            failures += [f"{f.kernel}: {f.array} is {f.verdict}" for f in findings if f.verdict.fails]
+            failures += dict.fromkeys(_failure(f, findings) for f in findings if f.verdict.fails)
     failures += finding_rows.too_few_digits(rows, digits)
     found = Report("gradcheck", COLUMNS, rows, ("problem", "input"), warnings=warnings, failures=failures)
     return with_search(found, kernels, search or Search())
@@ -115,7 +115,8 @@ def _of(
     by_reference = {f.array: f.verdict for f in findings if f.method == accuracy.METHOD}
     by_slopes = {f.array: f.verdict for f in findings if f.method != accuracy.METHOD}
     for finding in findings:
-        said = diagnosis.get(finding.array, ()) if finding.method == accuracy.METHOD else ()
+        by = finding.array if finding.method == accuracy.METHOD else explanation.FORWARD
+        said = diagnosis.get(by, ()) if finding.verdict is Verdict.WRONG else ()
         yield GradcheckRow(
             problem=str(case.problem),
             input=case.recipe,
@@ -124,6 +125,16 @@ def _of(
             diagnosis=list(said),
             note=_note(finding, by_reference, by_slopes, said),
         )
+
+
+def _failure(finding: Finding, findings: Sequence[Finding]) -> str:
+    """The line on a failed finding. It blames y if the reference calls the gradient right, and its slopes do not."""
+    right = finding.verdict is Verdict.WRONG and any(
+        each.array == finding.array and each.method == accuracy.METHOD and each.verdict is Verdict.PASS
+        for each in findings
+    )
+    blamed = "y" if right else finding.array
+    return f"{finding.kernel}: {blamed} is {finding.verdict}"
 
 
 def _note(
@@ -138,10 +149,17 @@ def _note(
     if finding.verdict is not Verdict.WRONG:
         return ""
     if finding.method == accuracy.METHOD:
-        # A right derivative of a wrong function is worth knowing of.
+        # The right derivative of a wrong forward pass: the mistake is in forward alone.
         own = finding.array != "y" and by_slopes.get(finding.array) is Verdict.PASS
         last = ("it is the derivative of the kernel's own forward pass",) if own else ()
         return "; ".join((f"{start} is wrong: {finding_rows.where(finding)}", *diagnosis, *last))
     if by_reference.get(finding.array) is Verdict.WRONG:
-        return ""  # which says more of the same
-    return f"{start} is not the derivative of the forward pass: {finding_rows.where(finding)}"
+        return ""  # the note of the reference's row says it
+    if by_reference.get(finding.array) is Verdict.PASS and by_reference.get("y") is Verdict.WRONG:
+        return f"{start} is right, but it is not the derivative of this y, which is wrong"
+    if diagnosis:
+        return f"{start} is right, and so is y, but not with other parameters: {'; '.join(diagnosis)}"
+    slope = f"{start} is not the derivative of the forward pass: {finding_rows.where(finding)}"
+    if by_reference.get(finding.array) is not Verdict.PASS:
+        return slope
+    return f"{slope}; by the reference both are right here, so y is wrong nearby, or differs from call to call"

@@ -53,7 +53,7 @@ def settle_flushed(kernel: Kernel, case: Case, findings: list[Finding]) -> list[
 
 
 def flushes(kernel: Kernel, case: Case) -> bool:
-    """Whether all that is subnormal counts for 0, as where the arithmetic is set so, and not x alone."""
+    """Whether the kernel's arithmetic replaces every subnormal number by 0, gamma included, and not x alone."""
     dtype = case.x.dtype
     x = np.linspace(-1, 1, 16).reshape(8, 2, 1).astype(dtype)
     gamma = np.full(2, float(finfo(dtype.name).smallest_normal) / 4).astype(dtype)

@@ -1,4 +1,4 @@
-"""What the checks are checked with: seeded faults, every one to be caught, and right kernels, every one to pass.
+"""Kernels that test the checks: seeded faults, all of which must be caught, and right kernels, all of which must pass.
 
 A fault is one change to one small right kernel, ``_mutants/steps.py``, which shares no code with
 the kernels of the house, least of all with the oracle.

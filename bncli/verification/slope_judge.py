@@ -47,7 +47,7 @@ class SlopeJudge:
         if verdict is Verdict.PASS and undecidable.all():
             verdict, reason = Verdict.UNDECIDED, self._too_small(size.max(), allowed)
         elif verdict is Verdict.PASS and undecidable.any():
-            reason = f"{undecidable.sum():,} of {undecidable.size:,} features have too small a gradient to be judged"
+            reason = _unjudged(undecidable, ~has_slope.any(0))
         at = _worst(share, comparisons)
         scale = size.max() or 1.0
         moved = sum(c.element is not None for c in comparisons) or 1
@@ -82,6 +82,20 @@ class SlopeJudge:
             f"the expected gradient, at most {size:.2g}, is too small relative to the tolerance, "
             f"{np.nanmin(allowed):.2g}, for a mistake to show: give a dy that is neither constant nor a multiple of x"
         )
+
+
+def _unjudged(undecidable: Array, without_slope: Array) -> str:
+    """How many features, of masks (F,), show no mistake in their slopes, and why."""
+    counts = {
+        "too small a gradient to be judged": int((undecidable & ~without_slope).sum()),
+        "no finite slope": int(without_slope.sum()),
+    }
+    parts = [
+        f"{count:,} of {undecidable.size:,} features {'have' if count > 1 else 'has'} {why}"
+        for why, count in counts.items()
+        if count
+    ]
+    return "; ".join(parts)
 
 
 def _share_of_allowed(actual: Array, expected: Array, allowed: Array, has_slope: Array) -> Array:

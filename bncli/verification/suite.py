@@ -1,4 +1,4 @@
-"""What a kernel is verified on, and the checks that are made of each: the body of ``bncli verify``."""
+"""The data that a kernel is verified on, and the checks on each: the body of ``bncli verify``."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -24,7 +24,7 @@ SHAPES = {
 EPSILON = 1e-5
 BENIGN = "normal"
 POISON = ("nan", "inf")  # whose x is not finite in one of the features
-REFUSED = "refused"  # stands for the array where a kernel raised, and may
+REFUSED = "refused"  # in place of an array's name if a kernel declined the case
 
 
 class Scenario(NamedTuple):
@@ -110,7 +110,7 @@ def on_data(kernel: AnyKernel, scenario: Scenario, case: Case) -> list[Judged]:
 
 
 def behaviour(kernel: AnyKernel, case: Case) -> list[Judged]:
-    """What must hold whatever the data: the invariants, and the contract; ``case`` is benign."""
+    """The checks that do not depend on the data, invariants and contract, on a benign ``case``."""
     try:
         found, kept = kernel.run(invariants.check, case), kernel.run(contract.check, case)
     except KernelFault as fault:

@@ -54,7 +54,7 @@ class Magnitude(NamedTuple):
 
     @property
     def usual(self) -> Array:
-        """``plain``, at least that of the feature on average: in some elements the terms happen to be all but 0."""
+        """``plain``, at least that of the feature on average: in some elements all terms happen to be nearly 0."""
         return np.maximum(self.plain, self.plain.mean(SAMPLES, keepdims=True)) if self.plain.ndim == 3 else self.plain
 
 

@@ -18,7 +18,7 @@ FAST_CALLS = 32
 
 
 def available() -> str | None:
-    """What is missing, or None where PyTorch is installed."""
+    """The name of what is missing; None if PyTorch is installed."""
     return None if find_spec("torch") else "torch is not installed: install bncli[peers]"
 
 

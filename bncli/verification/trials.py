@@ -10,7 +10,7 @@ from bncli.verification.finding import Finding, Verdict
 from bncli.verification.mutants import Mutant
 from bncli.verification.search import searching
 
-# Descriptors and the names that --random has for data: a fault must be caught on each of these where it is visible,
+# Descriptors and names of --random. Every fault must be caught on all of these on which it is visible.
 PROBLEMS = (
     ("5x4x4x3/per-activation/float64/eps=1e-08", "uniform"),
     ("128x16/per-activation/float64/eps=1e-05", "normal"),
@@ -18,24 +18,24 @@ PROBLEMS = (
     ("4x5x6x3/channels-last/float32/eps=1e-05", "normal"),
     ("1x8/per-activation/float64/eps=1e-05", "normal"),
 )
-# and one that needs certain data on these, or on those.
+# A fault that needs special data must be caught on at least one of PROBLEMS or HARD_PROBLEMS.
 HARD_PROBLEMS = (
     ("64x24/per-activation/float32/eps=1e-05", "offset-1e4"),
     ("64x24/per-activation/float64/eps=1e-05", "offset-1e6"),
     ("9x8/per-activation/float64/eps=1e-05", "nan"),
 )
-COMPARED = 2  # so many of them, the first, are given to PyTorch's gradcheck as well
+COMPARED = 2  # of PROBLEMS, the first, that PyTorch's gradcheck judges too
 VALUES, GRADIENTS, SLOPES, CONTRACT, INVARIANTS = "values", "gradients", "slopes", "contract", "invariants"
 SEARCH = "search"
 CHECKS = {  # with titles
     VALUES: "y", GRADIENTS: "grads", SLOPES: "slopes", CONTRACT: "contract", INVARIANTS: "invar.", SEARCH: "search",
 }  # fmt: skip
 SEARCHED = 150  # cases of the search, the same on every machine
-SECONDS = 3600.0  # more than so many cases take
+SECONDS = 3600.0  # more than the cases of a search take
 
 
 class Outcome(NamedTuple):
-    """What became of one kernel: on how many problems each check called it wrong, and on how many any did.
+    """One kernel's counts: on how many problems each check called it wrong, and on how many any did.
 
     The cases of the search count as one problem.
     """
@@ -48,7 +48,7 @@ class Outcome(NamedTuple):
 
 
 def of_mutant(mutant: Mutant, cases: Sequence[Case], hard: Sequence[Case]) -> Outcome:
-    """A fault must be caught on each of ``cases`` on which it can be seen; one that needs more than that, somewhere."""
+    """A fault must be caught on each of ``cases`` on which it is visible; one that needs special data, on any case."""
     searched = found_by_search(mutant.fresh())
     if mutant.needs:
         outcome = _with_search(_outcome(mutant.fresh(), [*cases, *hard]), searched)
@@ -58,7 +58,7 @@ def of_mutant(mutant: Mutant, cases: Sequence[Case], hard: Sequence[Case]) -> Ou
 
 
 def of_right(kernel: Kernel, cases: Sequence[Case]) -> Outcome:
-    """A right kernel must be called wrong nowhere."""
+    """No check may call a right kernel wrong."""
     outcome = _with_search(_outcome(kernel, cases), found_by_search(kernel))
     return outcome._replace(ok=outcome.caught == 0)
 

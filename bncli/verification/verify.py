@@ -15,7 +15,7 @@ from bncli.core.rows.checks import CurveRow, VerifyRow
 from bncli.core.source import distributions, draw
 from bncli.errors import KernelFault
 from bncli.loading.registry import KernelSpec, kernel_of, require_types
-from bncli.verification import contract, curve, finding_rows, suite, tolerance
+from bncli.verification import contract, curve, faults, finding_rows, suite, tolerance
 from bncli.verification.finding import Verdict, digits
 from bncli.verification.search.case_line import CaseLine
 from bncli.verification.search.running import Search, with_search
@@ -27,7 +27,7 @@ Progress = Callable[[float, str], None]
 
 
 def unseen(done: float, doing: str) -> None:
-    """Progress that nobody looks at."""
+    """Ignore progress."""
 
 
 COLUMNS = (
@@ -153,27 +153,40 @@ def _report(
             progress(number + part / len(problems), f"{kernel.name}: {problem}")
             for judged in judge(kernel, problem):
                 groups.setdefault((judged.check, problem.dtype), []).append(judged)
-        for group in groups.values():
-            worst = suite.worst(group)
-            rows.append(_of(worst, group, reproduce("verify", kernel, worst.case, options)))
-            if worst.finding.verdict.fails:
-                failures.append(f"{kernel.name}: {worst.check} is {worst.finding.verdict}")
+        found = _rows(kernel, list(groups.values()), options)
+        rows += found
+        verdicts = [(row.check, Verdict(row.finding.verdict)) for row in found]
+        failures += [f"{kernel.name}: {check} is {verdict}" for check, verdict in verdicts if verdict.fails]
     failures += finding_rows.too_few_digits(rows, digits)
     return Report("verify", COLUMNS, rows, ("kernel",), failures=failures)
 
 
-def _of(judged: Judged, group: Sequence[Judged], again: str) -> VerifyRow:
+def _rows(kernel: AnyKernel, groups: Sequence[Sequence[Judged]], options: Sequence[str]) -> list[VerifyRow]:
+    """A row for the worst of each group. A fault is described in the first row that it fails."""
+    worst = [suite.worst(group) for group in groups]
+    notes = {number: "" for number, each in enumerate(worst) if each.finding.verdict.fails}
+    for fault in faults.faults(kernel, worst):
+        first, *others = fault.numbers
+        notes[first] = faults.note(worst[first], fault.sentences, [worst[number] for number in others])
+    rows = []
+    for number, (each, group) in enumerate(zip(worst, groups, strict=True)):
+        note = notes.get(number, _note(each))
+        again = "" if number in notes and not note else reproduce("verify", kernel, each.case, options)
+        rows.append(_of(each, group, again, note))
+    return rows
+
+
+def _note(judged: Judged) -> str:
+    """The note of a check that has not failed."""
+    finding = judged.finding
+    # The table shows a refusal; an INEXACT row, or a remark on the contract, takes a line.
+    worth = finding.verdict not in (Verdict.PASS, Verdict.REFUSED)
+    return faults.note(judged) if worth or (judged.check == contract.ARRAY and finding.reason) else ""
+
+
+def _of(judged: Judged, group: Sequence[Judged], again: str, note: str) -> VerifyRow:
     """``judged`` is the worst of ``group``."""
     finding, problem = judged.finding, judged.case.problem
-    note = ""
-    # What a kernel refuses stands in the table; what it does besides is worth a line.
-    if finding.verdict not in (Verdict.PASS, Verdict.REFUSED) or (judged.check == contract.ARRAY and finding.reason):
-        # What a kernel raises is the same in every check.
-        raised = finding.reason and not finding.array
-        parts = dict.fromkeys(
-            (finding.kernel, judged.check, finding.array, finding.reason or finding_rows.where(finding))
-        )
-        note = finding.reason if raised else ": ".join(part for part in parts if part)
     unit = tolerance.unit_roundoff(problem.dtype)
     measured = finding.measured
     return VerifyRow(

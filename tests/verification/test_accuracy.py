@@ -196,7 +196,7 @@ def test_where_rounding_may_hide_a_percent_a_verdict_says_so(make_case):
         assert finding.verdict is verdict
         assert (finding.reason == "") is (verdict is Verdict.PASS)
     assert finding.reason == (
-        "it is off by 2.5%: a mistake, or rounding, since rms(x) is so large relative to the deviation; "
+        "it is off by 2.5%: a mistake, or rounding, since rms(x) is 1.3e+05 times the deviation; "
         "use data nearer to 0, or a wider type than float32"
     )
 

@@ -92,7 +92,7 @@ def test_nan_is_wrong_where_a_number_is_expected_and_nothing_where_none_is(judge
     for expected, allowed in (([1, np.nan], [1e-3, 1e-3]), ([1, 2], [1e-3, np.inf]), ([1, np.inf], [1e-3, 1e-3])):
         finding = judge([compared([1, 7], expected, allowed, 2)])
         assert (finding.verdict, finding.wrong_features, finding.error) == (Verdict.PASS, (), 0)
-        assert finding.reason == "1 of 2 features have too small a gradient to be judged"
+        assert finding.reason == "1 of 2 features has no finite slope"
 
 
 def test_where_nothing_is_expected_and_nothing_allowed_nothing_may_come(judge):
@@ -113,7 +113,7 @@ def test_a_gradient_near_its_own_tolerance_is_undecided(judge):
     assert judge([small, large]).verdict is Verdict.PASS  # one that can be judged suffices
     assert judge([small, large]).reason == ""
     half = judge([compared([0.01, 0.02], [0.01, 0.02], [1e-4, 1e-4], 0)])
-    assert (half.verdict, half.reason) == (Verdict.PASS, "1 of 2 features have too small a gradient to be judged")
+    assert (half.verdict, half.reason) == (Verdict.PASS, "1 of 2 features has too small a gradient to be judged")
     off = judge([compared([0.02, 0.01], [0.01, 0.01], [1e-4, 1e-4], 0)])
     assert (off.verdict, off.reason) == (Verdict.WRONG, "")
     zero = judge([compared([0, 0], [0, 0], [1e-4, 1e-4], 0)])

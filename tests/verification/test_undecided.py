@@ -67,7 +67,7 @@ def test_features_that_cannot_be_judged_are_counted(make_case):
     case = dataclasses.replace(case, gamma=gamma)
     dx = of_dx(NUMPY, case, "complex-step")
     assert dx.verdict is Verdict.PASS
-    assert dx.reason == "1 of 4 features have too small a gradient to be judged"
+    assert dx.reason == "1 of 4 features has too small a gradient to be judged"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -15,9 +15,11 @@ from bncli.errors import KernelFault, KernelRefused, MemoryNotHeld
 from bncli.loading.registry import load_kernel
 from bncli.verification import accuracy
 from bncli.verification._contract.calls import GIVEN, RESULTS, another, differ_by_chance, run, same, writable
+from bncli.verification._diagnosis.wording import listing, verb
 
 Array = NDArray[Any]
 
+NUMBER = 1234.5  # in new memory, in place of NaN
 LATER = 4  # later calls, since a kernel may return several buffers in turn
 
 
@@ -26,37 +28,51 @@ def inputs_unchanged(kernel: Kernel, case: Case) -> str:
     y, saved = kernel.forward(given.x, given.gamma, given.beta, case.problem.epsilon)
     by_forward = [name for name in GIVEN if not same(getattr(given, name), getattr(case, name))]
     if by_forward:
-        return f"forward writes into its {' and '.join(by_forward)}"
+        return f"forward writes into its {listing(by_forward)}"
     before = y.copy()
     kernel.backward(given.dy, saved)
     by_backward = [name for name in GIVEN if not same(getattr(given, name), getattr(case, name))]
     by_backward += [] if same(y, before) else ["y"]
-    return f"backward writes into {' and '.join(by_backward)}" if by_backward else ""
+    return f"backward writes into {listing(by_backward)}" if by_backward else ""
 
 
 def written_in_full(kernel: Kernel, case: Case) -> str:
-    with _memory_full_of_nan(case):
-        y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
-    with _memory_full_of_nan(case):
-        found = {"y": y, **Gradients(*kernel.backward(case.dy, saved))._asdict()}
+    """Counts the results that are NaN if new memory holds NaN, and a number if new memory holds a number."""
     ought = run(load_kernel("reference"), case).results()
-    unwritten = {name: int(np.isnan(array).sum() - np.isnan(ought[name]).sum()) for name, array in found.items()}
-    parts = [f"{count} values of {name}" for name, count in unwritten.items() if count > 0]
-    return f"{' and '.join(parts)} are never written: the memory keeps its old contents" if parts else ""
+    unwritten = {name: np.isnan(array) & ~np.isnan(ought[name]) for name, array in _in(np.nan, kernel, case).items()}
+    if any(
+        mask.any() for mask in unwritten.values()
+    ):  # computed NaN, as the root of a negative number, does not depend on the memory
+        of_numbers = _in(NUMBER, kernel, case)
+        unwritten = {name: mask & ~np.isnan(of_numbers[name]) for name, mask in unwritten.items()}
+    counts = {name: int(mask.sum()) for name, mask in unwritten.items() if mask.any()}
+    if not counts:
+        return ""
+    parts = [f"{count:,} value{'s' * (count > 1)} of {name}" for name, count in counts.items()]
+    are = "is" if sum(counts.values()) == 1 else "are"
+    return f"{listing(parts)} {are} never written: the memory keeps its old contents"
+
+
+def _in(content: float, kernel: Kernel, case: Case) -> dict[str, Array]:
+    """The results of ``kernel`` in memory that was full of ``content``."""
+    with _memory_full_of(content, case):
+        y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
+    with _memory_full_of(content, case):
+        return {"y": y, **Gradients(*kernel.backward(case.dy, saved))._asdict()}
 
 
 @contextmanager
-def _memory_full_of_nan(case: Case) -> Iterator[None]:
-    """Fills new memory with NaN: always for np.empty, and mostly for other allocations.
+def _memory_full_of(content: float, case: Case) -> Iterator[None]:
+    """Fills new memory with ``content``: always for np.empty, and mostly for other allocations.
 
-    Freed memory of the right size is mostly used again, so arrays full of NaN are freed first.
+    Freed memory of the right size is mostly used again, so arrays full of it are freed first.
     """
 
     def full(make: Callable[..., Array]) -> Callable[..., Array]:
         def made(*arguments: Any, **options: Any) -> Array:
             array = make(*arguments, **options)
             if array.dtype.kind in "fc":
-                array.fill(np.nan)
+                array.fill(content)
             return array
 
         return made
@@ -64,7 +80,7 @@ def _memory_full_of_nan(case: Case) -> Iterator[None]:
     freed, kept = [], []
     for like in (case.x, case.gamma):
         for _ in range(8):  # a kernel has temporary arrays as well
-            freed.append(np.full_like(like, np.nan))
+            freed.append(np.full_like(like, content))
             kept.append(np.empty_like(like))  # in between, so that freed blocks do not merge into one
     freed.clear()
     with patch.object(np, "empty", full(np.empty)), patch.object(np, "empty_like", full(np.empty_like)):
@@ -84,8 +100,7 @@ def out(kernel: Kernel, case: Case) -> str:
         return by_chance
     wrong += [name for name, array in zip(RESULTS, (returned, *gradients), strict=True) if array is not given[name]]
     names = list(dict.fromkeys(wrong))
-    verb = "is" if len(names) == 1 else "are"
-    return f"with out= given, its {' and '.join(names)} {verb} not filled and returned" if names else ""
+    return f"with out= given, its {listing(names)} {verb(names, 'are')} not filled and returned" if names else ""
 
 
 def own_memory(kernel: Kernel, case: Case) -> str:
@@ -94,7 +109,7 @@ def own_memory(kernel: Kernel, case: Case) -> str:
     for _ in range(LATER):
         run(kernel, another(case))
     changed = [name for name in RESULTS if not same(first[name], kept[name])]
-    return f"a later call overwrites the first call's {' and '.join(changed)}" if changed else ""
+    return f"a later call overwrites the first call's {listing(changed)}" if changed else ""
 
 
 def infer_keeps(kernel: Kernel, case: Case) -> str:
@@ -105,7 +120,7 @@ def infer_keeps(kernel: Kernel, case: Case) -> str:
     before = {name: array.copy() for name, array in given.items()}
     y = kernel.infer(case.x, case.gamma, case.beta, mean, var, case.problem.epsilon)
     if written := [name for name, array in given.items() if not same(array, before[name])]:
-        return f"infer writes into its {' and '.join(written)}"
+        return f"infer writes into its {listing(written)}"
     kept, other = y.copy(), another(case)
     for _ in range(LATER):
         kernel.infer(other.x, other.gamma, other.beta, mean, var, case.problem.epsilon)
@@ -138,5 +153,5 @@ def strided(kernel: Kernel, case: Case) -> str:
     differ = accuracy.differ(case, found, run(kernel, case).results())
     if not differ:
         return ""
-    said = f"x and dy that are not contiguous give a different {' and '.join(differ)}"
+    said = f"x and dy that are not contiguous give a different {listing(differ)}"
     return differ_by_chance(kernel, case) or said

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 from bncli.core.case import Case, complete
 from bncli.core.kernel import Gradients, Kernel
 from bncli.verification import accuracy
+from bncli.verification._diagnosis.wording import listing, verb
 
 Array = NDArray[Any]
 
 GIVEN = ("x", "gamma", "beta", "dy")
 RESULTS = ("y", *Gradients._fields)
+ALIKE = 1e-3  # steps that differ by less than that, relative to the largest, are the same
 REPEATS = 16  # plain calls in which chance may show
 
 
@@ -62,9 +64,19 @@ def differ_by_chance(kernel: Kernel, case: Case) -> str:
     first = run(kernel, case).results()
     for _ in range(REPEATS):
         if differ := accuracy.differ(case, first, run(kernel, case).results()):
-            return from_call_to_call(differ)
+            return from_call_to_call(kernel, case, differ)
     return ""
 
 
-def from_call_to_call(names: list[str]) -> str:
-    return f"{' and '.join(names)} differ from call to call, on the same data"
+def from_call_to_call(kernel: Kernel, case: Case, names: list[str]) -> str:
+    """A sentence on the arrays ``names``, which differ from one plain call to the next."""
+    runs = [run(kernel, case).results() for _ in range(3)]
+    if all(_grows(*(results[name].astype(np.float64) for results in runs)) for name in names):
+        return f"{listing(names)} {verb(names, 'grow')} with each call, on the same data: a call adds to the last one's"
+    return f"{listing(names)} {verb(names, 'differ')} from call to call, on the same data"
+
+
+def _grows(first: Array, second: Array, third: Array) -> bool:
+    """Whether the third differs from the second as the second does from the first."""
+    step = second - first
+    return bool(step.any() and np.abs(third - second - step).max() <= ALIKE * np.abs(step).max())

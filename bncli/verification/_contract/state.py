@@ -17,6 +17,7 @@ from bncli.verification._contract.calls import (
     same,
     writable,
 )
+from bncli.verification._diagnosis.wording import listing, verb
 
 
 def two_forwards(kernel: Kernel, case: Case) -> str:
@@ -26,7 +27,8 @@ def two_forwards(kernel: Kernel, case: Case) -> str:
     kernel.forward(other.x, other.gamma, other.beta, other.problem.epsilon)
     differ = accuracy.differ(case, Gradients(*kernel.backward(case.dy, saved))._asdict(), alone._asdict())
     if differ:
-        said = f"{' and '.join(differ)} use the state of the latest forward instead of the `saved` they were given"
+        given = f"instead of the `saved` {'they were' if len(differ) > 1 else 'it was'} given"
+        said = f"{listing(differ)} {verb(differ, 'use')} the state of the latest forward {given}"
         return differ_by_chance(kernel, case) or said
     return ""
 
@@ -40,7 +42,8 @@ def same_arrays(kernel: Kernel, case: Case) -> str:
         getattr(given, name)[...] = getattr(other, name)
     differ = accuracy.differ(other, run(kernel, given).results(), run(kernel, other).results())
     if differ:
-        said = f"{' and '.join(differ)} are those of the previous call, although the same arrays hold new values"
+        stale = f"{verb(differ, 'are')} {'those' if len(differ) > 1 else 'that'} of the previous call"
+        said = f"{listing(differ)} {stale}, although the same arrays hold new values"
         return differ_by_chance(kernel, other) or said
     return ""
 
@@ -49,9 +52,10 @@ def repeatable(kernel: Kernel, case: Case) -> str:
     first = run(kernel, case).results()
     for _ in range(3):
         again = run(kernel, case).results()
-        differ = [name for name in RESULTS if not same(first[name], again[name])]
-        if differ:
-            return from_call_to_call(differ)
+        if differ := accuracy.differ(case, first, again):
+            return from_call_to_call(kernel, case, differ)
+        if differ := [name for name in RESULTS if not same(first[name], again[name])]:
+            return f"the last bits of {listing(differ)} differ from call to call, on the same data"
     return ""
 
 
@@ -69,10 +73,10 @@ def thread_count(kernel: Kernel, case: Case) -> str:
                 continue  # this machine has fewer
             together = run(kernel, case).results()
             if differ := accuracy.differ(case, alone, together):
-                said = f"{' and '.join(differ)} differ between 1 thread and {threads}"
+                said = f"{listing(differ)} {verb(differ, 'differ')} between 1 thread and {threads}"
                 return differ_by_chance(kernel, case) or said
             if differ := [name for name in RESULTS if not same(alone[name], together[name])]:
-                last_bits = f"the last bits of {' and '.join(differ)} differ between 1 thread and {threads}"
+                last_bits = f"the last bits of {listing(differ)} differ between 1 thread and {threads}"
     finally:
         kernel.set_threads(before or cpu_count() or 1)
     return Remark(last_bits)

@@ -10,8 +10,9 @@ from bncli.core.case import Case, complete
 from bncli.core.kernel import Kernel
 from bncli.verification import accuracy
 from bncli.verification._contract.calls import differ_by_chance, run, writable
-from bncli.verification.diagnosis import diagnose
-from bncli.verification.finding import Verdict
+from bncli.verification._diagnosis.wording import distinct, listing, verb
+from bncli.verification.diagnosis import cause, diagnose
+from bncli.verification.finding import Finding, Verdict
 
 Array = NDArray[Any]
 
@@ -58,8 +59,8 @@ def _new_mistakes(when: str, kernel: Kernel, benign: Case, case: Case) -> str:
         return ""
     if by_chance := differ_by_chance(kernel, benign):
         return by_chance
-    (said, *_), *_ = diagnose(benign, found, tuple(found)).values()
-    return f"{when}, {' and '.join(found)} {'is' if len(found) == 1 else 'are'} wrong: {said}"
+    said = "; ".join(next(iter(diagnose(benign, found, tuple(found)).values())))
+    return f"{when}, {listing(list(found))} {verb(list(found), 'are')} wrong: {said}"
 
 
 def _wrong(kernel: Kernel, case: Case) -> dict[str, Array]:
@@ -72,15 +73,22 @@ def statistics(kernel: Kernel, case: Case) -> str:
     _, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
     findings = accuracy.judge(kernel, case, found) if (found := accuracy.statistics(saved, case)) else []
     wrong = [f for f in findings if f.verdict is Verdict.WRONG]
-    biased = {"var": ", the biased variance"}
-    return "; ".join(
-        f"saved.{f.array} is {f.actual:.6g} and should be {f.expected:.6g}{biased.get(f.array, '')}" for f in wrong
-    )
+    return "; ".join(_described(f"saved.{f.array}", "is", "be", f, cause(case, f.array, found[f.array])) for f in wrong)
 
 
 def inference(kernel: Kernel, case: Case) -> str:
+    if kernel.infer is None:
+        return ""
     for each in (case, _benign(case, 1.0)):  # a small epsilon would hide that the kernel uses another one
+        mean, var = accuracy.other_statistics(each)
         for found in accuracy.check_inference(kernel, each):
             if found.verdict is Verdict.WRONG:
-                return f"infer gives {found.actual:.6g} and should give {found.expected:.6g}"
+                y = kernel.infer(each.x, each.gamma, each.beta, mean, var, each.problem.epsilon)
+                return _described("infer", "gives", "give", found, cause(each, "infer", y))
     return ""
+
+
+def _described(name: str, gives: str, give: str, finding: Finding, why: str) -> str:
+    actual, expected = distinct(finding.actual, finding.expected)
+    biased = ", the biased variance" * (finding.array == "var")
+    return f"{name} {gives} {actual} and should {give} {expected}{biased}{why and f': {why}'}"

@@ -4,13 +4,17 @@ An explanation is a function of ``evidence.Evidence`` (one array, its right valu
 that returns sentences, or () if it does not account for every element. ``diagnosis`` reports the first that does:
 
 1. ``altered.narrowed``: the right values in a narrower type.
-2. ``suspects``: the formula of a known mistake (``groups``: means over wrong axes, ``parts``: samples left out).
-3. ``inv_std``, ``readings``: the right terms with wrong coefficients; ``coefficients`` estimates these, ``quantities``
+2. ``consequences``: right, given another wrong array of the kernel.
+3. ``wrong_formulas``: the formula of a known mistake (``groups``: means over wrong axes, ``parts``: samples left out).
+4. ``inv_std``, ``readings``: the right terms with wrong coefficients; ``coefficients`` estimates these, ``quantities``
    names their values.
-4. ``altered``, ``misplaced``: values without sign, with an addition, or in wrong places.
-5. ``vague.cancelled``, ``vague.coarse``: lost digits.
-6. If none does: ``places`` says where the array is wrong, its wrong features are explained alone; then ``vague``.
+5. ``changed_inputs``: the right formula with one input rounded, clipped or without its sign.
+6. ``lost_precision``: lost digits of sums and variances.
+7. ``altered``, ``misplaced``: values clipped, without sign, with an addition, or in wrong places.
+8. The ``probe``, which calls the kernel again: ``weights_in_words`` describes the samples that do not count once.
+9. If none does: ``places`` says where the array is wrong, its wrong features are explained alone; then
+   ``inconclusive``.
 
-To add one: a value of a coefficient is a line of ``quantities``; a formula is a line of ``suspects``, ``groups`` or
-``parts``; any other explanation is a function here, with its place in the order in ``diagnosis``.
+To add one: a value of a coefficient is a line of ``quantities``; a formula is a line of ``wrong_formulas``, ``groups``
+or ``parts``; any other explanation is a function here, with its place in the order in ``diagnosis``.
 """

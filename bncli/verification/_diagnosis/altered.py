@@ -13,8 +13,10 @@ from bncli.verification._diagnosis.wording import number, ratio
 
 Array = NDArray[Any]
 
-FINE = 1e-3  # a budget that is too small to hide a wrong term
-FEW = 3  # samples: since dx adds up to 0, so few do not show what was added
+FINE = 1e-3  # a larger budget could hide a wrong term
+SEVERAL = 3  # elements at a bound: fewer may be there by chance
+FEW = 3  # samples: dx sums to 0, so with no more samples an addition cannot be identified
+LAGS = tuple(2**power for power in range(1, 13))  # features: the usual sizes of vector lanes, warps and blocks
 SIGNIFICANDS = {"float32": 24, "float16": 11, "bfloat16": 8}  # bits
 
 
@@ -31,6 +33,22 @@ def narrowed(evidence: Evidence) -> tuple[str, ...]:
         computed = unit / own * evidence.noise if unit / own * evidence.budget < FINE else 0
         if (difference <= np.maximum(computed, unit * np.abs(evidence.expected) + evidence.allowed)).all():
             return (f"the values of {evidence.name} are {dtype} numbers: precision is lost, but no term is wrong",)
+    return ()
+
+
+def clipped(evidence: Evidence) -> tuple[str, ...]:
+    """The right values, clipped at a lower bound, an upper bound, or both."""
+    actual = evidence.actual
+    low, high = float(actual.min()), float(actual.max())
+    bounds = (
+        (f"what is below {number(low)} in {evidence.name} is {number(low)}", low, np.inf),
+        (f"what is above {number(high)} in {evidence.name} is {number(high)}", -np.inf, high),
+        (f"{evidence.name} is clipped to {number(low)} and {number(high)}", low, high),
+    )
+    for says, least, most in bounds:
+        beyond = (evidence.expected < least - evidence.noise) | (evidence.expected > most + evidence.noise)
+        if low < high and beyond.sum() >= SEVERAL and evidence.fits(np.clip(evidence.expected, least, most)):
+            return (f"{says}, as after a ReLU" if least == 0 and most == np.inf else says,)
     return ()
 
 
@@ -77,7 +95,7 @@ def _added(evidence: Evidence) -> Iterator[Candidate]:
 
 
 def _additions(evidence: Evidence) -> Iterator[tuple[str, Array]]:
-    """What may have been added, with the sentence on it: {c} is the fraction, {it} the array."""
+    """Possible additions, each with its sentence, in which {c} is the fraction and {it} the array."""
     expected, facts = evidence.expected, evidence.facts
     yield "{c} is added to {it}", np.ones_like(expected)
     for kind, axis in KINDS:
@@ -88,6 +106,13 @@ def _additions(evidence: Evidence) -> Iterator[tuple[str, Array]]:
             says = f"{kind}s leak: {{c}} of {{it}} of the {neighbour} {kind} is added to each"
             yield says, rolled
             yield says, _without_edge(rolled, step, axis)
+        for step in LAGS if axis == 1 else ():
+            for side in (step, -step):
+                if step < expected.shape[axis]:
+                    says = f"{kind}s leak: {{c}} of {{it}} of the {kind} {step} {_side(side)} is added to each"
+                    rolled = np.roll(expected, side, axis)
+                    yield says, rolled
+                    yield says, _without_edge(rolled, side, axis)
         both = np.roll(expected, 1, axis) + np.roll(expected, -1, axis)
         yield f"{kind}s leak: {{c}} of {{it}} of both neighbouring {kind}s is added to each", both
         mixed = np.broadcast_to(expected.mean(axis, keepdims=True), expected.shape)
@@ -98,10 +123,14 @@ def _additions(evidence: Evidence) -> Iterator[tuple[str, Array]]:
         yield "{c} of dy is added to {it}", facts.dy
 
 
+def _side(step: int) -> str:
+    return "before" if step > 0 else "after"
+
+
 def _without_edge(rolled: Array, step: int, axis: int) -> Array:
-    """``rolled``, which was rolled by ``step``, with 0 where the values came from the other end."""
+    """``rolled``, an array rolled by ``step``, with 0 where the roll wrapped around."""
     edge = [slice(None)] * 3
-    edge[axis] = slice(0, 1) if step > 0 else slice(-1, None)
+    edge[axis] = slice(0, step) if step > 0 else slice(step, None)
     rolled = rolled.copy()
     rolled[tuple(edge)] = 0
     return rolled

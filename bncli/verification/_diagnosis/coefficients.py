@@ -16,14 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.verification._diagnosis import quantities
-from bncli.verification._diagnosis.evidence import Evidence
+from bncli.verification._diagnosis.evidence import INFER, Evidence
 from bncli.verification._diagnosis.facts import mean
 from bncli.verification._diagnosis.quantities import Quantity
 
 Array = NDArray[Any]
 
+ROUNDED = 1e-13  # of x_hat: a smaller difference from its mean is rounding
 CLEAR = 0.05  # a coefficient with a larger error, relative to it or to 1, says little
-OF_INV_STD = ("y", "dx", "dgamma")  # dbeta does not depend on it
+OF_INV_STD = ("y", INFER, "dx", "dgamma")  # the arrays that depend on it
 
 
 class Estimate(NamedTuple):
@@ -103,7 +104,8 @@ def combine(terms: Iterable[Term], values: Iterable[Array | float]) -> Array:
 
 def with_inv_std(evidence: Evidence, share: Array) -> Array:
     """An array of ``OF_INV_STD`` as it would be if inv_std were ``share`` times the right one."""
-    values = {"y": (share, evidence.facts.beta), "dx": (share, share, share**3), "dgamma": (share,)}
+    of_y = share, evidence.facts.beta
+    values = {"y": of_y, INFER: of_y, "dx": (share, share, share**3), "dgamma": (share,)}
     return combine(terms_of(evidence), values[evidence.name])
 
 
@@ -127,9 +129,17 @@ def best_fit(evidence: Evidence) -> tuple[Array, float]:
 def _terms_of_y(e: Evidence) -> list[Term]:
     f = e.facts
     scaled = f.gamma * f.x_hat
-    power = f.gamma * mean(f.x_hat**2)
-    slope = Estimate.of(mean(e.actual * f.x_hat) / power, mean(e.noise * np.abs(f.x_hat)) / np.abs(power))
-    offset = Estimate.of(mean(e.actual), mean(e.noise))
+    # In inference the mean is not the batch's.
+    middle = mean(f.x_hat) if e.name == INFER else np.zeros_like(f.beta)
+    from_middle = f.x_hat - middle
+    from_middle = np.where(np.abs(from_middle) > ROUNDED * np.abs(f.x_hat), from_middle, 0)
+    power = f.gamma * mean(from_middle**2)
+    slope = Estimate.of(mean(e.actual * from_middle) / power, mean(e.noise * np.abs(from_middle)) / np.abs(power))
+    along = f.gamma * middle
+    offset = Estimate.of(
+        mean(e.actual) - np.where(along == 0, 0, slope.value * along),
+        mean(e.noise) + np.where(along == 0, 0, slope.error * np.abs(along)),
+    )
     return [
         Term("gamma * x_hat", scaled, slope, quantities.SLOPE, whole=True),
         Term("y", np.ones_like(f.beta), offset, quantities.OFFSET, right=f.beta, added=True),
@@ -164,15 +174,21 @@ def _orthogonal(array: Array, x_hat: Array) -> Array:
     return array
 
 
-def _term_of_parameter(e: Evidence) -> list[Term]:
-    named = {"dgamma": quantities.DGAMMA, "dbeta": quantities.DBETA}[e.name]
+def _term_of_feature(e: Evidence) -> list[Term]:
     estimate = Estimate.of(e.actual / e.expected, e.noise / np.abs(e.expected))
-    return [Term(e.name, e.expected, estimate, named, whole=True)]
+    return [Term(e.name, e.expected, estimate, OF_FEATURE[e.name], whole=True)]
 
 
+OF_FEATURE = {
+    "dgamma": quantities.DGAMMA,
+    "dbeta": quantities.DBETA,
+    "mean": quantities.MEAN,
+    "var": quantities.VAR,
+    "inv_std": quantities.OWN_INV_STD,
+}
 _TERMS: dict[str, Callable[[Evidence], list[Term]]] = {
     "y": _terms_of_y,
+    INFER: _terms_of_y,
     "dx": _terms_of_dx,
-    "dgamma": _term_of_parameter,
-    "dbeta": _term_of_parameter,
+    **dict.fromkeys(OF_FEATURE, _term_of_feature),
 }

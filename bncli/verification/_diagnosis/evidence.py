@@ -6,8 +6,8 @@ dgamma and dbeta included, (1, F, 1). So formulas read as they are written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, NamedTuple
 
@@ -18,10 +18,15 @@ from bncli.core.case import Case
 from bncli.core.kernel import Gradients, Saved
 from bncli.core.problem import Problem
 from bncli.loading.registry import load_kernel
-from bncli.verification import tolerance
+from bncli.verification import accuracy, tolerance
 from bncli.verification._diagnosis.facts import SAMPLES, Facts, mean
 
 Array = NDArray[Any]
+
+INFER = "infer"  # the name of the y of inference
+
+
+EXPLAINED = 0.5  # of the error (root mean square) an explanation may leave
 
 
 class Candidate(NamedTuple):
@@ -41,7 +46,7 @@ class Evidence:
 
     ``allowed`` is the rounding error of a right kernel: ``budget`` times the magnitude of the element.
     ``noise`` is the rounding error to allow when testing an *alternative* formula; it grows with the
-    kernel's own values.
+    kernel's own values. ``others`` are the other wrong arrays, as the kernel returned them.
     """
 
     name: str
@@ -51,11 +56,13 @@ class Evidence:
     expected: Array
     allowed: Array
     noise: Array
+    others: Mapping[str, Array] = field(default_factory=dict)
 
     def take(self, chosen: Array) -> Evidence:
         """The ``chosen`` features alone: a mask or indices."""
         arrays = {name: getattr(self, name)[:, chosen] for name in ("actual", "expected", "allowed", "noise")}
-        return replace(self, facts=self.facts.take(chosen), **arrays)
+        others = {name: array[:, chosen] for name, array in self.others.items()}
+        return replace(self, facts=self.facts.take(chosen), others=others, **arrays)
 
     @property
     def wrong(self) -> Array:
@@ -86,10 +93,16 @@ class Evidence:
         return float(np.sqrt((left * left).mean()))
 
     def best(self, candidates: Iterable[Candidate]) -> Candidate | None:
-        """The first candidate that fits; a later one is preferred if its misfit is less than half."""
+        """The first candidate that fits and explains most of the error.
+
+        A later one is preferred if its misfit is less than half.
+        """
         best, least = None, np.inf
+        enough = EXPLAINED * self.misfit(self.expected) or np.inf
         for candidate in candidates:
             if not self.fits(candidate.prediction, candidate.size):
+                continue
+            if self.misfit(candidate.prediction) > enough:
                 continue
             if (left := self.misfit(candidate.prediction)) < least / 2:
                 best, least = candidate, left
@@ -108,20 +121,38 @@ def gather(
 
     Raises ValueError where ``features`` are not as many as the case's, or not among the problem's.
     """
+    of_training = [name for name in actual if name != INFER]
+    found = dict(_training(case, of_training, features, problem or case.problem, actual)) if of_training else {}
+    if INFER in actual:
+        found[INFER] = _inference(case, features, problem or case.problem, actual[INFER])
+    return {name: found[name] for name in actual}
+
+
+def _training(
+    case: Case, names: Iterable[str], features: Array | None, problem: Problem, actual: Mapping[str, Array]
+) -> Iterator[tuple[str, Evidence]]:
     # With a float64 `out` the reference returns the digits of a float64 for float32 data too.
     y, dx = np.empty(case.x.shape), np.empty(case.x.shape)
     gradients = Gradients(dx, np.empty(case.gamma.shape), np.empty(case.gamma.shape))
     reference = load_kernel("reference")
     _, saved = reference.forward(case.x, case.gamma, case.beta, case.problem.epsilon, out=y)
     reference.backward(case.dy, saved, out=gradients)
-    expected = {"y": y, **gradients._asdict()}
-    budget = tolerance.budget(case.problem)
+    expected = {"y": y, **gradients._asdict(), **{name: getattr(saved, name) for name in accuracy.STATISTICS}}
     sizes = tolerance.magnitudes(case.dy, saved, case.beta, case.problem.dtype)
-    facts = _facts(case, saved, features, problem or case.problem)
-    return {
-        name: _evidence(name, facts, _cube(array), _cube(expected[name]), _cube(sizes[name].whole), budget)
-        for name, array in actual.items()
-    }
+    facts = _facts(case, saved, features, problem)
+    for name in names:
+        budget = tolerance.budget(case.problem, name)
+        others = {other: _cube(actual[other]) for other in names if other != name}
+        yield name, _evidence(name, facts, actual[name], expected[name], sizes[name].whole, budget, others)
+
+
+def _inference(case: Case, features: Array | None, problem: Problem, actual: Array) -> Evidence:
+    """The evidence on the y of inference: the statistics of its facts are the given ones."""
+    mean, var, expected, magnitude = accuracy.inference(case)
+    mean, var = (array.astype(np.longdouble) for array in (mean, var))
+    saved = Saved(case.x, case.gamma, mean, var, 1 / np.sqrt(var + case.problem.epsilon))
+    facts = _facts(case, saved, features, problem)
+    return _evidence(INFER, facts, actual, expected, magnitude.whole, tolerance.budget(case.problem, INFER))
 
 
 def _facts(case: Case, saved: Saved, features: Array | None, problem: Problem) -> Facts:
@@ -133,14 +164,24 @@ def _facts(case: Case, saved: Saved, features: Array | None, problem: Problem) -
     x_hat = centred * saved.inv_std[:, None]
     arrays = {"x": case.x, "dy": case.dy, "centred": centred, "x_hat": x_hat, "gamma": case.gamma, "beta": case.beta}
     statistics = {"mean": saved.mean, "var": saved.var, "inv_std": saved.inv_std}
-    return Facts(problem, numbers, **{name: _cube(array) for name, array in {**arrays, **statistics}.items()})
+    cubes: dict[str, Any] = {name: _cube(array) for name, array in {**arrays, **statistics}.items()}
+    return Facts(problem, numbers, **cubes)
 
 
-def _evidence(name: str, facts: Facts, actual: Array, expected: Array, size: Array, budget: float) -> Evidence:
+def _evidence(
+    name: str,
+    facts: Facts,
+    actual: Array,
+    expected: Array,
+    size: Array,
+    budget: float,
+    others: Mapping[str, Array] | None = None,
+) -> Evidence:
+    actual, expected, size = (_cube(array) for array in (actual, expected, size))
     own = np.abs(actual)
     noise = budget * (size + own + mean(np.where(np.isfinite(own), own, 0)))
     judged = np.asarray((np.isfinite(expected) & np.isfinite(size)).all(SAMPLES))
-    evidence = Evidence(name, facts, budget, actual, expected, budget * size, noise)
+    evidence = Evidence(name, facts, budget, actual, expected, budget * size, noise, others or {})
     return evidence if judged.all() else evidence.take(judged)
 
 

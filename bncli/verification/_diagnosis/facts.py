@@ -27,7 +27,8 @@ def mean(array: Array) -> Array:
 class Facts:
     """``x``, ``dy``, ``centred`` (x - mean) and ``x_hat`` are (N, F, S), the other arrays (1, F, 1).
 
-    The F features may be some of the ``problem``'s; ``numbers`` (F,) are their numbers in it.
+    The F features may be some of the ``problem``'s; ``numbers`` (F,) are their numbers in it. ``all_features`` are the
+    facts that these were taken of, None for all.
     """
 
     problem: Problem
@@ -41,6 +42,17 @@ class Facts:
     mean: Array
     var: Array
     inv_std: Array
+    all_features: Facts | None = None
+
+    @property
+    def whole(self) -> Facts:
+        """The facts of all features that the diagnosis began with."""
+        return self.all_features or self
+
+    @property
+    def places(self) -> Array:
+        """The places of these features among those of ``whole``, (F,)."""
+        return np.searchsorted(self.whole.numbers, self.numbers)
 
     @property
     def epsilon(self) -> float:
@@ -71,8 +83,9 @@ class Facts:
 
     def take(self, chosen: Array) -> Facts:
         """The ``chosen`` features alone: a mask or indices."""
-        arrays = {name: value[:, chosen] for name, value in vars(self).items() if name not in ("problem", "numbers")}
-        return replace(self, numbers=self.numbers[chosen], **arrays)
+        others = ("problem", "numbers", "all_features")
+        arrays = {name: value[:, chosen] for name, value in vars(self).items() if name not in others}
+        return replace(self, numbers=self.numbers[chosen], all_features=self.whole, **arrays)
 
     def by_item(self, array: Array) -> Array:
         """(N, F, S) as (batch, outer positions, F, S), whatever the layout."""

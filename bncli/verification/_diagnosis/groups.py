@@ -45,6 +45,23 @@ def dx() -> Iterator[tuple[str, Formula]]:
                 yield divided, partial(_dx_with_means, axes=axes, means=means, summed=True)
 
 
+def broadcast() -> Iterator[tuple[str, Formula]]:
+    """y with gamma, beta or both along another axis, whose length is the number of features."""
+    for axis, name in ((2, "inner"), (0, "outer")):
+        for names in (("gamma", "beta"), ("gamma",), ("beta",)):
+            says = f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'} taken along the {name} axis"
+            yield f"{says}, which is as long as there are features", partial(_along, axis=axis, names=names)
+
+
+def _along(f: Facts, axis: int, names: tuple[str, ...]) -> Array:
+    if f.x.shape[axis] != f.gamma.size:
+        return np.full(f.x.shape, np.nan)
+    shape = [1, 1, 1]
+    shape[axis] = -1
+    gamma, beta = (getattr(f, name).reshape(shape) if name in names else getattr(f, name) for name in ("gamma", "beta"))
+    return np.asarray(gamma * f.x_hat + beta)
+
+
 def misread(f: Facts) -> Array:
     """y of channels-first memory that is read as channels-last, or the reverse."""
     outer, features, inner = f.x.shape

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bncli.verification._diagnosis.coefficients import OF_INV_STD, combine, terms_of, with_inv_std
 from bncli.verification._diagnosis.evidence import Candidate, Evidence
 from bncli.verification._diagnosis.quantities import WRONG_INV_STD
-from bncli.verification._diagnosis.wording import state
+from bncli.verification._diagnosis.wording import distinct, state
 
 Array = NDArray[Any]
 
@@ -23,10 +23,21 @@ def linked(evidence: Evidence) -> tuple[str, ...]:
 
 def known_epsilon(evidence: Evidence) -> tuple[str, ...]:
     """An epsilon that other libraries use by default, or the square or root of the right one."""
-    least, most = _epsilons(evidence)
+    if evidence.name not in OF_INV_STD:
+        return ()
     own = evidence.facts.epsilon
-    known = [epsilon for epsilon in (*HARD_CODED, own**2, own**0.5) if least <= epsilon <= most]
-    return evidence.explained_by(_with_epsilon(evidence, epsilon) for epsilon in known)
+    known = [epsilon for epsilon in (*HARD_CODED, own**2, own**0.5) if epsilon != own]
+    inside = (_with_epsilon(evidence, epsilon) for epsilon in known)
+    return evidence.explained_by((*inside, *_with_constants(evidence)))
+
+
+def _with_constants(evidence: Evidence) -> Iterator[Candidate]:
+    """A constant that is added to the root, in place of epsilon under it."""
+    facts = evidence.facts
+    for constant in HARD_CODED:
+        sentence = f"{evidence.name} is right for an inv_std of 1 / (sqrt(var) + {constant:g}): epsilon is not used"
+        share = 1 / ((np.sqrt(facts.var) + constant) * facts.inv_std)
+        yield Candidate((sentence,), with_inv_std(evidence, share))
 
 
 def fitted_epsilon(evidence: Evidence) -> Iterator[Candidate]:
@@ -58,5 +69,6 @@ def _epsilons(evidence: Evidence) -> tuple[float, float]:
 
 def _with_epsilon(evidence: Evidence, epsilon: float) -> Candidate:
     facts = evidence.facts
-    sentence = f"{evidence.name} is right for an epsilon of {epsilon:.3g}, not the problem's {facts.epsilon:.3g}"
+    fitted, own = distinct(epsilon, facts.epsilon, 3)
+    sentence = f"{evidence.name} is right for an epsilon of {fitted}, not the problem's {own}"
     return Candidate((sentence,), with_inv_std(evidence, np.sqrt((facts.var + facts.epsilon) / (facts.var + epsilon))))

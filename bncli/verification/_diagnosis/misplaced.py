@@ -26,9 +26,8 @@ def misplaced(evidence: Evidence) -> tuple[str, ...]:
 def _sources(evidence: Evidence, axis: int) -> Array | None:
     """For each slice along ``axis``, the number of the slice whose right values it holds.
 
-    If the right slices are A, B, C and the kernel returned B, C, A, the sources are 1, 2, 0. None unless
-    every slice holds the values of some slice, and either all hold the same one's or each slice is held once;
-    None if every slice holds its own.
+    If the right slices are A, B, C and the kernel returned B, C, A, the sources are 1, 2, 0. None if
+    every slice holds its own values, or if the slices are neither a permutation nor all the same slice.
 
     Only likely pairs of slices are compared in full. The dot product with one random direction is a key of
     a slice, and equal slices have equal keys up to rounding. So the keys of the right slices are sorted, and
@@ -48,7 +47,7 @@ def _sources(evidence: Evidence, axis: int) -> Array | None:
     candidates = [order[(right - 1).clip(0, len(keys) - 1)], order[right.clip(0, len(keys) - 1)]]
     own = np.arange(len(keys))
     sources = np.full(len(keys), -1)
-    for candidate in (*candidates, own):  # its own place comes last, so that it is preferred
+    for candidate in (*candidates, own):  # the own place comes last and so takes precedence
         same = (np.abs(actual - expected[candidate]) <= np.maximum(noise, noise[candidate])).all(1)
         sources[same] = candidate[same]
     complete = len(np.unique(sources)) in (1, len(own))
@@ -86,7 +85,7 @@ def _transposed(evidence: Evidence) -> tuple[str, ...]:
 
 def _shuffled(evidence: Evidence) -> tuple[str, ...]:
     actual, expected = evidence.actual.ravel(), evidence.expected.ravel()
-    if evidence.wrong.mean() < 0.5:  # a few wrong elements among many would not show once sorted
+    if evidence.wrong.mean() < 0.5:  # sorting hides a few wrong elements among many
         return ()
     order = np.argsort(expected)
     if (np.abs(np.sort(actual) - expected[order]) <= evidence.noise.ravel()[order]).all():

@@ -25,7 +25,7 @@ def where(evidence: Evidence, mask: Array) -> str:
         return f"at {count:,} of its {mask.size:,} elements: {elements}"
     features, samples = _any(mask, 0, 2), _any(mask, 1)
     places = [*_in_features(evidence, features), *_at_samples(evidence, samples)]
-    # Scattered elements are in so many features and samples that these say little.
+    # Scattered elements lie in most features and samples, so the features and samples describe no place.
     if count < features.sum() * samples.sum() / 2 and count < mask.size / 2:
         first = np.unravel_index(int(mask.argmax()), mask.shape)
         places = [f"at {count:,} of its {mask.size:,} elements, the first at {_element(evidence, first)}"]

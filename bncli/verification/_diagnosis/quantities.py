@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.verification._diagnosis.facts import Facts
+from bncli.verification._diagnosis.facts import Facts, mean
 
 Array = NDArray[Any]
 
@@ -43,6 +43,37 @@ def _unbiased(f: Facts) -> Array:
     return np.asarray((f.var * f.samples / np.float64(f.samples - 1) + f.epsilon) ** -0.5)
 
 
+def _of_variance(says: str, var: Callable[[Facts], Array]) -> InvStd:
+    """A wrong variance; backward treats it as the right one."""
+    return InvStd(says, lambda f: (var(f) + f.epsilon) ** -0.5, lambda f: (var(f) + f.epsilon) ** -1.5)
+
+
+def _about(middle: Callable[[Facts], Array]) -> Callable[[Facts], Array]:
+    return lambda f: np.asarray(f.var + (f.mean - middle(f)) ** 2)
+
+
+def _within_blocks(size: int) -> Callable[[Facts], Array]:
+    """The variance within blocks of ``size`` along the outer axis; NaN where there is only one."""
+
+    def var(f: Facts) -> Array:
+        if f.x.shape[0] <= size:
+            return np.full(f.var.shape, np.nan)
+        blocks = (f.x[first : first + size] for first in range(0, f.x.shape[0], size))
+        squares = [((block - mean(block)) ** 2).sum((0, 2), keepdims=True) for block in blocks]
+        return np.asarray(sum(squares) / f.samples)
+
+    return var
+
+
+def _quake(f: Facts) -> Array:
+    """The fast inverse square root of var + epsilon in float32, with one step of Newton's method."""
+    half = np.asarray(f.var + f.epsilon, np.float32)
+    root = (np.int32(0x5F3759DF) - (half.view(np.int32) >> 1)).view(np.float32)
+    return np.asarray(root * (np.float32(1.5) - np.float32(0.5) * half * root * root), np.float64)
+
+
+BLOCKS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+
 # The simpler first: if several fit, the first is reported.
 WRONG_INV_STD = (
     InvStd("epsilon is ignored, as if it were 0", lambda f: f.var**-0.5, lambda f: f.var**-1.5),
@@ -64,6 +95,29 @@ WRONG_INV_STD = (
     InvStd("x - mean is divided by var + epsilon, not by its root", lambda f: f.inv_std**2, lambda f: 2 * f.inv_std**4),
     InvStd("x - mean is divided by var, not by sqrt(var + epsilon)", lambda f: 1 / f.var, lambda f: 2 / f.var**2),
     InvStd("x - mean is not divided by the standard deviation", lambda f: f.var**0, lambda f: 0 * f.var),
+    InvStd(
+        "inv_std is 1 / sqrt(max(var, epsilon))",
+        lambda f: np.maximum(f.var, f.epsilon) ** -0.5,
+        lambda f: np.where(f.var > f.epsilon, f.var**-1.5, 0),
+    ),
+    _of_variance("the variance is taken about 0: the mean is not subtracted in it", _about(lambda f: 0 * f.mean)),
+    _of_variance(
+        "the variance is taken about the median, not about the mean",
+        _about(lambda f: np.median(f.x, (0, 2), keepdims=True)),
+    ),
+    _of_variance("the variance is taken about the first sample, not about the mean", _about(lambda f: f.x[:1, :, :1])),
+    *(
+        _of_variance(
+            f"the variance is that within blocks of {size} along the outer axis: the blocks' means are taken for equal",
+            _within_blocks(size),
+        )
+        for size in BLOCKS
+    ),
+    InvStd(
+        "inv_std is the fast inverse square root: by the bits of a float32, and one step of Newton's method",
+        _quake,
+        lambda f: _quake(f) ** 3,
+    ),
 )
 
 _REVERSED = Quantity("{it} has the wrong sign", lambda f: -1.0)
@@ -153,6 +207,35 @@ DGAMMA = (
     Quantity("dgamma is multiplied by gamma * inv_std", lambda f: f.gamma * f.inv_std),
     *_STATISTICS,
 )
+# The statistics that forward saves.
+MEAN = (
+    Quantity("it has the wrong sign", lambda f: -1.0),
+    Quantity("it is the sum, not divided by the {samples} samples", lambda f: float(f.samples)),
+)
+VAR = (
+    Quantity("epsilon is in it: it is var + epsilon", lambda f: (f.var + f.epsilon) / f.var),
+    Quantity(
+        "it is the unbiased variance, divided by {fewer}, one less than the {samples} samples",
+        lambda f: f.samples / np.float64(f.samples - 1),
+    ),
+    Quantity(
+        "it is the unbiased variance, and epsilon is in it",
+        lambda f: (f.var * f.samples / np.float64(f.samples - 1) + f.epsilon) / f.var,
+    ),
+    Quantity("it is the deviation, sqrt(var)", lambda f: f.var**-0.5),
+    Quantity("it is sqrt(var + epsilon)", lambda f: 1 / (f.inv_std * f.var)),
+    Quantity("it is inv_std, 1 / sqrt(var + epsilon)", lambda f: f.inv_std / f.var),
+    Quantity("it is the inverse, 1 / (var + epsilon)", lambda f: f.inv_std**2 / f.var),
+    Quantity("it is the inverse, 1 / var", lambda f: f.var**-2),
+    Quantity("it is the sum of squares, not divided by the {samples} samples", lambda f: float(f.samples)),
+    Quantity("it is the mean of x**2, from which mean**2 is not subtracted", lambda f: (f.var + f.mean**2) / f.var),
+)
+OWN_INV_STD = (
+    *(Quantity(wrong.says, wrong.share) for wrong in WRONG_INV_STD),
+    Quantity("it is the deviation, sqrt(var + epsilon)", lambda f: f.inv_std**-2),
+    Quantity("it is the variance", lambda f: f.var / f.inv_std),
+    Quantity("it is var + epsilon", lambda f: f.inv_std**-3),
+)
 DBETA = (
     _VANISHED,
     _REVERSED,
@@ -167,6 +250,7 @@ SLOPE = (
     *_NOTHING,
     *_STATISTICS,
     Quantity("x - mean is multiplied by the standard deviation, not divided", lambda f: f.inv_std**-2),
+    Quantity("var stands where 1 / sqrt(var + epsilon) belongs", lambda f: f.var / f.inv_std),
     *_GAMMA,
     Quantity("beta stands where gamma belongs", lambda f: f.beta / f.gamma),
 )

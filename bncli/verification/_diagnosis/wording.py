@@ -1,10 +1,12 @@
 """Sentences and numbers of an explanation."""
 
+from collections.abc import Sequence
 from math import ceil, floor, isfinite, log10
 
 from bncli.verification._diagnosis.facts import Facts
 
 LONG = 1e9  # larger values are written with an exponent
+MOST_DIGITS = 17  # of a float64
 
 
 def state(says: str, facts: Facts, it: str = "", times: str = "", whole: bool = False) -> str:
@@ -42,3 +44,26 @@ def number(value: float, error: float = 0.0) -> str:
         return f"{value:.3g}"
     text = f"{value:,.{max(places, 0)}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def distinct(first: float, second: float, digits: int = 6) -> tuple[str, str]:
+    """Two numbers with so many significant ``digits``, or as many more as it takes to show their difference."""
+    for enough in range(digits, MOST_DIGITS + 1):
+        if f"{first:.{enough}g}" != f"{second:.{enough}g}":
+            # One digit beyond the first that differs, if more than ``digits`` are needed.
+            digits = enough + (enough > digits)
+            break
+    one, other = (f"{value + 0:.{digits}g}" for value in (first, second))
+    return one, other
+
+
+def listing(names: Sequence[str]) -> str:
+    """ "dx", "dx and dgamma", or "dx, dgamma and dbeta"."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def verb(names: Sequence[str], plural: str) -> str:
+    """``plural``, "are" or a regular verb, as it stands after ``names``."""
+    if len(names) != 1:
+        return plural
+    return "is" if plural == "are" else f"{plural}s"

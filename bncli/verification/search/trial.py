@@ -82,7 +82,7 @@ def explained(kernel: Kernel, tried: Tried) -> tuple[str, ...]:
     case = replace(case, x=x, gamma=gamma, beta=beta, dy=dy)
     try:
         with _threads(safe, line.threads), np.errstate(all="ignore"):
-            said = explanation.explain(safe, case, accuracy.check(replace(safe, infer=None), case))
+            said = explanation.explain(safe, case, accuracy.check(safe, case))
     except KernelFault:
         return ()
     return next((sentences for sentences in said.values() if sentences), ())

@@ -156,7 +156,7 @@ def test_what_is_never_written_is_found_in_memory_that_numpy_did_not_give_as_emp
         return dx, dgamma, dbeta
 
     said = array_memory.written_in_full(Kernel(forward, backward), make_case("12x6"))
-    assert said == "12 values of y and 1 values of dgamma are never written: the memory keeps its old contents"
+    assert said == "12 values of y and 1 value of dgamma are never written: the memory keeps its old contents"
 
 
 def test_backward_may_be_called_once_for_each_forward(make_case):

@@ -133,7 +133,7 @@ def test_several_arrays_are_wrong_where_epsilon_shows(make_case):
 
     case = make_case("12x6/eps=0.01")
     assert values.obeys_epsilon(kernel(forward), case) == (
-        "with an epsilon as large as the variance, y and dx and dgamma are wrong: epsilon is ignored, as if it were 0"
+        "with an epsilon as large as the variance, y, dx and dgamma are wrong: epsilon is ignored, as if it were 0"
     )
     assert values.right_on_benign_data(kernel(forward), case) == ""
 
@@ -149,7 +149,7 @@ def test_what_is_wrong_already_is_not_said_again_of_benign_data(make_case):
     assert values.right_on_benign_data(kernel(backward=backward), case) == said
 
 
-BY_CHANCE = "dx differ from call to call, on the same data"
+BY_CHANCE = "dx differs from call to call, on the same data"
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def test_values_that_are_never_written_are_counted(make_case):
         numbers[:] = 1
         return dx, dgamma * numbers[0], short
 
-    says = "{} values of y and 1 values of dbeta are never written: the memory keeps its old contents"
+    says = "{} values of y and 1 value of dbeta are never written: the memory keeps its old contents"
     case = make_case("12x6")
     assert array_memory.written_in_full(kernel(forward, backward), case) == says.format(24)
     # NaN is no sign of it where NaN is right.
@@ -243,6 +243,6 @@ def test_any_of_four_calls_may_be_the_one_that_differs(make_case, call):
         found = gradients(dy, saved)
         return found._replace(dx=found.dx * (1 + EPS * (len(calls) == call)))
 
-    says = "y and dx differ from call to call, on the same data"
+    says = "the last bits of y and dx differ from call to call, on the same data"
     assert state.repeatable(kernel(forward, backward), make_case("12x6")) == says
     assert len(calls) == call

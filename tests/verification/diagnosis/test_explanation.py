@@ -52,7 +52,7 @@ def test_all_arrays_of_the_features_are_handed_over(make_case, asked):
     case = make_case("6x5")
     found = explanation.explain(NUMPY, case, [wrong("dx", 3), wrong("y"), wrong("dbeta", 1)])
     assert found == {"dx": ("told",), "y": ("told",), "dbeta": ("told",)}
-    ((part, actual, names, features, problem),) = asked
+    ((part, actual, names, features, problem, _),) = asked
     assert part is case  # all five features are so few that they all are looked at
     assert (names, features.tolist(), problem) == (("dx", "y", "dbeta"), [0, 1, 2, 3, 4], case.problem)
     y, saved = NUMPY.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
@@ -67,7 +67,7 @@ def test_of_many_features_the_wrong_ones_come_first(make_case, asked, monkeypatc
     monkeypatch.setattr(explanation, "DIAGNOSED", limit)
     case = make_case("6x10x1/channels-first")
     explanation.explain(NUMPY, case, [wrong("dx", 9, 8), wrong("dgamma", 8, 3, 7)])
-    ((part, actual, _, features, problem),) = asked
+    ((part, actual, _, features, problem, _),) = asked
     expected = sorted([9, 8, 3, 7, 0, 1, 2, 4, 5, 6][: max(1, limit // 6)])
     assert features.tolist() == expected
     np.testing.assert_array_equal(part.x, case.x[:, expected])

@@ -51,7 +51,7 @@ def test_factors_that_differ_by_feature_are_told_as_a_range(right):
         "the mean term is 0.5 to 1.5 times what it should be, by feature",
     )
     assert told(r.case, "y", r.gamma * by_feature * r.x_hat + r.beta) == (
-        "inv_std is wrong: y is right for one 0.5 to 1.5 times what it should be",
+        "gamma * inv_std is wrong: y is right for a product 0.5 to 1.5 times what it should be",
     )
     x_hat = by_feature * r.x_hat
     dx = by_feature * r.gamma / r.std * (r.dy - mean(r.dy) - x_hat * mean(r.dy * x_hat))
@@ -111,12 +111,15 @@ def test_a_step_computed_in_float32_is_told_by_its_size(right):
     evidence = gather(r.case, {"dx": np.asarray(r.dx, float)})["dx"]
     signs = np.random.default_rng(0).choice([-1, 1], r.dx.shape)
     says = "dx is right up to the rounding of float32, as if a step were computed in it"
-    unit = 2.0**29  # roundings of float64 in one of float32
-    assert told(r.case, "dx", r.dx + 0.95 * unit * signs * evidence.allowed) == (says,)
-    assert told(r.case, "dx", r.dx + 1.05 * unit * signs * evidence.allowed) != (says,)
+    rounding = 2.0**-24 / evidence.budget * evidence.allowed
+    assert told(r.case, "dx", r.dx + 3.9 * signs * rounding) == (says,)
+    assert told(r.case, "dx", r.dx + 4.1 * signs * rounding) != (says,)
+    assert told(r.case, "dx", r.dx + signs / 40 * rounding) != (says,)
+    assert told(r.case, "dx", r.dx + rounding) != (says,)  # of one sign
+    assert told(r.case, "dx", r.dx * (1 + 2.0**-24)) != (says,)  # proportional
     for features, is_told in ((3, True), (2, False)):  # of 5: more than half
         some = np.arange(5).reshape(1, 5, 1) < features
-        assert (told(r.case, "dx", r.dx + 0.5 * unit * some * signs * evidence.allowed) == (says,)) is is_told
+        assert (told(r.case, "dx", r.dx + some * signs * rounding) == (says,)) is is_told
 
 
 def test_imprecise_is_what_is_off_by_a_thousand_roundings_at_most(right):
@@ -133,7 +136,7 @@ def test_imprecise_is_what_is_off_by_a_thousand_roundings_at_most(right):
 
 
 def test_cancellation_is_told_from_ten_deviations_and_up_to_what_it_costs(right):
-    for deviations, costs, is_told in ((10.5, 0.9, True), (9.5, 0.9, False), (10.5, 1.2, False)):
+    for deviations, costs, is_told in ((10.5, 0.09, True), (9.5, 0.09, False), (10.5, 0.12, False)):
         r = right("40x4/eps=0", mean=0.0)
         # To the last bit the same mean and variance in each feature.
         r = Right(dataclasses.replace(r.case, x=np.asarray(r.x_hat + deviations).astype(float)))

@@ -5,24 +5,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.verification import tolerance
 from bncli.verification._diagnosis.coefficients import (
-    OF_INV_STD,
     Term,
     best_fit,
     combine,
     distinguishable,
     terms_of,
-    with_inv_std,
 )
-from bncli.verification._diagnosis.evidence import Evidence
+from bncli.verification._diagnosis.evidence import INFER, Evidence
+from bncli.verification._diagnosis.lost_precision import share_of_inv_std
 from bncli.verification._diagnosis.wording import number
 
 Array = NDArray[Any]
 
-LOST = 1000  # times the allowed error: up to it, the formula may be right and only digits are lost
-FAR_MEAN = 10  # standard deviations from 0: from here on E[x**2] - E[x]**2 loses digits
-MOST = 0.5  # of the features are wrong if digits are lost
+LOST = 1000  # times the allowed error: a smaller error may be lost digits, with a right formula
 ENOUGH = 4  # samples: three coefficients and one element to check them
 
 SUMS = {
@@ -30,40 +26,27 @@ SUMS = {
     "dx": "a combination of the terms of the formula",
     "dgamma": "a multiple of what it should be",
     "dbeta": "a multiple of what it should be",
+    "mean": "a multiple of what it should be",
+    "var": "a multiple of what it should be",
+    "inv_std": "a multiple of what it should be",
+    INFER: "an affine function of x",
 }
-
-
-def cancelled(evidence: Evidence) -> tuple[str, ...]:
-    """An inv_std that is off by no more than the digits that E[x**2] - E[x]**2 loses."""
-    facts = evidence.facts
-    conditioning = np.sqrt(facts.mean**2 + facts.var) * facts.inv_std
-    share = _share_of_inv_std(evidence) if evidence.wrong_features.mean() > MOST else None
-    if share is None or conditioning.max() < FAR_MEAN or (np.abs(share - 1) > evidence.budget * conditioning**2).any():
-        return ()
-    mean = f"a mean {number(float(conditioning.max()), 1.0)} deviations from 0"
-    return (f"inv_std is off by up to {np.abs(share - 1).max():.2g}, as from E[x**2] - E[x]**2 with {mean}",)
-
-
-def coarse(evidence: Evidence) -> tuple[str, ...]:
-    """Errors no larger than those of float32."""
-    unit = tolerance.unit_roundoff("float32") / tolerance.unit_roundoff(evidence.facts.problem.dtype)
-    few = evidence.wrong_features.mean() <= MOST
-    if unit <= 1 or few or (np.abs(evidence.actual - evidence.expected) > unit * evidence.allowed).any():
-        return ()
-    return (f"{evidence.name} is right up to the rounding of float32, as if a step were computed in it",)
 
 
 def other_inv_std(evidence: Evidence) -> tuple[str, ...]:
     """An inv_std that is wrong by a different factor in each feature."""
-    share = _share_of_inv_std(evidence)
+    share = share_of_inv_std(evidence)
     if share is None:
         return ()
+    if evidence.name in ("y", INFER):  # these show only the product
+        it = "gamma * inv_std"
+        return (f"{it} is wrong: {evidence.name} is right for a product {_range(share)} times what it should be",)
     return (f"inv_std is wrong: {evidence.name} is right for one {_range(share)} times what it should be",)
 
 
 def other_mean(evidence: Evidence) -> tuple[str, ...]:
     """In y, a different constant added in each feature."""
-    if evidence.name != "y" or not _overdetermined(evidence):
+    if evidence.name not in ("y", INFER) or not _overdetermined(evidence):
         return ()
     slope, offset = terms_of(evidence)
     alive = evidence.facts.gamma != 0
@@ -106,15 +89,6 @@ def unexplained(evidence: Evidence) -> tuple[str, ...]:
         return (f"the terms of dx cannot be distinguished on this data: {hint}",)
     share = f"{100 * left:.0f}" if left >= 0.1 else f"{100 * left:.2g}"
     return (f"{name} is not {SUMS[name]}: the best fit leaves {share} % unexplained",)
-
-
-def _share_of_inv_std(evidence: Evidence) -> Array | None:
-    """The inv_std, relative to the right one, for which the whole array is right; None if there is none."""
-    if evidence.name not in OF_INV_STD or not _overdetermined(evidence):
-        return None
-    estimate = terms_of(evidence)[0].estimate
-    share = np.where(np.isfinite(estimate.error), estimate.value, 1)
-    return share if evidence.fits(with_inv_std(evidence, share)) else None
 
 
 def _overdetermined(evidence: Evidence) -> bool:
