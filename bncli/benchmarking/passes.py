@@ -112,7 +112,7 @@ def _call(kernel: Kernel, direction: str, given: Sequence[Any]) -> Call:
 
 
 def _run(kernel: Kernel, direction: str, given: Sequence[Any]) -> Any:
-    """What a timed call returns; a framework may have copied the arrays, whose contents have changed since."""
+    """The result of a timed call, repeated on the present contents, which a framework may have copied before."""
     if kernel.prepare:
         return kernel.prepare(direction, *given).run()
     return getattr(kernel, direction)(*given)

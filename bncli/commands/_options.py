@@ -51,7 +51,7 @@ def problem(
     dtype: str = "float64 where the kernel takes it, or that of the array",
     epsilon: float = EPSILON,
 ) -> tuple[Any, ...]:
-    """The options of problems. The arguments are their defaults, or say what they are."""
+    """The options of problems; ``shape`` and ``dtype`` are texts that describe the defaults."""
     return (
         click.option(
             "--shape",
@@ -70,7 +70,7 @@ def problem(
         click.option(
             "--params",
             type=click.Choice((OWN, "float32")),
-            help="The dtype of gamma, beta and their gradients beside an x of half precision: float32, or x's own.  "
+            help="The dtype of gamma, beta and their gradients for x in half precision: float32, or x's own.  "
             "[default: float32 where the kernels take it]",
         ),
         click.option(

@@ -127,9 +127,9 @@ def stored_request(source: str, options: Mapping[str, Any]) -> Request:
 
 
 def params_of(typed: str | None, kernels: Sequence[AnyKernel], dtype: str) -> str:
-    """The parameters' dtype where it is not that of x: what was ``typed``, or what ``kernels`` take."""
+    """The parameters' dtype, empty for that of x: the ``typed`` one, or one that ``kernels`` take."""
     if typed == "float32" and dtype not in HALF:
-        raise InputError(f"--params float32 is for x of half precision, not of {dtype}: leave it out")
+        raise InputError(f"--params float32 is for x in half precision, not in {dtype}: leave it out")
     return own_params(kernels, dtype) if typed is None else typed.replace(OWN, "")
 
 

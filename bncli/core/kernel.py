@@ -75,7 +75,7 @@ class Infer(Protocol):
 class Prepared(NamedTuple):
     """A pass on the arrays of the kernel's own framework.
 
-    ``call`` returns when the results are computed; ``deliver`` makes of them what the pass returns.
+    ``call`` returns when the results are computed; ``deliver`` converts them to the return value of the pass.
     """
 
     call: Callable[[], Any]
@@ -87,7 +87,7 @@ class Prepared(NamedTuple):
 
 
 class Prepare(Protocol):
-    """Converts the arguments of a pass, forward, backward or infer, before its time is taken."""
+    """Converts the arguments of a pass (forward, backward or infer) before the clock starts."""
 
     def __call__(self, direction: str, *given: Any) -> Prepared: ...
 
@@ -100,12 +100,12 @@ class Kernel:
     word for ``--kernel`` that loads it again: the name or, for a user's own, its file or module.
     ``available`` returns what is missing on this machine, or None if the kernel can run.
     ``set_threads`` binds the number of threads and may return the number before; None if the kernel
-    always uses one thread. ``params`` are the dtypes of gamma and beta that it takes where x is of half
-    precision: "float32", or OWN for that of x. ``tries_complex`` is False if forward is known to fail on
-    complex x, so that no complex step is tried. ``file`` is the path of its code, for messages; ``kind`` is
-    the kind of a user's object, such as a torch.nn.Module. ``prepare`` is there if the kernel takes arrays
-    of another framework than NumPy: bench times the call that it returns. ``anew`` loads the kernel again, as if
-    nothing had been called; None if that is not possible.
+    always uses one thread. ``params`` are the parameters' dtypes that it takes for x in half precision:
+    "float32", or OWN for that of x. ``tries_complex`` is False if forward is known to fail on complex x,
+    so that no complex step is tried. ``file`` is the path of its code, for messages; ``kind`` is the kind
+    of a user's object, such as a torch.nn.Module. A kernel on the arrays of another framework has
+    ``prepare``, whose result bench times. ``anew`` loads the kernel again, as if nothing had been called;
+    None if that is not possible.
     """
 
     forward: Forward
@@ -192,7 +192,7 @@ AnyKernel = Kernel | IsolatedKernel
 
 
 def types_of(kernel: AnyKernel) -> tuple[str, ...]:
-    """The ``Problem.types`` that a kernel takes, in the order in which it names them."""
+    """The ``Problem.types`` that a kernel takes, in its own order."""
     found: dict[str, None] = {}
     for dtype in kernel.dtypes:
         for params in kernel.params if dtype in HALF else (OWN,):

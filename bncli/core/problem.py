@@ -33,7 +33,7 @@ class Problem:
 
     Its descriptor, ``str(problem)``, is one line that ``Problem.parse`` reads back:
     ``50x64x112x112/channels-first/float32/eps=1e-05``. gamma, beta and their gradients are of ``dtype`` too;
-    beside half precision they may be float32: ``50x64x112x112/channels-first/float16/params=float32/eps=1e-05``.
+    for x in half precision they may be float32: ``50x64x112x112/channels-first/float16/params=float32/eps=1e-05``.
 
     Raises InputError for a shape of fewer than two axes or an empty one, and for an
     unknown layout, an unknown dtype, other parameters, or an epsilon that is negative or not finite.

@@ -41,7 +41,7 @@ class Request:
     params: str = ""  # the parameters' dtype, where it is not that of x
 
     def problem(self, shape: Shape, dtype: str) -> Problem:
-        """The problem of what was asked for, of data of ``shape`` and ``dtype``."""
+        """The problem of the request for data of ``shape`` and ``dtype``."""
         params = self.params if dtype in HALF else ""
         return Problem(shape, self.layout, dtype, self.epsilon, params)
 

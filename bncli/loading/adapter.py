@@ -152,7 +152,7 @@ def _name_of_framework(source: Any) -> str:
 
 
 def _on_arrays(call: Callable[..., Any], direction: str, arrays: Arrays) -> Callable[..., Prepared]:
-    """What prepares calls of ``call``, a function of a framework's arrays, on NumPy arrays."""
+    """A function that prepares calls of ``call``, a function of a framework's arrays, for NumPy arrays."""
 
     def prepare(*given: Any, timed: bool = False) -> Prepared:
         batch = given[0]

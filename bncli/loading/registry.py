@@ -76,7 +76,7 @@ def own_dtype(kernels: Sequence[AnyKernel], preferred: Sequence[str] = ("float64
 
 
 def own_params(kernels: Sequence[AnyKernel], dtype: str) -> str:
-    """The parameters' dtype beside x of half precision: float32 where all of ``kernels`` take it, else x's own."""
+    """The parameters' dtype for x in half precision: float32 if all ``kernels`` take it, else x's own."""
     mixed = dtype in HALF and all("float32" in kernel.params for kernel in kernels)
     return "float32" if mixed else ""
 

@@ -101,7 +101,7 @@ def test_sums_in_half_precision_are_wrong_whatever_the_parameters_are():
 def test_a_kernel_that_does_not_take_it_is_one_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "kernel 'numpy' does not take float16: use --dtype" in fails("gradcheck", "numpy", "--dtype", "float16")
-    assert "--params float32 is for x of half precision, not of float64" in fails(
+    assert "--params float32 is for x in half precision, not in float64" in fails(
         "gradcheck", "reference", "--params", "float32"
     )
 

@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 class Passes(NamedTuple):
     """The passes of an object, with arguments prepared: forward(x, gamma, beta, epsilon), backward(dy, saved) and
-    infer(x, gamma, beta, mean, var, epsilon). They are given ``timed=True`` where a time is taken.
+    infer(x, gamma, beta, mean, var, epsilon). They get ``timed=True`` when they are timed.
     """
 
     forward: Callable[..., Prepared]
@@ -57,7 +57,7 @@ class Given:
         kind: str,
         set_threads: Callable[[int], int | None] | None = None,
     ) -> Kernel:
-        """The kernel of ``passes``, which are given NumPy arrays, a batch with ``rank`` axes.
+        """The kernel of ``passes``, which take NumPy arrays, a batch with ``rank`` axes.
 
         It is never called with complex x, which few such functions support.
         """

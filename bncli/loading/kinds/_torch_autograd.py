@@ -27,7 +27,7 @@ def numbers() -> Any:
 
 
 def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]]) -> Passes:
-    """The passes of what ``bound`` makes of the tensors x, gamma and beta and of epsilon: a call that returns y."""
+    """The passes of a computation; ``bound`` turns tensors x, gamma, beta and epsilon into a call that returns y."""
 
     def forward(x: Array, gamma: Array, beta: Array, epsilon: float, timed: bool = False) -> Prepared:
         given = {"x": enter(x), "gamma": enter(gamma), "beta": enter(beta)}
@@ -44,7 +44,7 @@ def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]]) -> Passes:
 
 
 def backward(dy: Array, saved: Graph, timed: bool = False) -> Prepared:
-    """The call that returns dx, dgamma and dbeta. Raises Malformed if autograd lacks one of them."""
+    """A call that returns dx, dgamma and dbeta. Raises Malformed if autograd lacks one of them."""
     if not saved.y.requires_grad:
         raise Malformed("y has no gradient: compute it with torch's operators only, and not within torch.no_grad()")
     # A second backward of one forward is allowed.
