@@ -11,6 +11,7 @@ from time import perf_counter, thread_time
 from bncli.core.kernel import Kernel, types_of
 from bncli.core.problem import Problem
 from bncli.errors import InputError
+from bncli.verification import tolerance
 from bncli.verification.finding import Verdict
 from bncli.verification.search import call_history, trial
 from bncli.verification.search.case_line import CaseLine
@@ -85,7 +86,7 @@ class Attempts:
         """Whether the same is wrong as in ``like``; None where that cannot be said, as where something else is."""
         tried = self.run(line)
         if tried.verdict is Verdict.PASS:
-            return False
+            return None if hides(line.problem, like) else False
         return True if alike(tried, like) and clear(tried) else None
 
 
@@ -102,6 +103,14 @@ def clear(tried: Tried) -> bool:
     """Whether an error is so far beyond what rounding allows that other data would show it too."""
     errors = [finding.share for finding in tried.findings if finding.measured]
     return not errors or not max(errors) < CLEAR
+
+
+def hides(problem: Problem, tried: Tried) -> bool:
+    """Whether an error of ``tried`` is one that rounding may make on ``problem``."""
+    return any(
+        finding.measured and finding.error < CLEAR * tolerance.budget(problem, finding.array)
+        for finding in tried.findings
+    )
 
 
 def known(types: str) -> bool:

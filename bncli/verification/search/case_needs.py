@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from bncli.verification import tolerance
 from bncli.verification.search import call_history, contents, histories, memory_layouts
-from bncli.verification.search.attempts import CLEAR, Attempts
+from bncli.verification.search.attempts import Attempts, hides
 from bncli.verification.search.case_line import CaseLine
 from bncli.verification.search.resized import EPSILONS
 from bncli.verification.search.shrinking import EPSILON
@@ -155,7 +154,7 @@ def _types(wrong: Sequence[CaseLine], attempts: Attempts, like: Tried) -> Iterat
         return  # which numbers are differs with the dtype, and so does what shows
     right, own = [], []
     for types in attempts.types:
-        shown = [line for line in wrong if not _hides(types, attempts.run(line))]
+        shown = [line for line in wrong if not hides(_in(types, line).problem, attempts.run(line))]
         fails = [attempts.fails(_in(types, line), like) for line in shown]
         if True in fails or types == like.line.problem.types:
             own.append(types.replace("/params=", " with parameters of "))
@@ -163,15 +162,6 @@ def _types(wrong: Sequence[CaseLine], attempts: Attempts, like: Tried) -> Iterat
             right.append(types)
     if right:
         yield Condition(f"in {' and '.join(own)}", lambda line: _in(right[0], line))
-
-
-def _hides(types: str, tried: Tried) -> bool:
-    """Whether an error is one that rounding in ``types`` may make."""
-    problem = _in(types, tried.line).problem
-    return any(
-        finding.measured and finding.error < CLEAR * tolerance.budget(problem, finding.array)
-        for finding in tried.findings
-    )
 
 
 def _in(types: str, line: CaseLine) -> CaseLine:

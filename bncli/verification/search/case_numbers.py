@@ -43,7 +43,12 @@ VALUES = (
 
 def of_shape(line: CaseLine) -> tuple[float, ...]:
     """The numbers that SHAPES names."""
-    outer, features, inner = line.problem.canonical_shape
+    return of_sizes(line.problem.canonical_shape)
+
+
+def of_sizes(shape: tuple[int, int, int]) -> tuple[float, ...]:
+    """The same of a canonical ``shape``."""
+    outer, features, inner = shape
     return outer, features, inner, outer * inner, outer * features * inner
 
 

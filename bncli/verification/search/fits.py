@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bncli.verification.search.predicates import Column, Predicate, singles
+from bncli.verification.search.predicates import Column, Predicate
+from bncli.verification.search.statements import singles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

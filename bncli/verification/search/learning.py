@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bncli.verification.search import testing_points
 from bncli.verification.search.attempts import Attempts
 from bncli.verification.search.case_line import CaseLine
 from bncli.verification.search.fits import fitting, necessary
 from bncli.verification.search.predicates import Column, Predicate
+from bncli.verification.search.testing_points import CHEAP
 from bncli.verification.search.trial import Tried
 
 if TYPE_CHECKING:
@@ -21,10 +23,9 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 Numbers = Callable[[CaseLine], tuple[float, ...]]
-RIVALS = 60
+RIVALS = 100
 ENOUGH = 3  # cases on either side
 COMPARED, PAIRS = 100, 3
-CHEAP = 1 << 14  # elements of a case that take no longer than fewer do
 
 
 class Learning:
@@ -69,6 +70,26 @@ class Learning:
             self.add([question])
         return None
 
+    def stands(
+        self, found: Predicate, table: Array, line_of: Callable[[int], CaseLine], rng: np.random.Generator, few: bool
+    ) -> bool:
+        """Whether ``found`` holds on more cases, ``few`` or more, of those whose numbers are ``table``.
+
+        ``line_of`` gives the case of a row. Limits are bisected along cases on which the other parts hold. Raises
+        TimeUp.
+        """
+        for row in testing_points.bisecting(found, table, self.rows(self.right)):
+            if self._contradicts(found, line_of(row)):
+                return False
+        tried = self.rows([*self.right, *self.wrong])
+        return not any(
+            self._contradicts(found, line_of(row)) for row in testing_points.chosen(found, table, tried, rng, few)
+        )
+
+    def _contradicts(self, found: Predicate, line: CaseLine) -> bool:
+        self.add([line])
+        return self.found[line] is (not found.holds(self.rows([line]))[0])
+
     def fitting(self) -> list[Predicate]:
         """The plainest predicates that fit all that was tried."""
         return fitting(self.columns, *self._table())[:RIVALS]
@@ -86,7 +107,8 @@ class Learning:
             return None
         lines, table = list(known), np.array(list(known.values()), float)
         best = fits[0].holds(table)
-        worth = np.sum([rival.holds(table) != best for rival in fits[1:]], axis=0) * np.ones(len(lines))
+        unlike = np.sum([rival.holds(table) != best for rival in fits[1:]], axis=0) * np.ones(len(lines))
+        worth = unlike * (len(fits) - unlike)  # most where the answer leaves half of them, whatever it is
         if not worth.any():
             tried = fits[0].sides(self._table()[0])
             for side, of_tried in zip(fits[0].sides(table), tried, strict=True):

@@ -10,17 +10,18 @@ from bncli.verification.search import call_history, memory_layouts, shapes
 from bncli.verification.search.case_line import CaseLine
 from bncli.verification.search.case_numbers import of_shape
 from bncli.verification.search.learning import Learning
-from bncli.verification.search.predicates import MULTIPLES
-from bncli.verification.search.shrinking import SAMPLES, plain
+from bncli.verification.search.shrinking import plain
+from bncli.verification.search.statements import MULTIPLES
 
 Shape = tuple[int, int, int]
 FEW, SOME = (1, 2, 3, 4, 5, 6, 7, 8, 9, 12), (11, 13, 15, 16, 17, 20, 24, 31, 32, 33, 36, 48, 63, 64, 65, 96, 100)
 MANY = (127, 128, 129, 160, 200, 255, 256, 257, 300, 384, 512, 513, 768, 1000, 1024, 1025, 2048, 2049, 4096, 5000)
 KINDS = ((5, 3, 4), (6, 4, 1), (4, 4, 3), (7, 3, 3), (4, 7, 4), (1, 5, 9), (9, 1, 1), (8, 16, 1), (33, 5, 2))
-DRAWN, CHECKS = 400, 30
-LONG_AXIS = 4096  # an axis that is shorter is tried several times as long, and a little more
-BLOCKS = (16, 32, 64)  # whose multiples are tried beyond a limit, where a kernel may be right again
-TIMES = ((3, 0), (4, 0), (5, 0), (3, 1), *((2, more) for more in range(16)))  # a multiple of each number to 16
+DRAWN = 400
+FEWEST = 3  # samples, where the smallest case has as many: in two, much is right by chance
+PAIRED, AXES = 49, ((0, 1), (0, 2), (1, 2))
+DENSE, OTHERS = 130, ((4, 3, 2), (5, 2, 1), (1, 3, 4))  # lengths of an axis, beyond twice the smallest that is wrong
+PARTS = 40  # sizes between nothing and a little more than the smallest that is wrong
 LONG, SLOWLY = 30, 2  # calls of a history that takes its time, and then so many cases of a kind
 SMALL, LARGER = 1 << 14, 4  # elements, and times those of the smallest WRONG case
 
@@ -31,7 +32,7 @@ class Nearby:
     def __init__(self, base: CaseLine) -> None:
         self.base = base
         self.most = max(SMALL, LARGER * base.problem.size)
-        self.least = min(SAMPLES, base.problem.samples)
+        self.least = min(FEWEST, base.problem.samples)
         self.rng = Random(f"{base}")
         self.slow = len(call_history.steps(base.history)) > LONG
         self.big = base.problem.size > SMALL
@@ -64,26 +65,35 @@ class Nearby:
                 found.append(_with(self._small(), dict.fromkeys({0, 1, 2} - {axis}, length)))
         return self._lines(found + [self._small() for _ in range(drawn)])
 
-    def checks(self) -> list[CaseLine]:
-        """Shapes as a search draws them."""
-        rng = Random(f"{self.base} checks")
-        return self._lines([shapes.draw(rng, rng.uniform(3, 11)) for _ in range(0 if self.slow else CHECKS)])
-
-    def challenges(self, learning: Learning) -> list[CaseLine]:
-        """As many elements as the smallest that are wrong have, and some more, along each axis and two; longer axes."""
-        if not learning.wrong or self.slow:
-            return []
-        size = learning.wrong[0].problem.size * 5 // 4 + 3
-        part = size // 4 + 1
-        found = [(size, 1, 1), (1, size, 1), (1, 1, size), (part, 4, 1), (4, part, 1), (1, 4, part), (part, 1, 4)]
-        found += [(4, 1, part), (part // 4 + 1, 4, 4)]
-        wrong = learning.wrong[0].problem.canonical_shape
-        for axis, long in enumerate(wrong):
-            longer = [times * long + more for times, more in TIMES]
-            longer += [(long // m + times) * m for m in BLOCKS for times in (1, 2)]
-            longer = longer if 4 < long < LONG_AXIS else []
-            found += [_with(shape, {axis: length}) for shape in ((4, 3, 2), wrong) for length in longer]
-        return self._lines(found)
+    def dense(self) -> list[Shape]:
+        """Shapes of all kinds, and some as a search draws them."""
+        base, size = self.base.problem.canonical_shape, self.base.problem.size
+        found = [
+            _with(shape, {axis: length})
+            for axis in range(3)
+            for length in range(1, DENSE + 2 * min(base[axis], MANY[-1] // 2))
+            for shape in (base, *OTHERS)
+        ]
+        found += [
+            _with(shape, {axis: base[axis] * times + step})
+            for axis in range(3)
+            for times in (*FEW, *SOME)
+            for step in (0, 1)
+            for shape in (base, *OTHERS, (1, 1, 1))
+        ]
+        found += [
+            _with(shape, {axis: part * size // PARTS // 4 + 1})
+            for part in range(1, PARTS + PARTS // 2)
+            for axis in range(3)
+            for shape in ((4, 4, 4), (1, 4, 1), (4, 1, 1), (1, 1, 4), (2, 2, 2))
+        ]
+        for one in range(1, PAIRED):
+            for other in range(1, PAIRED):
+                found += [(one, 3, other), (one, other, 2), (2, one, other)]
+        for length in range(1, DENSE):
+            found += [_with(shape, {axis: length, also: length}) for shape in OTHERS for axis, also in AXES]
+        found += [shapes.draw(self.rng, self.rng.uniform(3, 13)) for _ in range(DRAWN)]
+        return [shape for shape in dict.fromkeys(found) if self._fits(shape)]
 
     def border(self, learning: Learning) -> list[CaseLine]:
         """Halfway between numbers of cases that are right and wrong."""
@@ -113,14 +123,12 @@ class Nearby:
         return self.rng.choice(FEW), self.rng.choice(FEW), self.rng.choice(FEW)
 
     def _lines(self, found: Sequence[Shape]) -> list[CaseLine]:
-        return [
-            self.with_shape(shape)
-            for shape in dict.fromkeys(found)
-            if min(shape) > 0
-            and shape[0] * shape[2] >= self.least
-            and shape[0] * shape[1] * shape[2] <= self.most
-            and memory_layouts.differs(self.base.memory, shape)
-        ]
+        return [self.with_shape(shape) for shape in dict.fromkeys(found) if self._fits(shape)]
+
+    def _fits(self, shape: Shape) -> bool:
+        outer, features, inner = shape
+        enough = min(shape) > 0 and outer * inner >= self.least and outer * features * inner <= self.most
+        return enough and memory_layouts.differs(self.base.memory, shape)
 
 
 def _long_axes(line: CaseLine) -> tuple[bool, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from bncli.verification.search import case_numbers
 from bncli.verification.search.attempts import Attempts, TimeUp
 from bncli.verification.search.case_line import CaseLine
@@ -17,7 +19,7 @@ from bncli.verification.search.resized import Resized, has_sizes
 from bncli.verification.search.trial import Tried
 
 ALL, FEWER = 8, 5  # cases at least that are wrong where all are, and where each takes long
-SURE = 3  # times at most that a rule is replaced by what the cases of a search show
+ROUNDS = 20  # times at most that a rule is replaced by what fresh cases show
 LARGER = (16, 5, 4)
 AGAIN = 1.0  # seconds for a rule on shapes, where the search for one on numbers took too long
 MOST_LUCKY, FEW_LUCKY = 24, 5  # right cases that are drawn anew; one in so many wrong ones may be right by luck
@@ -98,14 +100,21 @@ class _Looking:
         return found
 
     def _settled(self, pool: Sequence[CaseLine], near: Callable[[], list[CaseLine]]) -> Predicate | None:
-        """The predicate that fits, and still does so when shapes were tried as a search draws them."""
-        learning, checks = self.learning, self.nearby.checks()
-        for _ in range(SURE):
-            found = learning.predicate(pool, near)
+        """The predicate that fits, and still does so on fresh cases on both sides of it."""
+        rng, few = np.random.default_rng(self.base.seed), self.nearby.slow or self.nearby.big
+        shapes = self.nearby.dense()
+        of_shapes = np.array([case_numbers.of_sizes(shape) for shape in shapes], float)
+        for _ in range(ROUNDS):
+            found = self.learning.predicate(pool, near)
             if found is None:
                 return None
-            learning.add([*checks, *self.nearby.challenges(learning)])
-            if found.texts in [predicate.texts for predicate in learning.fitting()[:1]]:
+            if found.shapes:
+                stands = self.learning.stands(
+                    found, of_shapes, lambda row: self.nearby.with_shape(shapes[row]), rng, few
+                )
+            else:
+                stands = self.learning.stands(found, self.learning.rows(pool), pool.__getitem__, rng, few)
+            if stands:
                 return found if self._holds_on_other_data(found) else None
         return None
 
