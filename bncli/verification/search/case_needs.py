@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
+
 from bncli.verification.search import call_history, contents, histories, memory_layouts
 from bncli.verification.search.attempts import Attempts, hides
 from bncli.verification.search.case_line import CaseLine
@@ -62,7 +64,7 @@ def conditions(wrong: Sequence[CaseLine], attempts: Attempts, like: Tried, sized
     """
     base = like.line
     for name, default in contents.DEFAULTS.items():
-        if not sized and (words := getattr(base, name)) != default:
+        if not sized and (words := getattr(base, name)) != default and not _only_shows(name, words, attempts, like):
             text = " and ".join(_contents(name, word) for word in words.split(","))
             if words in contents.NOT_FINITE and all(
                 attempts.fails(base.holding(name, other), like) for other in contents.NOT_FINITE
@@ -84,6 +86,14 @@ def conditions(wrong: Sequence[CaseLine], attempts: Attempts, like: Tried, sized
             raise NoCondition
         yield Condition(text, _changing(history=without))
     yield from _types(wrong, attempts, like)
+
+
+def _only_shows(name: str, words: str, attempts: Attempts, like: Tried) -> bool:
+    """Whether a beta of 0 shows what a tiny one shows too: a larger one hides it."""
+    if (name, words) != ("beta", "zeros"):
+        return False
+    tiny = float(np.finfo("float64" if like.line.problem.dtype == "float64" else "float32").tiny)
+    return attempts.fails(like.line.holding(name, f"x{tiny:.0e}"), like) is True
 
 
 def _contents(name: str, word: str) -> str:

@@ -47,12 +47,6 @@ def described(wrong: Sequence[CaseLine], attempts: Attempts, like: Tried) -> tup
     return "", ""
 
 
-def calls(tried: Tried) -> int:
-    """How many calls of the kind that is wrong a case makes."""
-    call = CALLS.get(tried.findings[0].array, "") if tried.findings else ""
-    return max(1, call_history.steps(tried.line.history).count({"backward": "b", "inference": "i"}.get(call, "f")))
-
-
 def _least(kind: str, most: int, wrong: Sequence[CaseLine], attempts: Attempts, like: Tried) -> int:
     """The smallest count from which on the calls of ``kind`` are wrong, on every case; 0 if ``most`` are right."""
 

@@ -48,6 +48,11 @@ class Learning:
         """The cases on which it is right, the smallest first."""
         return self._lines(False)
 
+    @property
+    def unknown(self) -> int:
+        """How many were tried of which neither can be said."""
+        return list(self.found.values()).count(None)
+
     def add(self, lines: Iterable[CaseLine]) -> None:
         """Try ``lines``. Raises TimeUp."""
         for line in lines:
@@ -71,19 +76,19 @@ class Learning:
         return None
 
     def stands(
-        self, found: Predicate, table: Array, line_of: Callable[[int], CaseLine], rng: np.random.Generator, few: bool
+        self, found: Predicate, table: Array, line_of: Callable[[int], CaseLine], rng: np.random.Generator, share: int
     ) -> bool:
-        """Whether ``found`` holds on more cases, ``few`` or more, of those whose numbers are ``table``.
+        """Whether ``found`` holds on more cases, whose numbers are rows of ``table``: ``line_of`` gives the case of a row.
 
-        ``line_of`` gives the case of a row. Limits are bisected along cases on which the other parts hold. Raises
-        TimeUp.
+        Where each takes long, one in ``share`` is tried. Limits are bisected along cases on which the other parts
+        hold. Raises TimeUp.
         """
         for row in testing_points.bisecting(found, table, self.rows(self.right)):
             if self._contradicts(found, line_of(row)):
                 return False
         tried = self.rows([*self.right, *self.wrong])
         return not any(
-            self._contradicts(found, line_of(row)) for row in testing_points.chosen(found, table, tried, rng, few)
+            self._contradicts(found, line_of(row)) for row in testing_points.chosen(found, table, tried, rng, share)
         )
 
     def _contradicts(self, found: Predicate, line: CaseLine) -> bool:

@@ -22,6 +22,10 @@ FEWEST = 3  # samples, where the smallest case has as many: in two, much is righ
 PAIRED, AXES = 49, ((0, 1), (0, 2), (1, 2))
 DENSE, OTHERS = 130, ((4, 3, 2), (5, 2, 1), (1, 3, 4))  # lengths of an axis, beyond twice the smallest that is wrong
 PARTS = 40  # sizes between nothing and a little more than the smallest that is wrong
+SEVERAL, SHARES = (
+    9,
+    (1, 4, 15),
+)  # calls from which on, as for a big case, one in 4 cases is tried; for a long history one in 15
 LONG, SLOWLY = 30, 2  # calls of a history that takes its time, and then so many cases of a kind
 SMALL, LARGER = 1 << 14, 4  # elements, and times those of the smallest WRONG case
 
@@ -34,8 +38,10 @@ class Nearby:
         self.most = max(SMALL, LARGER * base.problem.size)
         self.least = min(FEWEST, base.problem.samples)
         self.rng = Random(f"{base}")
-        self.slow = len(call_history.steps(base.history)) > LONG
+        calls = len(call_history.steps(base.history))
+        self.slow = calls > LONG
         self.big = base.problem.size > SMALL
+        self.share = SHARES[2 if self.slow else 1 if self.big or calls > SEVERAL else 0]
 
     def with_shape(self, shape: Shape) -> CaseLine:
         """``base`` with another canonical shape."""

@@ -22,6 +22,7 @@ ALL, FEWER = 8, 5  # cases at least that are wrong where all are, and where each
 ROUNDS = 20  # times at most that a rule is replaced by what fresh cases show
 LARGER = (16, 5, 4)
 AGAIN = 1.0  # seconds for a rule on shapes, where the search for one on numbers took too long
+FEW_UNKNOWN = 5  # one in so many wrong cases may be one of which nothing can be said, where all are wrong
 MOST_LUCKY, FEW_LUCKY = 24, 5  # right cases that are drawn anew; one in so many wrong ones may be right by luck
 
 
@@ -101,7 +102,7 @@ class _Looking:
 
     def _settled(self, pool: Sequence[CaseLine], near: Callable[[], list[CaseLine]]) -> Predicate | None:
         """The predicate that fits, and still does so on fresh cases on both sides of it."""
-        rng, few = np.random.default_rng(self.base.seed), self.nearby.slow or self.nearby.big
+        rng, share = np.random.default_rng(self.base.seed), self.nearby.share
         shapes = self.nearby.dense()
         of_shapes = np.array([case_numbers.of_sizes(shape) for shape in shapes], float)
         for _ in range(ROUNDS):
@@ -110,10 +111,10 @@ class _Looking:
                 return None
             if found.shapes:
                 stands = self.learning.stands(
-                    found, of_shapes, lambda row: self.nearby.with_shape(shapes[row]), rng, few
+                    found, of_shapes, lambda row: self.nearby.with_shape(shapes[row]), rng, share
                 )
             else:
-                stands = self.learning.stands(found, self.learning.rows(pool), pool.__getitem__, rng, few)
+                stands = self.learning.stands(found, self.learning.rows(pool), pool.__getitem__, rng, share)
             if stands:
                 return found if self._holds_on_other_data(found) else None
         return None
@@ -156,6 +157,8 @@ class _Looking:
             texts.append(condition.text)
         texts = list(filter(None, texts))
         k, all_of = len(wrong), len(wrong) + self.lucky
+        if self.learning.unknown - self.lucky > k // (FEW_UNKNOWN if found is EVERYWHERE else 1):
+            raise NoCondition
         if not texts and k >= (FEWER if self.nearby.slow else ALL):
             every = "every problem tried" if k == all_of else "nearly every problem tried"
             return f"wrong on {every} ({k:,} of {all_of:,})" if self.lucky else f"wrong on {every} ({k:,})"

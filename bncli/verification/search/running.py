@@ -112,7 +112,7 @@ def _require_alone(kernel: AnyKernel, found: SearchOutcome) -> None:
 def _is_wrong(kernel: AnyKernel, tried: trial.Tried | None) -> bool:
     assert tried is not None
     try:
-        return _run(kernel, searching.one_case, tried.line).wrong is not None
+        return _run(kernel, searching.one_case, tried.line, False).wrong is not None
     except KernelFault:  # it ended its process
         return True
 

@@ -145,8 +145,8 @@ def _compiling(kernel: Kernel, tried: Tried, took: float, predicted: float) -> f
     return tried.seconds - again if tried.seconds > SLOWER * again else 0.0
 
 
-def one_case(kernel: Kernel, line: CaseLine) -> SearchOutcome:
-    """Try ``line`` alone, as often as it says."""
+def one_case(kernel: Kernel, line: CaseLine, ruled: bool = True) -> SearchOutcome:
+    """Try ``line`` alone, as often as it says; where it is WRONG, look for the rule if ``ruled``."""
     outcome = SearchOutcome(line.seed)
     start = perf_counter()
     outcome.only = tried = trial.run(kernel, line)
@@ -154,6 +154,8 @@ def one_case(kernel: Kernel, line: CaseLine) -> SearchOutcome:
     if tried.verdict is Verdict.WRONG:
         outcome.first = outcome.wrong = tried
         outcome.diagnosis = trial.explained(kernel, tried)
+        if ruled and line.repeats == 1:
+            outcome.rule = narrowing.rule_of(kernel, tried)
     outcome.seconds = perf_counter() - start
     return outcome
 

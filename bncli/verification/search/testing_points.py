@@ -16,23 +16,24 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 CLOSE, INSIDE, OUTSIDE = 6, 90, 50  # rows of a kind: those closest to the other side, and at most so many of all kinds
-SHARE = 4  # a part of them, where each takes long
 CHEAP = 1 << 14  # elements of a case that takes no longer than smaller ones
 LOOKED_AT = 3000  # rows among which those of all kinds are found
 DIVISORS, RESTS = (*range(2, 49), 64, 96, 128), (3, 4, 5, 6, 7, 8)
 AXES, COUNTS, ELEMENTS = 3, 5, 4  # columns: three axes, samples, and elements as the last
 
 
-def chosen(found: Predicate, table: Array, tried: Array, rng: np.random.Generator, few: bool) -> Iterator[int]:
-    """Rows of ``table`` (P, columns) that put ``found`` to the test; with those of ``tried`` they are of all kinds."""
-    share = SHARE if few else 1
+def chosen(found: Predicate, table: Array, tried: Array, rng: np.random.Generator, share: int) -> Iterator[int]:
+    """Rows of ``table`` (P, columns) that put ``found`` to the test; with those of ``tried`` they are of all kinds.
+
+    Where each takes long, one in ``share``.
+    """
     holds, not_held, *alone = found.sides(table)
     for side, parts in ((holds, found.parts), (not_held, found.parts), *zip(alone, zip(found.parts), strict=True)):
         rows = rng.permutation(np.flatnonzero(side))
         rows = rows[np.argsort(table[rows, ELEMENTS] > CHEAP, kind="stable")]
         for part in parts or (found,):
             _, first = np.unique(part.distance(table[rows]), return_index=True)
-            yield from map(int, rows[first[: CLOSE // min(share, 2)]])
+            yield from map(int, rows[first[: max(1, CLOSE // share)]])
     known = found.holds(tried)
     for side, seen, most in ((holds, tried[known], INSIDE), (not_held, tried[~known], OUTSIDE)):
         rows = rng.permutation(np.flatnonzero(side))[:LOOKED_AT]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bncli.verification.finding import Verdict
-from bncli.verification.search import confirming, narrowing, trial
+from bncli.verification.search import confirming, narrowing, searching, trial
 from bncli.verification.search.case_line import CaseLine
 from search_kernels import RIGHT, WRONG, backward, changed, doubled, first_epsilon, in_forward, infer, later, ring
 
@@ -64,6 +64,14 @@ SHAPES = {
     "where F is a power of two, from 8 features on, with more than one inner position": (
         of_x(lambda n, f, s: f & (f - 1) == 0 and f > 7 and s > 1), "4x16x5/channels-first",
     ),
+    "where F is a multiple of 10, from 110 features on": (of_x(lambda n, f, s: f % 10 == 0 and f > 100), "6x150"),
+    "where F is not a multiple of 43": (of_dy(lambda n, f, s: f % 43 > 0), "6x7"),
+    "where inner is a power of two, from 256 inner positions on": (
+        of_x(lambda n, f, s: s & (s - 1) == 0 and s > 200), "1x3x256/channels-first",
+    ),
+    "where the number of samples is a multiple of 15 and inner is not a multiple of 46": (
+        of_x(lambda n, f, s: n * s % 15 == 0 and s % 46 > 0), "15x7",
+    ),
 }  # fmt: skip
 
 
@@ -90,6 +98,10 @@ OTHERS = {
         lambda: in_forward(lambda x, g, b, e: (x, np.where(np.abs(g) < 1e-3, 1e-3, g), b, e)), "9x4 gamma=zeros"
     ),
     "where x holds NaN": (WRONG["NaN becomes 0"], "9x4 data=nan"),
+    "where x is subnormal": (WRONG["subnormal x becomes 0"], "6x7/float32 data=subnormal beta=zeros"),
+    "where beta is 0 everywhere": (
+        lambda: in_forward(lambda x, g, b, e: (x, g if b.any() else 2 * g, b, e)), "6x7 beta=zeros"
+    ),
     "where dy is not contiguous": (WRONG["backward takes dy for contiguous"], "8x5x6/channels-first memory=dy[::2]"),
     "where x is x[::2]": (
         scaled_infer(lambda x: x[0].flags.c_contiguous and x.strides[0] > x[0].nbytes),
@@ -148,3 +160,27 @@ def test_chance_is_told_from_a_rule(monkeypatch):
     assert 5 <= int(found.rule.split()[6].rstrip(",")) <= 25
     assert found.smallest.line.problem.size < 100
     assert trial.run(make(), found.smallest.line).verdict is Verdict.WRONG
+
+
+def test_no_rate_is_said_of_what_is_seldom_wrong(monkeypatch):
+    monkeypatch.setattr(confirming, "COUNTED", 20)
+    monkeypatch.setattr(narrowing, "RUNS", 20)
+    turns = iter([True, False, True, False, False, True, *[False] * 1000])
+
+    def make():
+        return changed(lambda dy: next(turns), doubled, of="dgamma")
+
+    wrong = trial.run(make(), CaseLine.parse("30x20"))
+    found = narrowing.narrow(dataclasses.replace(make(), anew=make), wrong, (), lambda line: None)
+    assert found.rule == "wrong in some calls, on the same data: a race, or memory never written"
+
+
+def test_one_case_that_is_asked_for_has_its_rule():
+    make = of_x(lambda n, f, s: f % 32 == 0)
+    outcome = searching.one_case(dataclasses.replace(make(), anew=make), CaseLine.parse("6x64/float32"))
+    assert outcome.rule.startswith("wrong where F is a multiple of 32 (")
+    assert str(outcome.wrong.line).startswith("6x64/")
+
+
+def test_one_case_has_no_rule_where_the_kernel_cannot_be_loaded_anew():
+    assert searching.one_case(of_x(lambda n, f, s: f % 32 == 0)(), CaseLine.parse("6x64/float32")).rule == ""
