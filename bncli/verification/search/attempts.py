@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from time import perf_counter, thread_time
+from time import perf_counter, process_time, thread_time
 
 from bncli.core.kernel import Kernel, types_of
 from bncli.core.problem import Problem
@@ -17,7 +17,7 @@ from bncli.verification.search import call_history, trial
 from bncli.verification.search.case_line import CaseLine
 from bncli.verification.search.trial import Tried
 
-RELOADED = 0.1  # seconds that loading and the first calls may take, unless the next calls take as long
+RELOADED = 0.1  # seconds of the processor that loading and the first calls may take, unless the next calls take as long
 CLEAR = 4  # times the error budget: what is less may be within it on the next data
 _NUMBER = re.compile(r"[-+]?\d[\d.]*(e[-+]?\d+)?")
 
@@ -67,12 +67,12 @@ class Attempts:
     def once(self, line: CaseLine) -> Tried:
         """What becomes of ``line`` this time."""
         self.before(line)
-        start = perf_counter()
+        start = process_time()
         tried = trial.run(self.fresh(), line)
-        if self.own and not self._looked and (first := perf_counter() - start) > RELOADED:
-            start = perf_counter()
+        if self.own and not self._looked and (first := process_time() - start) > RELOADED:
+            start = process_time()
             trial.run(self.kernel, line)
-            self.own = perf_counter() - start > first / 2
+            self.own = process_time() - start > first / 2
         self._looked = True
         return tried
 

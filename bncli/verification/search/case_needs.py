@@ -30,6 +30,7 @@ FIXED = {
     ("gamma", "zeros"): "where gamma is 0 everywhere",
     ("gamma", "one-zero"): "where one gamma is 0",
     ("gamma", "negative"): "where every gamma is negative",
+    ("gamma", "positive"): "where every gamma is positive",
     ("beta", "zeros"): "where beta is 0 everywhere",
     ("dy", "noise"): "where dy is noise",
     ("dy", "no-mean"): "where dy has a mean of 0",
@@ -42,6 +43,8 @@ MEMORY = {
     memory_layouts.OUT: "where out is given",
 }
 STRIDED = [layout for layout in memory_layouts.LAYOUTS if layout not in memory_layouts.DENSE]
+ZEROS, TINY = ("zeros", "one-zero"), "x1e-9"  # of gamma: where a tiny one is wrong too, it is not the 0 that matters
+LARGE = "x1e6"  # where x without an outlier is wrong too
 THREADS = (1, 2, 3, 4)
 
 
@@ -70,9 +73,15 @@ def conditions(wrong: Sequence[CaseLine], attempts: Attempts, like: Tried, sized
                 attempts.fails(base.holding(name, other), like) for other in contents.NOT_FINITE
             ):
                 text = "where x holds NaN or an infinity"
+            if words.startswith("outlier") and attempts.fails(base.holding(name, LARGE), like):
+                text = "where |x| is large"
             yield Condition(text, partial(CaseLine.holding, name=name, words=default))
+    if not sized and base.gamma in ZEROS and attempts.fails(base.holding("gamma", TINY), like):
+        raise NoCondition
     if not sized and base.problem.epsilon != EPSILON:
-        yield Condition(_epsilons(attempts, like), _with_epsilon)
+        yield Condition(_epsilons(attempts, like), partial(_with_epsilon, EPSILON))
+    elif not sized and all(attempts.fails(_with_epsilon(epsilon, base), like) is False for epsilon in EPSILONS[-2:]):
+        yield Condition(_epsilons(attempts, like), partial(_with_epsilon, EPSILONS[-1]))
     if base.memory != memory_layouts.CONTIGUOUS:
         yield Condition(_memory(wrong, attempts, like), _changing(memory=memory_layouts.CONTIGUOUS))
     if base.threads:
@@ -120,8 +129,8 @@ def _epsilons(attempts: Attempts, like: Tried) -> str:
     return f"where epsilon is {base:g}"
 
 
-def _with_epsilon(line: CaseLine) -> CaseLine:
-    return replace(line, problem=replace(line.problem, epsilon=EPSILON))
+def _with_epsilon(epsilon: float, line: CaseLine) -> CaseLine:
+    return replace(line, problem=replace(line.problem, epsilon=epsilon))
 
 
 def _changing(**changes: object) -> Callable[[CaseLine], CaseLine]:

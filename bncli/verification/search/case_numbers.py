@@ -26,6 +26,7 @@ SHAPES = (
 VALUES = (
     Column("the largest |gamma|"),
     Column("the smallest |gamma|"),
+    Column("the smallest gamma"),
     Column("the largest |beta|"),
     Column("the largest |dy|"),
     Column("the largest norm of a feature's dy"),
@@ -65,8 +66,8 @@ def of_values(line: CaseLine) -> tuple[float, ...]:
     norms = np.sqrt((dy * dy).sum((0, 2)))
     largest = [_largest(array) for array in (gamma, beta, dy, norms, x, mean, ratio, std, x_hat, y)]
     return (
-        largest[0], float(np.abs(gamma).min()), *largest[1:8], float(std.min()), *largest[8:], float(y.min()),
-        line.problem.epsilon,
+        largest[0], float(np.abs(gamma).min()), float(gamma.min()), *largest[1:8], float(std.min()),
+        *largest[8:], float(y.min()), line.problem.epsilon,
     )  # fmt: skip
 
 

@@ -96,6 +96,7 @@ WORDS: dict[str, dict[str, Change]] = {
         "zeros": lambda x, rng: np.zeros_like(x),
         "one-zero": _one_zero,
         "negative": lambda x, rng: -np.abs(x),
+        "positive": lambda x, rng: np.abs(x),
     },
     "beta": {DRAWN: _unchanged, "zeros": lambda x, rng: np.zeros_like(x)},
     "dy": {

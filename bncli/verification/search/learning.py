@@ -50,8 +50,9 @@ class Learning:
 
     @property
     def unknown(self) -> int:
-        """How many were tried of which neither can be said."""
-        return list(self.found.values()).count(None)
+        """How many were tried of which neither can be said, with no more samples than ``like``: more hide errors."""
+        most = self.like.line.problem.samples
+        return sum(fails is None and line.problem.samples <= most for line, fails in self.found.items())
 
     def add(self, lines: Iterable[CaseLine]) -> None:
         """Try ``lines``. Raises TimeUp."""
@@ -78,7 +79,7 @@ class Learning:
     def stands(
         self, found: Predicate, table: Array, line_of: Callable[[int], CaseLine], rng: np.random.Generator, share: int
     ) -> bool:
-        """Whether ``found`` holds on more cases, whose numbers are rows of ``table``: ``line_of`` gives the case of a row.
+        """Whether ``found`` holds on more cases, whose numbers are rows of ``table``; ``line_of`` gives that of a row.
 
         Where each takes long, one in ``share`` is tried. Limits are bisected along cases on which the other parts
         hold. Raises TimeUp.

@@ -27,7 +27,8 @@ SEVERAL, SHARES = (
     (1, 4, 15),
 )  # calls from which on, as for a big case, one in 4 cases is tried; for a long history one in 15
 LONG, SLOWLY = 30, 2  # calls of a history that takes its time, and then so many cases of a kind
-SMALL, LARGER = 1 << 14, 4  # elements, and times those of the smallest WRONG case
+SMALL, LARGE = 1 << 14, 1 << 17  # elements
+LARGER, MUCH_LARGER = 4, 48  # times those of the smallest WRONG case
 
 
 class Nearby:
@@ -35,7 +36,7 @@ class Nearby:
 
     def __init__(self, base: CaseLine) -> None:
         self.base = base
-        self.most = max(SMALL, LARGER * base.problem.size)
+        self.most = max(SMALL, LARGER * base.problem.size, min(MUCH_LARGER * base.problem.size, LARGE))
         self.least = min(FEWEST, base.problem.samples)
         self.rng = Random(f"{base}")
         calls = len(call_history.steps(base.history))
@@ -92,6 +93,9 @@ class Nearby:
             for part in range(1, PARTS + PARTS // 2)
             for axis in range(3)
             for shape in ((4, 4, 4), (1, 4, 1), (4, 1, 1), (1, 1, 4), (2, 2, 2))
+        ]
+        found += [
+            _with(shape, {axis: length}) for axis in range(3) for length in MANY for shape in (*OTHERS, (3, 1, 1))
         ]
         for one in range(1, PAIRED):
             for other in range(1, PAIRED):

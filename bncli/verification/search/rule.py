@@ -10,7 +10,7 @@ import numpy as np
 from bncli.verification.search import case_numbers
 from bncli.verification.search.attempts import Attempts, TimeUp
 from bncli.verification.search.case_line import CaseLine
-from bncli.verification.search.case_needs import NoCondition, conditions
+from bncli.verification.search.case_needs import TINY, ZEROS, NoCondition, conditions
 from bncli.verification.search.fits import EVERYWHERE
 from bncli.verification.search.learning import ENOUGH, Learning
 from bncli.verification.search.nearby import Nearby
@@ -50,7 +50,8 @@ class _Looking:
     def stated(self) -> str:
         """The rule that fits. Raises TimeUp, and NoCondition where none does."""
         seeds = [self.attempts.fails(line, self.smallest) for line in self.resized.seeds()]
-        if has_sizes(self.base) or False in seeds:
+        limited = False in [self.attempts.fails(line, self.smallest) for line in self.resized.limited()]
+        if limited or has_sizes(self.base) or False in seeds:
             try:
                 found = self._of_numbers()
                 if found and found is not EVERYWHERE:
@@ -59,7 +60,7 @@ class _Looking:
                 self.attempts.allow(AGAIN)
             self.learning = Learning(case_numbers.SHAPES, case_numbers.of_shape, self.attempts, self.smallest)
         found = self._of_shapes()
-        if not found:
+        if not found or (limited and not has_sizes(self.smallest.line)):
             raise NoCondition
         return self._with_conditions(found, sized=False)
 
@@ -79,7 +80,7 @@ class _Looking:
     def _of_numbers(self) -> Predicate | None:
         columns = (*case_numbers.SHAPES, *case_numbers.VALUES)
         self.learning = learning = Learning(columns, case_numbers.of_all, self.attempts, self.smallest)
-        learning.add([self.base, *self.resized.first(), *self.nearby.first()])
+        learning.add([self.base, *self.resized.first(), *self.resized.limited(), *self.nearby.first()])
         # What depends on the shape too has another limit there.
         larger = Resized(self.nearby.with_shape(LARGER))
         learning.add(larger.sized() if larger.base.problem.size > self.base.problem.size else [])
@@ -170,8 +171,8 @@ class _Looking:
 
 def _without_zeros(smallest: Tried, attempts: Attempts) -> CaseLine:
     """Its case, with a tiny gamma in place of 0 where that is wrong too: then it is the size that matters."""
-    tiny = smallest.line.holding("gamma", "x1e-9")
-    zeros = smallest.line.gamma in ("zeros", "one-zero")
+    tiny = smallest.line.holding("gamma", TINY)
+    zeros = smallest.line.gamma in ZEROS
     return tiny if zeros and attempts.fails(tiny, smallest) else smallest.line
 
 

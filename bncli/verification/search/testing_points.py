@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-CLOSE, INSIDE, OUTSIDE = 6, 90, 50  # rows of a kind: those closest to the other side, and at most so many of all kinds
+CLOSE, INSIDE, OUTSIDE = 6, 90, 80  # rows of a kind: those closest to the other side, and at most so many of all kinds
 CHEAP = 1 << 14  # elements of a case that takes no longer than smaller ones
 LOOKED_AT = 3000  # rows among which those of all kinds are found
-DIVISORS, RESTS = (*range(2, 49), 64, 96, 128), (3, 4, 5, 6, 7, 8)
+DIVISORS, RESTS = (*range(2, 49), 64, 96, 128), range(3, 13)
 AXES, COUNTS, ELEMENTS = 3, 5, 4  # columns: three axes, samples, and elements as the last
 
 

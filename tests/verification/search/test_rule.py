@@ -97,6 +97,10 @@ OTHERS = {
     "where the smallest |gamma| is below about 0.001": (
         lambda: in_forward(lambda x, g, b, e: (x, np.where(np.abs(g) < 1e-3, 1e-3, g), b, e)), "9x4 gamma=zeros"
     ),
+    "where the smallest gamma is below 0": (
+        lambda: in_forward(lambda x, g, b, e: (x, np.abs(g), b, e)), "6x7"
+    ),
+    "where epsilon is 1e-05 or less": (lambda: in_forward(lambda x, g, b, e: (x, g, b, max(e, 1e-4))), "6x7"),
     "where x holds NaN": (WRONG["NaN becomes 0"], "9x4 data=nan"),
     "where x is subnormal": (WRONG["subnormal x becomes 0"], "6x7/float32 data=subnormal beta=zeros"),
     "where beta is 0 everywhere": (
@@ -130,6 +134,13 @@ def test_no_rule_is_stated_where_none_fits():
     found = narrowed(of_x(lambda n, f, s: (7 * n + 5 * f + 3 * s) % 11 in (0, 3, 4)), "4x2x2/channels-first")
     assert found.rule.startswith("no simple rule fits the ")
     assert "; the largest that is right: " in found.rule
+
+
+def test_a_rule_on_shapes_is_not_stated_where_the_numbers_matter_too():
+    def prepare(x, g, b, e):
+        return x, np.abs(g) if x.shape[1] % 22 == 0 else g, b, e
+
+    assert narrowed(lambda: in_forward(prepare), "6x22").rule.startswith("no simple rule fits the ")
 
 
 def test_no_rule_is_stated_before_it_is_sure(monkeypatch):
