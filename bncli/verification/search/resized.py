@@ -27,7 +27,7 @@ SIZES: dict[tuple[str, str], tuple[float, ...]] = {
 MODERATE = (0.01, 0.1, 0.3, 3.0, 10.0, 100.0)
 WORDS = ("outlier-last", "outlier-first", "decades-3", "skewed")
 COMBINED = 150
-SMALLER, POSITIVE = 0.01, "positive"
+SMALLER, POSITIVE, SAMELY = 0.01, "positive", 3
 NARROWEST = 1.02  # the ratio of a number that is wrong to one that is right
 _SIZED = re.compile(r"[x+]\d|outlier|decades")
 
@@ -58,11 +58,15 @@ class Resized:
         few = self.base.problem.size > MODEST or self.base.history != call_history.PLAIN
         return [replace(self.base, seed=seed) for seed in range(1, (FEW if few else SEEDS) + 1)]
 
-    def limited(self) -> list[CaseLine]:
-        """Those with smaller numbers in one array, which no upper limit cuts off, and with each gamma above 0."""
+    def limited(self) -> list[list[CaseLine]]:
+        """Those with smaller numbers in one array, which no upper limit cuts off, and with each gamma above 0.
+
+        Each with several seeds: one alone may be right by luck.
+        """
         plain = [name for name in ("data", "gamma", "dy") if getattr(self.base, name) == contents.DEFAULTS[name]]
         found = [self._with(name, "x", SMALLER) for name in plain]
-        return [*found, *([replace(self.base, gamma=POSITIVE)] if "gamma" in plain else [])]
+        found += [replace(self.base, gamma=POSITIVE)] if "gamma" in plain else []
+        return [[replace(line, seed=line.seed + step) for step in range(SAMELY)] for line in found]
 
     def first(self) -> list[CaseLine]:
         """Those that are tried in any case."""

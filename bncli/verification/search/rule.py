@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
@@ -50,7 +51,9 @@ class _Looking:
     def stated(self) -> str:
         """The rule that fits. Raises TimeUp, and NoCondition where none does."""
         seeds = [self.attempts.fails(line, self.smallest) for line in self.resized.seeds()]
-        limited = False in [self.attempts.fails(line, self.smallest) for line in self.resized.limited()]
+        limited = any(
+            all(self.attempts.fails(line, self.smallest) is False for line in lines) for lines in self.resized.limited()
+        )
         if limited or has_sizes(self.base) or False in seeds:
             try:
                 found = self._of_numbers()
@@ -80,7 +83,7 @@ class _Looking:
     def _of_numbers(self) -> Predicate | None:
         columns = (*case_numbers.SHAPES, *case_numbers.VALUES)
         self.learning = learning = Learning(columns, case_numbers.of_all, self.attempts, self.smallest)
-        learning.add([self.base, *self.resized.first(), *self.resized.limited(), *self.nearby.first()])
+        learning.add([self.base, *self.resized.first(), *chain(*self.resized.limited()), *self.nearby.first()])
         # What depends on the shape too has another limit there.
         larger = Resized(self.nearby.with_shape(LARGER))
         learning.add(larger.sized() if larger.base.problem.size > self.base.problem.size else [])
