@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MULTIPLES = (*range(2, 65), 80, 96, 100, 128, 192, 200, 256, 384, 512, 768, 1000, 1024, 2048, 4096)
 SIMPLE = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 32, 64)  # multiples and others that are joined by or
 REMAINDERS, FEW_REMAINDERS = 32, 8  # the divisors that leave one, at most; and where one number alone is wrong
+EXACT = 256  # at most, where one number alone is wrong: a larger one may be one of many that were not tried
 NEAREST = 3  # values on the other side of a threshold that are looked at
 CLOSE = 3  # times as large as the largest that is right may be the smallest that is wrong
 
@@ -44,9 +45,10 @@ def singles(columns: Sequence[Column], table: Array, wrong: Array) -> Iterator[P
 def _of_counts(column: Column, at: int, wrong: Array, right: Array) -> Iterator[Predicate]:
     """On whole numbers: those that hold on all that is ``wrong``, and some that hold on nothing that is ``right``."""
     least = int(wrong.min())
-    yield Predicate(
-        _exactly(column, least), 1.3, partial(rows.equals, at, least), distance=partial(rows.gap, at, least, least)
-    )
+    if least <= EXACT:
+        yield Predicate(
+            _exactly(column, least), 1.3, partial(rows.equals, at, least), distance=partial(rows.gap, at, least, least)
+        )
     common, several = int(np.gcd.reduce(wrong)), int(np.gcd.reduce(wrong - least))
     divisors = [m for m in MULTIPLES if common % m == 0]
     divisors += [m for m in SIMPLE if common % m and not (right % m == 0).any() and (wrong % m == 0).any()]
