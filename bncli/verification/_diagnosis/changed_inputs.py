@@ -49,7 +49,7 @@ class Change(NamedTuple):
     def applied(self, facts: Facts, training: bool) -> Facts | None:
         """``facts`` with the changed quantity, and all that is computed from it; None if too few values change."""
         values, before = self.values(facts), getattr(facts, self.quantity)
-        if np.unique(before[values != before]).size < min(self.least, before.size):
+        if np.unique(before[values != before]).size < self.least:
             return None
         changed: dict[str, Any] = {self.quantity: values}
         return AFTER.get(self.quantity, _unchanged)(replace(facts, **changed), training)
@@ -92,12 +92,14 @@ def _changes(evidence: Evidence) -> Iterator[Change]:
     for quantity in used:
         for name in narrower:
             says = f"{quantity} is {'truncated' if name == 'TF32' else 'rounded'} to {name}"
-            yield Change(quantity, says, partial(_narrow, quantity, name), FEWEST)
+            least = min(FEWEST, getattr(facts, quantity).size)
+            yield Change(quantity, says, partial(_narrow, quantity, name), least)
     for quantity in used:
         if quantity in ("x", "dy", "gamma", "beta", "x_hat"):
             for bound in _bounds(evidence, quantity):
                 says = f"{quantity} is clipped to ±{bound:,.6g}"
-                yield Change(quantity, says, partial(_clipped, quantity, bound))
+                least = 1 if bound in BOUNDS else FEWEST
+                yield Change(quantity, says, partial(_clipped, quantity, bound), least)
     if "gamma" in used:
         yield Change("gamma", "the absolute value of gamma is used", lambda f: np.abs(f.gamma))
         for least in LEAST_GAMMAS:
