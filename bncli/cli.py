@@ -1,4 +1,4 @@
-"""The lazy group of commands, and the one place where an error becomes a line and an exit code."""
+"""The lazy group of commands, and the only place that turns an error into a line and an exit code."""
 
 import ast
 import contextlib
@@ -18,11 +18,11 @@ from bncli.errors import BncliError, CheckFailed
 
 PACKAGE = "bncli.commands"
 INTERRUPTED = 130
-UNREAD = 141  # as a shell says of what SIGPIPE has ended: 1 would be a check that failed
+CLOSED_PIPE = 141  # the shell's exit code of a process ended by SIGPIPE; 1 would be a failed check
 
 
-class _Unread(Exception):
-    """Whoever read what bncli prints has closed the pipe; Click would end with 1 for it."""
+class _ClosedPipe(Exception):
+    """The reader of bncli's output has closed the pipe; Click would exit with 1."""
 
 
 @contextlib.contextmanager
@@ -30,24 +30,24 @@ def _pipes() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError as error:
-        raise _Unread from error
+        raise _ClosedPipe from error
 
 
 class Commands(click.Group):
-    """One command a file; a file is imported when its command is called, and not before."""
+    """One file per command; a file is imported only when its command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of the files in the room of commands."""
         return list(plugins.names(PACKAGE))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
-        """Import the command's file. Raises InputError where there is none of that name."""
+        """Import the command's file. Raises InputError for an unknown command."""
         command: click.Command = plugins.load(PACKAGE, cmd_name).COMMAND
         command.name = cmd_name
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write a line a command, without importing any."""
+        """Write one line per command, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, _summary(name)) for name in self.list_commands(ctx)])
 
@@ -61,7 +61,7 @@ class Commands(click.Group):
         with _pipes():
             return super().invoke(ctx)
 
-    def main(  # type: ignore[override]  # Click's overloads tell apart what this one never does: return
+    def main(  # type: ignore[override]  # Click's overloads distinguish return types; this method never returns
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **settings: Any
     ) -> Never:
         """Run the command line; like every Click command, it ends in SystemExit."""
@@ -80,25 +80,25 @@ class Commands(click.Group):
             code = _fail(error.format_message(), error.exit_code)
         except (click.Abort, KeyboardInterrupt):
             code = _fail("interrupted", INTERRUPTED, "bncli: ")
-        except (_Unread, BrokenPipeError):
-            code = UNREAD
+        except (_ClosedPipe, BrokenPipeError):
+            code = CLOSED_PIPE
             _drop_output(sys.stdout, sys.stderr)
         except OSError as error:
-            # Of files each command speaks itself: this is what it prints, onto a full disk for instance.
+            # Commands report errors of files themselves; this is an error of stdout, such as a full disk.
             code = _fail(
                 f"the output cannot be written: {(error.strerror or str(error)).lower()}", BncliError.exit_code
             )
             _drop_output(sys.stdout)
         except MemoryError:
-            code = _fail("the memory does not suffice: use a smaller --shape or fewer --kernel", BncliError.exit_code)
+            code = _fail("out of memory: use a smaller --shape or fewer --kernel", BncliError.exit_code)
         sys.exit(code)
 
 
 def _drop_output(*streams: TextIO) -> None:
-    """What is still to be printed would fail again when Python ends, and be reported by it."""
+    """Discard unwritten output, which Python would try to write again on exit and fail."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in streams:
-        with contextlib.suppress(OSError, ValueError):  # no file, in a test
+        with contextlib.suppress(OSError, ValueError):  # a test's stream has no file descriptor
             os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
@@ -110,9 +110,9 @@ def _summary(name: str) -> str:
 
 
 def _accept_every_character(stream: Any) -> None:
-    """Let tables be printed where the system's own encoding, as on Windows, has no lines and bars.
+    """Let tables be printed if the system's encoding, as on Windows, lacks lines and bars.
 
-    A file or a pipe gets UTF-8; a terminal, or who asked for an encoding, a question mark.
+    A file or a pipe gets UTF-8; a terminal, or an encoding set by PYTHONIOENCODING, gets question marks.
     """
     if not isinstance(stream, TextIOWrapper) or stream.encoding.lower() in ("utf-8", "utf8"):
         return
@@ -134,7 +134,7 @@ def _show_warning(
 
 
 def _fail(message: str, code: int, prefix: str = "bncli: error: ") -> int:
-    with contextlib.suppress(OSError):  # where even that cannot be written, the code still tells
+    with contextlib.suppress(OSError):  # if stderr cannot be written either, the exit code remains
         click.echo(prefix + _one_line(message), err=True)
     return code
 

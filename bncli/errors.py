@@ -2,7 +2,7 @@
 
 
 class BncliError(Exception):
-    """An error to print as one line: what is wrong, the value, the mend."""
+    """An error to print as one line: what is wrong, the value, and a hint."""
 
     exit_code = 2
 
@@ -12,29 +12,29 @@ class InputError(BncliError):
 
 
 class CheckFailed(BncliError):
-    """A kernel failed a check, or could not be judged by it."""
+    """A check failed: a verdict is WRONG or UNDECIDED, or a gate failed."""
 
     exit_code = 1
 
 
 class KernelFault(CheckFailed):
-    """A kernel raised, or returned something that is not what it has to return."""
+    """A kernel raised an error, or returned a malformed result."""
 
 
 class KernelMalformed(KernelFault):
-    """A kernel returned something that is not what it has to return."""
+    """A kernel returned a result of the wrong number, type or shape."""
 
 
 class KernelRefused(KernelFault):
-    """A kernel raised ValueError, TypeError or NotImplementedError, as one does that declines what it is given."""
+    """A kernel raised ValueError, TypeError or NotImplementedError, which may decline its input."""
 
 
 class MemoryNotHeld(KernelFault):
-    """The framework of a kernel has no arrays with such strides, so that the kernel cannot be called on them."""
+    """The framework of a kernel does not support the strides of an array, so the kernel cannot be called on it."""
 
 
 class KernelLost(KernelFault):
-    """The process that a kernel has to itself has ended, or does not answer."""
+    """The process of an isolated kernel has ended, or does not answer."""
 
 
 class Unavailable(BncliError):

@@ -12,13 +12,13 @@ from typing import BinaryIO
 
 from bncli.errors import InputError
 
-MARK = ".bncli"  # what the names of temporary files end in
-REPLACED = "replaced"  # what stood in the way of a folder, beside the new one
-LEFT = 24 * 3600.0  # seconds without a change, after which nobody writes to one any more: a kill has left it
+MARK = ".bncli"  # the suffix of temporary files
+REPLACED = "replaced"  # the old folder, kept until the new one is in place
+ABANDONED = 24 * 3600.0  # seconds without a change, after which a temporary file is taken for a killed run's
 
 
 def check_writable(path: Path, folder: bool = False) -> None:
-    """Raise InputError, before any work is done, where ``path`` cannot be written, or be a ``folder`` to replace."""
+    """Raise InputError, before any work, if ``path`` cannot be written as a file or, with ``folder``, as a folder."""
     parent = path.parent
     if path.is_dir() and not folder:
         raise InputError(f"cannot write {str(path)!r}: it is a folder; name a file in it")
@@ -34,13 +34,13 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then rename it to ``path``.
+    """Let ``write`` fill a temporary file in the folder of ``path``, then rename it to ``path``.
 
-    What a killed run has left of such a file is removed when it is old. Raises InputError where the file
-    cannot be written; what stood at ``path`` is then unharmed.
+    Old temporary files of killed runs are removed. Raises InputError if the file cannot be written; an older file
+    at ``path`` is then unharmed.
     """
     check_writable(path)
-    _remove_left(path)
+    _remove_abandoned(path)
     temporary = ""
     try:
         handle, temporary = tempfile.mkstemp(prefix=_prefix(path), suffix=MARK, dir=path.parent)
@@ -58,34 +58,33 @@ def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 @contextmanager
 def staged(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` for a file or a folder, which takes the place of ``path`` if all goes well.
+    """A temporary path in the folder of ``path`` for a file or a folder, which replaces ``path`` on success.
 
-    If not, it is removed, and what stood at ``path`` is unharmed. What a killed run has left is removed when it
-    is old.
+    On an error it is removed, and ``path`` is unharmed. Old temporary files of killed runs are removed.
     """
-    _remove_left(path)
-    workshop = Path(tempfile.mkdtemp(prefix=_prefix(path), suffix=MARK, dir=path.parent))
+    _remove_abandoned(path)
+    staging = Path(tempfile.mkdtemp(prefix=_prefix(path), suffix=MARK, dir=path.parent))
     try:
-        workshop.chmod(0o777 & ~_umask())  # others' processes may take part in the work
-        yield workshop / path.name
+        staging.chmod(0o777 & ~_umask())  # so that processes of other users, such as workers, can write there
+        yield staging / path.name
         if path.is_dir():
-            path.rename(workshop / REPLACED)
-        (workshop / path.name).replace(path)
+            path.rename(staging / REPLACED)
+        (staging / path.name).replace(path)
     finally:
-        shutil.rmtree(workshop, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _prefix(path: Path) -> str:
-    return f".{path.name[:40]}."  # a file system has names of some length, and no longer ones
+    return f".{path.name[:40]}."  # file systems limit the length of a name
 
 
-def _remove_left(path: Path) -> None:
-    for left in path.parent.glob(f"{glob.escape(_prefix(path))}*{MARK}"):
-        with suppress(OSError):  # somebody else's, or somebody else removes it now
-            if (left / REPLACED).exists():  # killed between two renames: old and new are both here, and nowhere else
+def _remove_abandoned(path: Path) -> None:
+    for abandoned in path.parent.glob(f"{glob.escape(_prefix(path))}*{MARK}"):
+        with suppress(OSError):  # it belongs to another user, or another process removes it now
+            if (abandoned / REPLACED).exists():  # killed between two renames: the only copies of both folders are here
                 continue
-            if time.time() - max(each.stat().st_mtime for each in (left, *left.rglob("*"))) > LEFT:
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            if time.time() - max(each.stat().st_mtime for each in (abandoned, *abandoned.rglob("*"))) > ABANDONED:
+                shutil.rmtree(abandoned) if abandoned.is_dir() else abandoned.unlink()
 
 
 def _umask() -> int:

@@ -1,13 +1,13 @@
-"""Where compiled code is kept for the next run: found by all the sources it is made of, and only where it can be kept.
+"""Numba's cache of machine code between runs: keyed by all sources of a function, and off if no folder can be written.
 
-Numba keeps machine code in ``NUMBA_CACHE_DIR``, next to the source or in the user's cache folder: the first of them
-that can be written. It takes machine code for fresh as long as the file of the called function is unchanged. But the
-code of each compiled function that this one calls is part of it, and those may stand in other files. ``njit`` names
-the files of the cache by a digest of the function's whole folder, so an edit of any source there compiles anew.
+Numba stores machine code in the first writable one of ``NUMBA_CACHE_DIR``, the source's folder and the user's cache
+folder. It takes this code for fresh as long as the file of the called function is unchanged. But that code includes
+the compiled functions that it calls, which may be in other files. ``njit`` therefore adds a digest of the function's
+whole folder to the names of the cache's files, so that an edit of any source there compiles anew.
 
-Where no folder can be written, as in a read-only installation whose user has no home, Numba raises RuntimeError for a
-function that is to be kept. Nothing is kept then, and all else works. No folder that others may write into stands in,
-since code would be loaded from it.
+If no folder can be written, as in a read-only installation whose user has no home, Numba raises RuntimeError for a
+cached function. Nothing is cached then, and all else works. A folder that other users can write into is never used,
+since code is loaded from it.
 """
 
 import warnings
@@ -23,7 +23,7 @@ import numba
 from numba.core import caching
 
 UNKEPT = (
-    "Numba finds no folder to keep compiled code in, so each run compiles it anew, for some seconds: "
+    "Numba finds no folder for its cache, so each run compiles for some seconds: "
     "set NUMBA_CACHE_DIR to a folder that can be written"
 )
 
@@ -33,14 +33,14 @@ result_files: Any = caching.CompileResultCacheImpl
 
 
 def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """``numba.njit(cache=True)`` for functions whose compiled callees all stand in files of the same folder.
+    """``numba.njit(cache=True)`` for functions whose compiled callees are all in files of the same folder.
 
-    Nothing is cached where nothing can be kept (a warning says so, once) or where NUMBA_DISABLE_JIT is set.
+    Nothing is cached if no folder can be written (with one warning), or if NUMBA_DISABLE_JIT is set.
     """
 
     def compiled(function: Callable[..., Any]) -> Any:
         dispatcher = numba.njit(**options)(function)
-        if dispatcher is not function and kept(numba.njit):
+        if dispatcher is not function and can_cache(numba.njit):
             dispatcher._cache = _FolderCache(function)
         return dispatcher
 
@@ -48,8 +48,8 @@ def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 @cache
-def kept(njit: Callable[..., Any]) -> bool:
-    """Whether ``numba.njit`` may be told ``cache=True``; where not, a warning says so, once."""
+def can_cache(njit: Callable[..., Any]) -> bool:
+    """Whether ``numba.njit`` can cache, for its argument ``cache``; warns once if it cannot."""
     try:
         njit(cache=True)(_nothing)
     except RuntimeError:
@@ -59,14 +59,14 @@ def kept(njit: Callable[..., Any]) -> bool:
 
 
 def _nothing() -> None:
-    """What is compiled to find out."""
+    """A function to try the cache with."""
 
 
 @cache
 def _digest(folder: Path) -> str:
     """Sixteen hexadecimal digits of the names and contents of all Python files in ``folder``.
 
-    In a zip archive or a frozen program there are none. Numba itself watches the file of those as a whole.
+    A zip archive or a frozen program has no such files; Numba itself then checks the archive or program as a whole.
     """
     found = sha256()
     for path in sorted(folder.glob("*.py")):
@@ -78,8 +78,8 @@ def _digest(folder: Path) -> str:
 class _FolderFiles(result_files):  # type: ignore[misc]  # a base without types
     """Numba's names of a function's files, with the digest of its folder appended.
 
-    The digest is in the names, not in the index: else a writer that is killed between the new index and the new
-    machine code leaves an index that leads to the old.
+    The digest is in the names, not in the index: otherwise a writer that is killed between the new index and the new
+    machine code would leave an index that refers to old code.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -100,9 +100,9 @@ class _FolderCache(function_cache):  # type: ignore[misc]  # a base without type
         self._remove_outdated()
 
     def _remove_outdated(self) -> None:
-        """Remove this function's files of other digests, so that a folder under work does not fill the disk.
+        """Remove this function's files of other digests, so that many edits do not fill the disk.
 
-        Another process that still runs an older source compiles anew.
+        A process that still runs an older source compiles it again.
         """
         named, python, digest = self._impl.filename_base.rsplit(".", 2)
         function = named.rpartition("-")[0]  # without its line, which an edit moves

@@ -1,4 +1,4 @@
-"""One file is one plugin: what a package holds is what its folder holds.
+"""One file is one plugin: the plugins of a package are the files in its folder.
 
 A file's stem is its name, with ``-`` for ``_``; files that start with an
 underscore are private and not listed.
@@ -39,21 +39,21 @@ def load(package: str, name: str) -> ModuleType:
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """One line for a name that is not known: the nearest one, or all there are."""
+    """The error for an unknown name, with the most similar known name or the list of all."""
     known = sorted(known)
     near = get_close_matches(name, known, n=1)
-    mend = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
-    return f"no {kind} is called {name!r}: {mend}"
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+    return f"no {kind} is called {name!r}: {hint}"
 
 
 @cache
 def published(group: str) -> Mapping[str, "EntryPoint"]:
-    """What installed packages publish under the entry-point ``group``, by name; imports none of it."""
-    from importlib.metadata import entry_points  # slow to import, and rarely asked for
+    """The entry points that installed packages publish in ``group``, by name; imports none of them."""
+    from importlib.metadata import entry_points  # slow to import and rarely needed
 
     found: dict[str, EntryPoint] = {}
     for point in entry_points(group=group):
-        found.setdefault(point.name, point)  # of two packages, the first on the path
+        found.setdefault(point.name, point)  # if two packages publish a name, the first on the path wins
     return found
 
 

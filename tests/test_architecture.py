@@ -19,7 +19,7 @@ FLOORS = [
     {"benchmarking", "propagation"},
     {"output", "comparison", "cluster"},
     {"commands"},
-    {"cli", "__main__"},
+    {"cli", "__main__", "pytest_plugin"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 GROUND = set(FLOORS[0])

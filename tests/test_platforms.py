@@ -66,7 +66,7 @@ def test_a_read_only_installation_works_for_a_user_without_a_home(read_only, cac
         ),
         (
             ("bench", "--kernel", "numpy", "--shape", "5x4"),
-            "the memory's limit is measured with Numba's compiler: unset NUMBA_DISABLE_JIT",
+            "the memory roofline is measured with Numba's compiler: unset NUMBA_DISABLE_JIT",
         ),
     ],
     ids=["numba", "bench"],
@@ -80,14 +80,14 @@ def test_without_numbas_compiler_nothing_is_called_wrong_or_timed(command, said)
 def test_what_needs_numbas_compiler_says_so(monkeypatch):
     monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
     assert numba_kernel.available() == "NUMBA_DISABLE_JIT turns Numba's compiler off: unset it"
-    with pytest.raises(Unavailable, match=r"^the memory's limit is measured with Numba's compiler: unset NUMBA"):
+    with pytest.raises(Unavailable, match=r"^the memory roofline is measured with Numba's compiler: unset NUMBA"):
         roofline.require_compiler()
 
 
 def test_what_is_compiled_is_kept_where_it_can_be():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert numba_cache.kept(lambda **options: lambda function: function)
+        assert numba_cache.can_cache(lambda **options: lambda function: function)
 
 
 def test_the_warning_is_given_once():
@@ -98,8 +98,8 @@ def test_the_warning_is_given_once():
         return decorate
 
     with pytest.warns(RuntimeWarning, match="set NUMBA_CACHE_DIR"):
-        assert not numba_cache.kept(refusing)
-    assert not numba_cache.kept(refusing)  # a second warning would be an error
+        assert not numba_cache.can_cache(refusing)
+    assert not numba_cache.can_cache(refusing)  # a second warning would be an error
 
 
 def test_the_machine_is_described_where_the_system_tells_nothing(monkeypatch, tmp_path):

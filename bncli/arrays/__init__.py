@@ -1,9 +1,7 @@
-"""What arrays does a kernel's code take?
+"""Which arrays does a kernel's code take?
 
-One file is one framework's.
-
-In: a NumPy array, or one of the framework's. Out: the other, over the same memory where the framework allows it.
-A file exports the functions of ``Arrays``.
+In: an array of NumPy or of the framework. Out: an array of the other, over the same memory if the framework allows it.
+One file is one framework; it exports the functions of ``Arrays``.
 """
 
 from __future__ import annotations
@@ -26,12 +24,12 @@ class Arrays(Protocol):
         """What is missing on this machine, or None."""
 
     def holds(self, value: Any) -> bool:
-        """Whether ``value`` is one of the framework's arrays; imports nothing."""
+        """Whether ``value`` is an array of the framework; imports nothing."""
 
     def take(self, array: Array) -> Any:
-        """The framework's array of ``array``, of any shape, over its memory where that is possible.
+        """The framework's array for ``array``, of any shape, over its memory if possible.
 
-        Raises MemoryNotHeld where the framework has no arrays of these strides.
+        Raises MemoryNotHeld if the framework does not support the strides.
         """
 
     def give(self, value: Any) -> Array:
@@ -41,18 +39,18 @@ class Arrays(Protocol):
         """Return ``value``, an array or several, once it is computed."""
 
     def scope(self, array: Array) -> AbstractContextManager[None]:
-        """The context in which the framework computes in the dtype of ``array``, and in no narrower one."""
+        """A context in which the framework computes in the dtype of ``array``, and never in a narrower one."""
 
     def set_threads(self, threads: int) -> int | None:
-        """Bound the framework's threads; returns how many there were, None where it cannot be told."""
+        """Bind the framework's threads; returns the number before, None if unknown."""
 
 
 def framework(name: str) -> Arrays:
-    """The arrays of the framework ``name``; imports no framework. Raises InputError where there is none."""
+    """The arrays of the framework ``name``; imports no framework. Raises InputError for an unknown name."""
     found: Arrays = plugins.load(__name__, name)
     return found
 
 
 def frameworks() -> tuple[str, ...]:
-    """The names of all that are known, installed or not."""
+    """The names of all frameworks, installed or not."""
     return plugins.names(__name__)

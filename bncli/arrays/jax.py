@@ -1,4 +1,4 @@
-"""JAX's arrays. They cannot be changed, so that a copy of NumPy's memory hides no damage."""
+"""JAX's arrays. They are immutable, so a copy of NumPy's memory hides no damage by a kernel."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ def available() -> str | None:
 
 
 def jax() -> Any:
-    """JAX on the processor, where JAX_PLATFORMS does not say otherwise: it would look for other devices, and warn."""
+    """Import JAX, on the processor unless JAX_PLATFORMS is set: otherwise it searches for other devices, and warns."""
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     return import_module("jax")
 
@@ -45,7 +45,7 @@ def scope(array: Array) -> Iterator[None]:
     if array.dtype != np.float64:
         yield
         return
-    with jax().enable_x64(True):  # without it, JAX makes float32 of float64
+    with jax().enable_x64(True):  # without it, JAX converts float64 to float32
         yield
 
 

@@ -13,7 +13,7 @@ from bncli.errors import MemoryNotHeld
 
 Array = NDArray[Any]
 
-RAW = "V"  # the kind that NumPy takes the bfloat16 of ml_dtypes for; PyTorch only takes its bits
+RAW = "V"  # NumPy's kind of the bfloat16 of ml_dtypes; PyTorch takes only its bits
 
 
 def available() -> str | None:
@@ -21,7 +21,7 @@ def available() -> str | None:
 
 
 def torch() -> Any:
-    """PyTorch, which takes a second to import: only when it is asked for."""
+    """Import PyTorch when it is first needed: it takes a second."""
     return import_module("torch")
 
 
@@ -30,9 +30,9 @@ def holds(value: Any) -> bool:
 
 
 def take(array: Array) -> Any:
-    # from_dlpack would end the process.
+    # from_dlpack would crash the process.
     if not all(stride >= 0 and stride % array.itemsize == 0 for stride in array.strides):
-        raise MemoryNotHeld("PyTorch has no tensors with such strides")
+        raise MemoryNotHeld("PyTorch does not support such strides")
     if array.dtype.kind == RAW:
         return take(array.view(np.int16)).view(torch().bfloat16)
     # Not torch.from_numpy, which warns of read-only arrays.

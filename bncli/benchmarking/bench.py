@@ -1,6 +1,6 @@
-"""Several problems, one after the other: the report of ``bncli bench``.
+"""The report of ``bncli bench``: problems are measured one after the other.
 
-From here to the first timed call: ``rows_of`` chooses the process, ``measuring.measure`` verifies and plans the rounds,
+The path to the first timed call: ``rows_of`` chooses the process, ``measuring.measure`` verifies and plans the rounds,
 ``timing.interleave`` makes the calls.
 """
 
@@ -20,7 +20,7 @@ from bncli.benchmarking.measuring import measure
 from bncli.benchmarking.passes import GIVEN, MOVED
 from bncli.benchmarking.processes import require_several, rows_of_processes
 from bncli.benchmarking.sampling import Stop
-from bncli.benchmarking.settings import Progress, Settings, unseen
+from bncli.benchmarking.settings import Progress, Settings, silent
 from bncli.core import ranges
 from bncli.core.case import Case
 from bncli.core.kernel import AnyKernel, Kernel
@@ -30,7 +30,7 @@ from bncli.core.reproduce import command_line
 from bncli.core.rows.times import FRESH, LIMIT, WARM, BenchRow
 from bncli.core.source import draw
 from bncli.errors import InputError
-from bncli.loading.registry import KernelSpec, kernel_of, require_dtype
+from bncli.loading.registry import KernelSpec, kernel_of, require_types
 from bncli.verification import finding_rows
 from bncli.verification.finding import Verdict
 
@@ -51,18 +51,19 @@ def bench(
     random: str = "uniform",
     seed: int = 0,
 ) -> Report:
-    """Verify each of ``kernels`` on each of ``problems``, then time them in turns: what ``bncli bench`` does.
+    """Verify each of ``kernels`` on each of ``problems``, then time them in the same rounds, as ``bncli bench`` does.
 
-    A kernel is what ``--kernel`` takes, a module with ``forward`` and ``backward``, or a Kernel;
-    speed-ups are over the first one. A problem is a Problem or its descriptor, which may hold ranges.
-    ``directions`` are of forward, backward and infer, ``outputs`` of fresh and given, ``caches`` of warm
-    and cold; ``threads`` are counts, none for a kernel's own choice. A problem is sampled for ``max_time``
-    seconds, or until the 95 % interval of every median is narrower than ``precision``, as 0.01 for 1 %, in
-    one process or several ``processes``, which take kernels by name or file.
-    ``report.rows`` has a row for each pass of each kernel, its
-    times in seconds, and for the memory's limits. ``report.raise_if_failed()`` raises CheckFailed where a
-    kernel is wrong, and so has no time, and where one takes more than ``fail_slower`` times as long as the
-    first, with the whole interval of the ratio, or has fewer correct decimal ``digits`` than given.
+    A kernel is a word that ``--kernel`` takes, a module with ``forward`` and ``backward``, or a Kernel;
+    speed-ups are relative to the first one. A problem is a Problem or its descriptor, which may hold ranges.
+    ``directions`` may hold forward, backward and infer; ``outputs`` fresh and given; ``caches`` warm and cold;
+    ``threads`` counts, or nothing for the kernels' own choice. A problem is sampled for ``max_time`` seconds, or
+    until the 95 % interval of every median is narrower than ``precision`` (0.01 is 1 %). ``processes`` share this
+    time; several processes take kernels by name or file only.
+
+    ``report.rows`` has a row for each pass of each kernel and for each memory roofline, with times in seconds.
+    ``report.raise_if_failed()`` raises CheckFailed if a kernel is wrong and so has no time, if a pass takes more
+    than ``fail_slower`` times as long as the first kernel's (the whole interval of the ratio), or if it has fewer
+    correct decimal digits than ``digits``.
 
     Raises InputError for arguments that cannot be used, and Unavailable for a kernel that cannot run here.
     """
@@ -76,8 +77,8 @@ def bench(
         gate.require_factor(fail_slower)
         if len(loaded) < 2:
             raise InputError(
-                f"fail_slower holds kernels against the first, and {loaded[0].name!r} is alone: "
-                "give the known one before it"
+                f"fail_slower compares kernels with the first one, and {loaded[0].name!r} is alone: "
+                "put the baseline before it"
             )
     cases = ((draw(random, problem, seed), sweep) for problem, sweep in asked.items())
     with np.errstate(all="ignore"):
@@ -92,13 +93,13 @@ def report(
     cases: Iterable[tuple[Case, str]],
     kernels: Sequence[AnyKernel],
     settings: Settings,
-    progress: Progress = unseen,
+    progress: Progress = silent,
     on_problem: Callable[[Sequence[BenchRow], Report], None] = lambda rows, so_far: None,
 ) -> Report:
-    """Measure each case, which comes with the sweep that it is of, or an empty text.
+    """Measure each case; each comes with the sweep that it belongs to, or with an empty text.
 
-    ``progress`` receives how many problems are done, and ``on_problem`` the rows of each and the report so far.
-    Raises Interrupted, with the report so far, where Ctrl-C comes.
+    ``progress`` receives the number of problems that are done, ``on_problem`` the rows of each problem and the report
+    so far. Raises Interrupted, with the report so far, on Ctrl-C.
     """
     rows: list[BenchRow] = []
     remarks: list[str] = []
@@ -116,15 +117,15 @@ def report(
             if any(row.figures and row.figures.stopped == Stop.INTERRUPTED for row in found):
                 raise KeyboardInterrupt
     except KeyboardInterrupt:
-        last = f"interrupted: this is what was measured until then, of {number} problem{'s' * (number != 1)}"
+        last = f"interrupted: the report has the results so far, of {number} problem{'s' * (number != 1)}"
         raise Interrupted(_report(rows, kernels, settings, [*remarks, last])) from None
     return _report(rows, kernels, settings, remarks)
 
 
 def rows_of(
-    case: Case, kernels: Sequence[AnyKernel], settings: Settings, progress: Progress = unseen
+    case: Case, kernels: Sequence[AnyKernel], settings: Settings, progress: Progress = silent
 ) -> list[BenchRow]:
-    """The rows of one problem: measured in several processes, in those of the kernels, or in this one."""
+    """The rows of one problem, measured in --processes, in the processes of isolated kernels, or in this process."""
     if settings.processes > 1:
         return rows_of_processes(case, kernels, settings, progress)
     here = [kernel for kernel in kernels if isinstance(kernel, Kernel)]
@@ -138,9 +139,10 @@ def _shifted(progress: Progress, done: int) -> Progress:
 
 
 def _with_commands(row: BenchRow, case: Case, kernels: Sequence[AnyKernel]) -> BenchRow:
-    """``row`` with the command lines that time it again and, where it is not verified, that show what is wrong.
+    """``row`` with the command line that times it again and, if it failed, the one that reproduces the failure.
 
-    Both are empty for a kernel that no command line can name. gradcheck looks at no inference, but bench itself does.
+    Both are empty for a kernel that no command line can name. A failed inference is reproduced by bench, since
+    gradcheck does not check inference.
     """
     kernel = next((kernel for kernel in kernels if kernel.name == row.kernel), kernels[0])
     options = [word for name, how in row.identity.options().items() for word in (f"--{name}", str(how))]
@@ -170,7 +172,7 @@ def _failed(row: BenchRow) -> bool:
 
 
 def _verdict(row: BenchRow) -> Verdict:
-    """That of the row; PASS where there was nothing to judge."""
+    """The verdict of the row; PASS if nothing was judged."""
     return Verdict(row.judged.verdict) if row.judged else Verdict.PASS
 
 
@@ -200,7 +202,7 @@ def _require_usable(kernels: Sequence[AnyKernel], problems: Iterable[Problem], s
         require_several(kernels)
     for problem in problems:
         for kernel in kernels:
-            require_dtype(kernel, problem.dtype)
+            require_types(kernel, problem)
 
 
 def _swept(problem: str | Problem) -> list[tuple[Problem, str]]:

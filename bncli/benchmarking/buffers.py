@@ -1,8 +1,8 @@
-"""The arrays that are timed: ordinary ones, whose contents change, and which no kernel may corrupt.
+"""The arrays of timed calls. Their contents change between rounds, and a kernel that writes into them is noticed.
 
-Kernels are timed on what their users give them: writable, C-contiguous arrays that start at a multiple
-of 64 bytes, a line of the cache and the widest vector. That is what frameworks hand out; NumPy itself
-promises 16 only. A case's own arrays are read-only, which some libraries pay microseconds a call to mind.
+Kernels are timed on arrays such as their users pass: writable, C-contiguous, and aligned to 64 bytes, the size of a
+cache line and of the widest vector. Frameworks allocate such arrays; NumPy guarantees 16 bytes only. The arrays of a
+case are read-only, which costs some libraries microseconds a call.
 """
 
 import zlib
@@ -28,34 +28,34 @@ Array = NDArray[Any]
 
 COLD = "cold"
 ALIGNMENT = 64  # bytes
-WARM_BYTES = 256 * 1024  # of x and dy that take turns: what a core's own cache holds beside the outputs
+WARM_BYTES = 256 * 1024  # for all copies of x and dy together: a core's own cache holds them and the outputs
 MOST_WARM = 16
-CACHES_FULL = 2  # of each of x and dy in turns, so that a call finds nothing of them in a cache
+CACHES_FULL = 2  # the copies of x fill the last-level cache so many times: a call finds none of its input there
 MOST_COLD = 1 << 14
-# Seconds of calls before a sample. What was timed before has let threads fall asleep and filled the caches: on
-# two virtual cores the first call on 8 MB in the last-level cache took 1.5 times as long as the later ones, and
-# came within 7 % of them after a millisecond. A call on another copy wakes the threads, and leaves this one cold.
+# Seconds of warming calls before a sample. The calls timed before have let threads fall asleep and filled the caches:
+# on two virtual cores the first call on 8 MB in the last-level cache took 1.5 times as long as later calls, and after
+# a millisecond calls were within 7 % of these. Before a cold sample, one call on another copy wakes the threads.
 WARMING = {WARM: 1e-3, COLD: 0.0}
-COLD_ARRAYS = 4  # for each copy: x, dy, an output that is given, and one that is kept
+COLD_ARRAYS = 4  # for each copy: x, dy, a given output, and a result that is kept alive
 
 
 class Outputs(NamedTuple):
-    """Arrays to write into, which all kernels share: y serves forward and inference, and its memory dx."""
+    """The given outputs, shared by all kernels. y serves forward and inference; dx uses the memory of y."""
 
     y: Array
     gradients: Gradients
 
     def poison(self) -> None:
-        """Fill all with NaN, so that what is not written shows."""
+        """Fill all arrays with NaN, so that elements that a kernel does not write are seen."""
         for array in (self.y, *self.gradients):
             array.fill(np.nan)
 
 
 class Inputs:
-    """Copies of a case that take turns, as ordinary arrays; the first has the case's own contents.
+    """Copies of a case, used in rotation, as ordinary arrays; the first has the case's own contents.
 
-    The contents of each differ, and those of the first change while kernels are timed, so that an
-    answer kept from an earlier call, by address or by contents, is none.
+    The copies differ in their contents, and the first changes while kernels are timed, so that a result
+    cached from an earlier call, by address or by contents, is wrong.
     """
 
     def __init__(self, case: Case, count: int) -> None:
@@ -65,19 +65,19 @@ class Inputs:
         self._digests = self._digest()
 
     def change(self) -> None:
-        """Exchange the first and the last sample of one feature of the first copy, and undo the exchange before."""
+        """Exchange the first and the last sample of one feature of the first copy, after undoing the last exchange."""
         self.restore()
         self.feature = (self.feature + 1) % self.copies[0].gamma.size
         self._exchange("x", "dy")
 
     def restore(self) -> None:
-        """Give the first copy the case's own contents again."""
+        """Restore the case's own contents in the first copy."""
         if self._changed:
             self._exchange("x", "dy")
 
     @contextmanager
     def changed(self, name: str) -> Iterator[bool]:
-        """Exchange two samples of x or dy for a while; yields whether that makes a difference. For restored ones."""
+        """Exchange two samples of x or dy in the block; yields whether they differ. Call it on restored inputs."""
         ends = self.ends(getattr(self.copies[0], name))
         self._exchange(name)
         try:
@@ -86,15 +86,15 @@ class Inputs:
             self._exchange(name)
 
     def ends(self, array: Array) -> tuple[Any, Any]:
-        """Copies of the samples of ``array`` that change places."""
+        """Copies of the two samples of ``array`` that are exchanged."""
         return array[0, self.feature, 0].copy(), array[-1, self.feature, -1].copy()
 
     def are_corrupted(self) -> bool:
-        """Whether anybody else has written into any copy; for restored ones."""
+        """Whether a kernel has written into any copy. Call it on restored inputs."""
         return self._digest() != self._digests
 
     def rewrite(self, case: Case) -> None:
-        """Give every copy its contents again, whoever has written into them."""
+        """Rewrite every copy with its own contents."""
         for turned, copy in enumerate(self.copies):
             for array, own in zip(_arrays(copy), _arrays(_ordinary(case, turned)), strict=True):
                 array[...] = own
@@ -110,7 +110,7 @@ class Inputs:
 
 
 def empty(shape: Shape, dtype: DTypeLike) -> Array:
-    """An ordinary array, not initialised."""
+    """An uninitialised array: writable, C-contiguous, and aligned to ``ALIGNMENT`` bytes."""
     kind = np.dtype(dtype)
     size = prod(shape) * kind.itemsize
     memory = np.empty(size + ALIGNMENT, np.uint8)
@@ -119,11 +119,11 @@ def empty(shape: Shape, dtype: DTypeLike) -> Array:
 
 
 def inputs_for(case: Case, cache: str = WARM) -> Inputs:
-    """As many copies as leave them in a core's own cache, for the warm; or beyond all caches, for the cold.
+    """Copies of ``case``: few enough to stay in a core's own cache (warm), or too many for any cache (cold).
 
-    Warm: at most ``WARM_BYTES`` of them, so a large problem has one. Cold: those of x alone fill the
-    last-level cache ``CACHES_FULL`` times, but never more than ``MOST_COLD``, nor fewer than two. Raises
-    InputError where there is no memory for the cold ones.
+    Warm: at most ``WARM_BYTES`` and ``MOST_WARM`` copies, but at least one. Cold: the copies of x alone fill
+    the last-level cache ``CACHES_FULL`` times; at least two and at most ``MOST_COLD`` copies. Raises InputError
+    if memory cannot hold the cold copies.
     """
     size = case.problem.nbytes
     if cache == WARM:
@@ -139,19 +139,19 @@ def inputs_for(case: Case, cache: str = WARM) -> Inputs:
 
 
 def outputs_for(case: Case) -> Outputs:
-    """Arrays for all that a kernel computes on ``case``, to be written into."""
+    """Arrays that a kernel can write its results on ``case`` into."""
     y = empty(case.x.shape, case.x.dtype)
     dgamma, dbeta = (empty(case.gamma.shape, case.gamma.dtype) for _ in range(2))
     return Outputs(y, Gradients(y, dgamma, dbeta))
 
 
 def digest(array: Array) -> int:
-    """A number that another array of these sizes hardly has: equal bits, equal digests."""
+    """A checksum of the bits of ``array``: other bits hardly ever have the same."""
     return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
 def _ordinary(case: Case, turned: int) -> Case:
-    """A copy of ``case`` in ordinary arrays, x and dy turned by so many along each axis."""
+    """A copy of ``case`` in ordinary arrays, with x and dy rolled by ``turned`` along each axis."""
     x, dy = (_copied(np.roll(array, (turned,) * 3, (0, 1, 2)) if turned else array) for array in (case.x, case.dy))
     return replace(case, x=x, dy=dy, gamma=_copied(case.gamma), beta=_copied(case.beta))
 

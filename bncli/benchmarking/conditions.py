@@ -1,4 +1,4 @@
-"""What else the machine did while kernels were timed."""
+"""The load of the machine while kernels were timed: other processes, the hypervisor, quotas, heat."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ OWN_CGROUP = Path("/proc/self/cgroup")
 
 
 class Readings(NamedTuple):
-    """Counters that only grow, in seconds of a core or in events; None: not known."""
+    """Cumulative counters, in core seconds or in events; None if unknown."""
 
     time: float
     busy: float
@@ -24,11 +24,10 @@ class Readings(NamedTuple):
 
 
 class Surroundings(NamedTuple):
-    """What happened between two readings.
+    """The load between two readings; a field is None if the system does not report it.
 
-    ``others`` are cores that other processes used on average, ``stolen`` cores that the hypervisor took;
-    ``throttled`` how often a quota stopped this process, ``hot`` how often a core was slowed for its heat.
-    None where the system does not tell.
+    ``others``: cores that other processes used on average. ``stolen``: cores that the hypervisor took on average.
+    ``throttled``: how often a quota stopped this process. ``hot``: how often a core was slowed down for its heat.
     """
 
     others: float
@@ -38,9 +37,9 @@ class Surroundings(NamedTuple):
 
 
 def read() -> Readings:
-    """The counters as they stand now."""
+    """The present values of the counters."""
     times = psutil.cpu_times()
-    # Not guest times: they are counted in user's already.
+    # Without guest times, which are part of user times.
     busy = sum(getattr(times, kind, 0.0) for kind in ("user", "nice", "system", "irq", "softirq"))
     mine = psutil.Process().cpu_times()
     return Readings(
@@ -54,7 +53,7 @@ def read() -> Readings:
 
 
 def between(before: Readings, after: Readings) -> Surroundings:
-    """What the difference of two readings says; ``after`` was read later."""
+    """The load between two readings; ``after`` is the later one."""
     seconds = max(after.time - before.time, 1e-9)
     others = (after.busy - before.busy - (after.own - before.own)) / seconds
     return Surroundings(
@@ -66,7 +65,7 @@ def between(before: Readings, after: Readings) -> Surroundings:
 
 
 def joined(parts: Sequence[Surroundings]) -> Surroundings:
-    """Of several times that are as long as each other: cores on average, events in all."""
+    """The load of several equally long periods together: the mean of cores, the sum of events."""
 
     def total(values: Iterable[float | None]) -> Any:
         known = [value for value in values if value is not None]
@@ -81,7 +80,7 @@ def _difference(before: int | None, after: int | None) -> int | None:
 
 
 def _throttled() -> int | None:
-    """How often the quota of this process's control group, of version 2 or 1, has stopped it."""
+    """How often the quota of this process's control group (version 1 or 2) has stopped it."""
     try:
         lines = OWN_CGROUP.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -104,7 +103,7 @@ def _counter(file: Path, name: str) -> int | None:
 
 
 def _hot() -> int | None:
-    """How often cores have been slowed for their heat, where their drivers count it."""
+    """How often cores have been slowed down for their heat; None if their drivers do not count it."""
     counts = []
     for file in CPUS.glob("cpu[0-9]*/thermal_throttle/core_throttle_count"):
         try:

@@ -1,4 +1,4 @@
-"""What disturbed the machine while kernels were timed, and the remedy: a line each."""
+"""Warnings of disturbances while kernels were timed, each with a remedy."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -7,14 +7,14 @@ from bncli.benchmarking import environment, timing
 from bncli.core.rows.times import BenchRow, Figures
 from bncli.core.units import text
 
-NOISY = 0.05  # half the width of an interval relative to the median, which is then not known to a tenth
-OUTLYING = 0.25  # of the samples: as many begin to move a median
-FEWEST = 20  # samples, before a share of them says anything
-BUSY = 0.2  # cores that others use: what a quiet system does for itself is less
+NOISY = 0.05  # half the width of an interval relative to the median: a median with a wider one is vague
+OUTLYING = 0.25  # of the samples: a larger share begins to move the median
+FEWEST = 20  # samples, for a meaningful share of outliers
+BUSY = 0.2  # cores that other processes use: a quiet system uses fewer
 BUSY_SHARE = 0.02  # of all cores
 STOLEN = 0.05  # cores
-CLOCK = 0.05  # relative change of its speed
-TOO_SHORT = 0.5  # of what a sample should last
+CLOCK = 0.05  # relative change of the clock's speed
+TOO_SHORT = 0.5  # of the shortest sample that is intended
 
 
 class Timed(NamedTuple):
@@ -25,7 +25,7 @@ class Timed(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The kernel, its pass and the problem."""
+        """The kernel, its pass and the problem, as text."""
         return f"{self.row.kernel} {self.row.direction} on {self.row.problem}"
 
     @property
@@ -36,19 +36,19 @@ class Timed(NamedTuple):
 
     @property
     def share_of_outliers(self) -> float:
-        """That of the samples; 0 where these are too few."""
+        """The share of outliers among the samples; 0 if samples are too few."""
         return (self.figures.outliers or 0) / self.figures.rounds if self.figures.rounds >= FEWEST else 0.0
 
     @property
     def sample(self) -> float:
-        """The seconds that a sample lasts."""
+        """The duration of a sample in seconds."""
         return (self.figures.median or 0.0) * self.figures.calls
 
 
 def warnings(rows: Iterable[BenchRow], cores: int | None = None) -> list[str]:
-    """Of the rows of a whole benchmark: each line says what was wrong, where it was worst, and the remedy.
+    """The warnings on the rows of a whole benchmark: each gives the disturbance, its worst case, and the remedy.
 
-    ``cores`` are those that this process may use, by default as many as it may.
+    ``cores`` is the number of cores that this process may use, by default the system's answer.
     """
     timed = [Timed(row, row.figures) for row in rows if row.figures and row.figures.samples]
     cores = cores or environment.usable_cores()
@@ -72,7 +72,7 @@ def _busy(rows: Sequence[Timed], cores: int) -> str:
         return ""
     return (
         f"other processes used {others:.1f} of {cores} cores while {worst.row.problem} was timed; parallel "
-        "kernels then wait for threads that do not run, and may take 100 times as long: "
+        "kernels then wait for descheduled threads, and may take 100 times as long: "
         "measure on a quiet machine, or with --threads 1"
     )
 
@@ -82,7 +82,7 @@ def _stolen(rows: Sequence[Timed]) -> str:
     if worst is None or stolen <= STOLEN:
         return ""
     return (
-        f"the hypervisor gave {stolen:.2f} cores of this machine to others while {worst.row.problem} was "
+        f"the hypervisor gave {stolen:.2f} cores of this machine to other machines while {worst.row.problem} was "
         "timed: measure on a machine of your own, or repeat and compare"
     )
 
@@ -121,7 +121,7 @@ def _threads(rows: Sequence[Timed], cores: int) -> str:
     worst, threads = _worst(rows, lambda each: each.row.threads)
     if worst is None or threads <= cores:
         return ""
-    return f"--threads {threads:.0f} is more than the {cores} cores there are: threads take turns; use fewer"
+    return f"--threads {threads:.0f} exceeds the {cores} usable cores, so threads wait for each other: use fewer"
 
 
 def _noisy(rows: Sequence[Timed]) -> str:
@@ -130,7 +130,7 @@ def _noisy(rows: Sequence[Timed]) -> str:
     if worst is None:
         return ""
     return (
-        f"{_count(noisy, rows)} vague: the median of {worst.name} is somewhere between "
+        f"{_count(noisy, rows)} vague: the median of {worst.name} is between "
         f"{text(worst.figures.low, 'seconds')} and {text(worst.figures.high, 'seconds')}: "
         "give --max-time more, or measure on a quiet machine"
     )
@@ -143,8 +143,8 @@ def _outlying(rows: Sequence[Timed]) -> str:
         return ""
     return (
         f"{_count(many, rows)} disturbed: {worst.figures.outliers} of {worst.figures.rounds} samples of {worst.name} "
-        f"are outliers, {worst.figures.outliers_why}; they are kept, and medians hardly see them: "
-        "close other programs if there are more than you expect"
+        f"are outliers, {worst.figures.outliers_why}; medians hardly change with them: "
+        "close other programs, or measure on a quiet machine"
     )
 
 
@@ -154,13 +154,13 @@ def _short(rows: Sequence[Timed]) -> str:
     if worst is None:
         return ""
     return (
-        f"the samples of {worst.name} last {text(worst.sample, 'seconds')}, too short for the clock: the machine "
-        "was slower while the calls of a sample were counted: measure again"
+        f"the samples of {worst.name} last {text(worst.sample, 'seconds')}, too short for the clock, because the "
+        "machine was slower during calibration: measure again"
     )
 
 
 def _worst(rows: Iterable[Timed], badness: Callable[[Timed], float | None]) -> tuple[Timed | None, float]:
-    """The row with the greatest ``badness`` of those where it is known, and that badness."""
+    """The row with the greatest known ``badness``, and that badness; None and 0 if none is known."""
     known = [(each, bad) for each in rows if (bad := badness(each)) is not None]
     return max(known, key=lambda pair: pair[1], default=(None, 0.0))
 

@@ -1,4 +1,4 @@
-"""What takes part in the rounds of a benchmark."""
+"""The entries of a benchmark's rounds: passes of kernels, memory rooflines, probes."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from bncli.benchmarking.passes import PassKey
 
 @dataclass(frozen=True)
 class PassEntry:
-    """A pass of a kernel; ``again`` where it is that of the baseline, timed a second time."""
+    """A pass of a kernel; with ``again``, the second timing of a pass of the baseline."""
 
     key: PassKey
     again: bool = False
 
     @property
     def threads(self) -> int | None:
-        """The number of its threads; None where the kernel chooses it."""
+        """The number of threads; None if the kernel chooses it."""
         return self.key.threads
 
 
 @dataclass(frozen=True)
 class MemoryEntry:
-    """An ``operation`` of the memory roofline, copy or add, done in one ``variant``."""
+    """One ``variant`` of an ``operation`` of the memory roofline, copy or add."""
 
     operation: str
     variant: str
@@ -32,7 +32,7 @@ class MemoryEntry:
 
 @dataclass(frozen=True)
 class ProbeEntry:
-    """Something that no kernel and no memory limits."""
+    """A probe of the machine, independent of kernels and of the memory."""
 
     name: str
 

@@ -1,4 +1,4 @@
-"""The machine and the software that a figure was measured with."""
+"""The machine and the software that figures are measured on."""
 
 import os
 import platform
@@ -13,12 +13,12 @@ import bncli
 
 CPU = Path("/proc/cpuinfo")
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
-FACTS = ("type", "level", "size")  # of a cache, each a file
-USUAL_CACHE = 32 << 20  # bytes of a last-level cache, where the system does not tell
+FACTS = ("type", "level", "size")  # of a cache, each in a file of its own
+USUAL_CACHE = 32 << 20  # bytes of a last-level cache, if the system does not report it
 
 
 def collect() -> dict[str, Any]:
-    """Everything that can be known without importing a kernel; sizes in bytes."""
+    """The facts that are known without importing a kernel; sizes in bytes."""
     memory = psutil.virtual_memory()
     return {
         "bncli": bncli.__version__,
@@ -36,14 +36,14 @@ def collect() -> dict[str, Any]:
 
 
 def usable_cores() -> int:
-    """The cores that this process may run on."""
-    # Only Linux can tell; the others let a process run everywhere.
+    """The number of cores that this process may run on."""
+    # Only Linux reports it; on other systems a process may run on every core.
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def last_level_cache() -> int:
-    """The bytes of the largest cache that the first core sees; of a usual one where the system does not tell."""
+    """The bytes of the first core's largest cache; ``USUAL_CACHE`` if the system does not report it."""
     return max((_bytes(size) for size in _caches().values()), default=USUAL_CACHE)
 
 
@@ -68,12 +68,12 @@ def _simd() -> list[str]:
 
 
 def _caches() -> dict[str, str]:
-    """The data caches that the first core sees, where the system tells."""
+    """The data caches of the first core, as far as the system reports them."""
     sizes = {}
     for index in sorted(CACHES.glob("index*")):
         try:
             kind, level, size = ((index / name).read_text(encoding="utf-8").strip() for name in FACTS)
-        except OSError:  # a container may show the folder, and nothing in it
+        except OSError:  # a container may show an empty folder
             continue
         if kind != "Instruction":
             sizes[f"L{level}"] = size

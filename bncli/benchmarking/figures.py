@@ -1,4 +1,4 @@
-"""What the samples of a problem say: the figures of its rows."""
+"""The figures of a problem's rows, computed from its samples."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,11 +17,11 @@ from bncli.verification.finding import Finding, Verdict
 
 E = TypeVar("E", PassEntry, MemoryEntry)
 
-FEWEST = 50  # samples of the clock, before their blocks are long enough to say whether it has changed
+FEWEST = 50  # samples of the clock: with fewer, its blocks are too short to show a change
 
 
 class Outcome(NamedTuple):
-    """What became of a pass on ``copies`` of its arrays: a row without figures, and whether it keeps its time."""
+    """The outcome of a pass on ``copies`` of its arrays: a row without figures, and whether the time is kept."""
 
     key: PassKey
     copies: int
@@ -30,7 +30,7 @@ class Outcome(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What one process measured of a problem; it can be pickled. Without samples where no kernel is right."""
+    """The measurements of a problem in one process, without samples if no kernel is right; can be pickled."""
 
     outcomes: Sequence[Outcome]
     sampling: Sampling[Entry] | None = None
@@ -38,9 +38,9 @@ class Measured(NamedTuple):
 
 
 def rows(case: Case, parts: Sequence[Measured], baseline: str) -> list[BenchRow]:
-    """The rows of a problem that processes have measured one after the other.
+    """The rows of a problem that several processes have measured, one after the other.
 
-    A pass keeps its time where it did in all of them; ``baseline`` is the kernel that others are compared with.
+    A pass keeps its time only if it does so in all processes; ``baseline`` is the kernel that speed-ups refer to.
     """
     outcomes = [min(of_one, key=lambda each: each.kept) for of_one in zip(*(p.outcomes for p in parts), strict=True)]
     timed = [(part.sampling, part.surroundings) for part in parts if part.sampling and part.surroundings]
@@ -52,7 +52,7 @@ def rows(case: Case, parts: Sequence[Measured], baseline: str) -> list[BenchRow]
 
 
 class Rounds:
-    """The samples of one problem's rounds, all processes together."""
+    """The samples of all rounds of one problem, all processes together."""
 
     def __init__(self, case: Case, parts: Sequence[Sampling[Entry]], surroundings: Surroundings, baseline: str) -> None:
         sampling = timing.joined(parts)
@@ -66,7 +66,7 @@ class Rounds:
             "stopped": str(sampling.stopped),
             "clock": statistics.median(clock) if clock else None,
             "meeting": statistics.median(fork_join) if fork_join else None,
-            "clock_change": statistics.travel(clock) if len(clock) >= FEWEST else None,
+            "clock_change": statistics.block_range(clock) if len(clock) >= FEWEST else None,
             "processes": [len(next(iter(part.sampled.values())).samples) for part in parts],
             **surroundings._asdict(),
         }
@@ -77,8 +77,8 @@ class Rounds:
         }
 
     def with_figures(self, outcome: Outcome) -> BenchRow:
-        """The row of a pass that was timed to the end, with its figures."""
-        # Not before it is needed: Numba takes long to import.
+        """The row of a pass that keeps its time, with its figures."""
+        # Imported here: Numba takes long to import.
         from bncli.benchmarking import roofline
 
         key, moved = outcome.key, MOVED[outcome.key.direction]
@@ -95,7 +95,7 @@ class Rounds:
         )
 
     def limits(self) -> list[BenchRow]:
-        """A row for each operation, state of the caches and number of threads: that of its fastest variant."""
+        """A row for each operation, state of the caches and number of threads, with the fastest variant."""
         from bncli.benchmarking import roofline
 
         moved = {operation: MOVED[direction] for direction, operation in roofline.OPERATION.items()}
@@ -110,7 +110,7 @@ class Rounds:
         return found
 
     def _floor(self, key: PassKey) -> float | None:
-        """How far the same pass of the kernel that is timed twice was from itself, if that was timed."""
+        """The noise floor of the same pass of the kernel that is timed twice; None if that pass was not timed."""
         twice = self.twice[0].key.kernel if self.twice else self.baseline
         entry = self._fastest(_alike(self.twice, key._replace(kernel=twice)), key.threads)
         return self.floors.get(entry) if entry else None
@@ -120,7 +120,7 @@ class Rounds:
         return self._fastest(alike, threads)
 
     def _fastest(self, alike: Sequence[E], threads: int | None) -> E | None:
-        """The fastest with so many threads or, where there is none, with any number of them."""
+        """The fastest entry with ``threads`` threads or, without such an entry, with any number of threads."""
         same = [entry for entry in alike if entry.threads == threads]
         return min(same or alike, key=lambda entry: statistics.median(self.sampled[entry].samples), default=None)
 
@@ -144,7 +144,7 @@ class Rounds:
 
 
 def estimates(samples: Mapping[Entry, Sequence[float]]) -> str:
-    """The medians so far of every kernel's first pass, in words."""
+    """The medians so far of every kernel's first pass, as text."""
     passes = [entry.key for entry, each in samples.items() if isinstance(entry, PassEntry) and not entry.again and each]
     found: dict[str, str] = {}
     for key in passes:
@@ -154,7 +154,7 @@ def estimates(samples: Mapping[Entry, Sequence[float]]) -> str:
 
 
 def untimed(case: Case, timed: Pass, finding: Finding | None, loss: str = "is not timed") -> BenchRow:
-    """The row of a pass without figures; ``finding`` is None where the kernel has no such pass."""
+    """The row of a pass without figures; ``finding`` is None if the kernel has no such pass."""
     key = timed.key
     row = replace(_row(case, key, MOVED[key.direction]), outputs=key.outputs)
     if finding is None:
@@ -177,7 +177,7 @@ def _row(case: Case, key: PassKey, moved: int) -> BenchRow:
 
 
 def _alike(entries: Iterable[PassEntry], like: PassKey) -> list[PassEntry]:
-    """Those of the pass ``like``, with any number of threads."""
+    """The entries of the pass ``like``, with any number of threads."""
     return [entry for entry in entries if entry.key._replace(threads=None) == like._replace(threads=None)]
 
 

@@ -1,4 +1,4 @@
-"""Kernels with processes of their own: each is measured in its process, one after the other."""
+"""Measure isolated kernels, each in its own process, one after the other."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,7 +7,7 @@ from itertools import product
 from bncli.benchmarking import figures, judging
 from bncli.benchmarking.measuring import measure
 from bncli.benchmarking.passes import Pass, PassKey
-from bncli.benchmarking.settings import Progress, Settings, unseen
+from bncli.benchmarking.settings import Progress, Settings, silent
 from bncli.core.case import Case
 from bncli.core.kernel import AnyKernel, Kernel
 from bncli.core.rows.times import LIMIT, BenchRow, Identity, Speedup, median_of
@@ -15,11 +15,11 @@ from bncli.errors import KernelFault
 
 
 def rows_isolated(
-    case: Case, kernels: Sequence[AnyKernel], settings: Settings, progress: Progress = unseen
+    case: Case, kernels: Sequence[AnyKernel], settings: Settings, progress: Progress = silent
 ) -> list[BenchRow]:
-    """The rows of a problem; the kernels share its time, and each has samples of the memory roofline of its own.
+    """The rows of a problem; kernels share its time, and each process samples the memory roofline as well.
 
-    Their speed-ups are ratios of medians of different rounds, and so without intervals.
+    Speed-ups are ratios of medians from different rounds, and so have no intervals.
     """
     share = replace(settings, max_time=settings.max_time / len(kernels))
     rows: list[BenchRow] = []
@@ -45,12 +45,12 @@ def _alone(kernel: AnyKernel, case: Case, settings: Settings) -> list[BenchRow]:
 
 
 def _rows(kernel: Kernel, case: Case, settings: Settings) -> list[BenchRow]:
-    """Runs where the kernel does."""
+    """Runs in the process of the kernel."""
     return figures.rows(case, [measure(case, [kernel], settings)], kernel.name)
 
 
 def _against(first: Mapping[Identity, BenchRow], row: BenchRow, baseline: str) -> BenchRow:
-    """``row`` with its speed-up over the same pass of the baseline, instead of that over itself."""
+    """``row`` with its speed-up over the same pass of the baseline, instead of over itself."""
     own, base = median_of(row), first.get(row.identity._replace(kernel=baseline))
     if own is None:
         return row

@@ -1,4 +1,4 @@
-"""Whether what is timed is right: each pass is verified before it is timed, and checked again after."""
+"""Verify each pass before it is timed, and check it again after."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Space:
-    """The arrays of a problem for one state of the caches: inputs that take turns, and outputs for each, or one."""
+    """The arrays for one state of the caches: copies of the inputs, and outputs for each copy or one set for all."""
 
     cache: str
     inputs: Inputs
@@ -32,7 +32,7 @@ class Space:
 
 @dataclass(frozen=True)
 class Judged:
-    """A pass with the worst finding of its results, None where the kernel has no such pass; and their digests."""
+    """A pass, the worst finding on its results, and their digests. No finding: the kernel has no such pass."""
 
     timed: Pass
     finding: Finding | None
@@ -40,16 +40,16 @@ class Judged:
 
     @property
     def passed(self) -> bool:
-        """Whether the kernel has this pass, and its results are right."""
+        """Whether the kernel has this pass, and no result of it fails."""
         return self.finding is not None and not self.finding.verdict.fails
 
 
 def before(
     kernel: Kernel, case: Case, spaces: Sequence[Space], directions: Sequence[str], outputs: str, threads: int | None
 ) -> list[Judged]:
-    """Every pass of a kernel on one kind of outputs, verified on the very arrays that are timed.
+    """Verify every pass of a kernel for one kind of outputs, on the arrays that are timed later.
 
-    These arrays hold the contents of ``case`` afterwards, whatever the kernel has written into them.
+    Afterwards these arrays hold the contents of ``case`` again, even if the kernel has written into them.
     """
     keys = [PassKey(kernel.name, each, outputs, space.cache, threads) for space in spaces for each in directions]
     try:
@@ -69,7 +69,7 @@ def before(
 def _judged(
     kernel: Kernel, spaces: Sequence[Space], directions: Sequence[str], outputs: str, threads: int | None
 ) -> dict[PassKey, Judged]:
-    """The passes that the kernel has, each with the worst finding of its results. Raises KernelFault."""
+    """The passes of the kernel, each with the worst finding on its results. Raises KernelFault."""
     made = [
         each
         for space in spaces
@@ -92,7 +92,7 @@ def _judged(
 
 
 def _rewrite_corrupted(spaces: Sequence[Space], case: Case) -> bool:
-    """Give inputs that a kernel has written into their contents again; returns whether there were any."""
+    """Rewrite the inputs that a kernel has written into; returns whether there were any."""
     corrupted = [space for space in spaces if space.inputs.are_corrupted()]
     for space in corrupted:
         space.inputs.rewrite(case)
@@ -100,9 +100,9 @@ def _rewrite_corrupted(spaces: Sequence[Space], case: Case) -> bool:
 
 
 def after(judged: Judged, kernel: Kernel, space: Space, repeats: int) -> Finding | None:
-    """What is wrong with a result after ``repeats`` calls, as in a sample; None where nothing is.
+    """The failure of a result after ``repeats`` calls, as in a sample; None if there is none.
 
-    Given outputs are poisoned before. A result whose digest was already verified is accepted, any other is verified
+    Given outputs are poisoned first. A result whose digest was already verified is accepted; any other is verified
     now. Then the inputs are changed in place: an unchanged result was cached.
     """
     timed = judged.timed
@@ -110,15 +110,15 @@ def after(judged: Judged, kernel: Kernel, space: Space, repeats: int) -> Finding
         with watched(kernel, timed.key.direction):
             for call in islice(cycle(timed.calls), repeats):
                 call()
-        return _wrong_bits(judged, kernel, space) or _kept(timed, kernel, space)
-    except (Exception, SystemExit) as error:  # noqa: BLE001, a kernel may raise whatever it likes
+        return _wrong_bits(judged, kernel, space) or _cached(timed, kernel, space)
+    except (Exception, SystemExit) as error:  # noqa: BLE001, a kernel may raise anything
         return raised(kernel, error)
 
 
 def _wrong_bits(judged: Judged, kernel: Kernel, space: Space) -> Finding | None:
     case, found = space.inputs.copies[0], _results(judged.timed, space)
     other = {name: array for name, array in found.items() if digest(array) != judged.digests.get(name)}
-    if "infer" in other:  # judged on other statistics than are timed
+    if "infer" in other:  # verified with other statistics than the timed ones
         findings = accuracy.check_inference(guarded(kernel), case)
     else:
         findings = accuracy.judge(kernel, case, other)
@@ -126,8 +126,8 @@ def _wrong_bits(judged: Judged, kernel: Kernel, space: Space) -> Finding | None:
     return next((each for each in findings if each.verdict.fails), None)
 
 
-def _kept(timed: Pass, kernel: Kernel, space: Space) -> Finding | None:
-    """That the results are the same bits after two samples have changed places, whose results differ."""
+def _cached(timed: Pass, kernel: Kernel, space: Space) -> Finding | None:
+    """The finding on cached results: they keep their bits after an exchange of two samples with different results."""
     found = _results(timed, space)
     name, large = next(iter(found.items()))
     first, last = space.inputs.ends(large)
@@ -136,7 +136,7 @@ def _kept(timed: Pass, kernel: Kernel, space: Space) -> Finding | None:
         same = list(map(digest, _results(timed, space).values())) == digests
     if not (same and differs and first != last):
         return None
-    return _fault(kernel.name, name, "it is the same for other contents of the same arrays, so it was kept")
+    return _fault(kernel.name, name, "it is the same for other contents of the same arrays, so it was cached")
 
 
 def _results(timed: Pass, space: Space) -> Mapping[str, Array]:
@@ -146,13 +146,13 @@ def _results(timed: Pass, space: Space) -> Mapping[str, Array]:
 
 
 def raised(kernel: Kernel, error: BaseException) -> Finding:
-    """That a kernel raised ``error`` while it was timed."""
+    """The finding on a kernel that raised ``error`` while it was timed."""
     return fault(kernel.name, f"it raised {described(error, kernel.file)}")
 
 
 def overwritten(kernel: Kernel) -> Finding:
-    """That somebody, perhaps this kernel, wrote into the inputs while they were timed."""
-    reason = "it changed while kernels were timed, and one of them wrote into it: time them one by one"
+    """The finding on inputs that this kernel or another wrote into while kernels were timed."""
+    reason = "it changed while kernels were timed, so one of them wrote into it: time them one by one"
     return _fault(kernel.name, "its input", reason)
 
 
@@ -164,7 +164,7 @@ def _verify(kernel: Kernel, case: Case, directions: Sequence[str]) -> list[Findi
 
 
 def _remembering(kernel: Kernel, digests: dict[str, int]) -> Kernel:
-    """``kernel``, which leaves in ``digests`` those of what it has returned."""
+    """``kernel``; it also stores the digests of its results in ``digests``."""
 
     def forward(*given: Any, **options: Any) -> tuple[Array, Any]:
         y, saved = kernel.forward(*given, **options)
@@ -180,7 +180,7 @@ def _remembering(kernel: Kernel, digests: dict[str, int]) -> Kernel:
 
 
 def fault(kernel: str, reason: str) -> Finding:
-    """That a call of a kernel went wrong."""
+    """The finding on a call of a kernel that failed."""
     return _fault(kernel, "a call", reason)
 
 

@@ -1,4 +1,4 @@
-"""One problem in this process: every kernel is verified, those that are right are timed, and then checked again."""
+"""Measure one problem in this process: verify every kernel, time the right ones, and check these again."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -14,7 +14,7 @@ from bncli.benchmarking.figures import Measured, Outcome
 from bncli.benchmarking.judging import Judged, Space
 from bncli.benchmarking.passes import PassKey
 from bncli.benchmarking.sampling import Rule
-from bncli.benchmarking.settings import Progress, Settings, unseen
+from bncli.benchmarking.settings import Progress, Settings, silent
 from bncli.benchmarking.timing import Sampling, Timed
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel
@@ -22,14 +22,14 @@ from bncli.core.rows.times import WARM
 from bncli.loading.guard import guarded, quiet
 from bncli.verification.finding import Finding
 
-# Of the longest call of a round: as long as a sample of each pass lasts, at least. A call that is short relative to it
-# then has steadier samples for little more time: on two virtual cores, in rounds with numpy's 4 ms, the medians of nine
-# runs of 250 us were within 8 % of each other, and those of single calls, measured in turns with them, within 10 %.
+# A sample of each pass lasts at least this share of the longest call of a round. A short call then has steadier samples
+# for little more time: on two virtual cores, in rounds with numpy's 4 ms, the medians of nine runs of samples of 250 us
+# were within 8 % of each other; those of single calls, measured in the same rounds, within 10 %.
 SHARE = 0.5
 
 
 class Work(NamedTuple):
-    """A problem, what is to be done with it, and its arrays by the state of the caches."""
+    """A problem, the kernels and settings to measure it with, and its arrays for each state of the caches."""
 
     case: Case
     kernels: Mapping[str, Kernel]
@@ -37,13 +37,13 @@ class Work(NamedTuple):
     spaces: Mapping[str, Space]
 
 
-def measure(case: Case, kernels: Sequence[Kernel], settings: Settings, progress: Progress = unseen) -> Measured:
-    """Verify every kernel, and time those that are right, with the memory roofline in the same rounds.
+def measure(case: Case, kernels: Sequence[Kernel], settings: Settings, progress: Progress = silent) -> Measured:
+    """Verify every kernel, and time the right ones and the memory roofline in the same rounds.
 
-    The first kernel is the baseline. A kernel that is wrong has no time, nor has a pass that has gone wrong since.
-    Raises Unavailable where Numba compiles nothing.
+    The first kernel is the baseline. A wrong kernel has no time; a pass that fails the check afterwards loses its time.
+    Raises Unavailable if Numba's compiler is disabled.
     """
-    # Not before it is needed: Numba takes long to import.
+    # Imported here: Numba takes long to import.
     from bncli.benchmarking import roofline
 
     roofline.require_compiler()
@@ -85,7 +85,7 @@ def _verify(work: Work, progress: Progress) -> Iterator[Judged]:
 
 
 def _plan(work: Work, right: Mapping[PassKey, Judged]) -> dict[Entry, Timed]:
-    """What is timed in each round: the passes, those of the baseline again, the memory roofline and the probes."""
+    """The entries of each round: the passes, the baseline's passes again, the memory rooflines and the probes."""
     from bncli.benchmarking import clock, roofline
 
     baseline = next(iter(right)).kernel
@@ -152,7 +152,7 @@ def _untimed(case: Case, judged: Judged) -> Outcome:
 
 
 def _checked(work: Work, judged: Judged, sampling: Sampling[Entry], corrupted: Collection[str]) -> Outcome:
-    """A pass that was timed; it loses its time where it has gone wrong since it was verified."""
+    """The outcome of a timed pass, which loses its time if a check after timing fails."""
     timed, fault = judged.timed, _fault_since(work, judged, sampling, corrupted)
     row = figures.untimed(work.case, timed, fault or judged.finding, "loses its time")
     return Outcome(timed.key, len(timed.calls), row, kept=fault is None)

@@ -1,4 +1,4 @@
-"""Why some samples are far from the others."""
+"""Likely causes of outliers, from their order."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from bncli.benchmarking import statistics
 
-START = 0.1  # of the samples: what happens only there has to do with starting
-ALONE = 0.5  # of the outliers: so many that have an outlier beside them come in a row
+START = 0.1  # of the samples: if all outliers are in this first part, they are effects of the start
+ALONE = 0.5  # of the outliers: if a larger share has an outlier as a neighbour, they come in a row
 
 
 def explain(samples: Sequence[float]) -> str:
-    """What the order of the outliers suggests, in some words; empty where there are none.
+    """The likely cause of the outliers, in a few words; empty if there are none.
 
-    They are all kept: the medians that everything is made of hardly see them.
+    No outlier is dropped: medians hardly change with them.
     """
     places = np.flatnonzero(statistics.outlying(samples))
     if not places.size:
@@ -22,7 +22,7 @@ def explain(samples: Sequence[float]) -> str:
         return "shorter: the clock or the caches were faster for a while"
     if places[-1] < START * len(samples):
         return "at the start: caches, clock or threads were not warm yet"
-    beside = np.isin(places + 1, places) | np.isin(places - 1, places)
-    if places.size > 1 and beside.mean() > ALONE:
-        return "in a row: something else ran for a while"
+    has_neighbour = np.isin(places + 1, places) | np.isin(places - 1, places)
+    if places.size > 1 and has_neighbour.mean() > ALONE:
+        return "in a row: another program ran for a while"
     return "scattered: interruptions"

@@ -1,4 +1,4 @@
-"""The passes that are timed, as calls without arguments."""
+"""The timed passes, as calls without arguments."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from bncli.loading.guard import guarded
 
 Array = NDArray[Any]
 
-# Of the arrays of x's size, each pass must move x and y, or x, dy and dx, at least once.
+# Arrays of x's size that a pass must move at least once: x and y, or x, dy and dx.
 MOVED = {"forward": 2, "backward": 3, "infer": 2}
 RESULTS = {"forward": ("y",), "backward": ("dx", "dgamma", "dbeta"), "infer": ("infer",)}
 TRAINING = ("forward", "backward")
@@ -26,7 +26,7 @@ GIVEN = "given"
 
 
 class PassKey(NamedTuple):
-    """What distinguishes the passes of one problem; ``threads`` is None where a kernel chooses them."""
+    """The identity of a pass on one problem; ``threads`` is None if the kernel chooses their number."""
 
     kernel: str
     direction: str
@@ -37,9 +37,9 @@ class PassKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Pass:
-    """One direction of a kernel: the calls to time, one for each copy of the arrays, and the first one's seconds.
+    """One direction of a kernel: the calls to time, one per copy of the arrays, and the seconds of the first call.
 
-    ``results`` makes the first of these calls once more, with the guard, and names what it returns.
+    ``results`` repeats the first of these calls under the guard, and returns its results by name.
     """
 
     key: PassKey
@@ -49,7 +49,7 @@ class Pass:
 
 
 def writing_into(outputs: Outputs, kernel: Kernel) -> Kernel:
-    """``kernel``, but it always writes into ``outputs``."""
+    """``kernel``, but always writing into ``outputs``."""
     return replace(
         kernel,
         forward=partial(kernel.forward, out=outputs.y),
@@ -66,11 +66,11 @@ def passes(
     cache: str = WARM,
     threads: int | None = None,
 ) -> list[Pass]:
-    """Make the first call of each direction once, and so compile it, and time that apart; and once more.
+    """The passes of ``kernel``; its first call in each direction, which may compile, is timed here and then repeated.
 
-    Outputs are fresh where none are given: one for each copy of the case, or one for all. Inference takes
-    the statistics that a layer starts with, 0 and 1; a kernel without it has no such pass. Raises
-    KernelFault where the kernel does: what is timed later is the kernel without its guard.
+    ``outputs`` has arrays for each copy of the case, or one set for all; without any, outputs are fresh.
+    Inference takes the statistics of a new layer, mean 0 and variance 1; a kernel without inference has no
+    such pass. Raises KernelFault if the kernel raises here, under its guard; later calls have no guard.
     """
     found = []
     for direction in directions:
@@ -100,7 +100,7 @@ def _given(kernel: Kernel, case: Case, direction: str) -> tuple[Any, ...]:
         mean, var = np.array([[0.0], [1.0]], statistics_dtype(case.problem.dtype)).repeat(case.gamma.size, axis=1)
         return *training[:3], mean, var, case.problem.epsilon
     if direction == "backward":
-        # Not what forward saves with outputs that it shares: the next kernel writes over them.
+        # saved comes from a forward with fresh outputs: the next kernel overwrites the shared ones.
         return case.dy, guarded(kernel).forward(*training)[1]
     return training
 
@@ -112,14 +112,14 @@ def _call(kernel: Kernel, direction: str, given: Sequence[Any]) -> Call:
 
 
 def _run(kernel: Kernel, direction: str, given: Sequence[Any]) -> Any:
-    """What a timed call returns; a framework may have copied the arrays, whose contents have changed since."""
+    """The result of a timed call, repeated on the present contents, which a framework may have copied before."""
     if kernel.prepare:
         return kernel.prepare(direction, *given).run()
     return getattr(kernel, direction)(*given)
 
 
 def _results(direction: str, call: Callable[[], Any]) -> dict[str, Array]:
-    """What ``call`` returns, by the names in ``RESULTS``."""
+    """The results of ``call`` by the names in ``RESULTS``."""
     returned = call()
     arrays = returned[:1] if direction == "forward" else (returned,) if direction == "infer" else returned
     return dict(zip(RESULTS[direction], arrays, strict=True))

@@ -1,7 +1,7 @@
-"""A problem in several processes, one after the other.
+"""Measure a problem in several processes, one after the other.
 
-How fast a process is depends on where its code and data happen to lie, and stays so until it ends (Mytkowicz et al.,
-"Producing wrong data without doing anything obviously wrong!", 2009). Only other processes show by how much.
+The speed of a process depends on the addresses of its code and data, which last until it ends (Mytkowicz et al.,
+"Producing wrong data without doing anything obviously wrong!", 2009). Only several processes show this variability.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from bncli.benchmarking import figures
 from bncli.benchmarking.figures import Measured
 from bncli.benchmarking.measuring import measure
 from bncli.benchmarking.sampling import Stop
-from bncli.benchmarking.settings import Progress, Settings, unseen
+from bncli.benchmarking.settings import Progress, Settings, silent
 from bncli.core.case import Case
 from bncli.core.kernel import AnyKernel, IsolatedKernel, Kernel
 from bncli.core.rows.times import BenchRow
@@ -20,9 +20,9 @@ from bncli.loading.registry import load_kernel
 
 
 def rows_of_processes(
-    case: Case, kernels: Sequence[AnyKernel], settings: Settings, progress: Progress = unseen
+    case: Case, kernels: Sequence[AnyKernel], settings: Settings, progress: Progress = silent
 ) -> list[BenchRow]:
-    """The rows of a problem, measured in as many processes as ``settings`` say, which share its time."""
+    """The rows of a problem, measured in ``settings.processes`` processes, which share its time."""
     share = replace(settings, max_time=settings.max_time / settings.processes, processes=1)
     parts: list[Measured] = []
     try:
@@ -37,7 +37,7 @@ def rows_of_processes(
 
 
 def require_several(kernels: Sequence[AnyKernel]) -> None:
-    """Raise InputError where other processes could not have one of these kernels."""
+    """Raise InputError if one of these kernels cannot be loaded in another process."""
     for kernel in kernels:
         if isinstance(kernel, IsolatedKernel):
             raise InputError(
@@ -49,7 +49,7 @@ def require_several(kernels: Sequence[AnyKernel]) -> None:
 
 
 def _elsewhere(case: Case, kernels: Sequence[AnyKernel], settings: Settings) -> Measured:
-    from bncli.isolation.process import Process  # rarely asked for
+    from bncli.isolation.process import Process  # rarely needed
 
     first, *others = kernels
     process = Process(first.spec)
@@ -61,7 +61,7 @@ def _elsewhere(case: Case, kernels: Sequence[AnyKernel], settings: Settings) -> 
         if not others:
             raise
         names, reason = ", ".join(each.name for each in kernels), str(lost).partition(": ")[2]
-        raise KernelLost(f"one of the kernels {names}: {reason}: --isolate tells which") from lost
+        raise KernelLost(f"one of the kernels {names}: {reason}: find it with --isolate") from lost
     finally:
         process.close()
 

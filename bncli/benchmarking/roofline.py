@@ -1,11 +1,12 @@
-"""The memory's limit: the shortest time in which the bytes of a pass can be moved.
+"""The memory roofline: the shortest time in which the bytes of a pass can be moved.
 
-Forward and inference read x and write y, as a copy does; backward reads x and dy and writes dx, as
-an addition does. A kernel whose arrays come from memory cannot be faster. What is measured is the
-best of four variants: NumPy's, on one core; a plain parallel loop; one that asks for the lines of the
-output before it writes to them (``prefetchw``); and one that writes past the caches (``movnti``). A core
-otherwise asks for a line twice, to read it and to write it: some processors move up to twice as much
-without that, others a little less. What is written past the caches is not even read.
+Forward and inference read x and write y, like a copy; backward reads x and dy and writes dx, like an
+addition. A kernel whose arrays come from memory cannot be faster. The roofline is the fastest of four
+variants: NumPy's own on one core; a plain parallel loop; a loop that prefetches the output's cache lines
+for writing (``prefetchw``); and a loop with non-temporal stores (``movnti``). A plain store makes a core
+request a line twice, first to read and then to write it. Prefetching for writing avoids the first request:
+some processors then move up to twice as much, others a little less. A non-temporal store does not read the
+line at all.
 
 The bytes are moved as integers, so that one compilation serves every dtype.
 """
@@ -23,31 +24,31 @@ from numpy.typing import NDArray
 
 from bncli.benchmarking.timing import Call
 from bncli.errors import Unavailable
-from bncli.numba_cache import kept
+from bncli.numba_cache import can_cache
 
 Array = NDArray[Any]
 
 COPY, ADD = "copy", "add"
 OPERATION = {"forward": COPY, "infer": COPY, "backward": ADD}
-LINE = 8  # words of 8 bytes: what a core fetches at once
-AHEAD = 16 * LINE  # how far ahead it asks for a line; from half to four times this measured the same
-BLOCK = 512 * LINE  # what a thread moves at a time: smaller blocks cost more than moving them, in the cache
+LINE = 8  # words of 8 bytes: a cache line
+AHEAD = 16 * LINE  # words: the prefetch distance; from half to four times this measured the same
+BLOCK = 512 * LINE  # words that a thread moves at a time: in the cache, smaller blocks cost more than moving them
 
 WITHOUT_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-KEPT = kept(numba.njit)
-helper = numba.njit(cache=KEPT, **WITHOUT_WRAPPERS)
+CACHED = can_cache(numba.njit)
+helper = numba.njit(cache=CACHED, **WITHOUT_WRAPPERS)
 
 
 def require_compiler() -> None:
-    """Raise Unavailable where Numba is told to compile nothing: Python's loops are no limit of the memory's."""
-    if getattr(numba.config, "DISABLE_JIT"):  # noqa: B009, set when Numba starts: its types do not know it
-        raise Unavailable("the memory's limit is measured with Numba's compiler: unset NUMBA_DISABLE_JIT")
+    """Raise Unavailable if Numba's compiler is disabled: loops in Python do not reach the memory roofline."""
+    if getattr(numba.config, "DISABLE_JIT"):  # noqa: B009, set when Numba starts, and missing in its types
+        raise Unavailable("the memory roofline is measured with Numba's compiler: unset NUMBA_DISABLE_JIT")
 
 
 def calls(arrays: Iterable[tuple[Array, Array, Array]]) -> dict[tuple[str, str], list[Call]]:
-    """For each operation and variant a call for each x, dy and out in ``arrays``; it writes over the last.
+    """For each operation and variant, a call for each triple (x, dy, out) in ``arrays``; the call overwrites out.
 
-    The arrays are writable, contiguous and as large as each other. The first call of each is made, and so compiled.
+    The arrays are writable, contiguous and of equal size. The first call of each variant is made here, to compile it.
     """
     found: dict[tuple[str, str], list[Call]] = {}
     for arrays_of_one in arrays:
@@ -67,7 +68,7 @@ def calls(arrays: Iterable[tuple[Array, Array, Array]]) -> dict[tuple[str, str],
 
 
 def fork_join() -> Call:
-    """A call in which threads do next to nothing but start and end together; it is made once, and so compiled."""
+    """A call that measures the fork-join latency: threads start, do next to nothing, and join. It is compiled here."""
     words = np.zeros(BLOCK + 1, np.uint64)  # two blocks, so that two threads have one each
     call = partial(_move, False, 0, False, words, words, np.zeros_like(words))
     call()
@@ -75,15 +76,15 @@ def fork_join() -> Call:
 
 
 def set_threads(threads: int) -> int:
-    """Move the memory with so many threads, or as many as there are; returns how many it were before."""
-    most = int(getattr(numba.config, "NUMBA_NUM_THREADS"))  # noqa: B009, set when Numba starts: its types do not know it
+    """Use ``threads`` threads for the roofline, at most as many as Numba has; returns the number before."""
+    most = int(getattr(numba.config, "NUMBA_NUM_THREADS"))  # noqa: B009, set when Numba starts, and missing in its types
     before = int(numba.get_num_threads())
     numba.set_num_threads(min(threads, most))
     return before
 
 
 def _words(array: Array) -> Array:
-    """The memory of ``array`` as integers of 8 bytes, without the few bytes that do not fill one."""
+    """The memory of ``array`` as 8-byte integers, without an incomplete last one."""
     memory = array.reshape(-1).view(np.uint8)
     return memory[: memory.size - memory.size % 8].view(np.uint64)
 
@@ -95,7 +96,7 @@ def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 
 def _generate_fetch(typing_context: Any, array: Any, index: Any) -> Any:
-    """Numba's intrinsic: asks for the line of ``array[index]``, which may lie beyond the end, to write to it."""
+    """A Numba intrinsic: prefetch the line of ``array[index]`` for writing; the index may lie beyond the end."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pointer = _pointer(context, builder, signature, arguments)
@@ -113,7 +114,7 @@ _fetch_to_write: Any = intrinsic(_generate_fetch)
 
 
 def _generate_store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
-    """Numba's intrinsic: ``array[index] = value``, past the caches where the processor can."""
+    """A Numba intrinsic: ``array[index] = value`` by a non-temporal store, if the processor has one."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         stored = builder.store(arguments[2], _pointer(context, builder, signature, arguments))
@@ -126,7 +127,7 @@ def _generate_store(typing_context: Any, array: Any, index: Any, value: Any) -> 
 _store_past_caches: Any = intrinsic(_generate_store)
 
 
-@numba.njit(cache=KEPT, parallel=True)
+@numba.njit(cache=CACHED, parallel=True)
 def _move(adding: bool, ahead: int, past: bool, a: Array, b: Array, out: Array) -> None:
     for block in numba.prange((out.size + BLOCK - 1) // BLOCK):
         start, end = block * BLOCK, min(out.size, (block + 1) * BLOCK)
@@ -138,7 +139,7 @@ def _move(adding: bool, ahead: int, past: bool, a: Array, b: Array, out: Array) 
             _copy(ahead, a[start:end], out[start:end])
 
 
-# Loops over whole slices: with any other start, Numba minds negative indices, and nothing vectorizes.
+# Loops start at 0: with any other start, Numba checks for negative indices, and the loop is not vectorized.
 
 
 @helper

@@ -1,4 +1,4 @@
-"""When there are samples enough."""
+"""The rule that stops the sampling."""
 
 from collections.abc import Collection, Sequence
 from enum import StrEnum
@@ -6,17 +6,17 @@ from typing import NamedTuple
 
 from bncli.benchmarking import statistics
 
-FEWEST = 32  # samples: an interval of fewer says little
-# More samples until the next look. A look costs what some samples do, and each is one more chance to
-# take a quiet moment for precision.
+FEWEST = 32  # samples: with fewer, an interval is too uncertain
+# The factor by which samples grow until the next test. A test costs as much as some samples, and each test may
+# mistake a quiet moment for precision.
 UNTIL_NEXT = 1.25
-LEAST_SHARE = 0.25  # of the time allowed: what lasts less has not seen the machine's slower moods
+LEAST_SHARE = 0.25  # of the time allowed: a shorter run may miss the machine's slower phases
 
 
 class Stop(StrEnum):
-    """Every median is precise; or what is not has noise that more samples would not change; or time was up.
+    """PRECISE: every median is precise. STABLE: more samples would not change the noise of the others.
 
-    Or Ctrl-C came, when there were rounds enough for figures.
+    TIME: the time was up. INTERRUPTED: Ctrl-C came, after enough rounds for figures.
     """
 
     PRECISE = "precise"
@@ -26,9 +26,9 @@ class Stop(StrEnum):
 
 
 class Rule(NamedTuple):
-    """``precision`` is the width of the 95 % interval of a median relative to it; 0 is never reached, nor looked for.
+    """``max_time`` is in seconds, for all calls together.
 
-    ``max_time`` is in seconds, for all calls together.
+    ``precision`` is the width of a median's 95 % interval relative to the median; with 0, only the time stops.
     """
 
     max_time: float
@@ -36,14 +36,14 @@ class Rule(NamedTuple):
 
 
 class Watch:
-    """Applies a rule, looking now and then: after each quarter more samples."""
+    """Applies a rule; tests the precision whenever a quarter more samples have come."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self._next = FEWEST
 
     def stop(self, samples: Collection[Sequence[float]], elapsed: float) -> Stop | None:
-        """Why to stop now, or None; ``samples`` are those of every call, equally many."""
+        """The reason to stop now, or None; ``samples`` has equally many of every call."""
         if elapsed >= self.rule.max_time:
             return Stop.TIME
         count = len(next(iter(samples), ()))
@@ -54,7 +54,7 @@ class Watch:
 
 
 def judge(samples: Collection[Sequence[float]], precision: float) -> Stop | None:
-    """Whether the samples of every call are precise, or else stable."""
+    """PRECISE if the samples of every call are precise, STABLE if all others are stable, else None."""
     vague = [each for each in samples if not is_precise(each, precision)]
     if not vague:
         return Stop.PRECISE
@@ -62,5 +62,5 @@ def judge(samples: Collection[Sequence[float]], precision: float) -> Stop | None
 
 
 def is_precise(samples: Sequence[float], precision: float) -> bool:
-    """Whether the 95 % interval of their median is narrower than ``precision`` of it."""
+    """Whether the 95 % interval of the median is narrower than ``precision`` relative to it."""
     return 2 * statistics.estimate(samples).precision <= precision

@@ -1,4 +1,4 @@
-"""How times grow over a sweep: time ~ size^k."""
+"""The growth of times over a sweep: time ~ size^k."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ class ScalingRow(Row):
 
 
 def scaling(rows: Sequence[BenchRow], settings: Settings) -> Report:
-    """The exponents of every kernel's passes, and of the memory roofline, over each sweep in ``rows``.
+    """The exponents of every kernel's passes and of the memory roofline over each sweep in ``rows``.
 
-    A sweep of fewer than ``FEWEST`` sizes has none.
+    A sweep of fewer than ``FEWEST`` sizes has no exponent.
     """
     columns = (
         *of_a_pass(settings),

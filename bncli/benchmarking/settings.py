@@ -1,4 +1,4 @@
-"""What is timed, and for how long."""
+"""The settings of a benchmark: which passes are timed, how, and for how long."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ from bncli.core.rows.times import FRESH, WARM
 
 
 class Progress(Protocol):
-    """Receives the share of a problem that is done, what is being done and, to be asked for it, how it stands."""
+    """Receives the share of a problem that is done, the present step, and a function for the estimates so far."""
 
     def __call__(self, share: float, doing: str, detail: Callable[[], str] = str, /) -> None: ...
 
 
-def unseen(share: float, doing: str, detail: Callable[[], str] = str, /) -> None:
-    """Progress that nobody looks at."""
+def silent(share: float, doing: str, detail: Callable[[], str] = str, /) -> None:
+    """Progress that is not shown."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is timed of a problem.
+    """The settings for each problem.
 
     ``directions`` are the passes; ``outputs`` are fresh, given or both, ``caches`` warm, cold or both.
-    ``threads`` bound the kernels that can be bound, which are timed with each in the same rounds; None
-    alone leaves them their own choice. ``precision`` and ``max_time``, seconds a problem, are ``Rule``'s.
-    ``processes``, one after the other, share that time.
+    Kernels that can be bound are timed with each count of ``threads`` in the same rounds; (None,) leaves
+    the number to the kernel. ``precision`` and ``max_time``, seconds per problem, are those of ``Rule``.
+    ``processes`` run one after the other and share that time.
     """
 
     directions: Sequence[str] = TRAINING

@@ -1,8 +1,8 @@
-"""What samples say; pure functions of numbers, in the order in which they were taken.
+"""Robust statistics of samples; pure functions of numbers, in the order in which they were taken.
 
-Times of the same code scatter to the right: most are near the fastest, and some, which an
-interruption made longer, are far from it. So everything here is made of medians, which such samples
-do not move. Nothing is dropped.
+Times of the same code are skewed to the right: most are near the fastest, and a few, lengthened by
+interruptions, are far above it. All statistics here are medians, which such samples hardly change. No
+sample is dropped.
 """
 
 import math
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 CONFIDENCE = 0.95
 DRAWS = 4000
 NORMAL = 1.4826  # a normal distribution's standard deviation, in median absolute deviations
-OUTLYING = 5.0  # standard deviations; one of two million normal samples is as far
-NOTICEABLE = 0.01  # of the median: nothing nearer is an outlier, nor has a nearer median moved
-SETTLED = 0.1  # of the spread: noise that has changed by less has stabilised
-FEWEST = 32  # samples, before that can be said
+OUTLYING = 5.0  # standard deviations; one of two million normal samples is as far from the median
+NOTICEABLE = 0.01  # relative to the median: closer samples are no outliers, and a smaller shift of a median is ignored
+SETTLED = 0.1  # relative change of the spread below which the noise has stabilised
+FEWEST = 32  # samples that ``stabilised`` needs
 BLOCKS = 10
 
 
@@ -31,7 +31,7 @@ class Estimate(NamedTuple):
 
     @property
     def precision(self) -> float:
-        """Half of the interval's width relative to the value: it is known to ± this."""
+        """Half of the interval's width relative to the value, which is known to ± this."""
         return (self.high - self.low) / (2 * self.value)
 
 
@@ -56,34 +56,34 @@ def estimate(samples: Sequence[float], seed: int = 0) -> Estimate:
 
 
 def paired(baseline: Sequence[float], samples: Sequence[float], seed: int = 0) -> Estimate:
-    """How many times faster than the baseline: the median of the ratios of samples of one round.
+    """The speed-up over the baseline: the median of the ratios baseline / sample of each round.
 
-    What slows the machine down for a while slows both, and leaves their ratio alone. Raises
-    ValueError where the lengths differ.
+    A slow phase of the machine slows both samples of a round and leaves their ratio unchanged. Raises
+    ValueError if the lengths differ.
     """
     return estimate(_ratios(baseline, samples), seed)
 
 
 def speedup(baseline: Sequence[float], samples: Sequence[float]) -> float:
-    """The value of ``paired``, without its interval."""
+    """The value of ``paired``, without the interval."""
     return median(_ratios(baseline, samples))
 
 
 def quotient(old: Sequence[float], new: Sequence[float], seed: int = 0) -> Estimate:
-    """The ratio new / old of the medians of samples that have no round in common."""
+    """The ratio new / old of the medians of samples from different rounds."""
     rng = np.random.default_rng(seed)
     return _between(median(new) / median(old), _medians(new, rng) / _medians(old, rng))
 
 
 def outliers(samples: Sequence[float]) -> int:
-    """How many samples are ``outlying``."""
+    """The number of samples that are ``outlying``."""
     return int(np.count_nonzero(outlying(samples)))
 
 
 def outlying(samples: Sequence[float]) -> NDArray[np.bool_]:
-    """Which samples are more than ``OUTLYING`` standard deviations from the median, and 1 % of it.
+    """A mask of the samples that are more than ``OUTLYING`` standard deviations, and more than 1 %, from the median.
 
-    The standard deviation is taken from the median absolute deviation, so outliers do not hide each other.
+    The standard deviation is estimated from the median absolute deviation, so outliers do not hide each other.
     """
     middle = median(samples)
     far = max(OUTLYING * NORMAL * deviation(samples), NOTICEABLE * middle)
@@ -92,11 +92,11 @@ def outlying(samples: Sequence[float]) -> NDArray[np.bool_]:
 
 
 def stabilised(samples: Sequence[float]) -> bool:
-    """Whether more samples would tell the same of the noise.
+    """Whether more samples would hardly change the estimate of the noise.
 
-    The first half, five eighths, and so on to all of the samples have medians within 1 % and
-    spreads within a tenth of those of all. Drift moves the medians; two modes that take turns
-    in long runs move both.
+    True if the medians of the first 4, 5, 6 and 7 eighths of the samples are within 1 % of the median of all,
+    and their median absolute deviations within a tenth. Drift changes the medians; two alternating modes in
+    long runs change both.
     """
     count = len(samples)
     if count < FEWEST:
@@ -110,39 +110,39 @@ def stabilised(samples: Sequence[float]) -> bool:
 
 
 def noise_floor(first: Sequence[float], second: Sequence[float], seed: int = 0) -> float:
-    """How far from 1 the ratio of a call to itself may be: the farther end of its interval, minus 1.
+    """The largest deviation from 1 in the 95 % interval of the ratio of a call to itself.
 
-    ``first`` and ``second`` are samples of the very same call, of the same rounds.
+    ``first`` and ``second`` are samples of the same call from the same rounds.
     """
     ratio = paired(first, second, seed)
     return max(ratio.high, 1 / ratio.low) - 1
 
 
-def wandering(*runs: Sequence[float]) -> float:
-    """How much medians of the same move: the standard deviation of the logarithms of the medians of each run.
+def variability(*runs: Sequence[float]) -> float:
+    """The variability between medians of one run: the standard deviation of their logarithms.
 
-    All runs are judged together, each about its own mean. A run without two medians says nothing; raises
-    ValueError where none has them.
+    ``runs`` has the medians of each run; the estimate is pooled, with each run about its own mean. Raises
+    ValueError if no run has two medians.
     """
     squares, freedom = 0.0, 0
     for run in map(np.log, runs):
         squares += float(np.sum((run - run.mean()) ** 2))
         freedom += len(run) - 1
     if not freedom:
-        raise ValueError("one sample a run says nothing of its noise")
+        raise ValueError("the variability of medians needs two of them in a run")
     return math.sqrt(squares / freedom)
 
 
-def travel(samples: Sequence[float]) -> float:
-    """How far the medians of ``blocks`` are apart: the greatest over the least, minus 1."""
+def block_range(samples: Sequence[float]) -> float:
+    """The relative range of the medians of ``blocks``: the greatest over the least, minus 1."""
     found = blocks(samples)
     return max(found) / min(found) - 1
 
 
 def blocks(samples: Sequence[float]) -> list[float]:
-    """The medians of tenths of a run, in a row; where samples are few of fifths, or each sample.
+    """The medians of successive tenths of a run, or of fewer blocks if it has fewer than 30 samples.
 
-    A sample then is no median of many, and moves more.
+    Fewer than 10 samples are returned themselves; they vary more than medians.
     """
     count = len(samples)
     number = count if count < BLOCKS else max(5, min(BLOCKS, count // 3))
@@ -150,7 +150,7 @@ def blocks(samples: Sequence[float]) -> list[float]:
 
 
 def medians(samples: Sequence[float], counts: Sequence[int]) -> list[float]:
-    """The medians of so many samples each, in a row."""
+    """The medians of successive parts of ``samples``, with ``counts`` samples each."""
     return [float(np.median(part)) for part in np.split(np.asarray(samples), np.cumsum(counts)[:-1])]
 
 
@@ -165,11 +165,11 @@ def _between(value: float, draws: NDArray[np.float64]) -> Estimate:
 
 
 def _medians(samples: Sequence[float], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Medians of resamples, without resampling.
+    """Bootstrap medians, drawn without resampling.
 
-    A resample picks ``n`` of the sorted samples by ``n`` uniform numbers; its k-th smallest is picked
-    by the k-th smallest of them, which has the distribution Beta(k, n + 1 - k). The next smallest is
-    the least of n - k uniform numbers above it. So each median takes one or two draws instead of n.
+    A resample picks n of the sorted samples by n uniform numbers. Its k-th smallest sample belongs to the
+    k-th smallest of these numbers, which has the distribution Beta(k, n + 1 - k). The next smallest number
+    is the least of n - k uniform numbers above that one. So each median needs one or two draws instead of n.
     """
     ordered = np.sort(np.asarray(samples, float))
     count = len(ordered)

@@ -1,4 +1,4 @@
-"""Over all problems of a benchmark: each kernel against the fastest of the others, and against the memory roofline."""
+"""A summary over problems: each kernel relative to the fastest other kernel and to the memory roofline."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from bncli.core.rows.times import BenchRow, samples_of
 TITLE = "geometric means over the problems"
 
 
-class Race(NamedTuple):
-    """On one problem: how many times faster than the fastest other kernel, and how many times slower than the limit."""
+class Ratios(NamedTuple):
+    """On one problem: the speed-up over the fastest other kernel, and the time relative to the memory roofline."""
 
     speedup: float
     of_limit: float
@@ -45,7 +45,7 @@ def of_a_pass(settings: Settings) -> tuple[Column, ...]:
 
 
 def variants(settings: Settings) -> tuple[Column, ...]:
-    """A column for each of outputs, caches and threads that are several."""
+    """A column for each of outputs, caches and threads that has several values."""
     outputs = (Column("outputs", "outputs"),) if len(settings.outputs) > 1 else ()
     cache = (Column("cache", "cache"),) if len(settings.caches) > 1 else ()
     threads = (Column("threads", "threads", "count"),) if len(settings.threads) > 1 else ()
@@ -53,7 +53,7 @@ def variants(settings: Settings) -> tuple[Column, ...]:
 
 
 def summary(rows: Sequence[BenchRow], settings: Settings) -> Report:
-    """Geometric means over the problems where another kernel was timed; no rows for a single problem."""
+    """Geometric means over the problems on which another kernel was timed; no rows for a single problem."""
     columns = (
         *of_a_pass(settings),
         Column("problems", "problems", "count"),
@@ -66,28 +66,28 @@ def summary(rows: Sequence[BenchRow], settings: Settings) -> Report:
 
 
 def _rows(timed: Sequence[BenchRow]) -> list[SummaryRow]:
-    groups: dict[tuple[Any, ...], list[tuple[BenchRow, Race]]] = {}
-    for row, race in _races(timed):
+    groups: dict[tuple[Any, ...], list[tuple[BenchRow, Ratios]]] = {}
+    for row, ratios in _ratios(timed):
         key = row.kernel, row.direction, row.outputs, row.cache, row.threads
-        groups.setdefault(key, []).append((row, race))
+        groups.setdefault(key, []).append((row, ratios))
     found = []
     for group in groups.values():
         if len(group) > 1:
-            row, races = group[0][0], [race for _, race in group]
-            least = min(races)
+            row, ratios_found = group[0][0], [ratios for _, ratios in group]
+            least = min(ratios_found)
             found.append(
                 SummaryRow(
                     kernel=row.kernel, direction=row.direction, outputs=row.outputs, cache=row.cache,
-                    threads=row.threads, problems=len(races),
-                    speedup=geometric_mean(race.speedup for race in races), least=least.speedup,
-                    of_limit=geometric_mean(race.of_limit for race in races), where=least.problem,
+                    threads=row.threads, problems=len(ratios_found),
+                    speedup=geometric_mean(each.speedup for each in ratios_found), least=least.speedup,
+                    of_limit=geometric_mean(each.of_limit for each in ratios_found), where=least.problem,
                 )
             )  # fmt: skip
     return found
 
 
-def _races(timed: Sequence[BenchRow]) -> Iterator[tuple[BenchRow, Race]]:
-    """Each row that another kernel was timed with, with its race against the fastest of the others."""
+def _ratios(timed: Sequence[BenchRow]) -> Iterator[tuple[BenchRow, Ratios]]:
+    """Each row on whose problem another kernel was timed, with its ratios."""
     together: dict[tuple[Any, ...], list[BenchRow]] = {}
     for row in timed:
         if row.of_limit is not None:
@@ -99,10 +99,10 @@ def _races(timed: Sequence[BenchRow]) -> Iterator[tuple[BenchRow, Race]]:
             if others:
                 fastest = min(others, key=lambda other: statistics.median(samples_of(other)))
                 speedup = statistics.speedup(samples_of(fastest), samples_of(row))
-                yield row, Race(speedup, row.of_limit or 0.0, row.problem)
+                yield row, Ratios(speedup, row.of_limit or 0.0, row.problem)
 
 
 def _on_as_many_threads(first: BenchRow, second: BenchRow) -> bool:
-    """Whether both have the same number of threads, or one of them its own choice."""
+    """Whether both have the same number of threads, or a kernel chose one of the numbers."""
     counts = {first.threads, second.threads}
     return len(counts) == 1 or None in counts

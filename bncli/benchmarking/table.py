@@ -1,4 +1,4 @@
-"""The tables of a benchmark: a line a kernel for people, or a line a pass with every detail."""
+"""The tables of a benchmark: one line per kernel, or one line per pass with every column."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,18 +14,18 @@ from bncli.verification.finding import Verdict
 
 GROUP = ("problem", "input")
 NOTES = (Column("note", "note", "note"), Column("reproduce", "reproduce", "command"))
-ENOUGH = {
+UNTIL = {
     Stop.PRECISE: "until every median was precise",
     Stop.STABLE: "until the noise was stable",
     Stop.TIME: "until --max-time was up",
     Stop.INTERRUPTED: "until it was interrupted",
 }
-Digits = float | str | None  # a verdict stands for the digits where it is not PASS
+Digits = float | str | None  # a failing verdict is shown in place of the digits
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class KernelLine(Row):
-    """A kernel, or the memory roofline: ``passes`` has the median, the speed-up and times the limit of each pass."""
+    """A kernel or the memory roofline; ``passes`` has median, speed-up and times the roofline of each pass."""
 
     problem: str
     input: str
@@ -42,7 +42,7 @@ class KernelLine(Row):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PassLine(Row):
-    """A pass of a kernel, or the memory roofline of one."""
+    """A pass of a kernel, or a memory roofline."""
 
     problem: str
     input: str
@@ -62,14 +62,14 @@ class PassLine(Row):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DetailedLine(Row):
-    """A row of bench whose speed-up stands with its interval."""
+    """A row of bench whose speed-up is shown with its interval."""
 
     row: BenchRow
     speedup: list[float] | None
 
 
 def columns(baseline: str, settings: Settings) -> tuple[Column, ...]:
-    """The columns of a row of bench; ratios are to ``baseline``."""
+    """The columns of a row of bench; ratios are relative to ``baseline``."""
     return (
         *of_a_pass(settings),
         Column("verdict", "verdict", "verdict"),
@@ -98,10 +98,10 @@ def columns(baseline: str, settings: Settings) -> tuple[Column, ...]:
 
 
 def brief(rows: Sequence[BenchRow], baseline: str, settings: Settings) -> Report:
-    """The ``rows`` of one problem at a glance, the last line saying how they were sampled.
+    """A brief table of the ``rows`` of one problem; its last line tells how they were sampled.
 
-    A line a kernel, with the median, the speed-up with its interval, and times the limit of each pass; where that
-    would be too wide, a line a pass. Where a kernel is not verified, the verdict stands for the digits.
+    One line per kernel, with median, speed-up ± interval and times the roofline of each pass; one line per pass if
+    that would be too wide. If a kernel fails, its verdict replaces the digits.
     """
     crowded = len(settings.directions) > 2 or len(variants(settings)) > 1
     sampling = Column("sampling", "sampling", "note")
@@ -115,7 +115,7 @@ def brief(rows: Sequence[BenchRow], baseline: str, settings: Settings) -> Report
 
 
 def detailed(rows: Sequence[BenchRow], baseline: str, settings: Settings) -> Report:
-    """A line a pass, with every column however narrow the terminal."""
+    """One line per pass with every column, even on a narrow terminal."""
     ends = ("speedup_low", "speedup_high")
     shown = [replace(column, wide=False) for column in columns(baseline, settings) if column.key not in ends]
     shown = [replace(column, kind="ratio") if column.key == "speedup" else column for column in shown]
@@ -163,7 +163,7 @@ def _kernel_lines(rows: Sequence[BenchRow], settings: Settings) -> list[KernelLi
 
 
 def _kernel_line(rows: Sequence[BenchRow], settings: Settings) -> KernelLine:
-    """The rows of one kernel, or those of the memory roofline, in one line; the digits are the fewest of the passes."""
+    """One line for the rows of a kernel or of the memory roofline; its digits are the fewest of all passes."""
     first = rows[0]
     passes: dict[str, float | list[float] | None] = {}
     digits: Digits = None
@@ -187,7 +187,7 @@ def _kernel_line(rows: Sequence[BenchRow], settings: Settings) -> KernelLine:
 
 
 def _sampling(rows: Sequence[BenchRow]) -> str:
-    """How many samples there are, why no more, and the noise."""
+    """The number of samples, the reason why sampling stopped, and the noise, as text."""
     timed = [row.figures for row in rows if row.figures and row.figures.rounds]
     if not timed:
         return ""
@@ -195,11 +195,11 @@ def _sampling(rows: Sequence[BenchRow]) -> str:
     noise = f"; noise {text(max(floors), 'percent')}" if floors else ""
     first = timed[0]
     of = f" of {len(first.processes)} processes" if len(first.processes) > 1 else ""
-    return f"{first.rounds:,} samples each{of}, {ENOUGH[Stop(first.stopped or '')]}{noise}"
+    return f"{first.rounds:,} samples each{of}, {UNTIL[Stop(first.stopped or '')]}{noise}"
 
 
 def _worse(known: Digits, row: BenchRow) -> Digits:
-    """The digits that a line shows after another row: the fewer, or a verdict in their place."""
+    """The digits of a line with another row added: the fewer of the two, or a failing verdict in their place."""
     if isinstance(known, str) or row.judged is None:
         return known
     if Verdict(row.judged.verdict).fails:
@@ -213,7 +213,7 @@ def _ratio(row: BenchRow) -> list[float] | None:
 
 
 def _operation(direction: str) -> str:
-    # Not before there is a limit to show: Numba takes long to import.
+    # Imported here: Numba takes long to import.
     from bncli.benchmarking import roofline
 
     return roofline.OPERATION[direction]

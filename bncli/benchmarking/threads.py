@@ -1,4 +1,4 @@
-"""How many threads kernels may use while they are timed."""
+"""The number of threads that kernels may use while they are timed."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ SetThreads = Callable[[int], int | None]
 
 @contextmanager
 def restored(setters: Iterable[SetThreads], threads: int | None) -> Iterator[None]:
-    """Bound all to ``threads``; afterwards each has what bounded it before, where it told. None: nothing is touched."""
+    """Bind all to ``threads`` in the block, then restore the numbers that setters returned; None changes nothing."""
     before = [(each, each(threads)) for each in setters] if threads else []
     try:
         yield
@@ -20,5 +20,5 @@ def restored(setters: Iterable[SetThreads], threads: int | None) -> Iterator[Non
 
 
 def binding(setter: SetThreads | None, threads: int | None) -> Callable[[], object]:
-    """What bounds the threads before a sample."""
+    """A call that binds the threads before a sample."""
     return partial(setter, threads) if setter and threads else lambda: None

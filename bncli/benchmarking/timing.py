@@ -1,4 +1,4 @@
-"""Timing of several calls, interleaved so that the machine's drift hits all alike."""
+"""Time several calls in interleaved rounds, so that the machine's drift affects all of them alike."""
 
 import gc
 import math
@@ -16,20 +16,20 @@ Name = TypeVar("Name")
 Samples = Mapping[Name, Sequence[float]]
 
 SHORTEST_SAMPLE = 200e-6  # seconds: far above a call's own jitter, and short enough to fall between interruptions
-STEPS = 1000  # of the clock that a sample lasts at least
+STEPS = 1000  # a sample lasts at least this many steps of the clock
 FEWEST_ROUNDS = 5
-FAR_TOO_LONG = 100  # times the shortest sample: a short interruption does not make one so long
-TRIES = 3  # that must all last long enough
-LONG = 20e-3  # seconds: beside them, a thread that wakes and caches that fill take less than a hundredth
+FAR_TOO_LONG = 100  # times the shortest sample: longer than a short interruption makes a sample
+TRIES = 3  # samples in a row that must all last long enough
+LONG = 20e-3  # seconds: waking threads and filling caches take less than a hundredth of a call that lasts so long
 
 
 class Timed(NamedTuple):
-    """Calls that do the same on different arrays, in turns.
+    """Calls that do the same work on different arrays; successive calls use them in rotation.
 
-    Before each sample ``prepare`` runs, untimed, and calls for ``warming`` seconds, at least one; none where it
-    is None, or a call lasts longer than ``LONG``. ``keep`` is how many results stay alive, so that later ones are
-    not written to the same memory. A sample lasts about ``share`` of the longest call of a round, at least half
-    of that.
+    Before each sample, ``prepare`` and warming calls run untimed: calls for ``warming`` seconds, at least one, but none
+    if ``warming`` is None or a call lasts longer than ``LONG``. The last ``keep`` results stay alive, so that new
+    results are not written to the same memory. A sample lasts about ``share`` of the longest call of a round, and at
+    least half of that.
     """
 
     calls: Sequence[Call]
@@ -42,8 +42,8 @@ class Timed(NamedTuple):
 class Sampled(NamedTuple):
     """``samples`` are seconds per call, one a round, each the mean of ``calls`` calls in a row.
 
-    ``calls`` are the last sample's: more than at first where a busy machine had made them seem slow, and
-    fewer where it has become busy since.
+    ``calls`` belongs to the last sample. It grows during sampling if the machine was busy at first, and shrinks if the
+    machine becomes busy.
     """
 
     calls: int
@@ -51,7 +51,7 @@ class Sampled(NamedTuple):
 
 
 class Sampling(NamedTuple, Generic[Name]):
-    """What was measured, why no more, and what each call raised that failed: it has no samples."""
+    """The samples, the reason why sampling stopped, and the exceptions of calls that failed; these have no samples."""
 
     sampled: dict[Name, Sampled]
     stopped: Stop
@@ -59,7 +59,7 @@ class Sampling(NamedTuple, Generic[Name]):
 
 
 def joined(parts: Sequence[Sampling[Name]]) -> Sampling[Name]:
-    """The samples that several processes took, one after the other, of what none of them failed at."""
+    """The samples of several processes in a row, for the calls that failed in none of them."""
     failed = {name: error for part in parts for name, error in part.failed.items()}
     sampled = {
         name: Sampled(last.calls, tuple(sample for part in parts for sample in part.sampled[name].samples))
@@ -70,7 +70,7 @@ def joined(parts: Sequence[Sampling[Name]]) -> Sampling[Name]:
 
 
 def first_call(call: Call, clock: Clock = perf_counter) -> float:
-    """Seconds that ``call`` takes now."""
+    """The seconds that one ``call`` takes."""
     start = clock()
     call()
     return clock() - start
@@ -84,11 +84,11 @@ def interleave(
     on_progress: Callable[[float, Samples[Name]], None] = lambda share, so_far: None,
     clock: Clock = perf_counter,
 ) -> Sampling[Name]:
-    """Time each once a round, in an order drawn anew each round, until ``rule`` says stop.
+    """Take one sample of each entry per round, in a new random order each round, until ``rule`` says stop.
 
-    Every call has been made before. A round is not cut short, and there are at least ``FEWEST_ROUNDS``.
-    ``between`` runs after each round, untimed; ``on_progress`` receives the share of the time that has passed,
-    and the samples so far. Ctrl-C ends the sampling, and raises only where there are too few rounds.
+    Every call has been made before. Rounds are complete, and there are at least ``FEWEST_ROUNDS``. ``between`` runs
+    after each round, untimed; ``on_progress`` receives the elapsed share of the time, and the samples so far. Ctrl-C
+    stops the sampling; it raises KeyboardInterrupt only before ``FEWEST_ROUNDS``.
     """
     collecting = gc.isenabled()
     gc.disable()
@@ -105,7 +105,7 @@ class _Rounds(Generic[Name]):
         self.shortest = max(SHORTEST_SAMPLE, STEPS * step_of(clock))
         self.samples: dict[Name, list[float]] = {name: [] for name in timed}
         self.failed: dict[Name, BaseException] = {}
-        # Those with equally many calls share arrays: what one has used, the next leaves for later.
+        # Entries with equally many calls share arrays: each goes on with the copy after the one used last.
         self.turns = {len(each.calls): 0 for each in timed.values()}
         self.kept = {each.keep: deque[object](maxlen=each.keep) for each in timed.values()}
         self.least = dict.fromkeys(timed, self.shortest)  # seconds that a sample should last
@@ -125,7 +125,7 @@ class _Rounds(Generic[Name]):
             if self.rounds < FEWEST_ROUNDS:
                 raise
             stopped = Stop.INTERRUPTED
-        # A round that was interrupted counts for nobody: ratios are of samples of the same round.
+        # An interrupted round is dropped: ratios need all samples of a round.
         return Sampling(
             {name: Sampled(self.repeats[name], tuple(each[: self.rounds])) for name, each in self.samples.items()},
             stopped,
@@ -152,18 +152,18 @@ class _Rounds(Generic[Name]):
     def _or_fail(self, name: Name, do: Callable[[Name], None]) -> None:
         try:
             do(name)
-        except (Exception, SystemExit) as error:  # noqa: BLE001, a kernel may raise whatever it likes: it loses its time
+        except (Exception, SystemExit) as error:  # noqa: BLE001, a kernel may raise anything: it loses its time
             self.failed[name] = error
             del self.samples[name]
 
     def _calibrate(self, name: Name) -> None:
-        """Find how many calls in a row last as long as a sample should, every time."""
+        """Find the number of calls in a row that lasts at least ``shortest`` each time."""
         self.repeats[name] = 1
         while any(self._seconds(name) < self.shortest for _ in range(TRIES)):
             self.repeats[name] *= 2
 
     def _share(self) -> None:
-        """Make samples as long as their share of the longest call."""
+        """Lengthen samples to their share of the longest call."""
         longest = max(self.lasts.values(), default=0.0)
         for name in self.samples:
             self.least[name] = max(self.shortest, self.timed[name].share * longest)
@@ -173,14 +173,14 @@ class _Rounds(Generic[Name]):
     def _sample(self, name: Name) -> None:
         seconds, repeats = self._seconds(name), self.repeats[name]
         self.samples[name].append(seconds / repeats)
-        if seconds < self.least[name] / 2:  # the machine was slower when they were counted
+        if seconds < self.least[name] / 2:  # the machine was slower during calibration
             self.repeats[name] = 2 * repeats
-        # Or it is slower now: threads wait for one another, every call anew.
+        # The machine is slower now: in a parallel call, threads wait for a descheduled one.
         elif seconds > max(FAR_TOO_LONG * self.shortest, 4 * self.least[name]):
             self.repeats[name] = max(1, repeats // 4)
 
     def _seconds(self, name: Name) -> float:
-        """What a sample takes."""
+        """The seconds of one sample, all its calls together."""
         timed = self.timed[name]
         timed.prepare()
         self._run(timed, self._warming(timed, self.lasts[name]))
@@ -189,7 +189,7 @@ class _Rounds(Generic[Name]):
         return seconds
 
     def _run(self, timed: Timed, repeats: int) -> float:
-        """What so many calls take, in seconds."""
+        """The seconds that ``repeats`` calls take."""
         calls = self._next(timed, repeats)
         keep = self.kept[timed.keep].append if timed.keep else None
         start = self.clock()
@@ -202,13 +202,13 @@ class _Rounds(Generic[Name]):
         return self.clock() - start
 
     def _warming(self, timed: Timed, lasts: float) -> int:
-        """How many calls come before a sample, where one has lasted so many seconds, or 0 before the first."""
+        """The number of warming calls before a sample; ``lasts`` is the seconds a call lasts, 0 before the first."""
         if timed.warming is None or lasts > LONG:
             return 0
         return max(1, math.ceil(timed.warming / lasts)) if lasts else 1
 
     def _next(self, timed: Timed, repeats: int) -> list[Call]:
-        """The calls whose turn it is."""
+        """The next ``repeats`` calls of the rotation."""
         count = len(timed.calls)
         first = self.turns[count]
         self.turns[count] = (first + repeats) % count
@@ -216,6 +216,6 @@ class _Rounds(Generic[Name]):
 
 
 def step_of(clock: Clock) -> float:
-    """The least that two readings of ``clock`` differ by, if at all; 0 where it stands still."""
+    """The smallest difference of two readings of ``clock`` that is not 0; 0 if the clock does not advance."""
     steps = [-(clock() - clock()) for _ in range(STEPS)]
     return min((step for step in steps if step > 0), default=0.0)

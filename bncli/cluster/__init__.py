@@ -1,5 +1,5 @@
-"""What if no memory holds the batch?
+"""How is a batch processed that no memory holds?
 
 In: a Lazy batch, or one to spread over workers. Out: rows about its arrays, files written block by block, and times.
-The blocks are worked on by a Dask cluster, from storage to storage.
+A Dask cluster processes the blocks, from storage to storage.
 """

@@ -1,4 +1,4 @@
-"""A batch in blocks that are read where they are worked on."""
+"""A batch in blocks; each is read by the worker that processes it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Batch:
-    """``cuts`` are those of the batch's own axis 0. What is not given of gamma, beta and dy is drawn from ``seed``."""
+    """``cuts`` are slices of the batch's own axis 0. Missing arrays of gamma, beta and dy are drawn from ``seed``."""
 
     problem: Problem
     cuts: Sequence[slice]
@@ -38,7 +38,7 @@ class Batch:
 
 
 def in_blocks(lazy: Lazy, seed: int) -> Batch:
-    """``lazy`` in blocks of about ``engine.BLOCK`` bytes each; what it does not hold is drawn from ``seed``."""
+    """``lazy`` in blocks of about ``engine.BLOCK`` bytes each; missing arrays are drawn from ``seed``."""
     problem = lazy.problem
     sample_bytes = prod(problem.shape[1:]) * ITEMSIZE[problem.dtype]
     steps = [rows.step for rows in lazy.batches.values()]
@@ -52,4 +52,4 @@ def in_blocks(lazy: Lazy, seed: int) -> Batch:
     arrays = {name: array.reshape(-1) for name, array in lazy.arrays.items()}
     drawn = {name: draw(problem.features, seed).astype(problem.dtype) for name, draw in DRAWS.items()}
     given = {name: arrays.get(name, drawn.get(name)) for name in (*DRAWS, "mean", "var")}
-    return Batch(problem, cuts, pieces["x"], dy, seed=seed, **given)  # type: ignore[arg-type]  # only the last may be None
+    return Batch(problem, cuts, pieces["x"], dy, seed=seed, **given)  # type: ignore[arg-type]  # only dy may be None

@@ -1,4 +1,4 @@
-"""A batch on a cluster, block by block: the report of forward and backward there."""
+"""The report of forward and backward on a cluster, block by block."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from bncli.core.rows.lists import BlocksCost, BlocksRow
 from bncli.core.source import Lazy
 from bncli.core.units import text
 from bncli.errors import InputError
-from bncli.loading.registry import require_dtype
+from bncli.loading.registry import require_types
 from bncli.propagation import array_rows
 from bncli.propagation.array_rows import INPUT
 
@@ -29,7 +29,7 @@ Array = NDArray[Any]
 EXTREMES = ("min", "max")
 PASSES = {"train": Stored.forward, "infer": Stored.infer, "backward": Stored.backward}
 SAVED = {"forward": "y", "backward": "dx"}
-SHOWN = {  # who an array is of, and which
+SHOWN = {  # the owner and the name of each array
     "forward": ((INPUT, "x"), (KERNEL, "x_hat"), (KERNEL, "y")),
     "backward": (
         *((INPUT, name) for name in ("x", "dy", "gamma", "beta")),
@@ -40,9 +40,9 @@ SHOWN = {  # who an array is of, and which
 
 @dataclass(frozen=True)
 class Job:
-    """``command`` is forward or backward, ``mode`` train or infer; the batch it writes goes to ``save``.
+    """``command`` is forward or backward, ``mode`` is train or infer; ``save`` is the path for y or dx, if any.
 
-    ``recipe`` is the command-line options that make the same data again, ``seed`` what is drawn from.
+    ``recipe`` has the command-line options that make the same data again; missing arrays are drawn from ``seed``.
     """
 
     command: str
@@ -54,9 +54,11 @@ class Job:
 
 
 def columns(kernel: AnyKernel) -> list[Column]:
-    """Those of a batch in memory, as far as blocks tell: there is no histogram, and nothing to compare with."""
-    told = [replace(each, wide=each.wide and each.key not in EXTREMES) for each in array_rows.columns(kernel.name)[:-1]]
-    return [*told, Column("note", "note", "note")]
+    """The columns of a batch in memory, without histogram and difference."""
+    known = [
+        replace(each, wide=each.wide and each.key not in EXTREMES) for each in array_rows.columns(kernel.name)[:-1]
+    ]
+    return [*known, Column("note", "note", "note")]
 
 
 def report(
@@ -66,11 +68,11 @@ def report(
     progress: Callable[[float, str], None],
     on_dashboard: Callable[[str], None],
 ) -> Report:
-    """Do the ``job`` on the cluster that is ``wanted``, with its kernel ``own``: a row an array.
+    """Do the ``job`` on the cluster that is ``wanted``, whose kernel is ``own``: a row for each array.
 
-    Raises InputError for a job that cannot be done, and Unavailable where the cluster fails; then nothing is saved.
+    Raises InputError for a job that cannot be done, and Unavailable if the cluster fails; then nothing is saved.
     """
-    require_dtype(own, job.lazy.problem.dtype)
+    require_types(own, job.lazy.problem)
     if job.save:
         outputs.check(job.save)
     batch = in_blocks(job.lazy, job.seed)
@@ -99,16 +101,18 @@ def report(
 
 
 def _cost(job: Job, found: Session, batch: Batch) -> BlocksCost:
-    """How many blocks there were, and what they took of each worker's memory."""
+    """The number of blocks, and the memory that they took on the workers."""
     peaks, live = found.peaks(), stored.LIVE[job.command]
     lost = found.threads.keys() - peaks.keys()
     if lost:
-        found.warnings.append(f"{len(lost)} worker{'s' * (len(lost) > 1)} died on the way; others did the blocks again")
+        found.warnings.append(
+            f"{len(lost)} worker{'s' * (len(lost) > 1)} died during the run; others repeated their blocks"
+        )
     base, peak = max(facts["memory"] for facts in found.workers.values()), max(peaks.values(), default=0)
     limit = f" of {text(found.memory_limit, 'bytes')}" if found.memory_limit else ""
     count = f"{len(batch.cuts)} block{'s' * (len(batch.cuts) > 1)} of at most {text(batch.nbytes, 'bytes')}"
     note = (
-        f"{count}, {found.described()}, {live} blocks a thread at a time; peak memory of a worker "
+        f"{count}, {found.described()}, {live} blocks per thread at a time; peak memory of a worker "
         f"{text(peak, 'bytes')}{limit}, {text(base, 'bytes')} of it before the first block"
     )
     return BlocksCost(
@@ -122,7 +126,7 @@ def _cost(job: Job, found: Session, batch: Batch) -> BlocksCost:
 
 
 def _values(batch: Batch, name: str, value: Summary | Array) -> dict[str, Any]:
-    """The fields of a row that the values of an array decide."""
+    """The fields of a row that depend on the values of an array."""
     if isinstance(value, np.ndarray):
         wide = value.astype(np.float64)
         shape, least, most, mean, std = batch.problem.feature_shape, wide.min(), wide.max(), wide.mean(), wide.std()

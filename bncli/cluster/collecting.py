@@ -1,4 +1,4 @@
-"""From tasks to what they make together."""
+"""Run tasks on the workers, and merge their results."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,30 +13,30 @@ from bncli.kernels.dask import engine
 Progress = Callable[[float, str], None]
 T = TypeVar("T")
 
-POLL = 0.005  # seconds between two looks at what has been done
+POLL = 0.005  # seconds between two checks of the progress
 
 
 def collect(
     session: Session, leaves: Sequence[Any], merge: Callable[[Sequence[T]], T], doing: str, progress: Progress
 ) -> T:
-    """What the tree makes of ``leaves``, one task a block; ``progress`` hears how many are done.
+    """The merged result of the tree over ``leaves``, one task per block; ``progress`` receives the share that is done.
 
-    Raises Unavailable where the cluster fails: where no worker is left for ``PATIENCE`` seconds, say.
+    Raises Unavailable if the cluster fails, for instance if it has no worker for ``PATIENCE`` seconds.
     """
     with translated(session.memory_limit):
         futures = session.client.compute([*leaves, engine.merged(leaves, merge)], optimize_graph=False)
         root, waiting = futures[-1], len(futures)
         pending = import_module("distributed").as_completed(futures, session.client.loop)
         watch = _Watch(session)
-        del futures  # what has been merged is not kept
+        del futures  # lets the workers free what has been merged
         while waiting:
             if not pending.has_ready():
-                watch.look()
+                watch.check()
                 time.sleep(POLL)
                 continue
             for future in pending.next_batch(block=False):
                 if future.status != "finished":
-                    future.result()  # which raises
+                    future.result()  # raises the task's error
                 waiting -= 1
             done = len(leaves) - max(0, waiting - 1)
             progress(done / len(leaves), f"{doing}: block {done} of {len(leaves)}")
@@ -45,20 +45,20 @@ def collect(
 
 
 class _Watch:
-    """Looks once a second whether there is anyone to wait for."""
+    """Checks once a second that there is a scheduler and a worker to wait for."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.looked = self.seen = time.monotonic()
+        self.checked = self.seen = time.monotonic()
 
-    def look(self) -> None:
+    def check(self) -> None:
         now = time.monotonic()
-        if now - self.looked < 1:
+        if now - self.checked < 1:
             return
-        self.looked = now
+        self.checked = now
         if self.session.client.status != "running":
-            raise Unavailable(f"the scheduler is gone; {NOTHING}: start it, and run this again")
+            raise Unavailable(f"the scheduler has stopped; {NOTHING}: start it, and run this again")
         if self.session.client.nthreads():
             self.seen = now
         elif now - self.seen > PATIENCE:
-            raise Unavailable(f"no worker has been there for {PATIENCE:.0f} s; {NOTHING}: start one, and run again")
+            raise Unavailable(f"there was no worker for {PATIENCE:.0f} s; {NOTHING}: start one, and run this again")

@@ -1,4 +1,4 @@
-"""The failures of a cluster as errors of one line, which say that nothing was written."""
+"""Turn the failures of a cluster into errors of one line that say that nothing was written."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ LOST = ("CancelledError", "FutureCancelledError", "FuturesCancelledError", "Comm
 
 @contextmanager
 def started(memory_limit: int | None) -> Iterator[None]:
-    """Raise any failure of a cluster's start as a BncliError."""
+    """Raise any failure while a cluster starts as a BncliError."""
     try:
         yield
     except BncliError:
@@ -21,7 +21,7 @@ def started(memory_limit: int | None) -> Iterator[None]:
         if isinstance(error, ImportError) or ModuleNotFoundError.__name__ in str(error):
             raise Unavailable(f"the workers cannot import bncli: install this version there ({error})") from error
         limit = memory_limit and text(memory_limit, "bytes")
-        why = f": --memory-limit {limit} may be less than a worker takes without any block" if limit else ""
+        why = f": --memory-limit {limit} may be less than a worker takes without a block" if limit else ""
         raise Unavailable(f"the workers did not start ({' '.join(str(error).split())}){why}") from error
 
 
@@ -40,7 +40,7 @@ def _failure(error: Exception, memory_limit: int | None) -> BncliError:
     name, message = type(error).__name__, " ".join(str(error).split())
     if name == "KilledWorker":
         above = f", or above the limit of {text(memory_limit, 'bytes')}" if memory_limit else ""
-        return Unavailable(f"workers died again and again on the same block: out of memory{above}? {NOTHING}")
+        return Unavailable(f"workers died repeatedly on the same block, perhaps out of memory{above}; {NOTHING}")
     if name in LOST:
         return Unavailable(f"the cluster lost what it had computed ({name}); {NOTHING}: run this again")
     return Unavailable(f"the cluster failed with {name}: {message}; {NOTHING}")

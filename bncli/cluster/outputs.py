@@ -1,4 +1,4 @@
-"""What --save writes by blocks: a .npy of one batch, or a .zarr folder of everything. Whole, or not at all."""
+"""Write --save block by block: a .npy of one batch, or a .zarr folder of all arrays; completely or not at all."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,30 +24,32 @@ SUFFIXES = (".npy", ".zarr")
 
 
 class Output(Protocol):
-    """Where a batch goes, a block at a time, and what is one value a feature."""
+    """The target of a batch, written block by block, and of arrays (F,)."""
 
     def block(self, rows: slice) -> Write | None:
-        """What writes a block's array, (rows, F, S); it can be sent to another process."""
+        """A function that writes a block's array, (rows, F, S), or None; it can be pickled for another process."""
 
     def arrays(self, found: Mapping[str, Array]) -> None:
-        """Write what is (F,), by name, where the format has a place for it."""
+        """Write the arrays (F,) by name, if the format can hold them."""
 
 
 class Nothing:
-    """Nothing is saved."""
+    """An output that saves nothing."""
 
     def block(self, rows: slice) -> Write | None:
-        """Nobody."""
+        """None: no block is written."""
         return None
 
     def arrays(self, found: Mapping[str, Array]) -> None:
-        """Nothing."""
+        """Write nothing."""
 
 
 def check(path: Path) -> None:
-    """Raise InputError, before any work is done, where ``path`` cannot be saved to."""
+    """Raise InputError, before any work, if ``path`` cannot be written."""
     if path.suffix not in SUFFIXES:
-        raise InputError(f"--save {str(path)!r} is written by blocks as .npy or .zarr: give it one of these suffixes")
+        raise InputError(
+            f"--save {str(path)!r} is written block by block, as .npy or .zarr: give it one of these suffixes"
+        )
     if path.suffix == ".zarr" and not find_spec("zarr"):
         raise Unavailable("--save to .zarr needs the package zarr: pip install 'bncli[cluster]'")
     files.check_writable(path, folder=path.suffix == ".zarr" and (path / "zarr.json").is_file())
@@ -55,7 +57,7 @@ def check(path: Path) -> None:
 
 @contextmanager
 def opened(path: Path | None, name: str, problem: Problem, cuts: Sequence[slice]) -> Iterator[Output]:
-    """Where to write the batch ``name`` of ``problem`` in the blocks ``cuts``; it is at ``path`` when all went well."""
+    """The output for the batch ``name`` of ``problem`` in blocks ``cuts``; it appears at ``path`` only on success."""
     if path is None:
         yield Nothing()
         return
@@ -64,7 +66,7 @@ def opened(path: Path | None, name: str, problem: Problem, cuts: Sequence[slice]
 
 
 class _Npy:
-    """The batch alone."""
+    """A file of the batch alone."""
 
     def __init__(self, path: Path, name: str, problem: Problem, cuts: Sequence[slice]) -> None:
         self.path, self.sample = path, math.prod(problem.shape[1:]) * np.dtype(problem.dtype).itemsize
@@ -78,7 +80,7 @@ class _Npy:
         return partial(_write_npy, str(self.path), self.offset + rows.start * self.sample)
 
     def arrays(self, found: Mapping[str, Array]) -> None:
-        """Nothing: the file holds one array."""
+        """Write nothing: the file holds one array."""
 
 
 def _write_npy(path: str, offset: int, block: Array) -> None:
@@ -88,7 +90,7 @@ def _write_npy(path: str, offset: int, block: Array) -> None:
 
 
 class _Zarr:
-    """A group of the batch, a chunk a block, and of all that is one value a feature; not compressed: floats are not."""
+    """A group of the batch, one chunk per block, and of the arrays (F,); not compressed, since floats hardly shrink."""
 
     def __init__(self, path: Path, name: str, problem: Problem, cuts: Sequence[slice]) -> None:
         self.path, self.name, self.problem = path, name, problem

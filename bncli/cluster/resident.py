@@ -1,4 +1,4 @@
-"""A training step on a batch that lies in the workers' memory, where y and dx stay too; and where its time goes."""
+"""A training step on a batch in the workers' memory, where y and dx stay too; and the parts of its time."""
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -15,15 +15,15 @@ from bncli.kernels.dask.normalization import Statistics
 Array = NDArray[Any]
 
 
-class Spent(NamedTuple):
-    """What workers did in some seconds, as shares of the time that they all had: the rest is scheduling and waiting."""
+class Shares(NamedTuple):
+    """Shares of the total time of all workers: computing, and transfers. The rest is scheduling and waiting."""
 
     compute: float
     transfer: float
 
     @property
     def scheduling(self) -> float:
-        """The share that is neither computing nor moving."""
+        """The share that is neither computing nor transfers."""
         return max(0.0, 1 - self.compute - self.transfer)
 
 
@@ -35,35 +35,35 @@ class Resident(InMemory[Sequence[Any]]):
         self.client, self.case = client, case
 
     def forward(self) -> tuple[Sequence[Any], Statistics]:
-        """The blocks of y, all computed, on the workers; and the statistics, here."""
+        """The blocks of y, computed and kept on the workers; and the statistics, in this process."""
         return normalization.forward(self, self.case.gamma, self.case.beta, self.case.problem.epsilon)
 
     def backward(self, found: Statistics) -> tuple[Sequence[Any], Array, Array]:
-        """The blocks of dx, on the workers; dgamma and dbeta, here."""
+        """The blocks of dx, kept on the workers; and dgamma and dbeta, in this process."""
         return normalization.backward(self, self.case.gamma, found, self.case.problem.samples)
 
     def deliver(self, function: Callable[..., Any], *operands: Sequence[Any], shared: Sequence[Any]) -> Sequence[Any]:
         futures: Sequence[Any] = self.client.compute(
             engine.each(function, *operands, shared=shared), optimize_graph=False
         )
-        with self.client.as_current():  # wait asks for it
+        with self.client.as_current():  # wait needs the current client
             done = import_module("distributed").wait(futures).done
         for future in done:
             if future.status != "finished":
-                future.result()  # which raises
+                future.result()  # raises the task's error
         return futures
 
     def gathered(self, parts: Sequence[Any]) -> Array:
-        """The batch, (N, F, S), of which the workers hold ``parts``."""
+        """The batch (N, F, S) from its ``parts`` on the workers."""
         return np.concatenate(self.client.gather(parts))
 
 
-def spent(records: Sequence[Any], seconds: float, workers: int) -> Spent:
-    """What the ``records`` of Dask's task stream say of so many workers in so many seconds."""
+def shares_of(records: Sequence[Any], seconds: float, workers: int) -> Shares:
+    """The shares of ``seconds`` of ``workers`` workers, from the ``records`` of Dask's task stream."""
     steps = [step for record in records for step in record["startstops"]]
 
     def share(*actions: str) -> float:
         total = sum(step["stop"] - step["start"] for step in steps if step["action"] in actions)
         return float(total / (seconds * workers))
 
-    return Spent(share("compute"), share("transfer", "deserialize"))
+    return Shares(share("compute"), share("transfer", "deserialize"))

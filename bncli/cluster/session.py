@@ -1,4 +1,4 @@
-"""A Dask cluster for the time of a run: one that is running, or one of processes on this machine."""
+"""A Dask cluster for one run: a running one, or processes on this machine."""
 
 import logging
 import signal
@@ -17,22 +17,22 @@ from bncli.cluster.failures import started
 from bncli.core.units import text
 from bncli.errors import InputError, Unavailable
 
-LOOPBACK = "127.0.0.1"  # whoever reaches a scheduler, a worker or a dashboard runs code there
-KERNEL = "dask"  # which workers run
-PATIENCE = 30.0  # seconds to wait for a scheduler, or for a worker to be there
-USABLE = 0.95  # of its memory limit: with more, Dask ends a worker
+LOOPBACK = "127.0.0.1"  # not reachable from outside: Dask lets every client run code
+KERNEL = "dask"  # the kernel that workers run
+PATIENCE = 30.0  # seconds to wait for a scheduler or a worker
+USABLE = 0.95  # of a worker's memory limit; Dask ends a worker that uses more
 LOGGERS = ("distributed", "distributed.client")
-# Blocks are few and bounded, so that a worker need not write them to disk, nor wait until it holds less. One
-# that exceeds its limit all the same is ended by Dask, and named.
+# Blocks are few and bounded, so a worker need not spill them to disk or pause. Dask ends a worker that exceeds its
+# limit all the same, and the error names it.
 MEMORY = {f"distributed.worker.memory.{what}": False for what in ("target", "spill", "pause")}
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for: the address of a ``scheduler``, or ``workers`` processes on this machine.
+    """The requested cluster: the address of a ``scheduler``, or ``workers`` processes on this machine.
 
-    ``threads`` are those of each worker, and so the blocks that it works on at once; ``memory_limit``
-    is in bytes and of each worker.
+    Each worker has ``threads`` threads, and processes as many blocks at once. ``memory_limit`` is the bytes of each
+    worker.
     """
 
     workers: int | None = None
@@ -43,7 +43,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Session:
-    """A client with its workers, by their address: the ``threads`` of each, and what it said of itself."""
+    """A client and its workers by their addresses: the ``threads`` of each, and its facts from ``introduce``."""
 
     client: Any
     dashboard: str | None
@@ -61,17 +61,17 @@ class Session:
         return f"{len(self.threads)} worker{'s' * (len(self.threads) > 1)} of {threads}{where}"
 
     def peaks(self) -> dict[str, int]:
-        """The most memory that each worker that is still there has had at a time, in bytes."""
+        """The peak memory of each worker that is still running, in bytes."""
         found: dict[str, int] = self.client.run(worker.peak_memory, on_error="ignore")
         return found
 
 
 @contextmanager
 def session(wanted: Wanted, dtype: str) -> Iterator[Session]:
-    """Connect to the cluster that is ``wanted``, and close what was started for it, whatever happens.
+    """Connect to the cluster that is ``wanted``; on exit, always close what was started for it.
 
-    The client does not become Dask's default: what is called in this process meanwhile runs in this process.
-    Raises Unavailable where there is no Dask, no scheduler or no worker.
+    The client does not become Dask's default: other Dask calls in the block run in this process. Raises
+    Unavailable if there is no Dask, no scheduler or no worker.
     """
     if not find_spec("distributed"):
         raise Unavailable("a cluster needs Dask: pip install 'bncli[cluster]'")
@@ -84,8 +84,8 @@ def session(wanted: Wanted, dtype: str) -> Iterator[Session]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Say nothing of what distributed logs and warns of: where it matters, it is said in a line of bncli's."""
-    import_module("distributed")  # which sets these levels
+    """Silence the logs and warnings of distributed; bncli reports the important ones in lines of its own."""
+    import_module("distributed")  # its import sets these levels
     loggers = [logging.getLogger(name) for name in LOGGERS]
     levels = [logger.level for logger in loggers]
     try:
@@ -127,14 +127,14 @@ def _client(wanted: Wanted, stack: ExitStack) -> Any:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Keep Ctrl-C from the threads and processes that are started meanwhile, and put it off until they are.
+    """Block Ctrl-C for the threads and processes that start in the block, and defer it to the end of the block.
 
-    A terminal sends it to all of them; only this process is to hear it, and closes the others.
+    A terminal sends Ctrl-C to all of them; only this process should handle it, and close the others.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    resource_tracker.ensure_running()  # which lets the signal through again where it is the first to start
+    resource_tracker.ensure_running()  # started later, it would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -145,7 +145,7 @@ def _uninterrupted() -> Iterator[None]:
 def _session(client: Any, wanted: Wanted, dtype: str) -> Session:
     workers = client.run(worker.introduce, dtype)
     dashboard = client.dashboard_link if client.run_on_scheduler(find_spec, "bokeh") else None
-    # Not those of a worker that has come meanwhile, of which nothing else is known.
+    # Without the threads of a worker that has joined since, of which nothing else is known.
     threads = {address: count for address, count in client.nthreads().items() if address in workers}
     found = Session(client, dashboard, threads, workers, wanted.memory_limit)
     found.warnings.extend(_differences(client, workers))
@@ -153,7 +153,7 @@ def _session(client: Any, wanted: Wanted, dtype: str) -> Session:
 
 
 def _differences(client: Any, workers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each version that is not the same everywhere."""
+    """A line for each package whose versions differ."""
     here = worker.versions()
     scheduler = client.get_versions()["scheduler"]["packages"]
     others = {"the scheduler": {name: scheduler.get(name) for name in ("dask", "distributed")}}
@@ -168,7 +168,7 @@ def _differences(client: Any, workers: Mapping[str, Mapping[str, Any]]) -> Itera
 
 
 def require_memory(found: Session, needed: int) -> None:
-    """Raise InputError where a worker's memory limit cannot hold ``needed`` bytes beside what it takes anyway."""
+    """Raise InputError if a worker's memory limit cannot hold ``needed`` bytes in addition to its base."""
     limit, base = found.memory_limit, max(facts["memory"] for facts in found.workers.values())
     if limit and base + needed > USABLE * limit:
         raise InputError(

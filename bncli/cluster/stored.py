@@ -1,7 +1,7 @@
-"""Forward, backward and inference over the blocks of a batch that stays where it is stored.
+"""Forward, backward and inference over the blocks of a stored batch.
 
-A pass over the batch is one task a block: it reads the block, computes, perhaps writes, and hands over what is
-merged up the tree. So a worker holds a few blocks at a time, whatever the size of the batch.
+A pass over the batch is one task per block: read the block, compute, perhaps write, and return the small results that
+the tree merges. So a worker holds a few blocks at a time, for any size of the batch.
 """
 
 from typing import Any
@@ -23,18 +23,18 @@ from bncli.kernels.dask.normalization import Statistics
 Array = NDArray[Any]
 
 LIVE = {"forward": 2, "backward": 3}  # blocks that a thread of a worker holds at once
-PER_FEATURE = 4 + 2 * (ARITY + 2)  # float64 arrays (F,): what a block is computed with, and what is being merged
+PER_FEATURE = 4 + 2 * (ARITY + 2)  # float64 arrays (F,): the operands of a block, and the moments that are merged
 
 
 def memory(command: str, batch: Batch) -> int:
-    """The bytes that a thread of a worker needs for its blocks."""
+    """The bytes that one thread of a worker needs for its blocks."""
     return LIVE[command] * batch.nbytes + PER_FEATURE * 8 * batch.problem.features
 
 
 class Stored:
-    """The blocks of ``batch``, on the workers of ``session``: y or dx goes to ``output``.
+    """The blocks of ``batch``, on the workers of ``session``; y or dx is written to ``output``.
 
-    forward, infer and backward return the summaries of the batch's arrays, and what is (F,), by name.
+    forward, infer and backward return by name the summaries of the batch's arrays, and the arrays (F,).
     """
 
     def __init__(self, session: Session, batch: Batch, output: Output, progress: Progress) -> None:
@@ -51,7 +51,7 @@ class Stored:
     def infer(self) -> dict[str, Any]:
         """The same with the batch's given mean and var."""
         batch = self.batch
-        assert batch.mean is not None  # for the type checker: the caller has seen to it
+        assert batch.mean is not None  # for the type checker: the caller has checked it
         assert batch.var is not None
         self.describe("x")
         _, found = normalization.infer(self, batch.gamma, batch.beta, batch.mean, batch.var, batch.problem.epsilon)
@@ -67,7 +67,7 @@ class Stored:
         return self.describe("statistics")
 
     def describe(self, doing: str) -> Moments:
-        """The moments of x, and its summary; ``doing`` is what progress says meanwhile."""
+        """The moments of x, and its summary; ``doing`` is the text of the progress bar."""
         leaves = engine.each(tasks.describe, self.batch.x)
         x = collect(self.session, leaves, tasks.merge_summaries, doing, self.progress)["x"]
         self.shown["x"] = tasks.as_one(x)
@@ -94,7 +94,7 @@ class Stored:
 
 
 def _terms(batch: Batch, found: Statistics) -> Terms | None:
-    """The multiples of 1 and of x_hat in a drawn dy, as a batch in memory has them."""
+    """The coefficients of 1 and of x_hat in a drawn dy, the same as for a batch in memory."""
     if not isinstance(batch.dy[0], Drawn):
         return None
     offset, slope = terms_of_dy(batch.problem.features, generator(batch.seed, "dy"))

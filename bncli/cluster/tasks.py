@@ -1,4 +1,4 @@
-"""What a worker does with a block: read it, compute, write, and hand over the little that is shown of it."""
+"""The tasks of a worker: read a block, compute, write, and return the summary that is shown."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Write = Callable[[Array], object]
 
 @dataclass(frozen=True)
 class Piece:
-    """A block that is read when NumPy asks for its array, (rows, F, S)."""
+    """A block, (rows, F, S), that is read when NumPy converts it to an array."""
 
     read: Callable[[], Array]
     layout: Layout
@@ -30,21 +30,21 @@ class Piece:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The dy of a block, drawn for it alone from ``seed`` and the block's number."""
+    """The dy of a block, drawn from ``seed`` and the block's number."""
 
     seed: int
     block: int
 
 
 class Terms(NamedTuple):
-    """Of a drawn dy per feature: a multiple of 1 and one of x - mean."""
+    """The coefficients, per feature, of 1 and of x - mean in a drawn dy."""
 
     offset: Array
     slope: Array
 
 
 class Summary(NamedTuple):
-    """The smallest and the largest value, and the moments: of each feature, or of all values as one."""
+    """The least and the largest value, and the moments, of each feature or of all values together."""
 
     least: float
     most: float
@@ -58,7 +58,7 @@ def summarize(block: Array, per_feature: bool = False) -> Summary:
 
 
 def as_one(found: Summary) -> Summary:
-    """All features' values as those of a single one."""
+    """The summary of the values of all features together."""
     samples, mean, squares = found.moments
     with np.errstate(all="ignore"):
         middle = mean.mean(keepdims=True)
@@ -67,7 +67,7 @@ def as_one(found: Summary) -> Summary:
 
 
 def merge_summaries(parts: Sequence[Mapping[str, Summary]]) -> dict[str, Summary]:
-    """Arrays by their name, each with the summary of all its parts."""
+    """The summaries of several parts merged, for each array by name."""
 
     def merged(each: Sequence[Summary]) -> Summary:
         # Unlike Python's min and max, NumPy's keep a NaN.
@@ -83,7 +83,7 @@ def describe(x: Piece) -> dict[str, Summary]:
 
 
 def normalize(x: Piece, write: Write | None, mean: Array, inv_std: Array, scale: Array, beta: Array) -> Any:
-    """Write y of a block; the summaries of y and x_hat, which share memory."""
+    """Write y of a block; return the summaries of y and x_hat, which share memory."""
     given = np.asarray(x)
     y = blocks.normalize(given, mean, scale, beta)
     if write:
@@ -94,14 +94,14 @@ def normalize(x: Piece, write: Write | None, mean: Array, inv_std: Array, scale:
 
 
 def sums(x: Piece, dy: Piece | Drawn, mean: Array, terms: Terms | None) -> tuple[Sums, dict[str, Summary]]:
-    """The two sums that backward needs of a block, and the summary of its dy."""
+    """The two sums of a block that backward needs, and the summary of its dy."""
     given = np.asarray(x)
     gradient = _gradient(dy, given, mean, terms)
     return blocks.sums(gradient, given, mean), {"dy": summarize(gradient)}
 
 
 def merge_both(parts: Sequence[tuple[Sums, dict[str, Summary]]]) -> tuple[Sums, dict[str, Summary]]:
-    """What ``sums`` gave of several blocks, as of one."""
+    """Merge the results of ``sums`` on several blocks."""
     return merge_sums([part[0] for part in parts]), merge_summaries([part[1] for part in parts])
 
 
@@ -109,7 +109,7 @@ def propagate(
     x: Piece, dy: Piece | Drawn, write: Write | None, terms: Terms | None,
     mean: Array, slope: Array, mean_dy: Array, scale: Array,
 ) -> dict[str, Summary]:  # fmt: skip
-    """Write dx of a block; its summary."""
+    """Write dx of a block; return its summary."""
     given = np.asarray(x)
     gradient = _gradient(dy, given, mean, terms)
     into = gradient if gradient.flags.writeable else None
@@ -122,7 +122,7 @@ def propagate(
 def _gradient(dy: Piece | Drawn, x: Array, mean: Array, terms: Terms | None) -> Array:
     if not isinstance(dy, Drawn):
         return np.asarray(dy)
-    assert terms is not None  # for the type checker: they go with a drawn dy
+    assert terms is not None  # for the type checker: a drawn dy has them
     found = blocks.normalize(x, mean, terms.slope, terms.offset)
     found += generator(dy.seed, "dy", dy.block).standard_normal(x.shape, dtype=x.dtype.type)
     return found

@@ -1,4 +1,4 @@
-"""What runs on a worker beside the blocks: who it is, and how much memory it takes."""
+"""The other tasks of a worker: report its facts and its memory."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ STATUS = Path("/proc/self/status")
 
 
 def versions() -> dict[str, str]:
-    """The versions that decide whether processes understand each other, and give the same bits."""
+    """The versions that must agree for processes to communicate and to give the same bits."""
     return {
         "Python": platform.python_version(),
         "bncli": bncli.__version__,
@@ -25,8 +25,8 @@ def versions() -> dict[str, str]:
 
 
 def introduce(dtype: str) -> dict[str, Any]:
-    """Compile what blocks of ``dtype`` need, and say who this is, and what memory it takes without any block."""
-    from bncli.kernels.dask import blocks  # which takes long to import: not for whoever has no cluster
+    """Compile the code for blocks of ``dtype``; return the facts of this worker, and its memory without a block."""
+    from bncli.kernels.dask import blocks  # takes long to import, and is needed with a cluster only
 
     x, one = np.ones((2, 1, 1), dtype), np.ones(1)
     blocks.moments(x)
@@ -37,9 +37,9 @@ def introduce(dtype: str) -> dict[str, Any]:
 
 
 def peak_memory() -> int:
-    """The most bytes of memory that this process has had at a time; where the system does not say, what it has."""
+    """The peak memory of this process in bytes; the present memory if the system does not report a peak."""
     if STATUS.exists():
-        # Not getrusage's: on Linux that begins with what the parent had before it started this process.
+        # Not getrusage's maximum: on Linux it starts with the memory of the parent process.
         line = next(line for line in STATUS.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))
         return 1024 * int(line.split()[1])
     used = psutil.Process().memory_info()

@@ -1,4 +1,4 @@
-"""What more workers are worth: the rows of ``bncli bench --workers``."""
+"""The scaling with the number of workers: the rows of ``bncli bench --workers``."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ from bncli.benchmarking.buffers import WARMING
 from bncli.benchmarking.sampling import Rule, Stop
 from bncli.benchmarking.timing import Call, Timed, interleave
 from bncli.cluster.failures import translated
-from bncli.cluster.resident import Resident, Spent, spent
+from bncli.cluster.resident import Resident, Shares, shares_of
 from bncli.cluster.session import KERNEL, Wanted, session
 from bncli.core.case import Case
 from bncli.core.kernel import AnyKernel, Gradients, Kernel
@@ -27,7 +27,7 @@ from bncli.loading.guard import quiet
 Array = NDArray[Any]
 
 PASSES = ("forward", "backward")
-OBSERVED = 3  # calls whose every task is looked at, after those that are timed
+OBSERVED = 3  # calls after the timed ones, whose tasks are recorded
 
 
 def columns(baseline: AnyKernel) -> tuple[Column, ...]:
@@ -50,8 +50,8 @@ def columns(baseline: AnyKernel) -> tuple[Column, ...]:
 
 
 @dataclass(frozen=True)
-class Team:
-    """``workers`` with the batch in their memory, and the seconds that sending it took."""
+class Cluster:
+    """A cluster of ``workers`` with the batch in their memory; ``sending`` is the seconds that sending it took."""
 
     workers: int
     batch: Resident
@@ -78,24 +78,25 @@ def report(
 def measure(
     case: Case, kernels: Sequence[AnyKernel], counts: Sequence[int], threads: int | None, max_time: float
 ) -> list[WorkersRow]:
-    """Time the kernel ``dask`` on clusters of so many workers of this machine, in turns; a row a count and pass.
+    """Time the kernel ``dask`` on clusters of ``counts`` workers of this machine; a row for each count and pass.
 
-    ``kernels[0]`` takes its turn too or, isolated, is timed in its own process before. What a cluster computes has to
-    be, bit by bit, what the kernel ``dask`` computes without one, which is verified elsewhere; else it gets no time.
+    Clusters and ``kernels[0]`` are timed in the same rounds; an isolated ``kernels[0]`` is timed before, in its own
+    process. A cluster gets a time only if its results equal, bit by bit, those of the kernel ``dask`` without a
+    cluster, which are verified elsewhere.
     """
     (own,) = (kernel for kernel in kernels if kernel.name == KERNEL)
     rows = []
     with ExitStack() as stack:
         expected = own.run(_results, case)
-        teams = [stack.enter_context(_team(case, expected, count, threads)) for count in counts]
+        clusters = [stack.enter_context(_cluster(case, expected, count, threads)) for count in counts]
         for direction in PASSES:
-            samples = _sampled(kernels[0], case, teams, direction, max_time / len(PASSES))
-            rows += [_row(case, direction, teams, number, samples) for number in range(len(teams))]
+            samples = _sampled(kernels[0], case, clusters, direction, max_time / len(PASSES))
+            rows += [_row(case, direction, clusters, number, samples) for number in range(len(clusters))]
     return rows
 
 
 @contextmanager
-def _team(case: Case, expected: tuple[Array, Gradients], count: int, threads: int | None) -> Iterator[Team]:
+def _cluster(case: Case, expected: tuple[Array, Gradients], count: int, threads: int | None) -> Iterator[Cluster]:
     y, gradients = expected
     with session(Wanted(count, threads=threads), case.problem.dtype) as found, translated(None):
         start = time.perf_counter()
@@ -106,13 +107,13 @@ def _team(case: Case, expected: tuple[Array, Gradients], count: int, threads: in
         pairs = [(y, batch.gathered(there)), (gradients.dx, batch.gathered(dx))]
         pairs += [(gradients.dgamma, dgamma), (gradients.dbeta, dbeta)]
         same = all(np.array_equal(here, other, equal_nan=True) for here, other in pairs)
-        del there, dx, pairs  # the workers keep what somebody holds
+        del there, dx, pairs  # frees the memory of the workers
         calls: dict[str, Call] = {"forward": batch.forward, "backward": partial(batch.backward, statistics_there)}
-        yield Team(count, batch, sending, "PASS" if same else "WRONG", calls)
+        yield Cluster(count, batch, sending, "PASS" if same else "WRONG", calls)
 
 
 def _results(kernel: Kernel, case: Case) -> tuple[Array, Gradients]:
-    """y and the gradients; runs where the kernel does."""
+    """y and the gradients; runs in the process of the kernel."""
     y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
     return y, Gradients(*kernel.backward(case.dy, saved))
 
@@ -125,10 +126,10 @@ def _call_of(kernel: Kernel, case: Case, direction: str) -> Call:
 
 
 def _sampled(
-    kernel: AnyKernel, case: Case, teams: Sequence[Team], direction: str, seconds: float
+    kernel: AnyKernel, case: Case, clusters: Sequence[Cluster], direction: str, seconds: float
 ) -> list[tuple[float, ...]]:
-    """Samples of ``kernel``, and then of each of the ``teams``, in seconds; in the same rounds, unless isolated."""
-    calls = [team.calls[direction] for team in teams]
+    """The samples of ``kernel`` and of each of the ``clusters``, in seconds; from the same rounds, unless isolated."""
+    calls = [cluster.calls[direction] for cluster in clusters]
     if isinstance(kernel, Kernel):
         with quiet():
             return _interleaved([_call_of(kernel, case, direction), *calls], seconds)
@@ -154,20 +155,20 @@ def _interleaved(calls: Sequence[Call], seconds: float) -> list[tuple[float, ...
 
 
 def _row(
-    case: Case, direction: str, teams: Sequence[Team], number: int, samples: Sequence[Sequence[float]]
+    case: Case, direction: str, clusters: Sequence[Cluster], number: int, samples: Sequence[Sequence[float]]
 ) -> WorkersRow:
-    """Of one of the ``teams``; ``samples`` are those of the first kernel, and then of each team."""
-    team, alone, first, own = teams[number], samples[0], samples[1], samples[1 + number]
+    """The row of one of the ``clusters``; ``samples`` are those of the first kernel and of each cluster."""
+    cluster, alone, first, own = clusters[number], samples[0], samples[1], samples[1 + number]
     row = WorkersRow(
         problem=str(case.problem),
         input=case.recipe,
-        kernel=f"{KERNEL}, {team.workers} worker{'s' * (team.workers > 1)}",
+        kernel=f"{KERNEL}, {cluster.workers} worker{'s' * (cluster.workers > 1)}",
         direction=direction,
-        workers=team.workers,
-        judged=Judgement(verdict=team.verdict),
-        sending=team.sending,
+        workers=cluster.workers,
+        judged=Judgement(verdict=cluster.verdict),
+        sending=cluster.sending,
     )
-    if team.verdict != "PASS":
+    if cluster.verdict != "PASS":
         return row
     speedup, middle = statistics.speedup(first, own), statistics.estimate(own)
     figures = Figures(
@@ -178,12 +179,12 @@ def _row(
         rounds=len(own),
         samples=list(own),
     )
-    shares = _observed(team, direction)
+    shares = _observed(cluster, direction)
     return replace(
         row,
         figures=figures,
         speedup=speedup,
-        efficiency=speedup * teams[0].workers / team.workers,
+        efficiency=speedup * clusters[0].workers / cluster.workers,
         versus=statistics.median(alone) / middle.value,
         compute=shares.compute,
         transfer=shares.transfer,
@@ -191,11 +192,11 @@ def _row(
     )
 
 
-def _observed(team: Team, direction: str) -> Spent:
-    """Where the time of some more calls goes."""
-    with import_module("distributed").get_task_stream(team.batch.client) as stream:
+def _observed(cluster: Cluster, direction: str) -> Shares:
+    """The shares of the time of ``OBSERVED`` more calls."""
+    with import_module("distributed").get_task_stream(cluster.batch.client) as stream:
         start = time.perf_counter()
         for _ in range(OBSERVED):
-            team.calls[direction]()
+            cluster.calls[direction]()
         seconds = time.perf_counter() - start
-    return spent(stream.data, seconds, sum(team.batch.client.nthreads().values()))
+    return shares_of(stream.data, seconds, sum(cluster.batch.client.nthreads().values()))

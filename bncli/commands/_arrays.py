@@ -1,4 +1,4 @@
-"""What forward and backward share: options, and where their arrays go."""
+"""The options of forward and backward; printing, saving and drawing their arrays."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -25,18 +25,18 @@ FEATURES = click.option(
     type=click.IntRange(0),
     default=0,
     metavar="N",
-    help="Also show the first N features of each batch by themselves.",
+    help="Also show each of the first N features of each batch in its own row.",
 )
 
 
 def save(batch: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """--save; by blocks a .npy holds the array ``batch`` alone."""
+    """--save; on a cluster a .npy holds only the array ``batch``."""
     return click.option(
         "--save",
         type=click.Path(path_type=Path),
         metavar="FILE.npz",
-        help="Write the arrays of the first kernel to this file; --array reads it again. By blocks: .npy "
-        f"({batch} alone) or .zarr.",
+        help="Write the arrays of the first kernel to this file, which --array reads. With --workers or --scheduler: "
+        f".npy ({batch} alone) or .zarr.",
     )
 
 
@@ -52,9 +52,9 @@ def show(
     pictures: Pictures,
     save: Path | None,
 ) -> None:
-    """Let ``propagate`` work on the cases of ``runs``, and print, save and draw what it finds.
+    """Call ``propagate`` on the cases of ``runs``; print, save and draw its results.
 
-    Raises InputError, before any work, for what could not be saved or drawn.
+    Raises InputError, before any work, if they could not be saved or drawn.
     """
     pictures.require(len(runs))
     if save:

@@ -1,4 +1,4 @@
-"""The options of a cluster, and the calls of those that use one."""
+"""The options of a cluster, and the calls of the commands that use one."""
 
 import math
 import re
@@ -28,7 +28,7 @@ class _Bytes(click.ParamType[int]):
         found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", str(value), re.ASCII)
         size = float(found[1]) * UNITS[found[2]] if found else 0.0
         if not 0 < size < math.inf:
-            self.fail(f"{value!r} is no size in bytes: write it as 256MiB", param, ctx)
+            self.fail(f"{value!r} is not a size in bytes: write it as 256MiB", param, ctx)
         return int(size)
 
 
@@ -38,15 +38,19 @@ def cluster(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--workers",
         type=click.IntRange(1),
-        help="Work by blocks on so many processes of this machine: for a batch that memory need not hold, "
-        f"with --kernel {KERNEL}.",
+        help="Process the batch block by block in this many processes of this machine; memory need not hold all of "
+        f"it. Needs --kernel {KERNEL}.",
     )
-    @click.option("--memory-limit", type=_Bytes(), help="What each of these workers may take, as 256MiB.")
-    @click.option("--scheduler", metavar="ADDRESS", help="Work by blocks on this Dask cluster, as tcp://host:8786.")
+    @click.option("--memory-limit", type=_Bytes(), help="The memory limit of each worker, such as 256MiB.")
+    @click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Process the batch block by block on this Dask cluster, such as tcp://host:8786.",
+    )
     @wraps(command)
     def wrapper(workers: int | None, memory_limit: int | None, scheduler: str | None, **options: Any) -> None:
         if scheduler and (workers or memory_limit):
-            raise InputError("--scheduler names a cluster that is running: leave out --workers and --memory-limit")
+            raise InputError("--scheduler names a running cluster: leave out --workers and --memory-limit")
         asked = workers or memory_limit or scheduler
         command(wanted=Wanted(workers, scheduler, memory_limit) if asked else None, **options)
 
@@ -56,19 +60,20 @@ def cluster(command: Callable[..., None]) -> Callable[..., None]:
 WORKERS = click.option(
     "--workers",
     type=Counts("workers"),
-    help=f"Also time the kernel {KERNEL} on clusters of so many processes, as 1,2,4, with the batch in their memory.",
+    help=f"Also time the kernel {KERNEL} on clusters of this many processes, such as 1,2,4, which hold the batch in "
+    "memory.",
 )
 
 
 def require_kernel(runs: Runs) -> None:
-    """Raise InputError where the kernel that workers run is not among those of ``runs``."""
+    """Raise InputError if ``runs`` lacks the kernel that workers run."""
     if KERNEL not in [kernel.name for kernel in runs.kernels]:
         raise InputError(f"--workers times the kernel {KERNEL}: add --kernel {KERNEL}")
 
 
 def scaling(runs: Runs, counts: Sequence[int], max_time: float) -> Report:
-    """What more workers are worth on each problem."""
-    # Not before it is asked for: nobody else needs what it imports.
+    """Time each problem on clusters of ``counts`` workers, ``max_time`` seconds each."""
+    # Imported here: it needs Dask, which takes long to import.
     from bncli.cluster import worker_timing
 
     with console.progress() as update:
@@ -78,18 +83,18 @@ def scaling(runs: Runs, counts: Sequence[int], max_time: float) -> Report:
 
 
 def refuse(asked: Mapping[str, Any]) -> None:
-    """Raise InputError where an option is ``asked`` for that needs the batch in memory."""
+    """Raise InputError if any of ``asked``, options that need the batch in memory, is given."""
     for name, value in asked.items():
         if value:
             raise InputError(f"{name} needs the batch in memory: leave out --workers, --memory-limit and --scheduler")
 
 
 def run(command: str, mode: str, runs: Runs, wanted: Wanted, save: Path | None) -> Report:
-    """Forward, infer or backward on a cluster, and what to print of it.
+    """The report of forward, infer or backward on a cluster.
 
-    Raises InputError for what cannot be done by blocks.
+    Raises InputError for a job that cannot be done block by block.
     """
-    # Not before it is asked for: nobody else needs what it imports.
+    # Imported here: it needs Dask, which takes long to import.
     from bncli.cluster import by_blocks
 
     names = [kernel.name for kernel in runs.kernels]

@@ -1,4 +1,4 @@
-"""The kernels that were asked for, and how they run."""
+"""The options of kernels: which kernels run, with how many threads, and in which process."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -23,7 +23,7 @@ LIVE_ARRAYS = 8  # of x's size that a command may hold at once
 
 
 class Execution(NamedTuple):
-    """What --threads, --isolate and --timeout say; a kernel with a timeout is isolated, so that it can be ended."""
+    """The values of --threads, --isolate and --timeout; a timeout isolates a kernel, so that it can be ended."""
 
     threads: int | None = None
     isolate: bool = False
@@ -31,14 +31,14 @@ class Execution(NamedTuple):
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The words that ask for the threads again; a kernel's process knows its own."""
+        """The command-line words that bind the threads again."""
         return ("--threads", str(self.threads)) if self.threads else ()
 
 
 def load_kernels(specs: Sequence[str], execution: Execution, dtypes: Collection[str] = ()) -> list[AnyKernel]:
-    """The kernels ``specs``, each once, which run as ``execution`` says; called within a click command.
+    """Load each of ``specs`` once, to run as ``execution`` says; call it within a click command.
 
-    Of ``all``, and of those of a preset, there is what can run here and takes ``dtypes``.
+    From ``all`` and from a preset, kernels that cannot run here or do not take ``dtypes`` are left out.
     """
     load = _isolated(execution.timeout) if execution.isolate or execution.timeout else load_kernel
     kernels = _with_distinct_names([load(spec) for spec in _chosen(specs, dtypes)])
@@ -50,7 +50,7 @@ def load_kernels(specs: Sequence[str], execution: Execution, dtypes: Collection[
 
 
 def _chosen(specs: Sequence[str], dtypes: Collection[str]) -> list[str]:
-    """``specs`` without what is left out; raises InputError where nothing remains."""
+    """``specs`` without the kernels that are left out. Raises InputError if none remains."""
     preset = click.get_current_context().get_parameter_source("kernel") is ParameterSource.DEFAULT_MAP
     found: list[str] = []
     for spec in specs:
@@ -65,13 +65,13 @@ def _chosen(specs: Sequence[str], dtypes: Collection[str]) -> list[str]:
 
 
 def _with_distinct_names(kernels: Sequence[AnyKernel]) -> list[AnyKernel]:
-    """``kernels``, those that share a name, as two files of the same name do, named by where they are."""
+    """``kernels``; those that share a name, as two files mine.py do, are named by their paths."""
     names = Counter(kernel.name for kernel in kernels)
     return [kernel if names[kernel.name] == 1 else replace(kernel, name=kernel.spec) for kernel in kernels]
 
 
 def _prepare(kernel: AnyKernel, threads: int | None) -> None:
-    """Bound its ``threads`` until the command ends, and say then what it has changed of how its thread computes."""
+    """Bind its ``threads`` until the command ends; then warn of changes that it made to the floating-point settings."""
     set_threads = (guarded(kernel) if isinstance(kernel, Kernel) else kernel).set_threads
     ctx = click.get_current_context()
     ctx.call_on_close(partial(_tell_change, kernel))
@@ -80,30 +80,30 @@ def _prepare(kernel: AnyKernel, threads: int | None) -> None:
 
 
 def _tell_change(kernel: AnyKernel) -> None:
-    if change := change_by(kernel):  # of which no check has told
+    if change := change_by(kernel):  # that no check has reported
         warn(f"kernel {kernel.name!r}: {change}")
 
 
 def require_memory(problem: Problem, kernels: Sequence[AnyKernel], arrays: int = LIVE_ARRAYS) -> None:
-    """Raise InputError where so many ``arrays`` of x's size are too many, in each process that will have them."""
+    """Raise InputError if memory cannot hold so many ``arrays`` of x's size in each process."""
     processes = 1 + sum(isinstance(kernel, IsolatedKernel) for kernel in kernels)
     memory.require(str(problem), processes * arrays * problem.nbytes, "use a smaller --shape, or fewer data")
 
 
-def twin(kernel: AnyKernel, execution: Execution) -> AnyKernel:
-    """The kernel of a user's file or module in a process of its own, so that it may die or hang; others themselves."""
+def in_own_process(kernel: AnyKernel, execution: Execution) -> AnyKernel:
+    """``kernel``, or its copy in a process of its own if it is a user's code, which may crash or hang."""
     ends = isinstance(kernel, IsolatedKernel) and execution.timeout is not None
     if ends or not kernel.spec or (isinstance(kernel, Kernel) and is_registered(kernel.spec)):
         return kernel
-    own = replace(_isolated(execution.timeout or LONGEST, tells=False)(kernel.spec), name=kernel.name)
+    own = replace(_isolated(execution.timeout or LONGEST, warns=False)(kernel.spec), name=kernel.name)
     if execution.threads and own.set_threads:
         own.set_threads(execution.threads)
     return own
 
 
-def _isolated(timeout: float | None, tells: bool = True) -> Callable[[str], IsolatedKernel]:
-    """Load a kernel into a process of its own, which ends with the command; ``tells`` then what it has printed."""
-    from bncli.isolation.process import Process  # rarely asked for
+def _isolated(timeout: float | None, warns: bool = True) -> Callable[[str], IsolatedKernel]:
+    """A loader of kernels into processes that end with the command; with ``warns``, their output is then a warning."""
+    from bncli.isolation.process import Process  # rarely needed
 
     ctx = click.get_current_context()
 
@@ -112,7 +112,7 @@ def _isolated(timeout: float | None, tells: bool = True) -> Callable[[str], Isol
 
         @ctx.call_on_close
         def close() -> None:
-            if (said := process.close()) and tells:
+            if (said := process.close()) and warns:
                 warn(f"kernel {spec!r}: {said}")
 
         return process.load()
@@ -121,14 +121,14 @@ def _isolated(timeout: float | None, tells: bool = True) -> Callable[[str], Isol
 
 
 def _able(names: Sequence[str], dtypes: Collection[str]) -> list[str]:
-    """Those of the registered kernels ``names`` that can run; a warning for each of the others."""
-    hindered = {name: why for name in names if (why := _hindrance(registered_kernel(name), dtypes))}
-    for name, why in hindered.items():
+    """The registered kernels of ``names`` that can run here. Warns of each of the others."""
+    unusable = {name: why for name in names if (why := _why_unusable(registered_kernel(name), dtypes))}
+    for name, why in unusable.items():
         warn(f"kernel {name!r} is left out: {why}")
-    return [name for name in names if name not in hindered]
+    return [name for name in names if name not in unusable]
 
 
-def _hindrance(kernel: Kernel, dtypes: Collection[str]) -> str | None:
+def _why_unusable(kernel: Kernel, dtypes: Collection[str]) -> str | None:
     refused = [dtype for dtype in dtypes if dtype not in kernel.dtypes]
     return kernel.available() or (f"it does not take {' or '.join(refused)}" if refused else None)
 

@@ -1,4 +1,4 @@
-"""While problems are measured: what a terminal shows, and what a signal does."""
+"""The progress bar and the signals while problems are measured."""
 
 import signal
 import threading
@@ -15,14 +15,14 @@ OWN, NUMBA = "bncli.", "numba."
 
 
 class Live:
-    """Tells the bar how far ``runs`` are, and when Numba keeps them waiting."""
+    """Shows the progress of ``runs`` in the bar, and when they wait for Numba's compiler."""
 
     def __init__(self, runs: Runs, update: Update) -> None:
         self.runs, self.update = runs, update
         self.share, self.kind = 0.0, ""
 
     def cases(self) -> Iterator[tuple[Case, str]]:
-        """Each problem, and the sweep that it is of."""
+        """Each problem with the sweep that it belongs to."""
         for case, sweep in zip(self.runs, self.runs.requests.values(), strict=True):
             self.kind = f"{case.problem.layout} {case.problem.dtype}"
             yield case, sweep
@@ -32,25 +32,25 @@ class Live:
         self.update(self.share, doing, detail)
 
     def compiling(self, module: str) -> None:
-        """That a function of ``module`` is compiled; ours are kept for the next time."""
+        """Show that a function of ``module`` is being compiled; bncli's own stay in Numba's cache."""
         if module.startswith(OWN):
             self.update(self.share, f"compiling numba's kernels for {self.kind}, once per machine")
-        elif not module.startswith(NUMBA):  # of its own it compiles what another function needs
+        elif not module.startswith(NUMBA):  # Numba's own functions are compiled on behalf of others
             self.update(self.share, f"compiling {module} for {self.kind}")
 
 
 @contextmanager
-def compilations(told: Callable[[str], None]) -> Iterator[None]:
-    """Tell the module of each function that Numba compiles meanwhile, and does not find in its cache."""
-    # Not before it is needed: Numba takes long to import.
+def compilations(on_compile: Callable[[str], None]) -> Iterator[None]:
+    """Call ``on_compile`` with the module of each function that Numba compiles in the block, not found in its cache."""
+    # Imported here: Numba takes long to import.
     from numba.core import event
 
     class Listener(event.Listener):
         def on_start(self, event: Any) -> None:
-            told(event.data["dispatcher"].py_func.__module__)
+            on_compile(event.data["dispatcher"].py_func.__module__)
 
         def on_end(self, event: Any) -> None:
-            """Nothing: what is done next says so itself."""
+            """Nothing to show: the next step shows itself."""
 
     with event.install_listener("numba:compile", Listener()):
         yield
@@ -58,8 +58,8 @@ def compilations(told: Callable[[str], None]) -> Iterator[None]:
 
 @contextmanager
 def termination_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does: both end in KeyboardInterrupt and exit 130, and what was found is kept."""
-    if threading.current_thread() is not threading.main_thread():  # which alone may set what a signal does
+    """Let SIGTERM do what Ctrl-C does: raise KeyboardInterrupt and exit 130, with the results so far kept."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set a signal's handler
         yield
         return
     before = signal.signal(signal.SIGTERM, _interrupt)

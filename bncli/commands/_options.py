@@ -9,6 +9,7 @@ from click.core import ParameterSource
 from bncli import plugins
 from bncli.commands import _presets
 from bncli.commands._types import Counts, KernelSpec, Number, Size
+from bncli.core.kernel import OWN
 from bncli.core.layout import Layout
 from bncli.core.problem import DTYPES, EPSILON
 from bncli.core.source import PACKAGE, Source, load_source
@@ -16,7 +17,7 @@ from bncli.core.source import PACKAGE, Source, load_source
 SHAPE = "5x100x100x3"
 POSITIONAL = "kernels"
 TYPED = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
-SHARED = ("shape", "layout", "dtype", "epsilon", "seed", "resize", "copies")
+SHARED = ("shape", "layout", "dtype", "params", "epsilon", "seed", "resize", "copies")
 
 
 PRESET = click.option(
@@ -25,7 +26,7 @@ PRESET = click.option(
     is_eager=True,
     expose_value=False,
     callback=_presets.apply,
-    help="Option defaults; what is typed wins. See bncli presets.",
+    help="Take option defaults from this preset; typed options win. See bncli presets.",
 )
 
 
@@ -33,11 +34,11 @@ FAIL_SLOWER = click.option(
     "--fail-slower",
     type=Number(least=1),
     metavar="FACTOR",
-    help="Exit 1 where something is slower, its whole interval above this factor, as 1.10; and where it is wrong, "
-    "unless OLD has no time of it either.",
+    help="Exit 1 if a pass is slower by more than FACTOR, such as 1.10 (its whole 95 % interval), or has no time. "
+    "A pass without a time in OLD never fails.",
 )
 DIGITS = click.option(
-    "--digits", type=Number(least=0), metavar="N", help="Exit 1 where fewer than N decimal digits are correct."
+    "--digits", type=Number(least=0), metavar="N", help="Exit 1 if fewer than N decimal digits are correct."
 )
 ALLOW_DIFFERENT_MACHINE = click.option(
     "--allow-different-machine", is_flag=True, help="Let --fail-slower judge times of different machines."
@@ -50,33 +51,41 @@ def problem(
     dtype: str = "float64 where the kernel takes it, or that of the array",
     epsilon: float = EPSILON,
 ) -> tuple[Any, ...]:
-    """--shape, --layout, --dtype, --epsilon, --seed; the arguments are their defaults, or say what they are."""
+    """The options of problems; ``shape`` and ``dtype`` are texts that describe the defaults."""
     return (
         click.option(
             "--shape",
             multiple=True,
-            help="Axes, batch first, or a whole problem as tables print it; {1000..1000000:x10} or {100..400:+100} "
-            f"for an axis is a sweep over it. Repeatable.  [default: {shape}]",
+            help="Axes, batch first; or a whole problem, as tables print it. {1000..1000000:x10} or {100..400:+100} "
+            f"in place of an axis sweeps over it. Repeatable.  [default: {shape}]",
         ),
         click.option(
             "--layout",
             type=click.Choice([layout.value for layout in Layout]),
             default=layout,
             show_default=layout or "all",
-            help="Which axes are features: all but the batch, the last, or axis 1.",
+            help="The axes of the features: all but the batch, the last, or axis 1.",
         ),
-        click.option("--dtype", type=click.Choice(DTYPES), help=f"[default: {dtype}]"),
+        click.option("--dtype", type=click.Choice(DTYPES), help=f"The dtype of x.  [default: {dtype}]"),
+        click.option(
+            "--params",
+            type=click.Choice((OWN, "float32")),
+            help="The dtype of gamma, beta and their gradients for x in half precision: float32, or x's own.  "
+            "[default: float32 where the kernels take it]",
+        ),
         click.option(
             "--epsilon", type=Number(least=0), default=epsilon, show_default=True, help="Added to the variance."
         ),
-        click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn."),
+        click.option(
+            "--seed", type=click.IntRange(0), default=0, show_default=True, help="The seed of all random numbers."
+        ),
     )
 
 
 def source(several: Sequence[str] = ()) -> tuple[Any, ...]:
-    """An option for every file in ``bncli/inputs``, and what works on images.
+    """An option for every file in ``bncli/inputs``, and --resize and --copies for images.
 
-    Of the sources ``several`` any number of choices can be given; not to choose is to take all.
+    The options of the sources ``several`` are repeatable; by default they take all their choices.
     """
     return (
         *(_source_option(name, load_source(name), name in several) for name in plugins.names(PACKAGE)),
@@ -86,7 +95,7 @@ def source(several: Sequence[str] = ()) -> tuple[Any, ...]:
             type=click.IntRange(1),
             default=1,
             metavar="N",
-            help="Make of each image N copies, brightened and shifted at random.",
+            help="Make N copies of each image, brightened and shifted at random.",
         ),
     )
 
@@ -98,13 +107,13 @@ def _source_option(name: str, source: Source, several: bool) -> Any:
 
 
 class _Kernels(click.Option):
-    """--kernel, to which kernels that are typed without it add; whatever is typed replaces a preset's and the default.
+    """--kernel, together with the positional kernels. Typed kernels replace those of a preset and the default.
 
-    They come first, since Click does not tell where among options an argument stood.
+    Positional kernels come first: Click does not know where an argument stood among the options.
     """
 
     def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
-        """What was typed of either kind, else what ``click.Option`` finds."""
+        """The typed kernels, positional and --kernel; without any, the value that ``click.Option`` finds."""
         value, source = super().consume_value(ctx, opts)
         positional = opts.get(POSITIONAL)
         if not isinstance(positional, tuple):
@@ -113,13 +122,13 @@ class _Kernels(click.Option):
 
 
 def kernel(default: Sequence[str], several_threads: bool = False) -> tuple[Any, ...]:
-    """KERNEL... and --kernel, --isolate, --timeout, and --threads, which takes several counts where each is timed."""
+    """KERNEL..., --kernel, --isolate, --timeout and --threads, which takes several counts if ``several_threads``."""
     one = click.option("--threads", type=click.IntRange(1), help="Threads a kernel may use.  [default: its own choice]")
     several = click.option(
         "--threads",
         type=Counts("threads"),
         metavar="N[,N…]",
-        help="Threads a kernel may use; of several, as 1,2,4, each is timed.  [default: its own choice]",
+        help="Threads a kernel may use; several counts, such as 1,2,4, are each timed.  [default: its own choice]",
     )
     return (
         click.argument(POSITIONAL, nargs=-1, type=KernelSpec(), metavar="[KERNEL]...", expose_value=False),
@@ -133,18 +142,19 @@ def kernel(default: Sequence[str], several_threads: bool = False) -> tuple[Any, 
             default=default,
             show_default=True,
             help="A name that bncli kernels lists, all of them (all), or your own file or module, whose code is run. "
-            "Repeatable. KERNEL without -k is the same, and comes before those with it.",
+            "Repeatable. KERNEL without -k is the same, and comes first.",
         ),
         several if several_threads else one,
         click.option(
             "--isolate",
             is_flag=True,
-            help="Run each kernel in a process of its own; one that breaks it is WRONG, and the others go on.",
+            help="Run each kernel in a process of its own. A kernel that crashes is WRONG, and the others go on.",
         ),
         click.option(
             "--timeout",
             type=Number(above=0),
             metavar="SECONDS",
-            help="The same, and end a kernel that takes longer to load, for one check or, beside --max-time, in bench.",
+            help="Implies --isolate. End a kernel that takes longer to load or for one check (in bench: longer than "
+            "this plus --max-time).",
         ),
     )

@@ -1,4 +1,4 @@
-"""Where a report goes: a table or a format on stdout, and files."""
+"""The options --format, --export and --plot: print a report on stdout, and save it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,12 +21,12 @@ TABLE = "table"
 _PLOT = click.option(
     "--plot",
     type=click.Path(path_type=Path),
-    help="Also draw it into this file: .svg, .png or .pdf.",
+    help="Also draw the report into this .svg, .png or .pdf file.",
 )
 
 
 class Output:
-    """What --format, --export and --plot ask for; whatever is wrong with them is said before any work."""
+    """The values of --format, --export and --plot; raises InputError before any work if one cannot be used."""
 
     def __init__(self, format_name: str, paths: Sequence[Path], plot: Path | None = None) -> None:
         self.format_name = format_name
@@ -39,15 +39,15 @@ class Output:
         self.shown = False
 
     def show(self, part: Report) -> None:
-        """Print a part of the report as soon as it is known, where tables are wanted; ``emit`` then prints none."""
+        """Print a part of the report early, if --format is table; ``emit`` then prints no table again."""
         if self.format_name == TABLE:
             tables.show(part, console.stdout())
             self.shown = True
 
     def emit(self, report: Report) -> None:
-        """Print ``report``, write it to the files that were asked for, and raise CheckFailed where it failed.
+        """Print ``report``, write it to the files of --export and --plot, and raise CheckFailed if it failed.
 
-        The files are also written where nothing can be printed: who reads only the first lines wants them, too.
+        The files are written even if printing fails, as it does when a reader such as head closes the pipe.
         """
         report = replace(report, environment=report.environment or environment.collect())
         try:
@@ -60,7 +60,7 @@ class Output:
 
     @contextmanager
     def of_interrupted(self) -> Iterator[None]:
-        """Emit what was found until Ctrl-C comes."""
+        """On Ctrl-C, emit the results so far."""
         try:
             yield
         except Interrupted as interrupted:
@@ -77,13 +77,13 @@ class Output:
             tables.show(report, console.stdout())
 
     def save(self, report: Report) -> None:
-        """Write ``report`` to the files that were asked for, each of which appears whole or stays as it was."""
+        """Write ``report`` to the files of --export; each appears whole or stays as it was."""
         for path, exporter in self.files.items():
             files.replace_text(path, exporter.render(report))
 
 
 def output(command: Callable[..., None]) -> Callable[..., None]:
-    """Add --format and --export, and where the command has charts --plot; it receives an ``Output`` as ``output``."""
+    """Add --format, --export and, if the command has charts, --plot; it receives an ``Output`` as ``output``."""
 
     @click.option(
         "--format",
@@ -91,7 +91,7 @@ def output(command: Callable[..., None]) -> Callable[..., None]:
         type=click.Choice([TABLE, *plugins.names(PACKAGE)]),
         default=TABLE,
         show_default=True,
-        help="What to print on stdout.",
+        help="The format of the report on stdout.",
     )
     @click.option(
         "--export",
@@ -120,7 +120,7 @@ def _exporter(name: str) -> Exporter:
 
 
 def _exporter_for(path: Path) -> Exporter:
-    """The exporter whose suffix the name ends in; of two, that of the longer: ``.pyperf.json`` is no ``.json``."""
+    """The exporter with the longest suffix that the name ends in: ``.pyperf.json`` wins over ``.json``."""
     exporters = {suffix: each for each in map(_exporter, plugins.names(PACKAGE)) for suffix in each.suffixes}
     fitting = [suffix for suffix in exporters if path.name.lower().endswith(suffix)]
     if not fitting:

@@ -1,4 +1,4 @@
-"""The options that show images: one figure, files, small ones in the terminal."""
+"""The options --picture, --preview and --save-images: images in a figure, in the terminal, in files."""
 
 from __future__ import annotations
 
@@ -22,49 +22,49 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pictures:
-    """What --picture, --preview and --save-images ask for."""
+    """The values of --picture, --preview and --save-images."""
 
     path: Path | None = None
-    glance: bool = False
+    in_terminal: bool = False
     folder: Path | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.path or self.glance or self.folder)
+        return bool(self.path or self.in_terminal or self.folder)
 
     def require(self, problems: int) -> None:
-        """Raise InputError, before any work, where they could not be made of so many ``problems``."""
+        """Raise InputError, before any work, if images of so many ``problems`` could not be drawn or saved."""
         if self and problems > 1:
             raise InputError(f"pictures show one problem, and {problems} are asked for: give one --shape")
         if self.path:
             figure.require(self.path)
         if self.folder:
-            # Here and below, so that a run without pictures does not pay for Pillow.
+            # Imported here and below: a run without pictures does not wait for Pillow.
             from bncli.output.drawing import png
 
             png.require_folder(self.folder)
 
     def admit(self, cases: Iterable[Case]) -> Iterator[Case]:
-        """``cases``, each as it comes; raises InputError for one that holds no images where these are asked for."""
+        """``cases``, one by one. Raises InputError for a case without images if any picture is asked for."""
         for case in cases:
             if self:
                 images(case.problem, case.x)
             yield case
 
     def show(self, result: Result, kernel: str) -> None:
-        """Make them of what the first ``kernel`` gave."""
+        """Draw and save the images of ``result``, the arrays of the first ``kernel``."""
         if not self:
             return
         case, names = result.case, image_rows.names(result.case)
         rows = image_rows.image_rows(case, result.arrays)
         if self.path:
             image_figure.save(self.path, rows, f"{kernel}: {case.problem}", image_rows.note(case))
-        if self.glance:
+        if self.in_terminal:
             preview.show([(row.title, row.about, row.images) for row in rows], len(names), console.stdout())
         if self.folder:
             from bncli.output.drawing import png
 
-            shades = png.save_all(self.folder, names, images(case.problem, result.arrays["y"]))
-            click.echo(f"wrote {len(names)} images of y into {str(self.folder)!r}: {shades}", err=True)
+            colours = png.save_all(self.folder, names, images(case.problem, result.arrays["y"]))
+            click.echo(f"wrote {len(names)} images of y into {str(self.folder)!r}: {colours}", err=True)
 
 
 def pictures(command: Callable[..., None]) -> Callable[..., None]:
@@ -73,17 +73,17 @@ def pictures(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--picture",
         type=click.Path(path_type=Path),
-        help="Draw the images, their mean and deviation, and all that becomes of them into this .png, .svg or .pdf.",
+        help="Draw the images, their mean and standard deviation, and the results into this .png, .svg or .pdf file.",
     )
-    @click.option("--preview", "glance", is_flag=True, help="Show the images here, small.")
+    @click.option("--preview", "in_terminal", is_flag=True, help="Show small images in the terminal.")
     @click.option(
         "--save-images",
         type=click.Path(path_type=Path),
         metavar="DIR",
-        help="Write each image of y as a PNG into this folder, named as the input.",
+        help="Write each image of y as a PNG file into this folder, under the name of its input.",
     )
     @wraps(command)
-    def wrapper(picture: Path | None, glance: bool, save_images: Path | None, **options: Any) -> None:
-        command(pictures=Pictures(picture, glance, save_images), **options)
+    def wrapper(picture: Path | None, in_terminal: bool, save_images: Path | None, **options: Any) -> None:
+        command(pictures=Pictures(picture, in_terminal, save_images), **options)
 
     return wrapper

@@ -1,4 +1,4 @@
-"""Presets: files of option defaults, fed to Click as its default map."""
+"""Presets: TOML files of option defaults, given to Click as its default map."""
 
 import tomllib
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ SUMMARY = "summary"
 
 
 def folder() -> Path:
-    """Where the shipped presets are: in the wheel, or beside the package in a clone."""
+    """The folder of the shipped presets: in the package if installed, next to the package in a clone."""
     package = Path(bncli.__file__).parent
     shipped = package / "configs"
     return shipped if shipped.is_dir() else package.parent / "configs"
@@ -27,9 +27,9 @@ def shipped() -> dict[str, Path]:
 
 
 def load(name: str) -> dict[str, Any]:
-    """The content of a preset, by its name or by the path of a TOML file.
+    """The content of the preset ``name``, a shipped one or the path of a TOML file.
 
-    Raises InputError where there is none, or where it is not TOML.
+    Raises InputError if there is no such preset, or if it is not TOML.
     """
     known = shipped()
     path = known.get(name) or Path(name)
@@ -50,7 +50,7 @@ def apply(ctx: click.Context, parameter: click.Parameter, name: str | None) -> N
 
 
 def _defaults(command: click.Command, name: str) -> dict[str, Any]:
-    """What the preset says for ``command``: the keys at its top, and those of its own table."""
+    """The preset's values for ``command``: its top-level keys, and those of the command's own table."""
     values = {key: value for key, value in load(name).items() if key != SUMMARY}
     commands = {stem: plugins.load(PACKAGE, stem).COMMAND for stem in plugins.names(PACKAGE)}
     known = {stem: _options(each) for stem, each in commands.items()}
@@ -71,7 +71,7 @@ def _defaults(command: click.Command, name: str) -> dict[str, Any]:
 
 
 def _options(command: click.Command) -> dict[str, click.Option]:
-    """The options that a preset may set, by the word after the dashes."""
+    """The options that a preset may set, by their names without the dashes."""
     options = (p for p in command.params if isinstance(p, click.Option) and not p.is_eager)
     return {option.opts[0].removeprefix("--"): option for option in options}
 
@@ -82,11 +82,11 @@ def _require(key: str, known: Mapping[str, Any] | set[str], where: str) -> None:
 
 
 def _as_typed(option: click.Option, value: Any, where: str) -> Any:
-    """``value`` as Click expects it; the option's own type converts it like a word that was typed."""
+    """``value`` as words for Click; the option's own type converts them like typed words."""
     values = value if isinstance(value, list) else [value]
     if any(isinstance(each, (list, dict)) for each in values) or (isinstance(value, list) and not option.multiple):
-        mend = "a value or a list of them" if option.multiple else "one value"
-        raise InputError(f"{where} is {value!r}: give {mend}")
+        hint = "a value or a list of them" if option.multiple else "one value"
+        raise InputError(f"{where} is {value!r}: give {hint}")
     if option.is_flag:
         if not isinstance(value, bool):
             raise InputError(f"{where} is {value!r}: give true or false")

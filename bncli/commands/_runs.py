@@ -1,4 +1,4 @@
-"""The options that say what to run: which problems, on what data, with which kernels."""
+"""The options of problems, data and kernels, as ``Runs``."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,23 +14,22 @@ from bncli.commands._kernels import Execution, load_kernels, require_memory
 from bncli.commands._options import SHAPE, SHARED, TYPED
 from bncli.core import ranges
 from bncli.core.case import Case
-from bncli.core.kernel import AnyKernel, IsolatedKernel
+from bncli.core.kernel import OWN, AnyKernel, IsolatedKernel
 from bncli.core.layout import Layout
-from bncli.core.problem import Problem
+from bncli.core.problem import HALF, Problem
 from bncli.core.source import PACKAGE, RANDOM, Request, build_case, load_source
 from bncli.errors import InputError
-from bncli.loading.registry import own_dtype, require_dtype
+from bncli.loading.registry import own_dtype, own_params, require_types
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Each problem with its arrays, made when its turn comes, and the kernels to run on it.
+    """The cases to run, each made when its turn comes, and the kernels to run on them.
 
-    ``requests`` have the sweep that each is of, empty for a problem by itself. ``options`` are what was
-    typed beside problems, data and kernels, for a command that does the same again. ``threads`` are
-    several counts for a command that takes them; else the kernels are bound already, as ``execution`` says. With
-    ``identity``, gamma is 1 and beta 0 where the data do not say otherwise. ``asked`` are the options that were typed,
-    or their defaults.
+    ``requests`` maps each request to the sweep that it belongs to, or to an empty text. ``options`` are command-line
+    words that bind the threads again, for a `reproduce:` line. ``threads`` are the counts of a command that takes
+    several; otherwise the kernels are already bound to ``execution.threads``. With ``identity``, gamma is 1 and beta 0
+    unless the data hold them. ``asked`` has the values of the options of problems and data.
     """
 
     kernels: Sequence[AnyKernel]
@@ -44,7 +43,7 @@ class Runs:
 
     @property
     def isolated(self) -> bool:
-        """Whether kernels have processes of their own."""
+        """Whether any kernel has a process of its own."""
         return any(isinstance(kernel, IsolatedKernel) for kernel in self.kernels)
 
     def __len__(self) -> int:
@@ -54,7 +53,7 @@ class Runs:
         for request in self.requests:
             case = build_case(self.source, request, identity=self.identity, admit=self._admit)
             for kernel in self.kernels:
-                require_dtype(kernel, case.problem.dtype)
+                require_types(kernel, case.problem)
             yield case
 
     def _admit(self, problem: Problem) -> None:
@@ -75,16 +74,16 @@ def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Call
         ) -> None:
             ctx = click.get_current_context()
             shared = {name: options.pop(name) for name in (*SHARED, *plugins.names(PACKAGE))}
-            requests = _requests(source := chosen_source(ctx, shared), shared)
-            # What an array brings is known only when it is read.
+            requests = _requests(source := chosen_source(ctx, shared), {**shared, "params": ""})
+            # The dtype of an array is only known when its file is read.
             dtypes = dict.fromkeys(request.dtype for request in requests if request.dtype)
             bound, counts = (None, threads) if isinstance(threads, tuple) else (threads, ())
             execution = Execution(bound, isolate, timeout)
             kernels = load_kernels(kernel, execution, dtypes)
-            if not shared["dtype"]:
-                requests = _requests(source, shared, own_dtype(kernels))
+            dtype = shared["dtype"] or own_dtype(kernels)
+            requests = _requests(source, {**shared, "params": params_of(shared["params"], kernels, dtype)}, dtype)
             chosen = Runs(kernels, source, requests, execution.options, counts, execution=execution, asked=shared)
-            # What a kernel makes of infinities is in its results; NumPy's warnings add nothing.
+            # The results show what a kernel makes of infinities; NumPy's warnings add nothing.
             with np.errstate(all="ignore"):
                 command(runs=chosen, **options)
 
@@ -97,20 +96,20 @@ def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Call
 
 
 def chosen_source(ctx: click.Context, options: Mapping[str, Any]) -> str:
-    """The name of the source that says what x is: the one that was typed, else the preset's, else random numbers.
+    """The name of the source of x: the typed one, else the preset's, else random numbers.
 
-    ``options`` are those of ``_options.source``. Raises InputError where two say it, or an option does not go with it.
+    ``options`` are those of ``_options.source``. Raises InputError for two sources, or an option that does not suit it.
     """
     given = [name for name in plugins.names(PACKAGE) if options[name]]
     typed = [name for name in given if _typed(ctx, name)]
-    # A shape that is typed wins over a preset's image.
+    # A typed shape wins over a preset's image.
     preset = [name for name in given if load_source(name).shaped or not _typed(ctx, "shape")]
     chosen = typed or preset or [RANDOM]
     if len(chosen) > 1:
-        raise InputError(f"{' and '.join(f'--{name}' for name in chosen)} both say what x is: give one of them")
+        raise InputError(f"{' and '.join(f'--{name}' for name in chosen)} both give x: leave one out")
     (name,) = chosen
     if _typed(ctx, "shape") and not load_source(name).shaped:
-        raise InputError(f"--shape cannot be used with --{name}, which brings a shape of its own: leave it out")
+        raise InputError(f"--shape cannot be used with --{name}, which has its own shape: leave --shape out")
     for option in ("resize", "copies"):
         if _typed(ctx, option) and name != "image":
             raise InputError(f"--{option} works on images: give it with --image")
@@ -118,24 +117,42 @@ def chosen_source(ctx: click.Context, options: Mapping[str, Any]) -> str:
 
 
 def stored_request(source: str, options: Mapping[str, Any]) -> Request:
-    """The request for data of a ``source`` that brings its own shape; without a layout they are per-activation."""
+    """The request for data of a ``source`` with its own shape; the default layout is per-activation."""
     return Request(
         _values(source, options),
         layout=Layout(options["layout"] or Layout.PER_ACTIVATION),
         **{name: options[name] for name in ("dtype", "epsilon", "seed", "resize", "copies")},
+        params=options["params"] or "",
     )
 
 
+def params_of(typed: str | None, kernels: Sequence[AnyKernel], dtype: str) -> str:
+    """The parameters' dtype, empty for that of x: the ``typed`` one, or one that ``kernels`` take."""
+    if typed == "float32" and dtype not in HALF:
+        raise InputError(f"--params float32 is for x in half precision, not in {dtype}: leave it out")
+    return own_params(kernels, dtype) if typed is None else typed.replace(OWN, "")
+
+
 def _requests(source: str, options: Mapping[str, Any], dtype: str = "float64") -> dict[Request, str]:
-    """What was asked for, in ``dtype`` where that was not."""
+    """The requests, each with the sweep that it belongs to; ``dtype`` is the default of --dtype."""
     if not load_source(source).shaped:
         return {stored_request(source, options): ""}
     values = _values(source, options)
-    default = Problem((1, 1), Layout(options["layout"]), options["dtype"] or dtype, options["epsilon"])
+    default = Problem(
+        (1, 1), Layout(options["layout"]), options["dtype"] or dtype, options["epsilon"], options["params"] or ""
+    )
     found: dict[Request, str] = {}
     for shape in options["shape"] or (SHAPE,):
         for problem in ranges.problems(shape, default):
-            request = Request(values, problem.shape, problem.layout, problem.dtype, problem.epsilon, options["seed"])
+            request = Request(
+                values,
+                problem.shape,
+                problem.layout,
+                problem.dtype,
+                problem.epsilon,
+                options["seed"],
+                params=problem.params,
+            )
             found[request] = found.get(request) or ranges.sweep(shape, problem)
     return found
 

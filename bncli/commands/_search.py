@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from bncli.commands._kernels import Execution, twin
+from bncli.commands._kernels import Execution, in_own_process
 from bncli.commands._options import TYPED
 from bncli.commands._types import Number
 from bncli.core.layout import Layout
@@ -17,23 +17,23 @@ from bncli.verification.search.sequence import Fixed
 
 DEFAULT = {"gradcheck": 3.0, "verify": 10.0}  # seconds
 NAMING = ("shape", "layout", "array", "image")  # options that name a problem
-BROUGHT = (*NAMING, "dtype", "epsilon", "random", "threads")  # that a case has of its own
+IN_CASE = (*NAMING, "dtype", "params", "epsilon", "random", "threads")  # options whose values a case line holds
 
 
 def options(default: str) -> Callable[[Any], Any]:
-    """--search and --case; the help of --search says when it has which ``default``."""
+    """--search and --case; ``default`` is the default of --search in words."""
     seconds = click.option(
         "--search",
         type=Number(least=0),
         metavar="SECONDS",
-        help="Then try problems, memory layouts and call histories drawn by --seed, until one is WRONG. What is typed "
-        f"of --dtype, --epsilon, --layout and --threads stays the same.  [default: {default}]",
+        help="Then search for SECONDS: draw problems, memory layouts and call histories from --seed, until one is "
+        f"WRONG. Typed --dtype, --epsilon, --layout and --threads stay fixed.  [default: {default}]",
     )
     case = click.option(
         "--case",
         metavar="LINE",
         callback=_parsed,
-        help="Instead: try the one case of a search that LINE describes, as reproduce: prints it.",
+        help="Check only the case that LINE describes; a search prints LINE after reproduce:.",
     )
     return lambda command: seconds(case(command))
 
@@ -45,9 +45,9 @@ def _parsed(ctx: click.Context, parameter: click.Parameter, text: str | None) ->
 def search(
     execution: Execution, update: Update, seconds: float | None, case: CaseLine | None, asked: Mapping[str, Any]
 ) -> Search:
-    """What was asked for, ``asked`` being the options of problems and data; called within a click command.
+    """The search of --search and --case; ``asked`` are the options of problems and data. Call it in a click command.
 
-    Files and modules of users are searched in processes of their own.
+    Users' files and modules are searched in processes of their own.
     """
     ctx = click.get_current_context()
     name = ctx.command.name or ""
@@ -55,8 +55,8 @@ def search(
     def typed(option: str) -> bool:
         return ctx.get_parameter_source(option) in TYPED
 
-    if case and (brought := next(filter(typed, BROUGHT), None)):
-        raise InputError(f"--case has a {brought} of its own: leave out --{brought}")
+    if case and (held := next(filter(typed, IN_CASE), None)):
+        raise InputError(f"--case already holds a {held}: leave out --{held}")
     if seconds is None:
         named = name == "gradcheck" and (ctx.default_map or any(map(typed, NAMING)))
         seconds = 0.0 if named else DEFAULT[name]
@@ -65,11 +65,12 @@ def search(
         asked["seed"],
         Fixed(
             asked["dtype"],
+            asked["params"],
             asked["epsilon"] if typed("epsilon") else None,
             Layout(asked["layout"]) if typed("layout") else None,
             execution.threads,
         ),
         case,
-        lambda kernel: twin(kernel, execution),
+        lambda kernel: in_own_process(kernel, execution),
         update,
     )

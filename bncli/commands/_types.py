@@ -1,4 +1,4 @@
-"""What the words after an option may be, beyond Click's own types; each says what is wrong with them, and the mend."""
+"""Types of option values beyond Click's own; each error gives the value, what is wrong, and a hint."""
 
 import math
 from typing import Any
@@ -20,12 +20,12 @@ class Size(click.ParamType[tuple[int, int]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
         width, _, height = str(value).partition("x")
         if not (_is_count(width) and _is_count(height)):
-            self.fail(f"{value!r} is no size in pixels: write width and height, as 96x96", param, ctx)
+            self.fail(f"{value!r} is not a size in pixels: write width and height, as 96x96", param, ctx)
         return int(width), int(height)
 
 
 class Number(click.ParamType[float]):
-    """A finite number, ``least`` or more, or more than ``above``; Click's own let NaN through every range."""
+    """A finite number, at least ``least`` and more than ``above``. Click's FloatRange accepts NaN."""
 
     name = "float"
 
@@ -46,7 +46,7 @@ class Number(click.ParamType[float]):
 
 
 class Counts(click.ParamType[tuple[int, ...]]):
-    """One count ``of`` something or several, ``1,2,4``, each of which is at least 1."""
+    """One or several counts, ``1,2,4``, each at least 1; ``of`` is the plural noun of what is counted."""
 
     name = "counts"
 
@@ -56,17 +56,17 @@ class Counts(click.ParamType[tuple[int, ...]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         words = str(value).split(",")
         if not all(map(_is_count, words)):
-            self.fail(f"{value!r} is no number of {self.of}, nor several: write 2, or 1,2,4", param, ctx)
+            self.fail(f"{value!r} is not a number of {self.of} or a list of numbers: write 2, or 1,2,4", param, ctx)
         return tuple(dict.fromkeys(map(int, words)))
 
 
 def _is_count(word: str) -> bool:
-    # Python refuses to read a number of some thousand digits.
+    # int() refuses a text of some thousand digits.
     return word.isdecimal() and len(word) < 8 and 0 < int(word) < 1 << 16
 
 
 class KernelSpec(click.ParamType[str]):
-    """What ``load_kernel`` takes, or ``all``; from a preset, registered names only: it must not run anyone's code."""
+    """A kernel for ``load_kernel``, or ``all``. A preset may give registered names only: it must not run files."""
 
     name = "kernel"
 

@@ -1,4 +1,4 @@
-"""Propagate a gradient back through a batch, and show every array on the way."""
+"""Propagate a gradient back through a batch, and show every array."""
 
 from functools import partial
 from pathlib import Path
@@ -41,12 +41,12 @@ def backward(
 ) -> None:
     """Propagate dy, the gradient of a loss, back to x, gamma and beta.
 
-    What the data does not hold is drawn: dy is standard normal plus, in every feature, a signed
-    multiple of 1 and of x_hat, so that each of the three terms of dx counts. The last column is how
-    far a kernel is from the first one, relative to the largest value.
+    Arrays that the data lack are drawn at random. dy is standard normal plus, in every feature, a signed
+    multiple of 1 and of x_hat, so that all three terms of dx matter. The last column is the largest
+    difference from the first kernel, relative to the largest value.
 
-    With --workers, or on the cluster of --scheduler, the batch is read, propagated and saved block by
-    block, and never in memory as a whole; a dy that is not given is then drawn for each block.
+    With --workers or --scheduler, the batch is read, propagated and saved block by block; memory never
+    holds all of it. A dy that the data lack is then drawn block by block.
     """
     runs = _arrays.with_affine(runs, affine)
     if wanted:

@@ -1,4 +1,4 @@
-"""Verify each kernel on the very problem, then time it."""
+"""Verify each kernel on each problem, then time it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -39,21 +39,21 @@ BOTH = "both"
     type=click.Choice(tuple(MOVED)),
     default=TRAINING,
     show_default=True,
-    help="What to time. Repeatable.",
+    help="The pass to time. Repeatable.",
 )
 @click.option(
     "--outputs",
     type=click.Choice((FRESH, GIVEN, BOTH)),
     default=FRESH,
     show_default=True,
-    help="Whether kernels make their outputs or write into given ones.",
+    help="Let kernels allocate their outputs (fresh), or write them into given arrays.",
 )
 @click.option(
     "--max-time",
     type=Number(least=0),
     default=2.0,
     show_default=True,
-    help="Seconds to sample a problem, all kernels together.",
+    help="Seconds of sampling per problem, shared by all kernels.",
 )
 @click.option(
     "--precision",
@@ -61,7 +61,7 @@ BOTH = "both"
     default=1.0,
     show_default=True,
     metavar="PERCENT",
-    help="Stop before, once the 95 % interval of every median is narrower; 0 never stops before.",
+    help="Stop early once every median is known to this precision (95 % interval); 0: always use --max-time.",
 )
 @click.option(
     "--processes",
@@ -69,21 +69,21 @@ BOTH = "both"
     default=1,
     show_default=True,
     metavar="COUNT",
-    help="Share the time among so many processes, one after the other: compare then knows by how much they differ.",
+    help="Split the time among this many processes, one after the other; compare then knows their variability.",
 )
 @click.option(
     "--cache",
     type=click.Choice((WARM, COLD, BOTH)),
     default=WARM,
     show_default=True,
-    help="Whether calls find their arrays in the processor's caches, or in memory.",
+    help="Let calls find their arrays in the processor's caches (warm), or in memory (cold).",
 )
-@click.option("--wide", is_flag=True, help="A line for each pass, with every detail.")
+@click.option("--wide", is_flag=True, help="Print one line per pass, with every column.")
 @click.option(
     "--baseline",
     type=click.Path(path_type=Path),
     metavar="OLD.json",
-    help="Compare with what bench --export wrote before, as bncli compare does.",
+    help="Compare with this earlier result of bench --export, as bncli compare does.",
 )
 @_options.FAIL_SLOWER
 @_options.DIGITS
@@ -107,31 +107,30 @@ def bench(
     allow_different_machine: bool,
     workers: tuple[int, ...] | None,
 ) -> None:
-    """Time forward and backward of each kernel, once it is verified on the very same arrays.
+    """Verify forward and backward of each kernel, then time them on the same arrays.
 
-    A kernel that is wrong gets no time, but the reason, and the command that shows it. Kernels are
-    timed in turns, in an order drawn anew each round; the first call, with its compilation, stands
-    apart. ± of a speed-up is its 95 % interval, from samples of the same round; the line below the table
-    says why there are no more samples, and the noise: how far apart the baseline timed twice was.
+    A kernel that is WRONG gets no time; the table gives the reason and the command that shows it. Kernels
+    are timed in rounds, each round in a new random order. The first call, which may compile, is timed
+    separately. ± of a speed-up is its 95 % interval, from the ratios within each round. The line below the
+    table says why sampling stopped, and gives the noise: the difference of two timings of the baseline.
 
-    The limit is what the memory can do, timed in the same rounds: the best of several copies of x, for
-    forward and inference, and of additions of x and dy, for backward. ×limit is how many times longer a
-    kernel takes. The outputs of these moves are given, and so are a kernel's with --outputs given; some
-    can only copy into them. Over several problems a summary compares each kernel with the fastest of the
-    others on each, and over a sweep, such as --shape '64x{1000..1000000:x10}', it says how times grow.
+    The limit is the memory roofline, measured in the same rounds: the fastest of several copies of x (for
+    forward and inference) or additions of x and dy (for backward). ×limit is a kernel's time divided by the
+    limit. Copies and additions write into given arrays; with --outputs given, kernels do so as well, some of
+    them by a copy at the end. Over several problems, a summary compares each kernel with the fastest other
+    kernel. Over a sweep, such as --shape '64x{1000..1000000:x10}', a table gives the exponent k of time ~ size^k.
 
-    With --workers, x and dy are sent to the workers' memory, which is not timed with the rest, and y and
-    dx stay there; what workers did is told apart: computing blocks, moving what is merged, and the rest,
-    which is scheduling and waiting.
+    With --workers, x and dy are sent to the workers' memory before the clock starts; y and dx stay there.
+    The table gives the shares of computing blocks, of transfers, and of the rest: scheduling and waiting.
 
-    Files are written anew after each problem, so nothing is lost to Ctrl-C: it prints and saves what is
-    measured, and exits 130. Exits 0 also where a kernel is wrong: gradcheck is the gate of that. With
-    --fail-slower, what is slower than that exits 1: beside OLD.json with --baseline, else beside the first
-    kernel, in the same rounds, where what slows the machine slows both. So does what has no time, unless
-    OLD.json has none of it either.
+    Files are rewritten after each problem. Ctrl-C prints and saves the results so far, and exits 130. bench
+    exits 0 even if a kernel is WRONG; gradcheck exits 1. With --fail-slower FACTOR, bench exits 1 if a pass
+    is slower by more than FACTOR. Passes are compared with OLD.json if --baseline is given, else with the
+    first kernel in the same rounds, where a slow machine slows both. A pass without a time fails, too, unless
+    it has no time in OLD.json either.
     """
     if fail_slower is not None and baseline is None:
-        _require_rival(runs)
+        _require_second(runs)
     if workers:
         _cluster.require_kernel(runs)
     settings = Settings(
@@ -167,21 +166,19 @@ def bench(
     output.emit(found)
 
 
-def _require_rival(runs: Runs) -> None:
-    """Raise InputError where no kernel is timed in turns with the first, which the gate holds them against."""
+def _require_second(runs: Runs) -> None:
+    """Raise InputError unless another kernel is timed in the same rounds as the first, the gate's baseline."""
     if len(runs.kernels) < 2:
-        raise InputError(
-            "--fail-slower needs something to compare with: add --baseline OLD.json, or put another kernel first"
-        )
+        raise InputError("--fail-slower needs a baseline: add --baseline OLD.json, or put another kernel first")
     if runs.isolated:
         raise InputError(
-            "--fail-slower holds kernels against the first, in turns with it, which --isolate and --timeout prevent: "
-            "leave these out, or add --baseline OLD.json"
+            "--fail-slower compares kernels with the first one in the same rounds, which --isolate and --timeout "
+            "prevent: leave these out, or add --baseline OLD.json"
         )
 
 
 def _measure(runs: Runs, settings: Settings, output: Output, shown: Callable[[Sequence[BenchRow]], Report]) -> Report:
-    """Measure problem after problem; print and save each when it is done."""
+    """Measure one problem after the other; print and save the rows of each when it is done."""
     with console.progress(quietly=True) as update:
         live = Live(runs, update)
 

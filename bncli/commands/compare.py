@@ -1,4 +1,4 @@
-"""Compare two results of bench, and fail where a kernel has become slower."""
+"""Compare two results of bench, and fail if a kernel has become slower."""
 
 from pathlib import Path
 
@@ -18,21 +18,19 @@ from bncli.comparison.compare import compare as report
 def compare(output: Output, old: Path, new: Path, fail_slower: float | None, allow_different_machine: bool) -> None:
     """Compare OLD and NEW, two JSON files that bncli bench --export FILE.json wrote.
 
-    Each row is a kernel's pass on a problem: the ratio of the medians with its 95 % interval, and
-    the noise: what two runs of the same code may differ by. It is estimated from how the medians of
-    tenths of each run wander, and how far the baseline timed twice was apart, and is never below 7 %.
-    SLOWER and FASTER mean that the whole interval is beyond the noise; SAME that it is within, and within
-    10 %; UNSURE that it is neither: measure for longer, or on a quieter machine.
+    Each row is a kernel's pass on a problem: the ratio new/old of the medians with its 95 % interval, and the
+    noise: the difference to expect between two runs of the same code. The noise is estimated from the
+    variability of the medians of tenths of each run and from the two timings of the baseline, and is at
+    least 7 %. SLOWER and FASTER: the whole interval is beyond the noise. SAME: it is within the noise and
+    within 10 %. UNSURE: neither; measure for longer, or on a quieter machine.
 
-    What slows the whole machine is no kernel's fault. So the times are also compared as they would be at an
-    equal clock, and at equal limits of the memory in the same rounds; what wanders least decides, what one
-    of these explains is the SAME, and what only some of them show is UNSURE, as is what was measured while
-    other processes used the machine. Where both runs are of five processes or more, the noise is what
-    these differ by.
+    A slow machine is not a slow kernel. Times are therefore compared as measured, at an equal clock, and at
+    an equal memory roofline in the same rounds. The least noisy of these comparisons decide. If any of them
+    says SAME, the verdict is SAME; if they disagree, it is UNSURE. A verdict is also UNSURE if other processes
+    used much of the machine. If both runs have five processes or more, the noise is their variability.
 
-    With --fail-slower, what is SLOWER by more than that exits 1, and so does what had a time in OLD and is
-    wrong in NEW. What is in one file alone is shown, and so is what else has changed: the machine, the
-    software.
+    With --fail-slower FACTOR, exits 1 if a pass is SLOWER by more than FACTOR, or had a time in OLD and has
+    none in NEW. Rows of one file alone are shown, and so are changes of the machine and of the software.
     """
     output.emit(report(old, new, fail_slower=fail_slower, allow_different_machine=allow_different_machine))
 

@@ -1,4 +1,4 @@
-"""Normalize a batch, and show what that did to it."""
+"""Normalize a batch, and show its statistics before and after."""
 
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from bncli.propagation import propagate
     type=click.Choice(["train", "infer"]),
     default="train",
     show_default=True,
-    help="Statistics of this batch, or the given mean and var.",
+    help="Normalize by the statistics of the batch (train), or by the given mean and var (infer).",
 )
 @_arrays.save("y")
 @cluster
@@ -39,13 +39,13 @@ def forward(
     features: int,
     wanted: Wanted | None,
 ) -> None:
-    """Normalize a batch: its statistics before (x) and after (x_hat, and y = gamma x_hat + beta).
+    """Normalize a batch, and show statistics of x, of x_hat, and of y = gamma x_hat + beta.
 
-    |mean|≤ and |std-1|≤ are the largest over all features of x_hat. The last column is how far a
-    kernel is from the first one, relative to the largest value.
+    |mean|≤ and |std-1|≤ are maxima over the features of x_hat. The last column is the largest difference
+    from the first kernel, relative to the largest value.
 
-    With --workers, or on the cluster of --scheduler, the batch is read, normalized and saved block by
-    block, and never in memory as a whole.
+    With --workers or --scheduler, the batch is read, normalized and saved block by block; memory never
+    holds all of it.
     """
     runs = _arrays.with_affine(runs, affine)
     if wanted:

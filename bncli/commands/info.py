@@ -1,4 +1,4 @@
-"""Say what machine and software this is: what a figure must be read with."""
+"""Show the machine and the software that figures are measured on."""
 
 from typing import Any
 
@@ -18,10 +18,10 @@ SIZES = ("memory", "memory_available")
 @click.command(epilog="Example: bncli info --format json")
 @output
 def info(output: Output) -> None:
-    """Say what machine and software this is: versions, processor, threads, caches, memory."""
+    """Show the machine and the software: versions, processor, threads, caches, memory."""
     facts = environment.collect()
     facts["numba_threads"] = get_num_threads()
-    # Asking for the number of threads has started them, so the layer is known.
+    # Numba knows its threading layer only once threads run; get_num_threads has started them.
     facts["numba_threading_layer"] = threading_layer()
     rows = [InfoRow(item=name.replace("_", " "), value=_value(name, fact)) for name, fact in facts.items()]
     output.emit(Report("info", COLUMNS, rows))

@@ -9,6 +9,7 @@ from bncli.core.report import Column, Report
 from bncli.core.rows.lists import KernelRow
 from bncli.loading.registry import kernel_names, registered_kernel
 
+TEMPLATES = files(__package__) / "_templates"
 COLUMNS = (
     Column("kernel", "kernel"),
     Column("dtypes", "dtypes"),
@@ -18,20 +19,22 @@ COLUMNS = (
 )
 
 
-def _print_template(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+def _print_template(ctx: click.Context, parameter: click.Parameter, wanted: str | None) -> None:
     if wanted:
-        click.echo(files(__package__).joinpath("_template.txt").read_text(encoding="utf-8"), nl=False)
+        click.echo((TEMPLATES / f"{wanted}.txt").read_text(encoding="utf-8"), nl=False)
         ctx.exit()
 
 
 @click.command(epilog="Example: bncli kernels --template > mine.py && bncli gradcheck mine.py")
 @click.option(
     "--template",
-    is_flag=True,
+    type=click.Choice(sorted(entry.name.removesuffix(".txt") for entry in TEMPLATES.iterdir())),
+    is_flag=False,
+    flag_value="numpy",
     is_eager=True,
     expose_value=False,
     callback=_print_template,
-    help="Print a file to start a kernel of your own from, and nothing else.",
+    help="Print a file to start a kernel of your own from, and nothing else. Without a word: numpy.",
 )
 @output
 def kernels(output: Output) -> None:

@@ -16,9 +16,8 @@ COLUMNS = (Column("preset", "preset"), Column("problems", "problems", "count"), 
 def presets(output: Output) -> None:
     """List the presets that --preset takes by name.
 
-    A preset is a TOML file of option defaults: the keys at its top serve every command that has
-    the option, a table such as [bench] serves that command alone. Any such file can be given by
-    its path.
+    A preset is a TOML file of option defaults. Top-level keys apply to every command that has the option,
+    a table such as [bench] to that command alone. --preset also takes the path of such a file.
     """
     output.emit(Report("presets", COLUMNS, [_row(name) for name in _presets.shipped()]))
 

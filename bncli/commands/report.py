@@ -25,16 +25,16 @@ SUFFIXES = (".html", ".htm")
     help="The file to write.",
 )
 def report(results: tuple[Path, ...], output: Path) -> None:
-    """Make one page of HTML from results that --export FILE.json wrote, of whichever commands.
+    """Make one HTML page from results of any commands, saved by --export FILE.json.
 
-    The page has verdicts, charts with their figures, tables that sort, what each was measured on and
-    the commands that show a failure again. It is one file that needs no network. Two results of
-    bench are also compared, the second with the first, as bncli compare does.
+    The page shows verdicts, charts with their figures, sortable tables, the machine and the software of each
+    result, and the commands that reproduce a failure. A page is one file and needs no network. If two results
+    are of bench, the page also compares the second with the first, as bncli compare does.
 
-    Exits 0 also where a result has failures: the page shows them.
+    Exits 0 even if a result has failures; the page shows them.
     """
     if output.suffix.lower() not in SUFFIXES:
-        raise InputError(f"{str(output)!r} is no name of a page: let it end in {SUFFIXES[0]}")
+        raise InputError(f"{str(output)!r} is not the name of an HTML page: let it end in {SUFFIXES[0]}")
     files.check_writable(output)
     html.require()
     reports = [saved.load(path) for path in results]
@@ -44,19 +44,19 @@ def report(results: tuple[Path, ...], output: Path) -> None:
 
 
 def _comparison(results: Sequence[html.Named]) -> html.Named | None:
-    """The second result of bench against the first, where there are two."""
+    """The comparison of the second result of bench with the first, if there are exactly two."""
     benches = [(name, report) for name, report in results if report.command == "bench"]
     if len(benches) != 2:
         return None
     (old, before), (new, after) = benches
-    # An error then names the files, and not old and new.
+    # An error then names the files instead of old and new.
     return f"{old} → {new}", compare(
         *(matching.run(*each).report for each in ((before, repr(old)), (after, repr(new))))
     )
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Files by their names, or where two have the same by their paths."""
+    """The names of files; their paths if two files have the same name."""
     counts = Counter(path.name for path in paths)
     return [path.name if counts[path.name] == 1 else str(path) for path in paths]
 

@@ -1,4 +1,4 @@
-"""Verify how exact a kernel is, on hard data of every kind, and how it behaves."""
+"""Verify how exact a kernel is on hard data of every kind, and its contract."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,20 +9,20 @@ import numpy as np
 from bncli.commands import _options, _search
 from bncli.commands._kernels import Execution, load_kernels, require_memory
 from bncli.commands._output import Output, output
-from bncli.commands._runs import chosen_source, stored_request
+from bncli.commands._runs import chosen_source, params_of, stored_request
 from bncli.core import ranges
 from bncli.core.kernel import AnyKernel
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
 from bncli.core.source import RANDOM, build_case, distributions
 from bncli.errors import InputError
-from bncli.loading.registry import require_dtype
+from bncli.loading.registry import require_types
 from bncli.output.terminal import console
 from bncli.verification import suite
 from bncli.verification import verify as reports
 from bncli.verification.search.case_line import CaseLine
 
-LIVE_ARRAYS = 24  # of x's size: here all that the reference says of it is held at once, wide
+LIVE_ARRAYS = 24  # of x's size: the arrays of the reference, in a wider dtype, are held at once
 CURVE = ("64x64/per-activation",)
 
 
@@ -40,7 +40,7 @@ def _problem_data_and_kernel(command: Any) -> Any:
 
 
 @click.command(epilog="Example: bncli verify numba --random offset-1e6 --random outlier")
-@click.option("--curve", is_flag=True, help="Instead: the error at rising |mean|/std, and where a kernel breaks down.")
+@click.option("--curve", is_flag=True, help="Show only the error at rising |mean|/std, and where a kernel breaks down.")
 @_options.DIGITS
 @_search.options("10")
 @_problem_data_and_kernel
@@ -57,22 +57,21 @@ def verify(
     digits: float | None,
     **asked: Any,
 ) -> None:
-    """Verify kernels over layouts, dtypes and inputs against the formulas in a wider type.
+    """Verify kernels over layouts, dtypes and inputs against the formulas in a wider dtype.
 
-    Everything is judged: y, the saved statistics, the gradients, inference. Each row is the worst of
-    all layouts: the share of the error budget that it uses, how many digits are right, and where. The
-    budget is derived from the dtype, the number of samples and the conditioning |mean|/std. Then come
-    the invariants, which need no reference (a shifted, a scaled, a reordered batch; the sums of dx
-    and of dx x_hat), the contract, and a search, as in gradcheck.
+    y, the saved statistics, the gradients and inference are judged. Each row is the worst case of all
+    layouts: its share of the error budget, its correct digits, and its place. The budget is derived from
+    the dtype, the number of samples and the conditioning |mean|/std. Then come the invariants, which need
+    no reference (a shifted, a scaled, a reordered batch; the sums of dx and of dx x_hat), the contract,
+    and a search, as in gradcheck.
 
-    Without options: a small shape in each layout, float32 and float64, every kind of data, epsilon
-    1e-5. With --image or --array: the problem that these bring, per-activation unless --layout says
-    otherwise, and the invariants and the contract on a small one like it. Exits 1 where a verdict is
-    WRONG or UNDECIDED.
+    Without options: a small shape in each layout, float32 and float64, every kind of data, epsilon 1e-5.
+    With --image or --array: the problem of these data, per-activation unless --layout is given; invariants
+    and contract are checked on a small problem like it. Exits 1 if a verdict is WRONG or UNDECIDED.
     """
     source = chosen_source(click.get_current_context(), asked)
     if curve and source != RANDOM:
-        raise InputError(f"--curve draws data of its own: leave out --{source}")
+        raise InputError(f"--curve draws its own data: leave out --{source}")
     execution = Execution(threads, isolate, timeout)
     kernels = load_kernels(kernel, execution, [asked["dtype"]] if asked["dtype"] else [])
 
@@ -102,14 +101,15 @@ def verify(
 
 
 def _problems(kernels: list[AnyKernel], default_shapes: tuple[str, ...], asked: Mapping[str, Any]) -> list[Problem]:
-    """What was asked for; and of what was not, every layout and both dtypes."""
+    """The problems that were asked for; every layout and both dtypes by default."""
     dtype, layout = asked["dtype"], asked["layout"]
-    if dtype:
+    types = Problem((1, 1), dtype=dtype, params=params_of(asked["params"], kernels, dtype)) if dtype else None
+    if types:
         for each in kernels:
-            require_dtype(each, dtype)
+            require_types(each, types)
     defaults = reports.default_problems(
         kernels,
-        [dtype] if dtype else reports.DTYPES,
+        [types.types] if types else reports.DTYPES,
         (Layout(layout),) if layout else tuple(Layout),
         asked["epsilon"],
     )

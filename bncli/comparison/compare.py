@@ -1,4 +1,4 @@
-"""Has anything become slower since then? The report of ``bncli compare``."""
+"""The report of ``bncli compare``: has anything become slower?"""
 
 import math
 from collections import Counter
@@ -17,7 +17,7 @@ from bncli.core.rows.times import BenchRow, Compared, TimedRow, samples_of, time
 from bncli.core.units import text
 from bncli.errors import InputError
 
-BUSY = "other processes used much of the machine while it was measured, which decides nothing: wait for it"
+BUSY = "other processes used much of the machine during a run, so its times decide nothing: repeat on a quiet machine"
 NORMALISED = (
     "the machine changed: ratios marked 'clock', 'copy' or 'add' are corrected for a change of the clock or of the "
     "memory's speed between the runs"
@@ -49,15 +49,14 @@ def compare(
     fail_slower: float | None = None,
     allow_different_machine: bool = False,
 ) -> Report:
-    """Compare two results of ``bncli bench``, files or reports: what ``bncli compare`` prints.
+    """Compare two results of ``bncli bench``, files or reports, as ``bncli compare`` does.
 
-    With ``fail_slower`` every row that is SLOWER, and by more than that factor with its whole
-    interval, is one of ``report.failures``, so that ``report.raise_if_failed()`` is a gate; so is one that
-    had a time and has lost it, as a kernel that is wrong does. Times of different machines can be
-    compared, but are a gate only with ``allow_different_machine``.
+    With ``fail_slower``, ``report.failures`` has every row that is SLOWER with its whole interval above that
+    factor, and every row that has lost its time, as a wrong kernel does; ``report.raise_if_failed()`` is then a
+    gate. Times of different machines can be compared, but are a gate only with ``allow_different_machine``.
 
-    Raises InputError for what cannot be read or compared, and for a gate that means nothing: a factor
-    that is not a number of at least 1, different machines, or no pass in new that old has timed.
+    Raises InputError for results that cannot be read or compared, and for a meaningless gate: a factor
+    below 1 or not finite, different machines, or no pass of new that has a time in old.
     """
     before, after = matching.run(old, "old"), matching.run(new, "new")
     pairs = matching.pairs(before.rows, after.rows)
@@ -68,14 +67,14 @@ def compare(
     cores = [report.environment.get("cores") for report in (before.report, after.report)]
     rows = [_row(pair, limits.get(drift.place(pair.new), ()) if pair.new else (), cores) for pair in pairs]
     failures = [failure for pair, row in zip(pairs, rows, strict=True) for failure in _failures(pair, row, fail_slower)]
-    remarks = [*machines.differences(before.report, after.report), *machines.elsewhere(pairs)]
+    remarks = [*machines.differences(before.report, after.report), *machines.moved_cores(pairs)]
     return Report("compare", COLUMNS, _with_count(rows), GROUP, warnings=remarks, failures=failures)
 
 
 def baseline(old: str | Path, fail_slower: float | None = None, allow_different_machine: bool = False) -> Report:
-    """The report in the file ``old``, fit to judge a run on this machine; raises InputError as ``compare`` would.
+    """The report in the file ``old``. Raises InputError if ``compare`` could not use it with a run on this machine.
 
-    So what is wrong is said before any time goes into measuring.
+    The error then comes before the measurement.
     """
     before, here = matching.run(old, "old"), Report("bench", (), (), environment=environment.collect())
     if fail_slower is not None:
@@ -85,7 +84,7 @@ def baseline(old: str | Path, fail_slower: float | None = None, allow_different_
 
 
 def with_comparison(found: Report, comparison: Report) -> Report:
-    """``found``, each row with what ``comparison`` says of it: the old median, the ratio, its interval, the verdict."""
+    """``found``; ``comparison`` adds to each row the old median, the ratio, its interval and the verdict."""
     said = {row.identity: _compared(row) for row in comparison.rows_of(ComparisonRow)}
     rows = [replace(row, compared=said[row.identity]) for row in timed_rows(found.rows)]
     return replace(found, rows=rows, warnings=[*found.warnings, *comparison.warnings], failures=comparison.failures)
@@ -103,21 +102,21 @@ def _require_gate(before: Report, after: Report, factor: float, allow_different_
     if not allow_different_machine and not machines.same_machine(before, after):
         raise InputError(
             f"{machines.machines(before, after)}; a gate would judge the machine: "
-            "measure both on one, or add --allow-different-machine"
+            "measure both on one machine, or add --allow-different-machine"
         )
 
 
 def _require_times(pairs: Sequence[Pair]) -> None:
-    # The memory roofline fails nothing; what has lost its time does.
+    # Rows of the memory roofline never fail the gate, so they do not count here.
     if not any(pair.new and pair.old and samples_of(pair.old) and not drift.is_limit(pair.old) for pair in pairs):
         raise InputError(
-            "old has timed no pass that is in new, so nothing could fail: "
-            "time the same kernels, on the same problems, in the same way"
+            "no pass of new has a time in old, so nothing could fail: "
+            "time the same kernels on the same problems, with the same options"
         )
 
 
 def _limits(pairs: Sequence[Pair]) -> dict[tuple[str, ...], list[tuple[BenchRow, BenchRow]]]:
-    """The memory rooflines that both runs have timed, by their place."""
+    """The memory rooflines that both runs have timed, by problem, input and cache."""
     found: dict[tuple[str, ...], list[tuple[BenchRow, BenchRow]]] = {}
     for old, new in pairs:
         if isinstance(old, BenchRow) and isinstance(new, BenchRow) and drift.is_limit(new) and _timed_in_both(old, new):
@@ -151,7 +150,7 @@ def _row(pair: Pair, limits: Limits, cores: Sequence[object]) -> ComparisonRow:
 def _compared_row(
     row: ComparisonRow, old: TimedRow, new: TimedRow, limits: Limits, cores: Sequence[object]
 ) -> ComparisonRow:
-    """``row`` with the verdict on two times; ``limits`` are what these may be normalised by."""
+    """``row`` with the verdict on two times; ``limits`` are the memory rooflines that may normalise these."""
     busy = any(drift.is_busy(each, count) for each, count in zip((old, new), cores, strict=True))
     floors = [(each.figures and each.figures.noise_floor) or 0.0 for each in (old, new)]
     moved = drift.between(old, new, limits)
@@ -164,19 +163,19 @@ def _compared_row(
         [each.figures.processes if each.figures else () for each in (old, new)],
     )
     why = _why(found, moved, verdicts.may_be_latency(samples_of(old), samples_of(new), moved))
-    note = BUSY if busy else f"{row.kernel} {row.direction}: {why}" if why else NORMALISED if found.beside else ""
+    note = BUSY if busy else f"{row.kernel} {row.direction}: {why}" if why else NORMALISED if found.normaliser else ""
     ratio, floor = found.ratio, found.floor if math.isfinite(found.floor) else None
     return replace(
         row,
         times=Ratio(ratio=ratio.value, low=ratio.low, high=ratio.high, floor=floor, clock=moved.clock),
         verdict=str(found.verdict),
-        beside=found.beside,
+        beside=found.normaliser,
         note=note,
     )
 
 
 def _normalisers(old: TimedRow, new: TimedRow, limits: Limits) -> list[Normaliser]:
-    """The rooflines with as many threads, or any, whose samples are of the same rounds as a pass's, in both runs."""
+    """The rooflines sampled in the same rounds as the pass in both runs; preferably with equally many threads."""
     threads = new.identity.threads
     alike = [pair for pair in limits if pair[1].threads == threads] or limits
     return [
@@ -187,32 +186,32 @@ def _normalisers(old: TimedRow, new: TimedRow, limits: Limits) -> list[Normalise
 
 
 def _are_together(row: TimedRow, limit: TimedRow) -> bool:
-    """Whether both were sampled in the same rounds, not each in a process of its own."""
+    """Whether both were sampled in the same rounds, and not in different processes."""
     clocks = [each.figures and each.figures.clock for each in (row, limit)]
     return len(samples_of(row)) == len(samples_of(limit)) and clocks[0] == clocks[1]
 
 
 def _why(found: Comparison, moved: Drift, latency: bool) -> str:
-    """What a reader of the verdict must know of the machine, if anything."""
+    """A likely reason for UNSURE, or an empty text."""
     if not math.isfinite(found.floor):
-        return "the samples are too few or too noisy to tell: give bench more time, or a quieter machine"
+        return "the samples are too few or too noisy: give bench more time, or a quieter machine"
     if found.verdict is Verdict.UNSURE and latency:
         return f"the fork-join latency changed by {text(moved.latency_change, 'seconds')}, which may be why"
-    if found.verdict is Verdict.UNSURE and found.floor == moved.furthest:
+    if found.verdict is Verdict.UNSURE and found.floor == moved.roofline_change:
         return f"the memory rooflines of the two runs differ {text(1 + found.floor, 'times')}, which may be why"
     return ""
 
 
 def _why_untimed(row: TimedRow | None, which: str) -> str:
-    """Why a row has no time, where it is not for its absence."""
+    """Why an existing row has no time; an empty text if it has one, or does not exist."""
     if row is None or samples_of(row):
         return ""
     return f"{row.kernel} {row.direction} has no time in {which}: {gate.why_untimed(row)}"
 
 
 def _failures(pair: Pair, row: ComparisonRow, fail_slower: float | None) -> list[str]:
-    """Why a pass fails the gate, if there is one: it is slower by too much, or no longer fit to be timed."""
-    # Memory that has become slower is the machine's, and no kernel's, failure.
+    """Why a pass fails the gate, if there is a gate: it is too slow, or has lost its time."""
+    # A slower memory is no failure of a kernel.
     known = pair.new or pair.old
     if fail_slower is None or known is None or drift.is_limit(known):
         return []
@@ -224,12 +223,12 @@ def _failures(pair: Pair, row: ComparisonRow, fail_slower: float | None) -> list
 
 
 def _with_count(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
-    """``rows``, one of the last table with how many there are of each verdict."""
+    """``rows``; one row of the last table has the number of rows of each verdict."""
     if not rows:
         return []
     verdicts_found = Counter(row.verdict for row in rows)
     counts = [f"{count} {verdict}" for verdict, count in sorted(verdicts_found.items(), key=lambda item: -item[1])]
     said = f"{len(rows)} rows: {', '.join(counts)}"
-    # Tables are in the order of their first rows: below the last one it is below all.
+    # Tables are in the order of their first rows: a note of the last table is printed at the end.
     *_, last = {(row.problem, row.input, row.variant): row for row in rows}.values()
     return [replace(row, count=said) if row is last else row for row in rows]

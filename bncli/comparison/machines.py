@@ -1,4 +1,4 @@
-"""What differs between two reports other than the code that was measured."""
+"""Differences of machine and software between two reports."""
 
 from collections.abc import Iterable
 
@@ -12,33 +12,33 @@ SOFTWARE = ("bncli", "python", "numpy", "numba")
 
 
 def same_machine(before: Report, after: Report) -> bool:
-    """Whether both machines are known, and the same."""
+    """Whether both machines are known and equal."""
     return all(before.environment.get(key) == after.environment.get(key) is not None for key in MACHINE)
 
 
 def machines(before: Report, after: Report) -> str:
-    """That the machines differ, in a line."""
-    return f"the machines differ: old is of {_machine(before)}, new of {_machine(after)}"
+    """A line that names two different machines."""
+    return f"the machines differ: old was measured on {_machine(before)}, new on {_machine(after)}"
 
 
 def differences(before: Report, after: Report) -> list[str]:
-    """What else may be the reason of a difference, a line each."""
+    """The differences of machine and software, a line each."""
     found = [] if same_machine(before, after) else [machines(before, after)]
     old, new = ({key: report.environment.get(key) for key in SOFTWARE} for report in (before, after))
     changed = [f"{key} {old[key]!s:.20} → {new[key]!s:.20}" for key in SOFTWARE if old[key] != new[key]]
     return [*found, f"the software differs: {', '.join(changed)}"] if changed else found
 
 
-def elsewhere(pairs: Iterable[Pair]) -> list[str]:
-    """That threads ran on other cores of the host, as far as it shows."""
+def moved_cores(pairs: Iterable[Pair]) -> list[str]:
+    """A warning if the fork-join latency shows that the runs had different cores of the host."""
     drifts = (drift.between(pair.old, pair.new, []) for pair in pairs if pair.old and pair.new)
-    found = [each.fork_join for each in drifts if each.is_elsewhere]
+    found = [each.fork_join for each in drifts if each.cores_moved]
     if not found:
         return []
     old, new = (text(seconds, "seconds") for seconds in found[0])
     return [
-        f"the fork-join latency was {old} in old and {new} in new: the hypervisor probably moved the cores, and arrays "
-        "beyond their caches then move faster or slower; repeat until both agree"
+        f"the fork-join latency was {old} in old and {new} in new: the hypervisor probably moved the cores, which "
+        "changes the speed of large arrays; repeat until both latencies agree"
     ]
 
 

@@ -1,4 +1,4 @@
-"""Which rows of two runs are of the same thing."""
+"""Match the rows of two runs by their identity."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,23 +12,23 @@ from bncli.errors import InputError
 
 
 class Run(NamedTuple):
-    """A result of bench, and its rows; no two of these are of the same thing."""
+    """A result of bench and its rows, whose identities differ."""
 
     report: Report
     rows: Sequence[TimedRow]
 
 
 class Pair(NamedTuple):
-    """The rows of the same thing in two runs; None where a run has none."""
+    """The rows of one identity in two runs; None if a run has no such row."""
 
     old: TimedRow | None
     new: TimedRow | None
 
 
 def run(given: str | Path | Report, which: str) -> Run:
-    """The report, or that in the file ``given``, whose rows can be compared.
+    """The report ``given``, or the report in the file ``given``, with its comparable rows.
 
-    Raises InputError, which calls a report ``which``, where it is of another command or damaged.
+    Raises InputError if it is of another command or damaged; the error calls a report ``which``.
     """
     if isinstance(given, Report):
         report, name = saved.typed(given, which), which
@@ -39,16 +39,16 @@ def run(given: str | Path | Report, which: str) -> Run:
     rows = timed_rows(report.rows)
     for number, row in enumerate(rows, 1):
         if row.figures and row.figures.processes and sum(row.figures.processes) != len(samples_of(row)):
-            raise InputError(f"{name} is damaged: row {number}: the processes have not as many samples as the row")
+            raise InputError(f"{name} is damaged: row {number}: the samples of its processes do not add up")
     for same, count in Counter(row.identity for row in rows).most_common(1):
         if count > 1:
             raise InputError(
-                f"{name} has {count} rows of the same thing, {' '.join(map(str, same))}: leave all but one out"
+                f"{name} has {count} rows of the same pass, {' '.join(map(str, same))}: leave all but one out"
             )
     return Run(report, rows)
 
 
 def pairs(old: Iterable[TimedRow], new: Iterable[TimedRow]) -> list[Pair]:
-    """Rows of the same identity, in the order of ``old``; then what is in ``new`` only."""
+    """Pairs of rows in the order of ``old``, then those that only ``new`` has."""
     before, after = ({row.identity: row for row in rows} for rows in (old, new))
     return [Pair(before.get(key), after.get(key)) for key in dict.fromkeys([*before, *after])]

@@ -1,4 +1,4 @@
-"""Reports that the format json wrote, read again into the same types."""
+"""Read reports that the format json wrote into their types again."""
 
 import json
 import math
@@ -18,13 +18,13 @@ from bncli.core.rows.schema import row_class
 from bncli.core.rows.times import BenchRow, Figures, WorkersRow
 from bncli.errors import InputError
 
-NOT_FINITE = {"nan", "inf", "-inf"}  # the words that stand for these, since JSON has no number for them
-MOST = 10**300  # a whole number beyond is infinite: no float can hold it
+NOT_FINITE = {"nan", "inf", "-inf"}  # words for these values, since JSON has no number for them
+LARGEST_INTEGER = 10**300  # a larger one is read as infinite, since no float can hold it
 
 
 @dataclass(frozen=True)
 class Document:
-    """A saved report, whose rows are not read yet."""
+    """A saved report before its rows are converted."""
 
     command: str
     columns: list[Column]
@@ -35,10 +35,10 @@ class Document:
 
 
 def load(path: Path) -> Report:
-    """The report that ``--export FILE.json`` wrote to ``path``, but for which rows share a table.
+    """The report that ``--export FILE.json`` wrote to ``path``, without its grouping of rows into tables.
 
-    Only values are read: nothing in the file is run. Raises InputError where the file cannot be
-    read, is not a report, is damaged, or is of a newer schema.
+    Only values are read; no code in the file is run. Raises InputError if the file cannot be read, is not a
+    report, is damaged, or is of a newer schema.
     """
     name = repr(str(path))
     try:
@@ -46,7 +46,7 @@ def load(path: Path) -> Report:
     except OSError as error:
         raise InputError(f"cannot read {name}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{name} is not JSON, or not all of it: {error}") from error
+        raise InputError(f"{name} is not JSON, or is cut off: {error}") from error
     schema = document.get("schema") if isinstance(document, dict) else None
     if type(schema) is not int or schema < 1 or "rows" not in document:
         raise InputError(f"{name} is not a report of bncli: give a file that --export FILE.json wrote")
@@ -62,9 +62,9 @@ def load(path: Path) -> Report:
 
 
 def typed(report: Report, name: str) -> Report:
-    """``report`` with rows of their classes, where they are plain mappings.
+    """``report`` with rows that are plain mappings converted to their classes.
 
-    Raises InputError, which calls the report ``name``, where a value is not what its column holds.
+    Raises InputError if a value does not fit its column; the error calls the report ``name``.
     """
     given: Sequence[Any] = report.rows
     rows = [
@@ -83,7 +83,7 @@ def _row(command: str, content: Mapping[str, Any], where: str) -> Row:
 
 
 def _with_interval(figures: Figures) -> Figures:
-    """``figures`` with the 95 % interval of the samples, which earlier versions did not save for workers."""
+    """``figures`` with the 95 % interval of the samples, which older versions did not save for workers."""
     if figures.median is None or figures.low is not None or not figures.samples:
         return figures
     middle = statistics.estimate(figures.samples)
@@ -98,7 +98,7 @@ def _converted(content: Any, kind: Any, where: str) -> Any:
 
 
 class Place(NamedTuple):
-    """What a field of a row's class holds: a ``part`` of its own class, any keys (``rest``), text, or numbers."""
+    """The kind of a field of a row: a ``part`` with a class of its own, a mapping (``rest``), text, or numbers."""
 
     part: type[Row] | None
     rest: bool
@@ -119,7 +119,7 @@ def _places(kind: type[Row]) -> dict[str, Place]:
 
 @cache
 def _keys(kind: type[Row]) -> frozenset[str]:
-    """The keys of a row of the class ``kind``, those of its parts among them."""
+    """The keys of a row of the class ``kind``, including those of its parts."""
     found: set[str] = set()
     for name, place in _places(kind).items():
         found |= _keys(place.part) if place.part else {name}
@@ -127,7 +127,7 @@ def _keys(kind: type[Row]) -> frozenset[str]:
 
 
 def _nested(kind: type[Row], content: Mapping[str, Any]) -> dict[str, Any]:
-    """The flat ``content`` of a saved row as its class has it: the keys of each part together."""
+    """The flat ``content`` of a saved row, nested as in its class: one mapping for each part."""
     found: dict[str, Any] = {}
     for name, place in _places(kind).items():
         if place.part:
@@ -142,7 +142,7 @@ def _nested(kind: type[Row], content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _value(value: Any) -> Any:
-    """``value``, or the number that a word stands for."""
+    """``value``, with the words for NaN and infinities converted to numbers."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_value(each) for each in value]
     return float(value) if isinstance(value, str) and value in NOT_FINITE else value
@@ -150,4 +150,4 @@ def _value(value: Any) -> Any:
 
 def _whole(digits: str) -> int | float:
     value = int(digits)
-    return value if abs(value) <= MOST else math.inf if value > 0 else -math.inf
+    return value if abs(value) <= LARGEST_INTEGER else math.inf if value > 0 else -math.inf

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-BLOCK = 1 << 20  # elements that are worked on at a time, so that a large batch takes no more large arrays
+BLOCK = 1 << 20  # elements processed at a time, so that a large batch needs no further large arrays
 BATCH = ("x", "dy")
 STATISTICS = ("mean", "var")
 ARRAYS = ("x", "gamma", "beta", "dy", *STATISTICS)
@@ -26,9 +26,9 @@ ARRAYS = ("x", "gamma", "beta", "dy", *STATISTICS)
 @dataclass(frozen=True)
 class Case:
     """``x`` and ``dy`` are canonical (N, F, S); ``gamma`` and ``beta``, and for inference
-    ``mean`` and ``var`` in float64, are (F,). ``recipe`` is the command-line options that make them again,
-    ``seed`` what everything was drawn from that was not given. ``names`` are the samples', where they have any.
-    Made by ``complete``, the arrays are read-only.
+    ``mean`` and ``var`` in float64, are (F,). ``recipe`` has the command-line options that make them again.
+    Arrays that were not given were drawn from ``seed``. ``names`` are the names of the samples, if any. The
+    arrays of a case from ``complete`` are read-only.
     """
 
     problem: Problem
@@ -43,39 +43,39 @@ class Case:
     names: tuple[str, ...] = ()
 
     def select(self, features: Array, dtype: str | None = None) -> Case:
-        """This case with those ``features`` alone, their numbers ascending, in ``dtype``; itself where that is all."""
-        dtype = dtype or self.problem.dtype
-        if features.size == self.gamma.size and dtype == self.problem.dtype:
+        """This case with only ``features``, ascending numbers, in ``dtype``; the case itself if nothing changes."""
+        own = self.problem
+        if features.size == self.gamma.size and dtype in (None, own.types):
             return self
         x, dy = (np.ascontiguousarray(array[:, features], dtype) for array in (self.x, self.dy))
-        gamma, beta = (array[features].astype(dtype) for array in (self.gamma, self.beta))
-        problem = Problem(x.shape, Layout.CHANNELS_FIRST, dtype, self.problem.epsilon)
+        gamma, beta = (array[features].astype(dtype or array.dtype) for array in (self.gamma, self.beta))
+        problem = Problem(x.shape, Layout.CHANNELS_FIRST, dtype or own.dtype, own.epsilon, "" if dtype else own.params)
         return Case(problem, x=x, gamma=gamma, beta=beta, dy=dy, seed=self.seed)
 
     def warnings(self) -> list[str]:
-        """What a reader of any result on these data must know."""
+        """Warnings that concern every result on these data."""
         found = []
-        odd = self.x.size - int(np.isfinite(self.x).sum())
-        if odd:
-            found.append(f"{self.problem}: {odd:,} of {self.x.size:,} values of x are NaN or infinite")
+        not_finite = self.x.size - int(np.isfinite(self.x).sum())
+        if not_finite:
+            found.append(f"{self.problem}: {not_finite:,} of {self.x.size:,} values of x are NaN or infinite")
         return found + one_sample(self.problem)
 
 
 def one_sample(problem: Problem) -> list[str]:
-    """The warning that there is nothing to normalise, where there is none."""
+    """The warning that a problem has one sample per feature, or an empty list."""
     if problem.samples > 1:
         return []
     return [
-        f"{problem}: one sample per feature has nothing to normalise, x_hat and dx are 0: "
+        f"{problem}: with one sample per feature, x_hat and dx are always 0: "
         "give more images, --copies N or a larger batch"
     ]
 
 
 def generator(seed: int, name: str, *block: int) -> np.random.Generator:
-    """The random numbers for one of a case's arrays, or for one numbered ``block`` of it.
+    """The random generator for one of a case's arrays, or for one numbered ``block`` of it.
 
-    Each array has a generator of its own: were dy drawn from that of x, it would lie in the span
-    of 1 and x_hat, where batch norm's gradient vanishes.
+    Each array has its own generator: a dy drawn from the generator of x would lie in the span of 1 and
+    x_hat, where batch norm's gradient vanishes.
     """
     streams = ("x", "gamma", "beta", "dy", "probe")
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(streams.index(name), *block)))
@@ -84,13 +84,13 @@ def generator(seed: int, name: str, *block: int) -> np.random.Generator:
 def complete(
     problem: Problem, arrays: Mapping[str, Array], seed: int, recipe: str = "", names: tuple[str, ...] = ()
 ) -> Case:
-    """A case from the ``arrays`` that are given; what is missing is drawn from ``seed``.
+    """A case from the given ``arrays``; missing arrays are drawn from ``seed``.
 
-    ``arrays`` holds x and any of gamma, beta, dy, mean, var; those of a feature come in the shape
-    of the feature axes or flat. A drawn gamma is signed and between 0.5 and 1.5 in size, so that
-    neither 1 nor 0 hides a mistake; beta is standard normal. mean and var are never drawn.
+    ``arrays`` holds x and any of gamma, beta, dy, mean, var; arrays of one value per feature come in the
+    shape of the feature axes or flat. A drawn gamma is signed and between 0.5 and 1.5 in size, so that
+    neither 1 nor 0 hides a mistake; a drawn beta is standard normal. mean and var are never drawn.
 
-    Raises InputError where an array does not fit the problem.
+    Raises InputError if an array does not fit the problem.
     """
     x = _fit("x", arrays["x"], problem)
     drawn = {name: draw(problem.features, seed) for name, draw in DRAWS.items() if name not in arrays}
@@ -115,7 +115,7 @@ DRAWS = {"gamma": draw_gamma, "beta": draw_beta}
 
 
 def terms_of_dy(features: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Per feature, the multiples of 1 and of x_hat that a drawn dy has: see ``_draw_dy``."""
+    """Per feature, the coefficients of 1 and of x_hat in a drawn dy: see ``_draw_dy``."""
     offset, slope = rng.uniform(0.5, 1.5, (2, features)) * rng.choice((-1, 1), (2, features))
     return offset, slope
 
@@ -124,8 +124,8 @@ def _draw_dy(x: Array, seed: int) -> Array:
     """Standard normal, plus a signed multiple of 1 and one of x_hat, drawn per feature.
 
     The mean of a purely random dy, and that of dy * x_hat, shrink with the square root of the
-    number of samples, and with them two of the three terms of dx, until a kernel may have them
-    wrong unseen. Like this all three stay of one size.
+    number of samples, and with them two of the three terms of dx, until a mistake in these cannot be
+    seen. With the multiples, all three terms have one size.
     """
     dtype, rng = np.result_type(x.dtype, np.float32), generator(seed, "dy")
     offset, slope = (term.astype(dtype) for term in terms_of_dy(x.shape[1], rng))
@@ -146,8 +146,8 @@ def _fit(name: str, array: Array, problem: Problem) -> Array:
     own = problem.shape if name in BATCH else problem.feature_shape
     if array.shape not in (own, wanted):
         raise InputError(f"{name} has shape {array.shape}, but {problem} needs {own} or {wanted}")
-    dtype = "float64" if name in STATISTICS else problem.dtype
+    dtype = "float64" if name in STATISTICS else problem.dtype_of(name)
     fitted = np.ascontiguousarray(array, dtype=dtype).reshape(wanted)
-    # A kernel that writes into its input would spoil it for the next one, and for the oracle.
+    # A kernel that writes into its input would corrupt it for the next kernel and for the reference.
     fitted.flags.writeable = False
     return fitted

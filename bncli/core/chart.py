@@ -1,4 +1,4 @@
-"""What a picture of numbers shows, whatever draws it: series of points on axes."""
+"""A chart as data for any renderer: series of points on axes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from bncli.core.report import Kind
 
-# A limit is what nothing can pass; a band is where chance alone may put a point.
+# A limit is a bound that no point can pass; a band is the range of the noise.
 Role = Literal["kernel", "limit", "band"]
 
 
@@ -20,9 +20,9 @@ class Axis:
 
 
 class Point(NamedTuple):
-    """``value`` with its interval, ``at`` a place along the chart: the number of a row, or a value of its own axis.
+    """``value`` with its interval at the position ``at``: the number of a row, or a value of the axis ``along``.
 
-    ``says`` is the point in words: what hovering over it shows.
+    ``says`` describes the point in words; hovering over it shows them.
     """
 
     at: float
@@ -33,14 +33,14 @@ class Point(NamedTuple):
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Those of the interval; the value itself where there is none."""
+        """The ends of the interval; the value itself if there is none."""
         low, high = (self.value if end is None else end for end in (self.low, self.high))
         return low, high
 
 
 @dataclass(frozen=True)
 class Series:
-    """Points of one name. ``style`` tells series apart; ``joined`` ones are connected by a line."""
+    """Points of one name. ``style`` distinguishes series; points that are ``joined`` are connected by a line."""
 
     name: str
     points: Sequence[Point]
@@ -50,7 +50,7 @@ class Series:
 
 
 class Mark(NamedTuple):
-    """A value of the chart's axis that all points are to be seen against."""
+    """A value of the chart's axis to compare all points with, drawn as a line."""
 
     value: float
     title: str
@@ -60,7 +60,7 @@ class Mark(NamedTuple):
 class Chart:
     """Either ``rows``, one below the other with values to the right, or values above the axis ``along``.
 
-    ``setting`` is what all of it was measured on, ``about`` a sentence on how to read it.
+    ``setting`` gives the common problem and options, ``about`` is a sentence on how to read the chart.
     """
 
     title: str
@@ -73,12 +73,12 @@ class Chart:
     about: str = ""
 
     def values(self) -> Iterator[float]:
-        """All that the axis of values must have a place for."""
+        """All values that the axis of values must include."""
         yield from (mark.value for mark in self.marks)
         for series in self.series:
             for point in series.points:
                 yield from (point.value, *point.ends)
 
     def places(self) -> Iterator[float]:
-        """All that the axis along the chart must have a place for."""
+        """All positions that the axis along the chart must include."""
         yield from (point.at for series in self.series for point in series.points)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, TypeVarTuple
 
+from bncli.core.problem import HALF
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -15,10 +17,13 @@ Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
 
+OWN = "own"
+
+
 class Saved(NamedTuple):
     """What the built-in kernels' forward keeps for their backward.
 
-    ``x`` (N, F, S) is the very array that forward was given, not a copy; the others are (F,).
+    ``x`` (N, F, S) is forward's own argument, not a copy; the others are (F,).
     ``var`` is the biased batch variance and ``inv_std`` is 1 / sqrt(var + epsilon).
     """
 
@@ -70,7 +75,7 @@ class Infer(Protocol):
 class Prepared(NamedTuple):
     """A pass on the arrays of the kernel's own framework.
 
-    ``call`` returns when the results are computed; ``deliver`` makes of them what the pass returns.
+    ``call`` returns when the results are computed; ``deliver`` converts them to the return value of the pass.
     """
 
     call: Callable[[], Any]
@@ -82,7 +87,7 @@ class Prepared(NamedTuple):
 
 
 class Prepare(Protocol):
-    """Converts the arguments of a pass, forward, backward or infer, before its time is taken."""
+    """Converts the arguments of a pass (forward, backward or infer) before the clock starts."""
 
     def __call__(self, direction: str, *given: Any) -> Prepared: ...
 
@@ -91,20 +96,23 @@ class Prepare(Protocol):
 class Kernel:
     """One implementation of batch normalization on canonical (N, F, S) arrays.
 
-    A file in ``bncli/kernels`` exports one as ``KERNEL``; its ``name`` is the file's. ``spec`` is
-    what ``--kernel`` takes to load it again: the name or, for a user's own, its file or module.
-    ``available`` returns what is missing on this machine, or None where the kernel can run.
-    ``set_threads`` bounds the threads that it uses and may return what bounded them before; None
-    where it always uses one. ``tries_complex`` is False where giving forward complex x, to take
-    derivatives by a complex step, is known to fail. ``file`` is where its code stands, for messages
-    about it; ``kind`` says what a user's object was taken for. ``prepare`` is there where the kernel
-    takes the arrays of another framework: bench times what it returns.
+    A file in ``bncli/kernels`` exports one as ``KERNEL``; its ``name`` is the file's. ``spec`` is the
+    word for ``--kernel`` that loads it again: the name or, for a user's own, its file or module.
+    ``available`` returns what is missing on this machine, or None if the kernel can run.
+    ``set_threads`` binds the number of threads and may return the number before; None if the kernel
+    always uses one thread. ``params`` are the parameters' dtypes that it takes for x in half precision:
+    "float32", or OWN for that of x. ``tries_complex`` is False if forward is known to fail on complex x,
+    so that no complex step is tried. ``file`` is the path of its code, for messages; ``kind`` is the kind
+    of a user's object, such as a torch.nn.Module. A kernel on the arrays of another framework has
+    ``prepare``, whose result bench times. ``anew`` loads the kernel again, as if nothing had been called;
+    None if that is not possible.
     """
 
     forward: Forward
     backward: Backward
     infer: Infer | None = None
     dtypes: tuple[str, ...] = ("float32", "float64")
+    params: tuple[str, ...] = (OWN,)
     summary: str = ""
     available: Callable[[], str | None] = lambda: None
     set_threads: Callable[[int], int | None] | None = None
@@ -113,11 +121,12 @@ class Kernel:
     spec: str = ""
     file: str = ""
     kind: str = ""
+    anew: Callable[[], Kernel] | None = None
     prepare: Prepare | None = None
 
     @property
     def has_infer(self) -> bool:
-        """Whether there is an ``infer``."""
+        """Whether the kernel has an ``infer``."""
         return self.infer is not None
 
     def run(self, job: Callable[[Kernel, *Arguments], Result], *arguments: *Arguments) -> Result:
@@ -130,7 +139,7 @@ class Process(Protocol):
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The words that ask for it on the command line."""
+        """The command-line options that ask for such a process."""
 
     def run(
         self,
@@ -148,7 +157,7 @@ class IsolatedKernel:
     """A kernel in a process of its own: bncli has its description, and runs jobs on it.
 
     A job is a function of a module that takes a Kernel, and further arguments that can be pickled. The other
-    fields are those of Kernel; ``set_threads`` bounds the threads in the kernel's process.
+    fields are those of Kernel; ``set_threads`` binds the number of threads in the kernel's process.
     """
 
     name: str
@@ -159,6 +168,7 @@ class IsolatedKernel:
     has_infer: bool
     set_threads: Callable[[int], int | None] | None
     process: Process
+    params: tuple[str, ...] = (OWN,)
     kind: str = ""
 
     def run(
@@ -171,11 +181,20 @@ class IsolatedKernel:
         """Return ``job(kernel, *arguments)``, computed in the kernel's process.
 
         ``longer`` is added to the timeout, in seconds. With ``each_call`` the timeout bounds each call of the
-        kernel, and not the job. Raises KernelLost where the process ends or exceeds its timeout, bncli's own errors
-        as the job does, and KernelFault for any other.
+        kernel, and not the job. Raises KernelLost if the process ends or exceeds its timeout, bncli's own errors
+        as the job does, and KernelFault for any other error.
         """
         result: Result = self.process.run(self.name, job, arguments, longer, each_call)
         return result
 
 
 AnyKernel = Kernel | IsolatedKernel
+
+
+def types_of(kernel: AnyKernel) -> tuple[str, ...]:
+    """The ``Problem.types`` that a kernel takes, in its own order."""
+    found: dict[str, None] = {}
+    for dtype in kernel.dtypes:
+        for params in kernel.params if dtype in HALF else (OWN,):
+            found[dtype if params in (OWN, dtype) else f"{dtype}/params={params}"] = None
+    return tuple(found)

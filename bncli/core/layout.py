@@ -1,4 +1,4 @@
-"""Which axes of a batch are features, and the one 3-D view that every kernel sees."""
+"""Layouts: which axes of a batch are features, and the canonical 3-D view that every kernel gets."""
 
 from enum import StrEnum
 from math import prod
@@ -33,7 +33,7 @@ class Layout(StrEnum):
                 return shape[0], shape[1], prod(shape[2:])
 
     def feature_shape(self, shape: Shape) -> Shape:
-        """The shape that gamma, beta and the statistics have beside a batch of ``shape``."""
+        """The shape of gamma, beta and the statistics for a batch of ``shape``."""
         match self:
             case Layout.PER_ACTIVATION:
                 return shape[1:]

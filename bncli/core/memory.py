@@ -1,4 +1,4 @@
-"""Refuse what the memory cannot hold before it is asked for: the system might end other processes instead."""
+"""Refuse too large arrays before they are allocated: otherwise the system might end processes."""
 
 import psutil
 
@@ -6,10 +6,10 @@ from bncli.core.units import text
 from bncli.errors import InputError
 
 
-def require(what: str, needed: int, mend: str) -> None:
-    """Raise InputError where ``needed`` bytes are more than are free now, with both figures."""
+def require(what: str, needed: int, hint: str) -> None:
+    """Raise InputError, with both figures and the ``hint``, if ``needed`` bytes are more than are free."""
     free = psutil.virtual_memory().available
     if needed > free:
         raise InputError(
-            f"{what} would take about {text(needed, 'bytes')} of memory and {text(free, 'bytes')} are free: {mend}"
+            f"{what} would take about {text(needed, 'bytes')} of memory and {text(free, 'bytes')} are free: {hint}"
         )

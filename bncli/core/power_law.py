@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-FEWEST = 3  # sizes: through two, a line fits without showing by how much it is off
+FEWEST = 3  # sizes: a line through two points leaves no residual to estimate its error from
 
 
 class Fit(NamedTuple):
@@ -17,10 +17,10 @@ class Fit(NamedTuple):
 
 
 def fit(sizes: Sequence[float], times: Sequence[float]) -> Fit:
-    """Least squares of log(time) on log(size), ``FEWEST`` or more of different sizes.
+    """Least squares of log(time) on log(size), for at least ``FEWEST`` different sizes.
 
     The standard error is that of the slope of a straight line (Draper and Smith, "Applied Regression Analysis",
-    1998, section 1.4): it says how far the points are from a power law, and not how noisy each of them is.
+    1998, section 1.4): it shows the deviation of the points from a power law, not the noise of each point.
     """
     x, y = np.log(sizes), np.log(times)
     x, y = x - x.mean(), y - y.mean()

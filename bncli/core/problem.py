@@ -1,4 +1,4 @@
-"""What is asked of a kernel: a shape, its layout, a dtype and an epsilon."""
+"""The problem: a shape, its layout, a dtype and an epsilon."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ITEMSIZE = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 DTYPES = tuple(ITEMSIZE)
 BFLOAT16 = "bfloat16"
+HALF = tuple(dtype for dtype, size in ITEMSIZE.items() if size == 2)
+OF_FEATURES = ("gamma", "beta", "dgamma", "dbeta")  # arrays in the parameters' dtype
 EPSILON = 1e-8
 
 _SHAPE = re.compile(r"\d{1,12}(x\d{1,12})+", re.ASCII)
@@ -30,16 +32,18 @@ class Problem:
     """A batch-normalization problem.
 
     Its descriptor, ``str(problem)``, is one line that ``Problem.parse`` reads back:
-    ``50x64x112x112/channels-first/float32/eps=1e-05``.
+    ``50x64x112x112/channels-first/float32/eps=1e-05``. gamma, beta and their gradients are of ``dtype`` too;
+    for x in half precision they may be float32: ``50x64x112x112/channels-first/float16/params=float32/eps=1e-05``.
 
     Raises InputError for a shape of fewer than two axes or an empty one, and for an
-    unknown layout, an unknown dtype, or an epsilon that is negative or not finite.
+    unknown layout, an unknown dtype, other parameters, or an epsilon that is negative or not finite.
     """
 
     shape: Shape
     layout: Layout = Layout.PER_ACTIVATION
     dtype: str = "float64"
     epsilon: float = EPSILON
+    params: str = ""  # the parameters' dtype, where it is not that of x
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
@@ -56,14 +60,20 @@ class Problem:
             raise InputError(f"unknown dtype {self.dtype!r}: use {', '.join(DTYPES)}")
         if self.dtype == BFLOAT16:
             _ml_dtypes()
+        if self.params == self.dtype:
+            object.__setattr__(self, "params", "")
+        if self.params and (self.params != "float32" or self.dtype not in HALF):
+            raise InputError(
+                f"parameters of {self.params} do not go with {self.dtype}: use float32 with half precision"
+            )
         if not (self.epsilon >= 0 and math.isfinite(self.epsilon)):
             raise InputError(f"epsilon {self.epsilon!r} cannot be used: it must be finite and not negative")
 
     @classmethod
     def parse(cls, text: str | Problem, default: Problem | None = None) -> Problem:
-        """The problem that ``text`` describes, or that it is; parts that it leaves out are those of ``default``.
+        """The problem that ``text`` describes; a Problem is returned itself. ``default`` gives the missing parts.
 
-        Raises InputError where a part is not understood.
+        Raises InputError if a part is not understood.
         """
         if isinstance(text, Problem):
             return text
@@ -76,7 +86,9 @@ class Problem:
             if part in tuple(Layout):
                 problem = replace(problem, layout=Layout(part))
             elif part in DTYPES:
-                problem = replace(problem, dtype=part)
+                problem = replace(problem, dtype=part, params="")
+            elif part.startswith("params="):
+                problem = replace(problem, params=part.removeprefix("params="))
             elif part.startswith("eps="):
                 problem = replace(problem, epsilon=_epsilon(part.removeprefix("eps=")))
             else:
@@ -87,7 +99,16 @@ class Problem:
         return problem
 
     def __str__(self) -> str:
-        return f"{_join(self.shape)}/{self.layout}/{self.dtype}/eps={self.epsilon!r}"
+        return f"{_join(self.shape)}/{self.layout}/{self.types}/eps={self.epsilon!r}"
+
+    @property
+    def types(self) -> str:
+        """The dtype of x and, where that is another, the parameters'."""
+        return f"{self.dtype}/params={self.params}" if self.params else self.dtype
+
+    def dtype_of(self, array: str) -> str:
+        """The dtype of one of x, y, dx, gamma and so on, by its name."""
+        return self.params or self.dtype if array in OF_FEATURES else self.dtype
 
     @property
     def canonical_shape(self) -> tuple[int, int, int]:
@@ -101,18 +122,18 @@ class Problem:
 
     @property
     def features(self) -> int:
-        """F: how many means and variances there are."""
+        """F: the number of features, each with a mean and a variance."""
         return self.canonical_shape[1]
 
     @property
     def samples(self) -> int:
-        """N * S: how many values each mean is taken over."""
+        """N * S: the number of values of each feature."""
         outer, _, inner = self.canonical_shape
         return outer * inner
 
     @property
     def size(self) -> int:
-        """How many values x has."""
+        """The number of values of x."""
         return math.prod(self.shape)
 
     @property
@@ -121,15 +142,15 @@ class Problem:
         return self.size * ITEMSIZE[self.dtype]
 
     def canonical(self, array: NDArray[Any]) -> NDArray[Any]:
-        """``array``, of the problem's shape, as (N, F, S); a view where it is contiguous."""
+        """``array``, of the problem's shape, as (N, F, S); a view if it is contiguous."""
         return array.reshape(self.canonical_shape, order="C")
 
     def own(self, array: NDArray[Any]) -> NDArray[Any]:
-        """The canonical ``array`` in the problem's own shape; (F,) in that of the feature axes."""
+        """A canonical ``array`` in the problem's own shape; an (F,) array in the shape of the feature axes."""
         return array.reshape(self.feature_shape if array.ndim == 1 else self.shape)
 
     def position(self, outer: int, feature: int, inner: int) -> Shape:
-        """Where the canonical element (outer, feature, inner) lies in the problem's own shape."""
+        """The index in the problem's own shape of the canonical element (outer, feature, inner)."""
         _, features, inners = self.canonical_shape
         flat = (outer * features + feature) * inners + inner
         index = []
@@ -140,17 +161,17 @@ class Problem:
 
 
 def statistics_dtype(dtype: str) -> str:
-    """The type in which inference is given mean and variance: that of x, and float32 for half precision."""
+    """The dtype of mean and variance for inference: that of x, but float32 for half precision."""
     return "float32" if ITEMSIZE[dtype] == 2 else dtype
 
 
 def finfo(dtype: str) -> Any:
-    """NumPy's ``finfo`` of a dtype, bfloat16 among them."""
+    """NumPy's ``finfo`` of a dtype, which may be bfloat16."""
     return _ml_dtypes().finfo(dtype) if dtype == BFLOAT16 else np.finfo(dtype)
 
 
 def _ml_dtypes() -> Any:
-    """The package that gives NumPy bfloat16; importing it makes the dtype known by its name."""
+    """The package ml_dtypes, which adds bfloat16 to NumPy when it is imported."""
     try:
         return import_module("ml_dtypes")
     except ImportError:
@@ -158,7 +179,7 @@ def _ml_dtypes() -> Any:
 
 
 def shared_parts(descriptors: Sequence[str]) -> tuple[list[str], str]:
-    """Descriptors of problems without the parts that all of them share, and these parts; the shape always stays."""
+    """Descriptors of problems without the parts that all share; and these shared parts. The shape is never left out."""
     parts = [descriptor.split("/") for descriptor in descriptors]
     shared = [part for part in parts[0][1:] if all(part in each[1:] for each in parts)] if parts else []
     return ["/".join([each[0], *(p for p in each[1:] if p not in shared)]) for each in parts], "/".join(shared)

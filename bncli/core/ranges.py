@@ -1,7 +1,7 @@
-"""Several problems in one line: a range in braces stands for an axis.
+"""Several problems in one descriptor: a range in braces replaces an axis.
 
-``64x{1000..1000000:x10}`` multiplies, ``64x{100..400:+100}`` adds; the last value is the largest that is not
-beyond the end. Several ranges in a line make every combination.
+``64x{1000..1000000:x10}`` multiplies, ``64x{100..400:+100}`` adds; no value is beyond the end of the range.
+Several ranges in a descriptor give all combinations.
 """
 
 import re
@@ -12,23 +12,23 @@ from math import prod
 from bncli.core.problem import Problem
 from bncli.errors import InputError
 
-MOST = 100  # problems of one line
+MOST_PROBLEMS = 100  # of one descriptor
 
 _BRACES = re.compile(r"(\{[^{}]*\})")
 _RANGE = re.compile(r"\{(\d{1,12})\.\.(\d{1,12}):([x+])(\d{1,12})\}", re.ASCII)
 
 
 def problems(text: str, default: Problem | None = None) -> list[Problem]:
-    """The problems that ``text`` stands for: one, or each of its ranges' combinations, the last range fastest.
+    """The problems that ``text`` describes: one, or all combinations of its ranges, the last range fastest.
 
-    Raises InputError where a range cannot be read or would never end, where there are more than ``MOST``
-    problems, and for what ``Problem.parse`` refuses.
+    Raises InputError if a range cannot be read or never ends, if there are more than ``MOST_PROBLEMS``, and as
+    ``Problem.parse`` does.
     """
     return [Problem.parse(each, default) for each in expand(text)]
 
 
 def sweep(text: str, problem: Problem) -> str:
-    """How ``text`` with ranges reads as a descriptor, ``problem`` being one of its problems; empty without ranges."""
+    """The complete descriptor of the sweep ``text``, of which ``problem`` is one problem; empty without ranges."""
     if not _BRACES.search(text):
         return ""
     return "/".join([text.strip().partition("/")[0], *str(problem).split("/")[1:]])
@@ -40,8 +40,8 @@ def expand(text: str) -> list[str]:
         _range(part) if part.startswith("{") else [part] for part in _BRACES.split(text)
     ]
     count = prod(map(len, parts))
-    if count > MOST:
-        raise InputError(f"{text!r} stands for {count:,} problems, and {MOST} are the most: take a larger step")
+    if count > MOST_PROBLEMS:
+        raise InputError(f"{text!r} gives {count:,} problems, more than {MOST_PROBLEMS}: take a larger step")
     return ["".join(map(str, values)) for values in product(*parts)]
 
 
@@ -54,7 +54,7 @@ def _range(text: str) -> Sequence[int]:
     first, last, step = int(found[1]), int(found[2]), int(found[4])
     if not first or step < (least := 2 if found[3] == "x" else 1):
         what = f"step by {found[3]}{least} or more" if first else "begin with 1 or more"
-        raise InputError(f"the range {text!r} gets nowhere: {what}")
+        raise InputError(f"the range {text!r} never ends: {what}")
     if last < first:
         raise InputError(f"the range {text!r} ends before it begins: write the smaller number first")
     return range(first, last + 1, step) if found[3] == "+" else _powers(first, last, step)

@@ -1,4 +1,4 @@
-"""What a command found: the only thing that tables and exporters receive."""
+"""The result of a command: the only input of tables and exporters."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeVar
 from bncli.core.rows.row import Row
 from bncli.errors import CheckFailed
 
-SCHEMA = 1
-NAMED = 6  # failures in an error's one line
+SCHEMA = 2
+NAMED = 6  # failures that the line of an error names
 
 R = TypeVar("R", bound=Row)
 Kind = Literal[
@@ -36,12 +36,12 @@ BELOW = ("note", "command")  # the kinds that are printed below a table, not in 
 
 @dataclass(frozen=True)
 class Column:
-    """One value of a row: where it stands, what to call it and what it measures.
+    """A column of a table: the key of its values, its title, and the kind of its values.
 
-    ``kind`` says the unit of the stored value; a ``ratio`` is three of them: times, and the ends of
-    its interval; a ``histogram`` is the counts of equal bins. ``prose`` is text that may wrap, a ``note``
-    prose that is printed below the table, a ``command`` a line there that stays whole, to be copied. A
-    ``wide`` column is shown only where there is room for it.
+    ``kind`` gives the unit of the stored value; a ``ratio`` is three numbers: the ratio and the ends of its
+    interval; a ``histogram`` is the counts of equal bins. ``prose`` is text that may wrap, a ``note`` is prose
+    printed below the table, a ``command`` is an unbroken line there, to be copied. A ``wide`` column is shown
+    only if it fits.
     """
 
     key: str
@@ -51,7 +51,7 @@ class Column:
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C came; ``report`` is what was found until then."""
+    """Ctrl-C came; ``report`` has the results so far."""
 
     def __init__(self, report: Report) -> None:
         super().__init__()
@@ -63,9 +63,8 @@ class Report:
     """The result of one command.
 
     ``rows`` can be read like dictionaries of plain values (text, numbers, booleans, None, and lists of them) in SI
-    units, raw samples included. ``columns`` are those worth a place in a table. Rows that agree in the
-    keys of ``group`` share a table, titled with those values. ``failures`` are the checks that did
-    not pass, a few words each.
+    units, raw samples included. ``columns`` are those that tables show. Rows that agree in the keys of
+    ``group`` share a table, titled with those values. ``failures`` are the failed checks, a few words each.
     """
 
     command: str
@@ -78,7 +77,7 @@ class Report:
     schema: int = SCHEMA
 
     def raise_if_failed(self) -> None:
-        """Raise CheckFailed, which names the first of them, where there are ``failures``."""
+        """Raise CheckFailed, which names the first ``failures``, if there are any."""
         failures = list(dict.fromkeys(self.failures))
         if failures:
             more = [f"and {len(failures) - NAMED} more"] if len(failures) > NAMED else []
@@ -90,7 +89,7 @@ class Report:
 
     @property
     def machine(self) -> str:
-        """The processor and its cores, in a few words; of an environment from a file some facts may be missing."""
+        """The processor and its cores, as text; a saved environment may lack them."""
         return f"{self.environment.get('cpu', 'an unknown processor')}, {self.environment.get('cores', '?')} cores"
 
     def groups(self) -> list[tuple[str, list[Row]]]:

@@ -1,4 +1,4 @@
-"""The command line that shows a result again."""
+"""The command line that reproduces a result."""
 
 import shlex
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def command_line(command: str, kernel: AnyKernel, case: Case, options: Sequence[
 
 
 def command_of_case(command: str, kernel: AnyKernel, line: str, options: Sequence[str] = ()) -> str:
-    """The words of ``bncli command`` on the case ``line``, or with ``options`` in its place."""
+    """The words of ``bncli command`` on the case ``line``; with ``options``, these replace it."""
     if not kernel.spec:
         return ""
     isolated = kernel.process.options if isinstance(kernel, IsolatedKernel) else ()
@@ -32,6 +32,6 @@ def command_of_case(command: str, kernel: AnyKernel, line: str, options: Sequenc
 
 
 def reproduce(command: str, kernel: AnyKernel, case: Case, options: Sequence[str] = ()) -> str:
-    """``command_line`` with the word ``reproduce:`` before it, as tables print it; empty where there is none."""
+    """``command_line`` after the word ``reproduce:``, as tables print it; empty if there is no command line."""
     line = command_line(command, kernel, case, options)
     return f"reproduce: {line}" if line else ""

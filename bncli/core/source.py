@@ -1,4 +1,4 @@
-"""A source: where x, and whatever else is not drawn, comes from; and the cases that are made of it."""
+"""Sources of x and of other arrays that are not drawn, and the cases made from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from bncli import plugins
 from bncli.core.case import Case, complete
 from bncli.core.layout import Layout, Shape
-from bncli.core.problem import EPSILON, Problem
+from bncli.core.problem import EPSILON, HALF, Problem
 from bncli.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ RANDOM = "random"
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asks of a source.
+    """A request to a source.
 
-    ``values`` is what was written after the source's option. ``shape`` is None for a source that
-    brings its own. ``dtype`` is None where the source may choose. ``resize`` is (width, height).
+    ``values`` are the values of the source's option. ``shape`` is None for a source with its own shape.
+    ``dtype`` is None if the source may choose. ``resize`` is (width, height).
     """
 
     values: tuple[str, ...]
@@ -38,11 +38,17 @@ class Request:
     seed: int = 0
     resize: tuple[int, int] | None = None
     copies: int = 1
+    params: str = ""  # the parameters' dtype, where it is not that of x
+
+    def problem(self, shape: Shape, dtype: str) -> Problem:
+        """The problem of the request for data of ``shape`` and ``dtype``."""
+        params = self.params if dtype in HALF else ""
+        return Problem(shape, self.layout, dtype, self.epsilon, params)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What a source answers: ``arrays`` holds x and any of gamma, beta, dy, mean, var; ``names`` are the samples'."""
+    """A source's answer: ``arrays`` holds x and any of gamma, beta, dy, mean, var; ``names`` are the samples' names."""
 
     problem: Problem
     arrays: Mapping[str, NDArray[Any]]
@@ -50,27 +56,27 @@ class Batch:
 
 
 class Rows(Protocol):
-    """A batch that stays where it is stored, and is read a few samples at a time.
+    """A stored batch that is read a few samples at a time.
 
-    ``shape`` is the problem's own, and ``step`` how many samples are stored together, so that
-    reading a multiple of it reads nothing twice.
+    ``shape`` is the problem's own shape. ``step`` samples are stored in one chunk: parts of a multiple of
+    ``step`` samples read no chunk twice.
     """
 
     @property
     def shape(self) -> Shape:
-        """That of the whole batch."""
+        """The shape of the whole batch."""
 
     @property
     def step(self) -> int:
-        """Samples that are read together: a part had better be a multiple."""
+        """The chunk length in samples; a part should be a multiple of it."""
 
     def part(self, first: int, last: int) -> Callable[[], NDArray[Any]]:
-        """What reads the samples from ``first`` to ``last`` when it is called; it can be sent to another process."""
+        """A function that reads the samples from ``first`` to ``last``; it can be pickled for another process."""
 
 
 @dataclass(frozen=True)
 class Lazy:
-    """What a source answers without reading the batch: ``batches`` holds x and perhaps dy, ``arrays`` the others."""
+    """A source's answer without reading the batch: ``batches`` holds x and perhaps dy, ``arrays`` the others."""
 
     problem: Problem
     batches: Mapping[str, Rows]
@@ -79,12 +85,12 @@ class Lazy:
 
 @dataclass(frozen=True)
 class Source:
-    """One way to come by x; a file in ``bncli/inputs`` exports one as ``SOURCE``.
+    """A source of x; a file in ``bncli/inputs`` exports one as ``SOURCE``.
 
-    The file's name is the command-line option that selects it; what the option takes is one of
-    ``choices`` or, where there are none, a ``metavar``. ``repeatable`` options may be given more
-    than once, ``shaped`` sources obey ``--shape``. ``load`` raises InputError, and so do ``lazy``, for
-    a batch that need not fit in memory, and the parts of what it returns.
+    The file's name is the command-line option that selects it. The option takes one of ``choices`` or, if
+    there are none, a value described by ``metavar``. ``repeatable`` options may be given more than once;
+    ``shaped`` sources obey ``--shape``. ``lazy`` is for a batch that need not fit in memory. ``load``,
+    ``lazy`` and the parts of a lazy batch raise InputError.
     """
 
     load: Callable[[Request], Batch]
@@ -108,7 +114,7 @@ def distributions() -> tuple[str, ...]:
 
 
 def random_request(distribution: str, problem: Problem, seed: int) -> Request:
-    """The request for random data of that ``distribution``, of the shape, layout and type of ``problem``."""
+    """The request for random data of ``distribution`` for ``problem``."""
     return Request((distribution,), problem.shape, problem.layout, problem.dtype, problem.epsilon, seed)
 
 
@@ -124,14 +130,13 @@ def build_case(
     identity: bool = False,
     admit: Callable[[Problem], object] = lambda problem: None,
 ) -> Case:
-    """The case that is asked of the source of that name.
+    """The case that answers ``request`` to the source of that name.
 
-    With ``identity``, gamma is 1 and beta 0 where the data do not say otherwise. ``admit`` is called with the problem
-    before its arrays are made, as soon as the problem is known, and may raise. Raises InputError as the source does,
-    and where arrays do not fit the problem.
+    With ``identity``, gamma is 1 and beta 0 unless the data hold them. ``admit`` is called with the problem before its
+    arrays are made, and may raise. Raises InputError as the source does, and if arrays do not fit the problem.
     """
     if request.shape:
-        admit(Problem(request.shape, request.layout, request.dtype or "float64", request.epsilon))
+        admit(request.problem(request.shape, request.dtype or "float64"))
     batch = load_source(source).load(request)
     if not request.shape:
         admit(batch.problem)
@@ -140,9 +145,9 @@ def build_case(
 
 
 def build_lazy(source: str, request: Request, *, identity: bool = False) -> Lazy:
-    """The batch that is asked of the source of that name, left where it is stored; ``identity`` as for ``build_case``.
+    """The stored batch that answers ``request`` to the source of that name; ``identity`` as for ``build_case``.
 
-    Raises InputError as the source does, and where it reads nothing by blocks.
+    Raises InputError as the source does, and if the source cannot be read by blocks.
     """
     load = load_source(source).lazy
     if load is None:
@@ -152,12 +157,12 @@ def build_lazy(source: str, request: Request, *, identity: bool = False) -> Lazy
 
 
 def with_identity(problem: Problem, arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
-    """``arrays``, and a gamma of ones and a beta of zeros, (F,), where these are not among them."""
+    """``arrays``, with a gamma of ones and a beta of zeros, (F,), if these are missing."""
     return {"gamma": np.ones(problem.features), "beta": np.zeros(problem.features), **arrays}
 
 
 def recipe(source: str, request: Request) -> str:
-    """The command-line options that make the same data again; those of the problem are not among them."""
+    """The command-line options that make the same data again, without those of the problem."""
     words = [word for value in request.values for word in (f"--{source}", value)]
     if request.resize:
         words += ["--resize", "x".join(map(str, request.resize))]

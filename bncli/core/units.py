@@ -1,4 +1,4 @@
-"""How a value is written for people: three or four digits, and its unit."""
+"""Values as text: three or four digits, and a unit."""
 
 import math
 from collections.abc import Sequence
@@ -51,18 +51,18 @@ def text(value: Any, kind: Kind = "text") -> str:
 
 
 def _bars(counts: Sequence[int]) -> str:
-    """A bar a count, the largest full; what is not empty has at least the lowest one."""
+    """One bar per count: the largest is full, and a count above 0 has at least the lowest bar."""
     most = max(counts, default=0)
     return "".join(BARS[-(-count * (len(BARS) - 1) // most)] for count in counts) if most else NOTHING
 
 
 def printable(value: str) -> str:
-    """``value`` with what could steer a terminal made visible."""
+    """``value`` with control characters, which could steer a terminal, made visible."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
 
 
 def _with_interval(value: float, low: float, high: float) -> str:
-    """The interval as ±, at its longer side and to the digits of the value; none where it has no width."""
+    """The interval as ± its longer side, with as many decimals as the value; without ± if it has no width."""
     if value < 0.01:
         return f"{_short(value, 2)}×"
     shown = _plain(value, 3 if value >= 1 else 2)
@@ -72,7 +72,7 @@ def _with_interval(value: float, low: float, high: float) -> str:
 
 
 def shortened(value: str, most: int) -> str:
-    """``value`` in at most ``most`` characters, the middle left out where it is longer."""
+    """``value`` in at most ``most`` characters; a longer one loses its middle."""
     return value if len(value) <= most else f"{value[: most // 2 - 1]}…{value[-(most // 2) :]}"
 
 

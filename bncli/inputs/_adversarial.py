@@ -1,4 +1,4 @@
-"""Data that break kernels: each made of standard normal numbers, so that a seed gives it again."""
+"""Data that break kernels, each computed from standard normal numbers, so that a seed reproduces it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ OUTLIER = 1e6
 
 
 class Adversary(NamedTuple):
-    """``make`` turns canonical (N, F, S) standard normal numbers, its own to change, into x for a dtype.
+    """``make`` turns canonical (N, F, S) standard normal numbers, which it may overwrite, into x for a dtype.
 
-    In units of ``unit(dtype)`` x lies about ``mean``, with a deviation of about 1.
+    In units of ``unit(dtype)``, x has about the mean ``mean`` and a standard deviation of about 1.
     """
 
     make: Callable[[Array, str], Array]
@@ -29,12 +29,12 @@ class Adversary(NamedTuple):
 
 
 def huge(dtype: str) -> float:
-    """A deviation whose square is just below the largest number, so that the variance is finite."""
+    """A standard deviation whose square is just below the largest number, so that the variance is finite."""
     return float(np.sqrt(float(finfo(dtype).max))) / 64
 
 
 def tiny(dtype: str) -> float:
-    """The smallest normal number: most of what is drawn is subnormal, and its square is 0."""
+    """The smallest normal number: most of the drawn values are subnormal, and their squares are 0."""
     return float(finfo(dtype).smallest_normal)
 
 
@@ -47,7 +47,7 @@ def _offset(ratio: float) -> Adversary:
 
 
 def _constant(z: Array, dtype: str) -> Array:
-    """Each feature at a value of its own."""
+    """Each feature constant, at a value of its own."""
     return np.broadcast_to(z[:1, :, :1], z.shape).copy()
 
 
@@ -64,7 +64,7 @@ def _sorted(z: Array, dtype: str) -> Array:
 
 
 def _alternating(z: Array, dtype: str) -> Array:
-    """About 1 in size, and of the other sign than the sample before."""
+    """Values of about 1 in size, with signs that alternate from sample to sample."""
     outer, _, inner = z.shape
     signs = 1 - 2 * (np.arange(outer * inner) % 2).reshape(outer, 1, inner)
     return np.asarray((1 + z / 16) * signs, z.dtype)

@@ -1,4 +1,4 @@
-"""The .npy format: its header is judged before anything is allocated, and its batch need never be in memory."""
+"""The .npy format: the header is checked before memory is allocated, and the batch can be read in parts."""
 
 import math
 from collections.abc import Callable
@@ -30,10 +30,10 @@ class Header(NamedTuple):
 
 
 def header(name: str, stream: IO[bytes], size: int) -> Header:
-    """The header of the array in ``stream``, of ``size`` bytes; InputError where the array cannot be used."""
+    """The header of the array in ``stream``, of ``size`` bytes. Raises InputError if the array cannot be used."""
     version = npy.read_magic(stream)
     if version not in HEADERS:
-        # Format 3.0 exists for structured arrays alone.
+        # Format 3.0 exists for structured arrays only.
         raise InputError(f"{name} is in .npy format {version[0]}.{version[1]}; save it again, as plain real numbers")
     shape, fortran, dtype = HEADERS[version](stream)
     require_real(name, dtype)
@@ -41,14 +41,14 @@ def header(name: str, stream: IO[bytes], size: int) -> Header:
         raise InputError(f"{name} has shape {shape}: it is damaged; save it again")
     claimed, held = math.prod(shape) * dtype.itemsize, size - stream.tell()
     if claimed > held:
-        raise InputError(f"{name} should take {claimed} bytes but {held} are there: it is truncated; save it again")
+        raise InputError(f"{name} should take {claimed} bytes but has {held}: it is truncated; save it again")
     return Header(shape, fortran, dtype, stream.tell())
 
 
 def read(name: str, stream: IO[bytes], size: int) -> Array:
-    """The array in ``stream``, of ``size`` bytes; InputError where it cannot be used, or does not fit in memory."""
+    """The array in ``stream``, of ``size`` bytes. Raises InputError if it cannot be used, or does not fit in memory."""
     found = header(name, stream, size)
-    # It may have to be converted, too.
+    # The conversion to another dtype may need a second array.
     needed = math.prod(found.shape) * (found.dtype.itemsize + max(ITEMSIZE.values()))
     memory.require(name, needed, "give a smaller array, or --workers")
     stream.seek(0)
@@ -58,7 +58,7 @@ def read(name: str, stream: IO[bytes], size: int) -> Array:
 
 @dataclass(frozen=True)
 class NpyRows:
-    """The samples of a .npy file, mapped into memory where they are read."""
+    """The samples of a .npy file, mapped into memory when they are read."""
 
     path: str
     header: Header
@@ -79,6 +79,6 @@ def _mapped(path: str, header: Header, dtype: str, first: int, last: int) -> Arr
     try:
         mapped = np.memmap(path, header.dtype, "r", offset, (last - first, *header.shape[1:]))
     except (OSError, ValueError) as error:
-        # NumPy says ValueError of a file that has become shorter.
+        # NumPy raises ValueError if the file has become shorter.
         raise InputError(f"cannot read {path!r} any more: {error}") from error
     return cast("x", np.asarray(mapped), dtype)

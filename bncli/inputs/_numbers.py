@@ -1,4 +1,4 @@
-"""What numbers can be used, and how they become those that are asked for."""
+"""Check the dtypes of stored arrays, and convert them to the requested dtype."""
 
 from typing import Any
 
@@ -20,13 +20,13 @@ def require_real(name: str, dtype: np.dtype[Any]) -> None:
 
 
 def floating(dtype: np.dtype[Any]) -> str:
-    """The dtype to compute in, where x is stored in ``dtype``."""
+    """The floating-point dtype to compute in if x is stored in ``dtype``."""
     name = f"float{8 * dtype.itemsize}"
     return name if dtype.kind == "f" and name in ITEMSIZE else "float64"
 
 
 def cast(name: str, array: Array, dtype: str) -> Array:
-    """``array`` in ``dtype``, or in float64 where it is a statistic. Raises InputError where a value is too large."""
+    """``array`` in ``dtype``, statistics in float64. Raises InputError if a value is too large."""
     wanted = "float64" if name in STATISTICS else dtype
     if array.dtype == wanted:
         return array

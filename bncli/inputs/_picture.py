@@ -1,4 +1,4 @@
-"""One picture, as a person sees it: upright, flat, its first frame."""
+"""Read one picture as a viewer shows it: upright, flat, and its first frame."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ DEEP = 65535
 GREY = ("1", "L", "LA", "La")
 ORIENTATION = 0x0112  # the EXIF tag
 TURN = Image.Transpose
-TURNS = {  # by its value: what makes the image upright
+TURNS = {  # by the tag's value: the operation that makes the image upright
     2: TURN.FLIP_LEFT_RIGHT, 3: TURN.ROTATE_180, 4: TURN.FLIP_TOP_BOTTOM,
     5: TURN.TRANSPOSE, 6: TURN.ROTATE_270, 7: TURN.TRANSVERSE, 8: TURN.ROTATE_90,
 }  # fmt: skip
-SIDEWAYS = [TURNS[value] for value in (5, 6, 7, 8)]  # whose rows are stored as columns
+SIDEWAYS = [TURNS[value] for value in (5, 6, 7, 8)]  # the stored rows are columns of the picture
 DAMAGED_EXIF = (SyntaxError, ValueError, LookupError, TypeError, OSError, struct.error)
 
-# Pillow logs some damaged files as errors, which Python prints where no handler is installed.
+# Pillow logs errors for some damaged files, which Python prints if no handler is installed.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def files(path: Path) -> list[Path]:
-    """``path``, or where it is a folder, the pictures in it, by name."""
+    """``path``, or the pictures in it, sorted by name, if it is a folder."""
     try:
         if not path.is_dir():
             return [path]
@@ -64,7 +64,7 @@ def read(path: Path) -> Image.Image:
 
 
 def facts(path: Path) -> Facts:
-    """What the header of a file says, without reading its pixels."""
+    """The facts in the header of a file, without reading its pixels."""
     with _opened(path) as image:
         turned = _turn(image) in SIDEWAYS
         grey = image.mode in GREY or image.mode.startswith("I")
@@ -85,7 +85,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             with Image.open(file) as image:
                 yield image
     except Exception as error:
-        # Pillow raises whatever a damaged file makes its parsers trip on.
+        # A damaged file can make Pillow's parsers raise any error.
         raise InputError(f"cannot read {str(path)!r} as an image: {_explained(error)}") from error
 
 
@@ -94,7 +94,7 @@ def _explained(error: Exception) -> str:
         case InputError():
             return str(error)
         case UnidentifiedImageError():
-            return "it is in no format that Pillow knows; save it as PNG or JPEG"
+            return "Pillow does not know its format; save it as PNG or JPEG"
         case Image.DecompressionBombError() | Image.DecompressionBombWarning():
             return f"it is above Pillow's limit of {Image.MAX_IMAGE_PIXELS} pixels; make it smaller"
         case OSError(strerror=str(reason)):
@@ -105,7 +105,7 @@ def _explained(error: Exception) -> str:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    # Not ImageOps.exif_transpose: it writes the EXIF anew, and fails where another of its tags is damaged.
+    # Not ImageOps.exif_transpose: it rewrites the EXIF data, and fails if another tag is damaged.
     image.load()
     turn = _turn(image)
     return image if turn is None else image.transpose(turn)
@@ -115,7 +115,7 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
     try:
         return TURNS.get(image.getexif().get(ORIENTATION, 1))
     except DAMAGED_EXIF:
-        # The pixels are good; viewers show them unturned.
+        # The pixels are valid; viewers show them without rotation.
         return None
 
 
@@ -137,7 +137,7 @@ def _deep(image: Image.Image) -> Image.Image:
     pixels = np.array(image, np.float32)
     low, high = pixels.min(), pixels.max()
     if low < 0 or high > DEEP:
-        raise InputError(f"its values go from {low:.0f} to {high:.0f}; save it as 16-bit grey, 0 to {DEEP}")
+        raise InputError(f"its values range from {low:.0f} to {high:.0f}; save it as 16-bit grey, 0 to {DEEP}")
     transparent = image.info.get("transparency")
     if transparent is not None:
         pixels[pixels == transparent] = DEEP

@@ -1,4 +1,4 @@
-"""A batch of pictures: stacked in memory, or read where it is needed."""
+"""A batch of pictures: stacked in memory, or read in parts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHIFT = 0.1
 
 
 class Change(NamedTuple):
-    """What makes a copy of a picture: moved by ``shift`` pixels, down and right, and so many times as bright."""
+    """The change that makes a copy of a picture: a ``shift`` in pixels, down and right, and a factor of brightness."""
 
     shift: tuple[int, int]
     brightness: float
@@ -39,7 +39,7 @@ class Change(NamedTuple):
 
 
 def changes(count: int, height: int, width: int, seed: int) -> Iterable[Change]:
-    """So many changes, drawn one after the other from ``seed``."""
+    """``count`` changes, drawn in a row from ``seed``."""
     rng = generator(seed, "x")
     down, right = int(height * SHIFT), int(width * SHIFT)
     for _ in range(count):
@@ -53,9 +53,9 @@ def read(path: Path, resize: tuple[int, int] | None) -> Image:
 
 
 def stack(images: Iterable[Array], x: Array, drawn: Iterable[Change], layout: Layout) -> Array:
-    """Fill ``x`` (B, height, width, C) with ``images``, each as often as it fits in, and put it in the ``layout``.
+    """Fill ``x`` (B, height, width, C) with copies of ``images``, equally many of each; return it in the ``layout``.
 
-    Where there is one of each it is as it is, else each is changed in another way.
+    A single copy is unchanged; several copies each get a change of their own.
     """
     images = list(images)
     copies = len(x) // len(images)
@@ -69,7 +69,7 @@ def stack(images: Iterable[Array], x: Array, drawn: Iterable[Change], layout: La
 
 @dataclass(frozen=True)
 class PictureRows:
-    """The pictures of a request, each (height, width, channels) once it is read; their copies are stored together."""
+    """The pictures of a request, each (height, width, channels) when read; the copies of a picture form one chunk."""
 
     paths: Sequence[Path]
     size: tuple[int, int, int]

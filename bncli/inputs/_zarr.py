@@ -1,4 +1,4 @@
-"""Zarr: an array in a folder, in chunks; or a group of them, named as in a .npz."""
+"""Zarr: an array stored in chunks in a folder, or a group of arrays, named as in a .npz."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,14 +27,14 @@ def is_zarr(path: Path) -> bool:
 
 
 def members(path: Path) -> Mapping[str, Any]:
-    """The Zarr arrays in the folder ``path`` by name, none of them read: x, or x and any of gamma, beta and so on."""
+    """The Zarr arrays in the folder ``path`` by name, not read yet: x, or x and any of gamma, beta and so on."""
     if not find_spec("zarr"):
         raise InputError("it is a Zarr folder, which needs the package zarr: pip install 'bncli[cluster]'")
     zarr = import_module("zarr")
     try:
         found = zarr.open(str(path), mode="r")
     except Exception as error:
-        # Zarr raises whatever the codecs and the JSON of a damaged folder make it trip on.
+        # A damaged folder can make Zarr's codecs and JSON reader raise any error.
         raise InputError("it is a damaged Zarr array or group; save it again") from error
     held = {"x": found} if isinstance(found, zarr.Array) else {n: found[n] for n in ARRAYS if n in found}
     if "x" not in held:

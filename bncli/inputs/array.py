@@ -1,4 +1,4 @@
-"""Arrays that were saved: x alone in a .npy or a Zarr array, or x with what goes with it in a .npz or a Zarr group."""
+"""Saved arrays: x alone in a .npy or a Zarr array, or x and others in a .npz or a Zarr group."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -33,12 +32,12 @@ LISTED = 8
 
 
 def load(request: Request) -> Batch:
-    """x, and where the file has them any of gamma, beta, dy, mean, var; its other arrays are ignored.
+    """x and any of gamma, beta, dy, mean, var that the file has; its other arrays are ignored.
 
     x keeps its dtype unless the request names one; integers, booleans and long doubles become
     float64. gamma, beta and dy follow x. Nothing is ever unpickled.
 
-    Raises InputError where the file cannot be read or its numbers cannot be used.
+    Raises InputError if the file cannot be read or its numbers cannot be used.
     """
     path = Path(request.values[0])
     with _naming(path):
@@ -48,7 +47,7 @@ def load(request: Request) -> Batch:
 
 
 def lazy(request: Request) -> Lazy:
-    """The same without reading the batch: of a .npy, which is mapped into memory, or of a Zarr array or group."""
+    """The same batch, read in parts: from a .npy, which is mapped into memory, or from a Zarr array or group."""
     path = Path(request.values[0]).resolve()
     with _naming(path):
         if _zarr.is_zarr(path):
@@ -72,8 +71,7 @@ def _lazy_zarr(request: Request, path: Path) -> Lazy:
 
 
 def _problem(request: Request, shape: Shape, dtype: np.dtype[Any]) -> Problem:
-    wanted = request.dtype or floating(dtype)
-    return replace(Problem(shape), layout=request.layout, dtype=wanted, epsilon=request.epsilon)
+    return request.problem(shape, request.dtype or floating(dtype))
 
 
 @contextmanager
@@ -93,13 +91,13 @@ def _read(path: Path) -> Mapping[str, Array]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
-    """The file and its size; what goes wrong with it becomes an InputError."""
+    """The open file and its size; an error in the block becomes an InputError."""
     try:
         # A pipe would block, a device never end.
         if path.exists() and not path.is_file():
             raise InputError("it is not a file; give a .npy or .npz file")
         with warnings.catch_warnings(), path.open("rb") as file:
-            # NumPy warns of a header that Python 2 wrote, which it reads well.
+            # NumPy warns of headers written by Python 2, but reads them correctly.
             warnings.simplefilter("ignore")
             yield file, os.fstat(file.fileno()).st_size
     except InputError:
@@ -109,12 +107,12 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
     except OSError as error:
         raise InputError(f"{(error.strerror or str(error)).lower()}; give a .npy or .npz file") from error
     except Exception as error:
-        # zipfile, zlib and NumPy's header parser raise whatever a damaged file makes them trip on.
+        # A damaged file can make zipfile, zlib and NumPy's header parser raise any error.
         raise InputError("it is truncated or damaged; save it again with numpy.save or numpy.savez") from error
 
 
 def _is_npy(file: IO[bytes]) -> bool:
-    """Whether the file is a .npy, else a .npz; InputError where it is neither."""
+    """Whether the file is a .npy; False for a .npz. Raises InputError if it is neither."""
     magic = file.read(len(_npy.MAGIC))
     file.seek(0)
     if not magic:

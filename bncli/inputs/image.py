@@ -1,4 +1,4 @@
-"""Images as x: files, or folders of them, as a person sees them, with values in [0, 1]."""
+"""Images as x, from files or folders: upright and flat as a viewer shows them, with values in [0, 1]."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bncli.core import memory
-from bncli.core.problem import ITEMSIZE, Problem
+from bncli.core.problem import ITEMSIZE
 from bncli.core.source import Batch, Lazy, Request, Source
 from bncli.errors import InputError
 
@@ -24,10 +24,10 @@ WIDEST = 8  # bytes of a value while an image is read
 def load(request: Request) -> Batch:
     """x of (B, height, width, C), or (B, C, height, width) for channels-first; C is 1 for grey, 3 for colour.
 
-    A batch with any colour in it is all colour. 16-bit grey keeps its precision. With ``copies``,
-    each image becomes that many randomly brightened and shifted ones.
+    If any image has colour, the whole batch has. 16-bit grey keeps its precision. With ``copies``,
+    each image becomes that many randomly brightened and shifted copies.
 
-    Raises InputError where an image cannot be read, or where their sizes differ.
+    Raises InputError if an image cannot be read, or if sizes differ.
     """
     # Imported here, so that a run on random numbers does not pay for Pillow.
     from bncli.inputs import _pictures
@@ -42,14 +42,14 @@ def load(request: Request) -> Batch:
     try:
         batch = _batch(images, request)
     except (MemoryError, ValueError) as error:
-        # NumPy says ValueError where the size is beyond any memory.
+        # NumPy raises ValueError for a size beyond any memory.
         count = len(images) * request.copies
         raise InputError(f"{count} images do not fit in memory: use fewer, or a smaller --resize") from error
     return replace(batch, names=tuple(_names(paths, request.copies)))
 
 
 def _names(paths: list[Path], copies: int) -> Iterator[str]:
-    """The files' names, and of several copies which one it is."""
+    """The names of the files, with the number of the copy if there are several."""
     for path in paths:
         if copies == 1:
             yield path.name
@@ -58,7 +58,7 @@ def _names(paths: list[Path], copies: int) -> Iterator[str]:
 
 
 def _require_memory(image: Image, count: int, request: Request) -> None:
-    """For ``count`` images like the first: their pixels, and the batch of their copies."""
+    """Raise InputError if memory cannot hold ``count`` images like the first, and the batch of their copies."""
     width, height = image.size
     values = width * height * COLOURS * count
     needed = values * (WIDEST + request.copies * ITEMSIZE[request.dtype or "float64"])
@@ -66,7 +66,7 @@ def _require_memory(image: Image, count: int, request: Request) -> None:
 
 
 def lazy(request: Request) -> Lazy:
-    """The same batch, but only the headers of the files are read."""
+    """The same batch as ``load``, lazily: only the headers of the files are read."""
     from bncli.inputs import _picture, _pictures
 
     paths = [path.resolve() for path in _paths(request)]
@@ -78,7 +78,7 @@ def lazy(request: Request) -> Lazy:
     count = len(paths) * request.copies
     drawn = tuple(_pictures.changes(count, height, width, request.seed)) if request.copies > 1 else ()
     rows = _pictures.PictureRows(paths, (height, width, max(each.channels for each in facts)), drawn, request)
-    return Lazy(Problem(rows.shape, request.layout, rows.dtype, request.epsilon), {"x": rows}, {})
+    return Lazy(request.problem(rows.shape, rows.dtype), {"x": rows}, {})
 
 
 def _paths(request: Request) -> list[Path]:
@@ -109,7 +109,7 @@ def _batch(images: Sequence[Image], request: Request) -> Batch:
     dtype = request.dtype or "float64"
     x = np.empty((len(images) * request.copies, height, width, channels), dtype)
     x = _pictures.stack(pixels, x, _pictures.changes(len(x), height, width, request.seed), request.layout)
-    return Batch(Problem(x.shape, request.layout, dtype, request.epsilon), {"x": x})
+    return Batch(request.problem(x.shape, dtype), {"x": x})
 
 
 SOURCE = Source(

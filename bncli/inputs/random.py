@@ -1,4 +1,4 @@
-"""Random x: independent values from a named distribution, or made of them to be hard."""
+"""Random x: independent values from a named distribution, or hard data computed from such values."""
 
 from __future__ import annotations
 
@@ -23,18 +23,17 @@ CHOICES = (*BENIGN, *ADVERSARIES)
 def load(request: Request) -> Batch:
     """x, drawn natively in the request's dtype, and the distribution's mean and var.
 
-    Those two are what running statistics converge to, so that inference has something true to use.
-    A narrower dtype than float32 is drawn in float32 and rounded, so that a uniform value just
-    below 1 becomes 1.
+    Running statistics converge to these two, so inference can use them. A narrower dtype than float32 is
+    drawn in float32 and rounded, so that a uniform value just below 1 becomes 1.
 
-    Raises InputError for an unknown distribution, a missing shape, and one that memory cannot hold.
+    Raises InputError for an unknown distribution, a missing shape, and a shape that memory cannot hold.
     """
     (name,) = request.values
     if name not in CHOICES:
         raise InputError(f"unknown distribution {name!r}: use {', '.join(CHOICES)}")
     if request.shape is None:
         raise InputError(f"--random {name} has no shape: give one, as --shape 5x100x100x3")
-    problem = Problem(request.shape, request.layout, request.dtype or "float64", request.epsilon)
+    problem = request.problem(request.shape, request.dtype or "float64")
     rng = generator(request.seed, "x")
     try:
         x, mean, var = _draw(name, rng, problem)
@@ -44,7 +43,7 @@ def load(request: Request) -> Batch:
             "var": np.full(problem.feature_shape, var),
         }
     except (MemoryError, ValueError) as error:
-        # NumPy says ValueError where the size, or the number of axes, is beyond any memory.
+        # NumPy raises ValueError for a size, or a number of axes, beyond any memory.
         raise InputError(f"{problem} does not fit in memory: give a smaller --shape") from error
     return Batch(problem, arrays)
 

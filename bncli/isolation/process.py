@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
-SHOWN = 80  # characters of what a kernel printed
-MOST_ENDS = 3  # in a row, before a kernel is run no more: each may take the whole timeout
+SHOWN = 80  # characters of a kernel's output
+MOST_ENDS = 3  # in a row, before a kernel is not run any more: each may take the whole timeout
 _FRAME = re.compile(r'File "(.*)", line (\d+)')
 
 
 class Process:
-    """Runs jobs on the kernel ``spec`` in a process; one that has ended is started again for the next job.
+    """Runs jobs on the kernel ``spec`` in a process, which is started again for the next job if it has ended.
 
     A job is a function of a module, called with the kernel and arguments that can be pickled. It may take
-    ``timeout`` seconds; None for any time.
+    ``timeout`` seconds; None: any time.
     """
 
     def __init__(self, spec: str, timeout: float | None = None) -> None:
@@ -44,7 +44,7 @@ class Process:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The words that ask for it on the command line."""
+        """The command-line options that ask for this process."""
         return ("--isolate",) if self.timeout is None else ("--timeout", f"{self.timeout:g}")
 
     def load(self) -> IsolatedKernel:
@@ -60,6 +60,7 @@ class Process:
             spec=self.spec,
             file=found.file,
             dtypes=found.dtypes,
+            params=found.params,
             summary=found.summary,
             has_infer=found.has_infer,
             set_threads=self.set_threads if found.has_threads else None,
@@ -68,7 +69,7 @@ class Process:
         )
 
     def set_threads(self, count: int) -> None:
-        """Bound the kernel's threads, in this process and in each that replaces it."""
+        """Bind the kernel's threads, in this process and in each later one."""
         self._ask(self.spec, server.set_threads, count)
         self._threads = count
 
@@ -80,7 +81,7 @@ class Process:
         longer: float = 0.0,
         each_call: bool = False,
     ) -> Any:
-        """Return ``job(kernel, *arguments)``, the kernel named ``name``. Raises KernelLost where there is no answer.
+        """Return ``job(kernel, *arguments)``; errors call the kernel ``name``. Raises KernelLost without an answer.
 
         ``longer`` is added to the timeout, in seconds. With ``each_call`` the timeout bounds each call of the
         kernel, and not the job.
@@ -110,7 +111,7 @@ class Process:
             self._ends, self._last = self._ends + 1, self._end_and_describe(late=isinstance(error, TimeoutError))
             raise KernelLost(f"kernel {name!r}: {self._last}{self._where()}") from None
         except BaseException:
-            self._end()  # in the middle of a job, it could not do another
+            self._end()  # interrupted in a job, it cannot do another one
             raise
         if fine:
             self._ends = 0
@@ -125,13 +126,13 @@ class Process:
             self._process = context.Process(target=server.serve, args=(theirs, printed, str(self._trace)))
             self._process.start()
         theirs.close()
-        transfer.receive(self._jobs)  # once Python itself has started, which no timeout is for
+        transfer.receive(self._jobs)  # wait until Python has started, which does not count for the timeout
         if self._threads:
             self._ask(self.spec, server.set_threads, self._threads)
 
     def _end_and_describe(self, late: bool) -> str:
         if late:
-            # faulthandler then writes the line that runs.
+            # On this signal, faulthandler writes the running line to the trace.
             self._signal(signal.SIGABRT)
         self._process.join(1)
         code = self._process.exitcode
@@ -142,13 +143,13 @@ class Process:
             return f"it ended its process, with status {code or 0}"
         name = signal.Signals(-code).name
         words = (signal.strsignal(-code) or "").lower()
-        memory = ", as the system does where memory runs out" if name == "SIGKILL" else ""
+        memory = ", as the system does when memory runs out" if name == "SIGKILL" else ""
         return f"its process was ended by {name} ({words}{memory})"
 
     def _where(self) -> str:
         """The innermost line of the kernel's own file in the trace of a crash."""
         trace = self._trace.read_text(encoding="utf-8", errors="replace") if self._trace.exists() else ""
-        own = self.file or str(Path(self.spec).resolve())  # of a kernel that crashed while it was loaded
+        own = self.file or str(Path(self.spec).resolve())  # a kernel that crashed while loading has no file yet
         lines = [line for file, line in _FRAME.findall(trace) if file == own]
         return f" ({os.path.basename(own)}, line {lines[0]})" if lines else ""
 
@@ -166,7 +167,7 @@ class Process:
 
 
 class _Printed:
-    """Keeps the first line that a kernel prints, and the number of lines: all of them could fill the memory."""
+    """Keeps the first line of a kernel's output and the number of lines: all lines could fill the memory."""
 
     def __init__(self) -> None:
         self.first, self.lines = b"", 0
@@ -174,7 +175,7 @@ class _Printed:
 
     @contextlib.contextmanager
     def writer(self, context: Any) -> Any:
-        """The end of a pipe to print into."""
+        """The write end of a pipe for the kernel's output."""
         reader, writer = context.Pipe(duplex=False)
         yield writer
         writer.close()
@@ -191,7 +192,7 @@ class _Printed:
 
     def described(self) -> str:
         for thread in self._threads:
-            thread.join(1)  # a process of the kernel's own may hold it open
+            thread.join(1)  # a child process of the kernel may hold the pipe open
         line = self.first.decode(errors="replace").partition("\n")[0].strip()
         if not line:
             return ""

@@ -1,4 +1,4 @@
-"""What runs in a kernel's own process: it loads the kernel, and does one job after the other until bncli ends."""
+"""The program of a kernel's own process: load the kernel, and do one job after the other until bncli ends."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LATE = "Timeout ("  # the first word of what faulthandler writes
 
 @dataclass(frozen=True)
 class Description:
-    """What bncli must know of a kernel that it cannot call itself."""
+    """The facts that bncli needs of a kernel in another process."""
 
     name: str
     dtypes: tuple[str, ...]
@@ -39,13 +39,14 @@ class Description:
     file: str
     has_infer: bool
     has_threads: bool
+    params: tuple[str, ...] = Kernel.params
     kind: str = ""
 
 
 def serve(jobs: Connection[Any, Any], printed: Connection[Any, Any], trace: str) -> None:
     """Answer each (kernel, name, job, arguments) with (True, result) or (False, error).
 
-    What a kernel prints goes to ``printed``, and where it stood when it broke Python to the file ``trace``.
+    The kernel's output goes to ``printed``, and the traceback of a crash to the file ``trace``.
     """
     _end_with_parent()
     _redirect(printed)
@@ -62,16 +63,23 @@ def serve(jobs: Connection[Any, Any], printed: Connection[Any, Any], trace: str)
 
 
 def describe(spec: str, name: str) -> Description:
-    """Load the kernel ``spec``; raises what ``load_kernel`` does."""
+    """Load the kernel ``spec``; raises as ``load_kernel`` does."""
     kernel = load_kernel(spec)
     has_threads = kernel.set_threads is not None
     return Description(
-        kernel.name, kernel.dtypes, kernel.summary, kernel.file, kernel.has_infer, has_threads, kernel.kind
+        kernel.name,
+        kernel.dtypes,
+        kernel.summary,
+        kernel.file,
+        kernel.has_infer,
+        has_threads,
+        kernel.params,
+        kernel.kind,
     )
 
 
 def set_threads(spec: str, name: str, count: int) -> None:
-    """Bound the threads of the kernel ``spec``, if it can be bound."""
+    """Bind the threads of the kernel ``spec``, if it has ``set_threads``."""
     kernel = guarded(replace(load_kernel(spec), name=name))
     if kernel.set_threads:
         kernel.set_threads(count)
@@ -85,7 +93,7 @@ class Bound(NamedTuple):
 
 
 def run(spec: str, name: str, job: Any, arguments: tuple[Any, ...], bound: Bound | None = None) -> Any:
-    """``job(kernel, *arguments)``: loading a kernel again gives the one that is there."""
+    """``job(kernel, *arguments)``; the kernel is loaded only once."""
     kernel = replace(load_kernel(spec), name=name)
     with np.errstate(all="ignore"), open(bound.trace if bound else os.devnull, "a", encoding="utf-8") as file:
         return job(_each_call_within(kernel, bound.seconds, file) if bound else kernel, *arguments)
@@ -108,8 +116,13 @@ def _each_call_within(kernel: Kernel, seconds: float, file: IO[str]) -> Kernel:
 
         return function and call
 
+    load = kernel.anew
     return replace(
-        kernel, forward=bounded(kernel.forward), backward=bounded(kernel.backward), infer=bounded(kernel.infer)
+        kernel,
+        forward=bounded(kernel.forward),
+        backward=bounded(kernel.backward),
+        infer=bounded(kernel.infer),
+        anew=load and (lambda: _each_call_within(load(), seconds, file)),
     )
 
 
@@ -120,12 +133,12 @@ def _answer(spec: str, name: str, job: Any, arguments: tuple[Any, ...]) -> list[
         return transfer.pack((False, error))
     except MemoryError as error:
         return transfer.pack((False, KernelFault(f"kernel {name!r}: it ran out of memory: {described(error)}")))
-    except BaseException as error:  # noqa: BLE001  # it is told in the other process
+    except BaseException as error:  # noqa: BLE001  # the other process reports it
         return transfer.pack((False, KernelFault(f"kernel {name!r}: it raised {described(error)}")))
 
 
 def _end_with_parent() -> None:
-    """Let no process outlive bncli, not even one that loops for ever; and let Ctrl-C be bncli's to handle."""
+    """End this process when bncli ends, even in an endless loop; leave Ctrl-C to bncli."""
     with contextlib.suppress(AttributeError, OSError):  # not there on Windows
         os.setsid()
     parent = parent_process()
@@ -139,7 +152,7 @@ def _end_with_parent() -> None:
 
 
 def _redirect(printed: Connection[Any, Any]) -> None:
-    """What is written by C code as well."""
+    """Redirect output, including that of C code, to ``printed``."""
     if os.name == "posix":
         os.dup2(printed.fileno(), STDOUT)
         os.dup2(printed.fileno(), STDERR)
@@ -147,8 +160,8 @@ def _redirect(printed: Connection[Any, Any]) -> None:
 
 
 def _limit_memory() -> None:
-    """A kernel that asks for more than is free gets a MemoryError, and the machine's other processes live on."""
-    with contextlib.suppress(ImportError, OSError, ValueError):  # of a limit that is lower already
+    """Limit this process to the free memory: a kernel that allocates more gets a MemoryError, others survive."""
+    with contextlib.suppress(ImportError, OSError, ValueError):  # the limit is already lower
         import resource  # not there on Windows
 
         most = psutil.virtual_memory().available + psutil.Process().memory_info().data

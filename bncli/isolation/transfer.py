@@ -1,4 +1,4 @@
-"""Objects between two processes: arrays are sent as they lie in memory, and are read-only where they were."""
+"""Send objects between two processes: the memory of arrays is sent as it is; read-only arrays stay read-only."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-PROTOCOL = 5  # which can leave arrays out of the pickle
+PROTOCOL = 5  # supports arrays outside the pickle
 
 
 def pack(value: Any) -> list[Any]:
-    """``value`` as messages: a pickle, and then the arrays that it leaves out. Raises what pickling raises."""
+    """``value`` as messages: a pickle, and then the arrays outside it. Raises the errors of pickling."""
     file, buffers = BytesIO(), list[pickle.PickleBuffer]()
     pickler = pickle.Pickler(file, PROTOCOL, buffer_callback=buffers.append)
     pickler.dispatch_table = {**copyreg.dispatch_table, np.ndarray: _reduced}
@@ -29,20 +29,20 @@ def pack(value: Any) -> list[Any]:
 
 
 def send(connection: Connection[Any, Any], messages: list[Any]) -> None:
-    """Send what ``receive`` puts together again."""
+    """Send ``messages``, which ``receive`` reassembles."""
     connection.send(len(messages))
     for message in messages:
         connection.send_bytes(message)
 
 
 def receive(connection: Connection[Any, Any]) -> Any:
-    """What was sent. Raises EOFError where the other side has ended."""
+    """The object that was sent. Raises EOFError if the other process has ended."""
     content, *buffers = [connection.recv_bytes() for _ in range(connection.recv())]
     return pickle.loads(content, buffers=map(bytearray, buffers))  # noqa: S301  # from a process of bncli's own
 
 
 def _reduced(array: Array) -> Any:
-    """NumPy leaves arrays out as well, but not those of dtypes that are not its own, such as bfloat16."""
+    """Keep arrays outside the pickle; NumPy itself does so for its own dtypes only, not for bfloat16."""
     if not array.flags.c_contiguous or array.dtype.hasobject or not array.size:
         return array.__reduce_ex__(PROTOCOL)
     content: Any = array.reshape(-1).view(np.uint8)

@@ -1,4 +1,4 @@
-"""What the kernels ``torch`` and ``onednn`` share: PyTorch's tensors over NumPy's memory."""
+"""PyTorch's tensors over NumPy's memory, for the kernels that use PyTorch."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,14 +14,14 @@ Array = NDArray[Any]
 
 
 def ships(header: str) -> bool:
-    """Whether PyTorch brings this C header, as of each library that it is built with; imports nothing."""
+    """Whether PyTorch ships this C header, as it does for each library that it is built with; imports nothing."""
     spec = find_spec("torch")
     folders = (spec and spec.submodule_search_locations) or ()
     return any(Path(folder, "include", header).is_file() for folder in folders)
 
 
 def tensor(array: Array) -> Any:
-    """A tensor over the memory of ``array``, which may be read-only; over a copy where PyTorch has no such strides."""
+    """A tensor over the memory of ``array``, which may be read-only; over a copy if PyTorch lacks its strides."""
     try:
         return take(array)
     except MemoryNotHeld:
@@ -29,12 +29,12 @@ def tensor(array: Array) -> Any:
 
 
 def contiguous(array: Array) -> Any:
-    """A tensor over the memory of ``array``; over a copy where it is not contiguous."""
+    """A tensor over the memory of ``array``; over a copy if it is not contiguous."""
     return tensor(np.ascontiguousarray(array))
 
 
 def deliver(tensor: Any, out: Array | None) -> Array:
-    """``tensor`` as an array, or its values in ``out``."""
+    """``tensor`` as an array, or copied to ``out``."""
     found = give(tensor)
     if out is None:
         return found

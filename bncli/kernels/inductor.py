@@ -1,10 +1,9 @@
-"""TorchInductor: batch norm as ``torch.compile`` makes it, in C++ compiled for each shape in its first call.
+"""TorchInductor: batch norm compiled by ``torch.compile`` to C++, for each shape in its first call.
 
-forward is written as PyTorch itself decomposes its batch norm; backward is PyTorch's operator, which
-TorchInductor takes apart by PyTorch's own rules. They are compiled one by one and called without
-autograd, as in ``torch``, whose memory they share: results lie in PyTorch's, and are copied only
-where there is ``out``. All arithmetic and the saved statistics are in the dtype of x; the last bits
-depend on the number of threads.
+forward is PyTorch's own decomposition of its batch norm; backward is PyTorch's operator, which
+TorchInductor decomposes by PyTorch's rules. They are compiled separately and called without autograd,
+as in ``torch``: results are in PyTorch's memory, and are copied only to ``out``. All arithmetic and the
+saved statistics are in the dtype of x; the last bits depend on the number of threads.
 """
 
 import os
@@ -27,7 +26,7 @@ from bncli.kernels._torch import deliver, tensor
 
 Array = NDArray[Any]
 
-COMPILERS = {"darwin": "clang++", "win32": "cl"}  # elsewhere g++, and where $CXX is set, that
+COMPILERS = {"darwin": "clang++", "win32": "cl"}  # g++ elsewhere; $CXX comes first
 
 _compiled: dict[tuple[Any, ...], Any] = {}
 
@@ -63,24 +62,24 @@ def infer(
 
 
 def _run(name: str, arrays: Sequence[Array], *epsilon: float) -> Any:
-    """Call a function of ``_functions``, compiled for these shapes and for the threads that there are."""
+    """Call a function of ``_functions``, compiled for these shapes and the present number of threads."""
     given = (*map(tensor, arrays), *epsilon)
-    # The generated code has the number of threads in it.
+    # The generated code depends on the number of threads.
     key = name, arrays[0].shape, arrays[0].dtype, epsilon, torch().get_num_threads()
     if key in _compiled:
         return _compiled[key](*given)
     written = getattr(_functions(), name)
-    # PyTorch counts compilations for each code object, and gives up after eight: hence one for each key.
+    # PyTorch gives up after eight compilations of one code object: hence a code object for each key.
     own = FunctionType(written.__code__.replace(), written.__globals__, closure=written.__closure__)
     _compiled[key] = torch().compile(own, dynamic=False, fullgraph=True)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its first import warns of what PyTorch itself deprecates
+        warnings.simplefilter("ignore")  # its first import warns of PyTorch's own deprecations
         return _compiled[key](*given)
 
 
 @cache
 def _functions() -> SimpleNamespace:
-    """What is compiled, on tensors: x is (N, F, S), all that is of a feature (F,)."""
+    """The functions to compile, on tensors: batches are (N, F, S), all others (F,)."""
     var_mean, native_batch_norm_backward = torch().var_mean, torch().ops.aten.native_batch_norm_backward
 
     def forward(x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
@@ -90,7 +89,7 @@ def _functions() -> SimpleNamespace:
         return y, mean, var, inv_std
 
     def backward(dy: Any, x: Any, gamma: Any, mean: Any, inv_std: Any) -> Any:
-        epsilon = 0.0  # inv_std has it already
+        epsilon = 0.0  # inv_std already includes it
         return native_batch_norm_backward(dy, x, gamma, None, None, mean, inv_std, True, epsilon, [True] * 3)
 
     def infer(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float) -> Any:

@@ -2,14 +2,14 @@
 
 forward is what Flax computes with ``use_fast_variance=False``: float16 and bfloat16 are widened
 to float32, and the variance is the mean of the squared deviations. backward is ``jax.vjp`` of it,
-so no formula of a gradient stands here: forward keeps the deviations from the mean for it, as in
+so this file has no formula of a gradient: forward keeps the deviations from the mean for it, as in
 a training step that is not compiled as a whole. XLA compiles once for each shape and dtype, in
-the first call. Where S is 1 it is given (N, F), on which its float32 backward is several times as
-fast. The last bits depend on the number of threads.
+the first call. If S is 1, it gets (N, F), on which its float32 backward is several times as fast.
+The last bits depend on the number of threads.
 
-Without ``out`` the results lie in JAX's memory and are read-only, as JAX's arrays are: copying
-them would take up to a fifth of a forward. Where ``JAX_PLATFORMS`` does not say otherwise, JAX is
-told to use the processor, before it looks for others and warns that it has none.
+Without ``out`` the results are in JAX's memory and read-only, as JAX's arrays are: copying them
+would take up to a fifth of a forward. Unless ``JAX_PLATFORMS`` is set, JAX uses the processor and
+does not search for accelerators, of which it would warn that it found none.
 """
 
 import os
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.arrays.jax import available, jax
-from bncli.core.kernel import Gradients, Kernel
+from bncli.core.kernel import OWN, Gradients, Kernel
 
 Array = NDArray[Any]
 
@@ -65,8 +65,8 @@ def infer(
 
 
 def set_threads(threads: int) -> int:
-    """Bound XLA's threads; returns how many there were. JAX's backends start anew for it, and compile anew."""
-    cores = getattr(os, "process_cpu_count", os.cpu_count)  # Python 3.13 knows those that this process may use
+    """Bind XLA's threads; returns the number before. JAX's backends restart, and compile again."""
+    cores = getattr(os, "process_cpu_count", os.cpu_count)  # from Python 3.13 on, the cores that this process may use
     before = os.environ.get(THREADS) or os.environ.get("NPROC") or cores() or 1
     os.environ[THREADS] = str(threads)
     jax()
@@ -80,7 +80,7 @@ def _compiled() -> Compiled:
     return Compiled(jit(_with_vjp), jit(_apply_vjp), jit(_infer))
 
 
-# What follows, XLA compiles: x may have any number of axes, the second one being the feature's.
+# XLA compiles the functions below: x may have any number of axes; the second one is the feature axis.
 
 
 def _with_vjp(x: Any, gamma: Any, beta: Any, epsilon: Any) -> Any:
@@ -120,7 +120,7 @@ def _squeeze(x: Array) -> Array:
 
 
 def _deliver(found: Any, shape: tuple[int, ...], out: Array | None) -> Array:
-    """``found`` in ``shape``, or its values in ``out``."""
+    """``found`` in ``shape``, or copied to ``out``."""
     array = np.asarray(found).reshape(shape)
     if out is None:
         return array
@@ -133,6 +133,7 @@ KERNEL = Kernel(
     backward,
     infer,
     dtypes=("float16", "bfloat16", "float32", "float64"),
+    params=("float32", OWN),
     summary="jax.numpy compiled by XLA; backward derived by jax.vjp",
     available=available,
     set_threads=set_threads,

@@ -1,9 +1,9 @@
 """Parallel loops, compiled by Numba: an engine for few samples, one for many features, one for few with many samples.
 
-x is read twice, first for its statistics. The engines differ in when it is read again: see
-``_numba.columns``, ``_numba.whole`` and ``_numba.split``. On one processor the bits depend on shape and dtype alone,
-not on threads or alignment. Sums and statistics are float64. Numba's threading layer workqueue
-ends a process that enters it from two threads at once: with it, call this kernel from one thread at a time.
+x is read twice, first for its statistics. The engines differ in the time of the second reading: see
+``_numba.columns``, ``_numba.whole`` and ``_numba.split``. On one processor the bits depend on shape and dtype only,
+not on threads or alignment. Sums and statistics are float64. Numba's threading layer workqueue ends a process
+that enters it from two threads at once: with that layer, call this kernel from one thread at a time.
 """
 
 from functools import lru_cache
@@ -22,11 +22,11 @@ from bncli.kernels._numba.tiles import is_long, is_small, plan
 Array = NDArray[Any]
 
 FEW = 8  # samples: their cache lines stay in a core's first cache even if they map to the same set
-WORTH_PLACING = 4 * 1024 * 1024  # bytes of an output: placing it took 5 to 7 us on an Intel Xeon
+WORTH_PLACING = 4 * 1024 * 1024  # bytes of an output: aligning it like its input took 5 to 7 us on an Intel Xeon
 
 
 class Kept(NamedTuple):
-    """What forward keeps for backward: ``bncli.core.kernel.Saved``, but with var, from which inv_std is computed.
+    """Forward's values for backward: those of ``bncli.core.kernel.Saved``, but inv_std is computed from var on demand.
 
     Writing and reading inv_std would cost more time: for 5 float32 samples, one more float64 statistic is two fifths
     of the bytes of x.
@@ -45,7 +45,7 @@ class Kept(NamedTuple):
 
 
 class Engine(NamedTuple):
-    """The compiled functions for a shape, and the tiles that they work on."""
+    """The compiled functions for a shape, and the tiles to call them on."""
 
     forward: Any
     backward: Any
@@ -69,7 +69,7 @@ def backward(dy: Array, saved: Kept, *, out: Gradients | None = None) -> tuple[A
     given = out or (None, None, None)
     plain, engine = _plain(x), _engine(x.shape)
     if dy.shape != x.shape:
-        raise InputError(f"dy has the shape {dy.shape} and x {x.shape}: give them the same")
+        raise InputError(f"dy has shape {dy.shape} and x has {x.shape}: give them the same shape")
     dx, dgamma, dbeta = _target(given[0], plain), _target(given[1], gamma), _target(given[2], gamma)
     engine.backward(
         engine.tiles, engine.ahead, plain, _plain(dy), _plain(gamma), _plain(mean), _plain(var), epsilon,
@@ -89,7 +89,7 @@ def infer(
 
 
 def set_threads(threads: int) -> int:
-    most = int(getattr(numba.config, "NUMBA_NUM_THREADS"))  # noqa: B009, set when Numba starts: its types do not know it
+    most = int(getattr(numba.config, "NUMBA_NUM_THREADS"))  # noqa: B009, set when Numba starts, and missing in its types
     if not 1 <= threads <= most:
         raise InputError(f"numba cannot use {threads} threads: it has 1 to {most} here")
     before = int(numba.get_num_threads())
@@ -105,7 +105,7 @@ def _require_values(x: Array, *of_each: Array) -> None:
 
 
 def _plain(array: Array) -> Array:
-    """``array`` as compiled code takes it: contiguous, aligned and writable, since Numba compiles anew for others.
+    """``array`` for compiled code: contiguous, aligned and writable, since Numba compiles again for other arrays.
 
     It shares the memory of ``array`` if that is contiguous, and nothing is written into it.
     """
@@ -126,12 +126,12 @@ def _target(out: Array | None, like: Array) -> Array:
     if out is None:
         return _placed_like(like)
     if out.shape != like.shape:
-        raise InputError(f"an output has the shape {out.shape}, and what is written into it {like.shape}: give it that")
+        raise InputError(f"an output has shape {out.shape} and its result has {like.shape}: give them the same shape")
     return out if out.flags.carray and out.dtype == like.dtype else _placed_like(like)
 
 
 def _placed_like(array: Array) -> Array:
-    """A new array that starts as far into a cache line as ``array`` does: the same tiles suit both."""
+    """A new array with the offset of ``array`` in a cache line, so that the same tiles are aligned in both."""
     if array.nbytes < WORTH_PLACING:
         return np.empty(array.shape, array.dtype)
     more = CACHE_LINE // array.itemsize
@@ -166,8 +166,8 @@ def _engine(shape: tuple[int, int, int]) -> Engine:
 
 
 def available() -> str | None:
-    # The engines are made of LLVM's instructions, which Python cannot run.
-    off = getattr(numba.config, "DISABLE_JIT")  # noqa: B009, set when Numba starts: its types do not know it
+    # The engines use LLVM instructions, which Python cannot run.
+    off = getattr(numba.config, "DISABLE_JIT")  # noqa: B009, set when Numba starts, and missing in its types
     return "NUMBA_DISABLE_JIT turns Numba's compiler off: unset it" if off else None
 
 
@@ -178,5 +178,5 @@ KERNEL = Kernel(
     summary="parallel tiles, float64 sums; compiled by Numba",
     available=available,
     set_threads=set_threads,
-    tries_complex=False,  # the compiler takes seconds to refuse it
+    tries_complex=False,  # the compiler takes seconds to reject complex x
 )

@@ -1,14 +1,14 @@
-"""The clear one: NumPy alone, a tile that fits a core's cache at a time.
+"""A clear kernel: pure NumPy, one tile at a time that fits a core's cache.
 
-The statistics are those of the data shifted by an approximate mean, the pivot
+The statistics are computed from data shifted by an approximate mean, the pivot
 (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983): the
-pivot's own error then cancels. Sums are float64, and so are the saved statistics. Complex x is
+pivot's own error then cancels. Sums and saved statistics are float64. Complex x is
 computed as the same analytic function, so that a complex step can differentiate it.
 
-A block of features is worked on in two passes over its tiles. In each, a tile goes through all the
-steps before the next one does, and so stays in the cache; the second pass runs backwards, because
-the first one's last tiles are still there. For arrays of 60 MB and more this is 1.3 to 1.7 times
-as fast as each step on the whole array.
+A block of features takes two passes over its tiles. In each pass, a tile goes through all steps before
+the next tile, and so stays in the cache; the second pass runs backwards, because the last tiles of the
+first pass are still cached. For arrays of 60 MB and more this is 1.3 to 1.7 times as fast as each step on
+the whole array.
 """
 
 import threading
@@ -24,10 +24,10 @@ from bncli.core.kernel import Gradients, Kernel, Saved
 Array = NDArray[Any]
 
 SAMPLES = (0, 2)
-TILE = 128 * 1024  # elements: 1 MB in float64, which a core's L2 holds; smaller ones take more calls
-RUN = 8 * 1024  # of them in a row of memory, at least: few enough for their sums to stay in L2 as well
+TILE = 128 * 1024  # elements: 1 MB in float64, which a core's L2 cache holds; smaller tiles take more calls
+RUN = 8 * 1024  # elements in a contiguous run, at least: few enough for their sums to stay in the L2 cache as well
 _KEPT = threading.local()
-PIVOT_ROWS = 4  # the pivot is the mean of so many: it need only be a few deviations from that of all
+PIVOT_ROWS = 4  # rows whose mean is the pivot, which may be a few standard deviations from the mean of all rows
 
 
 def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
@@ -54,7 +54,7 @@ def infer(
 def _moments(x: Array, rows: Sequence[slice], scratch: Sequence[Array]) -> tuple[Array, Array]:
     """Mean and biased variance of a block of features."""
     count = x.shape[0] * x.shape[2]
-    few = x[:PIVOT_ROWS].real  # an imaginary part would only cancel, at the cost of digits
+    few = x[:PIVOT_ROWS].real  # the pivot needs no imaginary part, which would cancel and cost digits
     pivot = np.add.reduce(few, SAMPLES) / (few.shape[0] * few.shape[2])
     narrow, wide = scratch
 
@@ -68,7 +68,7 @@ def _moments(x: Array, rows: Sequence[slice], scratch: Sequence[Array]) -> tuple
 
 
 def _normalize(x: Array, mean: Array, scale: Array, beta: Array, rows: Sequence[slice], y: Array) -> None:
-    """A block of features: (x - mean) * scale + beta into ``y``."""
+    """Write (x - mean) * scale + beta of a block of features into ``y``."""
     pivot = mean.astype(x.dtype)
     factor, offset = _spread(scale, x), _spread(beta - scale * (mean - pivot), x)
     for r in reversed(rows):
@@ -96,7 +96,7 @@ def _backward(
     dx: Array,
     scratch: Sequence[Array],
 ) -> tuple[Array, Array]:
-    """A block of features: dx into ``dx``; returns dgamma and dbeta."""
+    """Write dx of a block of features; returns dgamma and dbeta."""
     pivot = mean.astype(x.dtype)
     rest = mean - pivot
     narrow, *wide = scratch
@@ -107,7 +107,7 @@ def _backward(
     sum_dy, product = _sums((_widen(dy[r], wide[0]), _widen(centred(r), wide[1])) for r in rows)
     dgamma = (product - rest * sum_dy) * inv_std
 
-    # dx = scale * (dy - mean_dy - x_hat * mean_dy_x_hat), its coefficients gathered per feature.
+    # dx = scale * (dy - mean_dy - x_hat * mean_dy_x_hat), with its coefficients combined per feature.
     count = x.shape[0] * x.shape[2]
     scale = gamma * inv_std
     slope = scale * inv_std * dgamma / -count
@@ -123,7 +123,7 @@ def _backward(
 
 @lru_cache
 def _blocks(shape: tuple[int, int, int]) -> list[tuple[slice, list[slice]]]:
-    """Blocks of features, as even as can be, each with the rows of its tiles."""
+    """Blocks of features of about equal size, each with the number of rows of its tiles."""
     samples, features, inner = shape
     width = max(1, max(RUN, TILE // samples) // inner)
     width = -(-features // -(-features // width))
@@ -133,16 +133,16 @@ def _blocks(shape: tuple[int, int, int]) -> list[tuple[slice, list[slice]]]:
 
 
 def _sums(tiles: Iterator[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """Per feature, the sum of a and that of a * b, for each (a, b) of ``tiles``."""
+    """Per feature, the sums of a and of a * b over all (a, b) of ``tiles``."""
     totals, products = zip(*((np.add.reduce(a, SAMPLES), np.einsum("nfs,nfs->f", a, b)) for a, b in tiles), strict=True)
     return sum(totals[1:], totals[0]), sum(products[1:], products[0])
 
 
 def _scratch(x: Array, *dtypes: np.dtype[Any]) -> list[Array]:
-    """Memory for any tile of x in each of ``dtypes``, used again and again: new memory costs more than the arithmetic.
+    """Reusable memory for any tile of x in each of ``dtypes``: new memory costs more than the arithmetic.
 
-    A thread keeps it for its next call: where what a call frees lies at the end of the heap, the C library may give
-    it back to the system, and the next call then took 4 times as long (64x3000 in float32: 1.0 ms for 0.22).
+    A thread keeps it for its next call: the C library may return memory at the end of the heap to the system, and the
+    next call then took 4 times as long (64x3000 in float32: 1.0 ms instead of 0.22).
     """
     size = min(x.size, max(TILE, x.shape[2]))
     kept = _KEPT.__dict__
@@ -160,7 +160,7 @@ def _shaped(scratch: Array, like: Array) -> Array:
 
 
 def _widen(array: Array, scratch: Array) -> Array:
-    """``array`` in the dtype of ``scratch``: a sum that converts by itself does so for every operand, and slowly."""
+    """``array`` in the dtype of ``scratch``: a sum that converts its operands itself is slow."""
     if array.dtype == scratch.dtype:
         return array
     wide = _shaped(scratch, array)

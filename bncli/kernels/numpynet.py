@@ -1,8 +1,8 @@
 """A specimen, known to be wrong: the backward pass that NumPyNet's documentation publishes.
 
-It follows the chain rule term by term, as that listing does, and keeps its fault: what is
-averaged over the samples is divided by ``mean.size``, the number of features. ``gradcheck``
-must reject it; the forward pass is right.
+It follows the chain rule term by term, as that listing does, and keeps its fault: averages over
+the samples are divided by ``mean.size``, the number of features. ``gradcheck`` must reject it;
+the forward pass is right.
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array |
 def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
     x, gamma, mean, _, inv_std = saved
     dx, dgamma, dbeta = out or Gradients(np.empty_like(dy), np.empty_like(gamma), np.empty_like(gamma))
-    inv_n = x.dtype.type(1 / mean.size)  # the fault: features, where samples belong
+    inv_n = x.dtype.type(1 / mean.size)  # the fault: the number of features instead of samples
     centred = x - mean[:, None]
 
     dbeta[...] = dy.sum(SAMPLES)

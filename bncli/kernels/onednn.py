@@ -1,10 +1,10 @@
-"""oneDNN's batch norm, by way of PyTorch's MKL-DNN tensors; float32 alone.
+"""oneDNN's batch norm through PyTorch's MKL-DNN tensors; float32 only.
 
-oneDNN takes images, (N, F, S, 1), in memory of its own. So a forward includes the copy of x
+oneDNN takes images, (N, F, S, 1), in its own memory. So a forward includes the copies of x
 into that memory and of y out of it, and a backward those of dy and dx: a user of NumPy pays
-for them, and where memory is what limits they take longer than the operator. x is not copied
-again for backward, which uses forward's copy. oneDNN gives mean and the biased variance;
-inv_std is computed from that. Its results depend on the number of threads in their last bits.
+for them, and if the memory is the limit, they take longer than the operator. backward uses
+forward's copy of x. oneDNN gives mean and the biased variance; inv_std is computed from these.
+The last bits depend on the number of threads.
 """
 
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 
 class Saved(NamedTuple):
-    """``onednn`` is what its backward takes, in its own memory: x, mean and var. The arrays are (F,)."""
+    """``onednn`` has the arguments of its backward, in its own memory: x, mean and var. The arrays are (F,)."""
 
     onednn: tuple[Any, Any, Any]
     gamma: Array
@@ -84,7 +84,7 @@ KERNEL = Kernel(
     backward,
     infer,
     dtypes=("float32",),
-    summary="oneDNN's operator, by way of PyTorch; includes the copies to its memory and back",
+    summary="oneDNN's operator through PyTorch; includes the copies to its memory and back",
     available=available,
     set_threads=set_threads,
     tries_complex=False,

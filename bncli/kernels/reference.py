@@ -1,9 +1,9 @@
-"""The oracle: the formulas as they are written, in a wider type than the input's.
+"""The reference: the formulas as they are written, in a wider dtype than the input's.
 
-float32 is computed in float64, float64 in long double (80 bits on x86; where the
-platform has nothing wider than float64, in float64). What is returned is rounded to the
-input's dtype, unless ``out`` is wider: NumPy's rule for ``out`` keeps the extra digits. Complex x
-is computed as the same analytic function, so that a complex step can differentiate it.
+float32 is computed in float64, float64 in long double (80 bits on x86; float64 if the
+platform has nothing wider). Results are rounded to the input's dtype, unless ``out`` is wider:
+NumPy's rule for ``out`` keeps the extra digits. Complex x is computed as the same analytic
+function, so that a complex step can differentiate it.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.core.kernel import Gradients, Kernel, Saved
+from bncli.core.kernel import OWN, Gradients, Kernel, Saved
 from bncli.core.problem import DTYPES
 
 Array = NDArray[Any]
@@ -20,7 +20,7 @@ SAMPLES = (0, 2)
 
 
 def wider(dtype: Any) -> np.dtype[Any]:
-    """The type in which arrays of ``dtype`` are computed."""
+    """The dtype in which arrays of ``dtype`` are computed."""
     dtype = np.dtype(dtype)
     if dtype.kind == "c":
         return np.dtype(np.clongdouble)
@@ -30,7 +30,7 @@ def wider(dtype: Any) -> np.dtype[Any]:
 def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
     wide = x.astype(wider(x.dtype))
     mean = wide.mean(SAMPLES)
-    # The mean of the deviations is 0 but for the rounding of the mean: add it back.
+    # The mean of the deviations is the rounding error of the mean: add it.
     mean += (wide - mean[:, None]).mean(SAMPLES)
     centred = wide - mean[:, None]
     var = (centred * centred).mean(SAMPLES)
@@ -65,5 +65,10 @@ def infer(
 
 
 KERNEL = Kernel(
-    forward, backward, infer, dtypes=DTYPES, summary="the formulas in a wider type; slow and obvious: the oracle"
+    forward,
+    backward,
+    infer,
+    dtypes=DTYPES,
+    params=("float32", OWN),
+    summary="the formulas in a wider type; slow and obvious: the oracle",
 )

@@ -1,11 +1,10 @@
 """PyTorch's own batch norm: the operators that ``torch.nn.functional.batch_norm`` and autograd call on the CPU.
 
-They work on the memory of the NumPy arrays, the canonical (N, F, S) being PyTorch's (N, C, L);
-where S is 1 that is its channels-last format as well, and PyTorch takes it for that. Called
-directly, they build no autograd graph. What they return is in memory that PyTorch allocates, as
-for its own users, and is copied only where there is ``out``. All arithmetic is PyTorch's, and so
-are the saved statistics, in the dtype of x; where S is 1 the last bits depend on the number of
-threads.
+They use the memory of the NumPy arrays; the canonical (N, F, S) is PyTorch's (N, C, L). If S is 1,
+PyTorch treats it as its channels-last format. Called directly, they build no autograd graph. Results
+are in memory that PyTorch allocates, as for its own users, and are copied only to ``out``. All
+arithmetic is PyTorch's; the saved statistics are in the dtype of x. If S is 1, the last bits depend
+on the number of threads.
 """
 
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.arrays.torch import available, give, set_threads, torch
-from bncli.core.kernel import Gradients, Kernel, Saved
+from bncli.core.kernel import OWN, Gradients, Kernel, Saved
 from bncli.kernels._torch import contiguous, deliver, tensor
 
 Array = NDArray[Any]
@@ -24,7 +23,7 @@ def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array |
     # With a momentum of 1 the running variance becomes the batch's, which PyTorch does not save.
     running_mean, running_var = np.zeros_like(gamma), np.zeros_like(gamma)
     given = map(tensor, (x, gamma, beta, running_mean, running_var))
-    # Not native_batch_norm.out: in PyTorch 2.13 it has the statistics wrong where x is not contiguous.
+    # Not native_batch_norm.out: in PyTorch 2.13 its statistics are wrong if x is not contiguous.
     y, *statistics = torch().native_batch_norm(*given, True, 1.0, epsilon)
     mean, inv_std = map(give, statistics)
     var = _biased(running_var, x.size // gamma.size)
@@ -33,8 +32,8 @@ def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array |
 
 def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
     given, x, mean, inv_std = map(tensor, (dy, saved.x, saved.mean, saved.inv_std))
-    gamma = contiguous(saved.gamma)  # where S is 1, PyTorch 2.13 reads one with strides wrongly
-    epsilon = 0.0  # inv_std has it already
+    gamma = contiguous(saved.gamma)  # if S is 1, PyTorch 2.13 reads a gamma with strides wrongly
+    epsilon = 0.0  # inv_std already includes it
     gradients = torch().ops.aten.native_batch_norm_backward(
         given, x, gamma, None, None, mean, inv_std, True, epsilon, [True] * 3
     )
@@ -51,7 +50,7 @@ def infer(
 
 
 def _biased(var: Array, samples: int) -> Array:
-    """The biased variance of the unbiased one, which is 0 / 0 for a single sample."""
+    """The biased variance from the unbiased one, which is 0 / 0 for a single sample."""
     return np.asarray(var * ((samples - 1) / samples)) if samples > 1 else np.zeros_like(var)
 
 
@@ -60,6 +59,7 @@ KERNEL = Kernel(
     backward,
     infer,
     dtypes=("float16", "bfloat16", "float32", "float64"),
+    params=("float32", OWN),
     summary="PyTorch's operator, native_batch_norm, on NumPy's memory",
     available=available,
     set_threads=set_threads,

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 _START = {"scales": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}
-_NEEDS_FORWARD = "there is no forward to go back through: call forward(inpt) first"
-_NEEDS_TRAINING = "the last forward took the running statistics, which have no gradient: use training=True"
+_NEEDS_FORWARD = "backward needs a forward before it: call forward(inpt) first"
+_NEEDS_TRAINING = "the last forward used the running statistics, which have no gradient: use training=True"
 _OVERWRITTEN = "backward wrote its error over the input of the last forward: call forward(inpt) again"
-_ONE_SAMPLE = "one sample per feature: the output is bias and the error 0, whatever the input; give a larger batch"
+_ONE_SAMPLE = "with one sample per feature, the output is always bias and the error 0: give a larger batch"
 
 
 class _Statistics(NamedTuple):
-    """What normalized a batch, each in the feature shape and float64; ``var`` is biased."""
+    """The statistics that normalized a batch, in the feature shape and float64; ``var`` is biased."""
 
     mean: Array
     var: Array
@@ -56,7 +56,7 @@ class BatchNorm:
 
     Each forward in training updates ``running_mean`` and ``running_var`` (feature shape, float64, from 0 and 1):
     running <- (1 - running_momentum) * running + running_momentum * batch. The ``"unbiased"`` variance is
-    var * M / (M - 1), M samples a feature; M = 1 has none and leaves running_var as it is. PyTorch: momentum
+    var * M / (M - 1) for M samples per feature; M = 1 has none and leaves running_var unchanged. PyTorch: momentum
     weighs the new batch too, default 0.1, but the running variance is unbiased. Keras: momentum weighs the
     OLD value, default 0.99, here ``running_momentum=0.01``; the variance is biased.
 
@@ -66,7 +66,7 @@ class BatchNorm:
 
     Raises InputError for an unknown layout, kernel or running_variance, a dtype that the kernel does not take,
     an epsilon or running_momentum out of range, scales or bias that are not real numbers (of a wrong
-    shape: at the first forward), and Unavailable where the kernel cannot run.
+    shape: at the first forward), and Unavailable if the kernel cannot run.
     """
 
     scales: Array
@@ -88,7 +88,7 @@ class BatchNorm:
     ) -> None:
         self.kernel = load_kernel(kernel) if isinstance(kernel, str) else kernel
         self.dtype = None if dtype is None else self._accepted(dtype)
-        # Problem makes a Layout of its name, or refuses it; shape and dtype are replaced by the input's.
+        # Problem converts the name of a layout, or rejects it; the input replaces shape and dtype.
         self._problem = Problem((1, 1), cast(Layout, layout), epsilon=epsilon)
         require_convention(running_momentum, running_variance)
         self.running_momentum, self.running_variance = running_momentum, running_variance
@@ -107,14 +107,14 @@ class BatchNorm:
         """Normalize ``inpt``: output = scales * x_hat + bias, x_hat = (inpt - mean) * inv_std; returns ``output``.
 
         Training uses the batch's statistics and updates the running ones; ``training=False`` uses the running
-        ones and leaves them alone. Fills ``delta`` with zeros. The input is never written to. ``copy=False`` makes
+        ones unchanged. Fills ``delta`` with zeros. The input is never written to. ``copy=False`` makes
         no copy but keeps a reference, ``x``: do not change the array before the last backward or use of ``x_hat``
         that belongs to this forward. ``copy=True`` keeps a private contiguous copy in the layer's dtype (if that
-        is still None: in the input's where the kernel takes it, else in float64).
+        is still None: in the input's dtype if the kernel takes it, else in float64).
 
         Raises InputError for an input that is not real numbers, has fewer than two axes or an empty one, fits neither
         the parameters nor earlier inputs, or needs a copy to be used; for a kernel whose ``saved`` lacks mean, var or
-        inv_std (training) or that has no infer (``training=False``). Warns where each feature has one sample.
+        inv_std (training) or that has no infer (``training=False``). Warns if each feature has one sample.
         """
         x = self._input(inpt, copy)
         problem = replace(self._problem, shape=x.shape, dtype=x.dtype.name)
@@ -162,7 +162,7 @@ class BatchNorm:
 
         ``delta`` may be or overlap any other array. The kernel writes to it without a copy if it is contiguous, of
         the layer's dtype, and overlaps no other array. If it overlaps the input, ``x`` and ``x_hat`` are lost, and
-        another backward needs another forward. ``self.delta`` changes only where ``delta`` overlaps it;
+        another backward needs another forward. ``self.delta`` changes only if ``delta`` overlaps it;
         ``copy=True`` first makes ``self.delta`` a private copy, which keeps dy in any case.
 
         Raises InputError before a forward, or after one with ``training=False``; for a delta, of either kind, of
@@ -200,11 +200,11 @@ class BatchNorm:
 
         where t, ``steps``, is the number of updates before this one. ``scales`` and ``bias`` become new arrays.
 
-        Raises InputError where no backward came since the last update, whose step used that gradient up, and
-        for an argument that is negative or not finite.
+        Raises InputError without a backward since the last update, and for an argument that is negative or not
+        finite.
         """
         if not self._can_update:
-            raise InputError("update has no gradient that is not used up: call backward() first")
+            raise InputError("update needs a backward since the last update: call backward() first")
         for name, value in {"momentum": momentum, "decay": decay, "lr": lr, "lr_decay": lr_decay}.items():
             if not 0 <= value < math.inf:
                 raise InputError(f"{name} is {value!r}: it must be finite and not negative")
@@ -216,7 +216,7 @@ class BatchNorm:
 
     @property
     def x_hat(self) -> Array:
-        """(x - mean) * inv_std in the shape and dtype of ``x``; InputError where there is no x to compute it from."""
+        """(x - mean) * inv_std in the shape and dtype of ``x``; InputError if there is no x to compute it from."""
         if "x" not in vars(self):
             raise InputError(self._no_backward)
         problem = self._problem
@@ -245,15 +245,15 @@ class BatchNorm:
         return x
 
     def _memory(self, name: str, problem: Problem, *avoid: Array) -> Array:
-        """Where to write the result ``name``, which overlaps none of ``avoid``."""
+        """Memory for the result ``name``, which overlaps none of ``avoid``."""
         if not self.reuse_buffers:
             return np.empty(problem.shape, problem.dtype)
         return self._reused.take(name, problem.shape, problem.dtype, avoid)
 
     def _saved_statistics(self, saved: Any, problem: Problem) -> _Statistics:
-        """Copies of what the kernel's forward keeps for its backward."""
+        """Copies of the statistics that the kernel's forward saves for its backward."""
         if not all(hasattr(saved, name) for name in _Statistics._fields):
-            raise InputError(f"kernel {self.kernel.name!r} hides its statistics: give its saved mean, var and inv_std")
+            raise InputError(f"kernel {self.kernel.name!r} hides its statistics: its saved needs mean, var and inv_std")
         arrays = (getattr(saved, name) for name in _Statistics._fields)
         return _Statistics(*(np.array(array, "float64").reshape(problem.feature_shape) for array in arrays))
 
@@ -263,7 +263,7 @@ class BatchNorm:
         dgamma, dbeta = np.empty((2, problem.features), problem.dtype)
         self.kernel.backward(problem.canonical(dy), self._saved, out=Gradients(problem.canonical(dx), dgamma, dbeta))
         if problem.samples == 1:
-            dx[...] = 0  # the kernel's rounding, times inv_std = 1 / sqrt(epsilon), would be far from 0
+            dx[...] = 0  # the kernel's rounding error, times inv_std = 1 / sqrt(epsilon), may be large
         self.scales_updates, self.bias_updates = dgamma.reshape(self.scales.shape), dbeta.reshape(self.bias.shape)
         self._can_update = True
         return dx
@@ -278,7 +278,7 @@ class BatchNorm:
 
     def _descended(self, name: str, gradient: Array, momentum: float, decay: float, rate: float) -> Array:
         p = self._per_feature(name, self._problem, self._problem.dtype)
-        # The velocity is flat, because a parameter may be assigned anew in its other shape.
+        # The velocity is flat, because a user may assign a parameter in its other shape.
         velocity = self._velocity.get(name, np.zeros(p.size, p.dtype))
         velocity = momentum * velocity - rate * (gradient.ravel() + decay * p.ravel())
         self._velocity[name] = velocity

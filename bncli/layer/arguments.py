@@ -1,4 +1,4 @@
-"""What the methods of a layer are given: checked, or refused with one line that says what to give."""
+"""Check the arguments of a layer's methods; each error has a hint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def real_array(name: str, value: ArrayLike) -> Array:
-    """``value`` as an array, without a copy where it is one; InputError where it holds no real numbers."""
+    """``value`` as an array, without a copy if it is one. Raises InputError if it holds no real numbers."""
     try:
         array = np.asarray(value)
     except ValueError:
@@ -36,6 +36,6 @@ def obstacle(array: Array, dtype: str) -> str:
 def require_writable(delta: object, shape: Shape) -> None:
     """Raise InputError unless ``delta`` is a writable array of floats of ``shape``."""
     if not isinstance(delta, np.ndarray) or delta.dtype.kind != "f" or not delta.flags.writeable:
-        raise InputError("delta cannot take the error: give a writable array of floats, which backward fills")
+        raise InputError("delta cannot hold the error: give a writable array of floats, which backward fills")
     if delta.shape != shape:
         raise InputError(f"delta has shape {delta.shape}: give one of the input's shape, {shape}")

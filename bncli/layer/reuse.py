@@ -21,7 +21,7 @@ class ReusedArrays:
         self._latest: dict[str, Array] = {}
 
     def take(self, name: str, shape: Shape, dtype: str, avoid: tuple[Array, ...]) -> Array:
-        """Where to write the result ``name``: over the latest one, or into new memory.
+        """Memory for the result ``name``: that of the latest one, or new memory.
 
         The latest is not reused if its shape or dtype differs, or if it overlaps an array of ``avoid``.
         """

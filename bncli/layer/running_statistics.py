@@ -16,7 +16,7 @@ KINDS = get_args(RunningVariance)
 
 
 class RunningStatistics(NamedTuple):
-    """Both of one shape, one value a feature, in float64."""
+    """Mean and variance of equal shape, one value per feature, in float64."""
 
     mean: Array
     var: Array
@@ -27,7 +27,7 @@ class RunningStatistics(NamedTuple):
         """running <- (1 - momentum) * running + momentum * batch, in new arrays.
 
         ``mean`` and ``var`` (biased) are the batch's, of the same shape as the running ones, over ``samples``
-        values a feature. One sample has no unbiased variance and leaves the running one as it is.
+        values per feature. One sample has no unbiased variance and leaves the running one unchanged.
         """
 
         def moved(running: Array, batch: Array) -> Array:
@@ -41,7 +41,7 @@ class RunningStatistics(NamedTuple):
 
 
 def require_convention(momentum: float, variance: str) -> None:
-    """Raise InputError for a momentum that is no weight, or an unknown kind of running variance."""
+    """Raise InputError for a momentum outside [0, 1], or an unknown kind of running variance."""
     if not 0 <= momentum <= 1:
         raise InputError(f"running_momentum is {momentum!r}: give the new batch's weight, from 0 to 1")
     if variance not in KINDS:

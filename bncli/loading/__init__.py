@@ -1,5 +1,5 @@
-"""The door: how does a kernel come in?
+"""How is a kernel loaded?
 
-In: what --kernel names, or a module or object that a program has. Out: a Kernel, guarded where it is called.
-What somebody else's code raises, prints or changes is contained here, and each call's result is checked.
+In: a name, file or module for --kernel, or a module or object of a program. Out: a Kernel, and a guard for its calls.
+Errors, output and changes of settings by users' code are contained here, and the result of each call is checked.
 """

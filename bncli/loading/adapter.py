@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bncli.arrays import Arrays, framework, frameworks
-from bncli.core.kernel import Kernel, Prepared
+from bncli.core.kernel import OWN, Kernel, Prepared
 from bncli.core.problem import DTYPES
 from bncli.errors import InputError
 from bncli.loading import views
@@ -25,14 +25,14 @@ NOT_GIVEN = object()
 
 
 def is_namespace(value: Any) -> bool:
-    """Whether ``value`` is meant as a kernel: it has a forward, a backward or a ``KERNEL``."""
+    """Whether ``value`` has a forward, a backward or a ``KERNEL``, and so is meant as a kernel."""
     return any(hasattr(value, name) for name in ("KERNEL", *REQUIRED))
 
 
 def given(module: Any, name: str, spec: str, value: Any) -> Given:
-    """What ``module`` says of its object ``value``.
+    """The settings in ``module`` for its object ``value``.
 
-    Raises InputError where a part is malformed.
+    Raises InputError if one of them is malformed.
     """
     return Given(
         name=name,
@@ -41,6 +41,7 @@ def given(module: Any, name: str, spec: str, value: Any) -> Given:
         arrays=_given(module, "arrays") and _name_of_framework(module),
         ndim=_given(module, "ndim") and _ndim(module),
         dtypes=_dtypes(module),
+        params=_params(module),
         summary=_summary(getattr(value, "__doc__", None) or ""),
     )
 
@@ -48,20 +49,20 @@ def given(module: Any, name: str, spec: str, value: Any) -> Given:
 def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
     """The kernel in ``namespace``: a module or an object with ``forward`` and ``backward``, or one with a ``KERNEL``.
 
-    Functions are called by position, so that their parameters may have any names. Used where they
-    are there: ``infer``, ``ndim`` (3, or one of ``views.MEANING``), ``dtypes``, ``summary`` (else
-    the first line of the module's docstring), ``available``, ``set_threads``, and a parameter ``out``
-    of any function. ``arrays`` names the framework whose arrays the functions take. Without a ``name``, the
-    namespace's own is taken.
+    Functions are called by position, so that their parameters may have any names. Optional members:
+    ``infer``, ``ndim`` (3, or one of ``views.MEANING``), ``dtypes``, ``summary`` (default: the first line of
+    the module's docstring), ``available``, ``set_threads``, and a parameter ``out`` of any function.
+    ``arrays`` names the framework whose arrays the functions take. The default of ``name`` is the
+    namespace's own name.
 
-    Raises InputError where one of them is malformed. What the user's code raises passes.
+    Raises InputError if a member is malformed. Errors of the user's code pass.
     """
     source = getattr(namespace, "KERNEL", namespace)
     missing = [each for each in REQUIRED if not hasattr(source, each)]
     if missing:
         needed = " and ".join(map(_written, REQUIRED))
         raise InputError(
-            f"there is no {' and no '.join(missing)} in it: a kernel needs {needed}; "
+            f"it has no {' and no '.join(missing)}: a kernel needs {needed}; "
             "bncli kernels --template prints one to start from"
         )
     view, arrays = views.VIEWS[_ndim(source)], _framework(source)
@@ -73,6 +74,7 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
         views.backward_of(functions["backward"]),
         infer and views.infer_of(functions["infer"]),
         dtypes=_dtypes(source),
+        params=_params(source),
         summary=_summary(_given(source, "summary") or getattr(module, "__doc__", None) or ""),
         available=_availability(source, arrays),
         set_threads=_optional_function(source, "set_threads"),
@@ -97,7 +99,7 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
 
 def _given(source: Any, name: str, default: Any = None) -> Any:
     value = getattr(source, name, default)
-    # After ``from numpy import *`` there are an ndim and dtypes, which mean something else.
+    # ``from numpy import *`` brings an ndim and dtypes with another meaning.
     return default if value is getattr(np, name, NOT_GIVEN) else value
 
 
@@ -108,7 +110,7 @@ def _function(source: Any, name: str, view: views.View) -> views.Function:
     try:
         signature = _signature(call)
     except ValueError:
-        signature = None  # compiled, and does not say what it takes
+        signature = None  # compiled, without a signature
     try:
         positional = signature.bind(*PARAMETERS[name]).arguments if signature else {}
     except TypeError as error:
@@ -121,7 +123,7 @@ def _signature(call: Callable[..., Any]) -> inspect.Signature:
     if sys.version_info >= (3, 14):
         from annotationlib import Format
 
-        # Annotations are evaluated only now, and may name what is imported for a type checker alone.
+        # Annotations are evaluated only here; they may name classes imported for type checkers only.
         return inspect.signature(call, annotation_format=Format.STRING)
     return inspect.signature(call)
 
@@ -150,7 +152,7 @@ def _name_of_framework(source: Any) -> str:
 
 
 def _on_arrays(call: Callable[..., Any], direction: str, arrays: Arrays) -> Callable[..., Prepared]:
-    """``call``, which takes and returns the arrays of a framework, on NumPy's."""
+    """A function that prepares calls of ``call``, a function of a framework's arrays, for NumPy arrays."""
 
     def prepare(*given: Any, timed: bool = False) -> Prepared:
         batch = given[0]
@@ -166,7 +168,7 @@ def _on_arrays(call: Callable[..., Any], direction: str, arrays: Arrays) -> Call
     def deliver(found: Any) -> Any:
         if not isinstance(found, (tuple, list)):
             return give(found)
-        own = 1 if direction == "forward" else 0  # saved is the kernel's own
+        own = 1 if direction == "forward" else 0  # saved is not converted
         return *map(give, found[: len(found) - own]), *found[len(found) - own :]
 
     def give(value: Any) -> Any:
@@ -179,28 +181,36 @@ def _dtypes(source: Any) -> tuple[str, ...]:
     given = _given(source, "dtypes", Kernel.dtypes)
     known = ", ".join(DTYPES)
     if not isinstance(given, (str, Sequence)) or not given:
-        raise InputError(f"its dtypes are {given!r}: name one or more of {known}")
+        raise InputError(f"its dtypes are {given!r}: list one or more of {known}")
     dtypes = (given,) if isinstance(given, str) else tuple(given)
     for dtype in dtypes:
         if dtype not in DTYPES:
-            raise InputError(f"its dtypes hold {dtype!r}, which is none of {known}")
+            raise InputError(f"its dtypes hold {dtype!r}, which is not one of {known}")
     return dtypes
+
+
+def _params(source: Any) -> tuple[str, ...]:
+    given = _given(source, "params", Kernel.params)
+    params = (given,) if isinstance(given, str) else given
+    if not isinstance(params, Sequence) or not params or any(each not in (OWN, "float32") for each in params):
+        raise InputError(f'its params are {given!r}: name "float32", "{OWN}" for those of x, or both')
+    return tuple(params)
 
 
 def _summary(text: Any) -> str:
     if not isinstance(text, str):
-        raise InputError(f"its summary is {text!r}: write a text")
+        raise InputError(f"its summary is {text!r}, not a text")
     return text.strip().partition("\n")[0]
 
 
 def _availability(source: Any, arrays: Arrays) -> Callable[[], str | None]:
-    """Call ``available`` once, here, where its errors are caught."""
+    """Call ``available`` once while loading, which catches its errors."""
     if lacking := arrays.available():
         return lambda: lacking
     available = _optional_function(source, "available")
     missing = available and available()
     if not isinstance(missing, str | None):
-        raise InputError(f"its available returned {missing!r}: return what is missing, or None where it can run")
+        raise InputError(f"its available returned {missing!r}: return what is missing, or None if it can run")
     return lambda: missing or None
 
 

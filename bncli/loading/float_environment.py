@@ -1,4 +1,4 @@
-"""Restore this thread's floating-point environment after a kernel: a change of it changes all later results.
+"""Restore this thread's floating-point environment after a kernel: a change of it would affect all later results.
 
 For example, loading a library compiled with -ffast-math may make subnormal numbers 0 in all code that runs later.
 """
@@ -14,8 +14,8 @@ from typing import NamedTuple
 from bncli.loading.libc import LIBRARY
 
 _CAN_RESTORE = hasattr(LIBRARY, "fegetenv") and hasattr(LIBRARY, "fesetenv")
-FENV_BYTES = 64  # for a C library's fenv_t: the largest known has 32
-# Variables, so that Python computes with them at run time: its compiler would fold constants.
+FENV_BYTES = 64  # room for a C library's fenv_t: the largest known takes 32
+# Variables, so that Python computes at run time: its compiler would fold constants.
 _ONE, _UNIT, _SMALLEST, _LARGE = 1.0, sys.float_info.epsilon, sys.float_info.min, 2.0**60
 _ROUNDING = {
     (False, False, True): "to nearest",
@@ -26,7 +26,7 @@ _ROUNDING = {
 
 
 class Arithmetic(NamedTuple):
-    """Whether subnormal numbers are kept, as results and as operands; and how results are rounded."""
+    """Whether subnormal numbers are kept, as results and as operands; and the direction of rounding."""
 
     subnormals: bool
     rounding: str
@@ -42,7 +42,7 @@ class Arithmetic(NamedTuple):
 
 
 def current() -> Arithmetic:
-    """Return this thread's arithmetic. It is found by computing, which works on any machine."""
+    """Return this thread's arithmetic, determined by test computations, which work on any machine."""
     half = _UNIT / 2
     rounding = (half + _ONE > _ONE, -_ONE - half < -_ONE, (_ONE + _UNIT) + half > _ONE + _UNIT)
     return Arithmetic(_SMALLEST / 2 * _LARGE > 0, _ROUNDING.get(rounding, "by another rule"))

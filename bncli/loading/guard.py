@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 LONGEST = 300  # characters of an error's message: some compilers write pages
 PASSING = (KeyboardInterrupt, MemoryError, KernelFault)
 REFUSALS = (ValueError, TypeError, NotImplementedError)
-BETWEEN = ("bncli", "importlib", "importlib_metadata")  # packages whose frames come before those of a user's code
+BETWEEN = ("bncli", "importlib", "importlib_metadata")  # packages whose frames precede a user's code
 
 
 def guarded(kernel: Kernel) -> Kernel:
     """Return ``kernel`` with functions that raise KernelFault for any error, and for a malformed result.
 
-    KeyboardInterrupt and MemoryError pass, and from ``set_threads`` bncli's own errors, which say how many threads
-    there may be. Warnings of a function are hidden, and what it prints goes to stderr. A change of this thread's
-    floating-point environment is undone, and ``change_by`` reports it. No array is copied. A call costs some
-    microseconds more: time the kernel itself.
+    KeyboardInterrupt and MemoryError pass; so do bncli's own errors from ``set_threads``, which give the possible
+    numbers. Warnings of a function are hidden, and its output goes to stderr. A change of this thread's
+    floating-point environment is undone, and ``change_by`` reports it. No array is copied. A guarded call takes some
+    microseconds more: time the kernel without its guard.
     """
     guard = _Guard(kernel)
     return replace(
@@ -120,7 +120,7 @@ def change_by(kernel: AnyKernel) -> str:
     Each change is described once.
     """
     changes = _changes.pop(kernel.spec or kernel.name, {})
-    return "; ".join(f"for whatever is computed after {' and '.join(by)}, {what}" for what, by in changes.items())
+    return "; ".join(f"in all code that runs after {' and '.join(by)}, {what}" for what, by in changes.items())
 
 
 def watched(kernel: Kernel, function: str) -> contextlib.AbstractContextManager[None]:
@@ -129,7 +129,7 @@ def watched(kernel: Kernel, function: str) -> contextlib.AbstractContextManager[
 
 
 def remember(spec: str, doing: str, change: str) -> None:
-    """Keep for ``change_by`` that the kernel ``spec`` made a ``change`` while ``doing``, such as "forward"."""
+    """Record for ``change_by`` a ``change`` by the kernel ``spec`` in the function ``doing``, such as "forward"."""
     known = _changes.setdefault(spec, {}).setdefault(change, [])
     if doing not in known:
         known.append(doing)

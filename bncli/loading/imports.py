@@ -14,37 +14,41 @@ from types import CodeType, ModuleType
 
 from bncli.errors import InputError
 
-_user_folders: set[Path] = set()  # of the modules imported so far
+_user_folders: set[Path] = set()  # the folders of the users' modules imported so far
 
 
-def import_file(path: str) -> ModuleType:
-    """Run the Python file ``path``, once a process, its folder importable as it is for ``python path``.
+def import_file(path: str, *, anew: bool = False) -> ModuleType:
+    """Import the Python file ``path``, once per process unless ``anew``, with its folder importable as for
+    ``python path``.
 
-    Raises InputError where there is no such file; what the file itself raises passes.
+    Raises InputError if there is no such file; errors of the file's own code pass.
     """
     file = _regular(path)
     digest = hashlib.sha256(os.fsencode(file)).hexdigest()[:12]
     name = f"{re.sub(r'[^0-9A-Za-z_]', '_', file.stem)}_{digest}"
-    if name in sys.modules:
+    if name in sys.modules and not anew:
         return sys.modules[name]
     loader = _Source(name, str(file))
     spec = spec_from_file_location(name, file, loader=loader)
     assert spec is not None
     # Dataclasses, pickles and Numba's cache look up the module of a class or function there.
+    before = sys.modules.get(name)
     module = sys.modules[name] = module_from_spec(spec)
     try:
         with _importable(file.parent):
             loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
+        if before:
+            sys.modules[name] = before
         raise
     return module
 
 
 def import_named(name: str) -> ModuleType | None:
-    """Import the module ``name``, which may be in the current folder as for ``python -m``; None where there is none.
+    """Import the module ``name``, which may be in the current folder as for ``python -m``; None if there is none.
 
-    What the module itself raises passes.
+    Errors of the module's own code pass.
     """
     if not all(part.isidentifier() for part in name.split(".")):
         return None
@@ -55,11 +59,11 @@ def import_named(name: str) -> ModuleType | None:
         if f"{name}.".startswith(f"{error.name}."):
             return None
         raise
-    return module if getattr(module, "__file__", None) else None  # a folder is a module too, but an empty one
+    return module if getattr(module, "__file__", None) else None  # a folder without __init__.py is an empty module
 
 
 class _Source(SourceFileLoader):
-    """Compiles the file as it is now: neither reads a ``__pycache__``, which may be stale, nor writes one."""
+    """Compiles the present file; it neither reads a ``__pycache__``, which may be stale, nor writes one."""
 
     def get_code(self, fullname: str) -> CodeType:
         code: CodeType = self.source_to_code(self.get_data(self.path), self.path)
@@ -76,12 +80,12 @@ def _regular(path: str) -> Path:
         found = file.exists()
     except OSError as error:
         raise InputError(f"it cannot be read: {error.strerror}") from error
-    raise InputError("it is no regular file" if found else "there is no such file")
+    raise InputError("it is not a regular file" if found else "there is no such file")
 
 
 @contextmanager
 def _importable(folder: Path) -> Iterator[None]:
-    """Put ``folder`` first on the path, and last on exit: later imports find its modules, which shadow no others.
+    """Put ``folder`` first on the path, and last on exit: its modules stay importable and shadow no others.
 
     If it stayed first, a user's ``statistics.py`` would replace Python's in bncli's own later imports.
     """
@@ -98,7 +102,7 @@ def _importable(folder: Path) -> Iterator[None]:
 
 
 def _forget_namesakes(folder: Path) -> None:
-    """Let two versions of a kernel, each in its folder, import a ``helper.py`` of their own."""
+    """Forget helper modules of another folder, so that two versions of a kernel each import their own ``helper.py``."""
     others = _user_folders - {folder}
     for name in {entry.stem for entry in folder.iterdir()} & sys.modules.keys() if others else ():
         module = sys.modules[name]

@@ -1,4 +1,4 @@
-"""Find the object of a user's module that is a kernel, and make the kernel of it."""
+"""Find the object of a user's module that is a kernel, and make a Kernel from it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bncli.loading import adapter, kinds
 
 
 def named(module: ModuleType, path: str, spec: str) -> Kernel:
-    """The kernel that the object ``path`` of ``module`` is; names with dots are attributes of attributes.
+    """The kernel made from the object ``path`` of ``module``; names with dots are attributes of attributes.
 
-    Raises InputError where there is no such object, or it is no kernel.
+    Raises InputError if there is no such object, or if it is not a kernel.
     """
     value: Any = module
     for name in path.split("."):
@@ -27,23 +27,23 @@ def named(module: ModuleType, path: str, spec: str) -> Kernel:
 
 
 def only(module: ModuleType, name: str, spec: str) -> Kernel:
-    """The kernel that ``module`` is, or its one object that is a kernel.
+    """The kernel made from ``module`` itself, or from its only object that is a kernel.
 
-    Raises InputError where there is none, or several.
+    Raises InputError if there is none, or if there are several.
     """
     if adapter.is_namespace(module):
         return adapter.adapt(module, name, spec)
     found = candidates(module)
     if len(found) > 1:
         described = _listed(f"{each} ({kind})" for each, kind in found.items())
-        raise InputError(f"it holds {described}: say {spec}:{next(iter(found))}")
+        raise InputError(f"it holds {described}: choose one, as {spec}:{next(iter(found))}")
     if not found:
-        return adapter.adapt(module, name, spec)  # which says what is missing
+        return adapter.adapt(module, name, spec)  # its error lists what is missing
     return kernel_of(getattr(module, next(iter(found))), name, spec, module)
 
 
 def kernel_of(value: Any, name: str = "", spec: str = "", module: ModuleType | None = None) -> Kernel:
-    """The kernel that ``value`` is, an object of ``module``. Raises InputError where it is none."""
+    """The kernel made from ``value``, an object of ``module``. Raises InputError if it is not a kernel."""
     kind = kinds.kind_of(value)
     if kind is None:
         if inspect.isfunction(value):

@@ -1,4 +1,4 @@
-"""Kernels by what ``--kernel`` takes: a registered name, a file or a module."""
+"""Load kernels by a word for ``--kernel``: a registered name, a file or a module."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from dataclasses import replace
 from types import ModuleType
 
 from bncli import plugins
-from bncli.core.kernel import AnyKernel, Kernel
+from bncli.core.kernel import AnyKernel, Kernel, types_of
+from bncli.core.problem import HALF, Problem
 from bncli.errors import InputError, Unavailable
 from bncli.loading.user_code import as_kernel, published_kernel, user_kernel
 
 PACKAGE = "bncli.kernels"
 
-KernelSpec = str | Kernel | ModuleType  # what a program may give for a kernel
+KernelSpec = str | Kernel | ModuleType  # the forms in which a program may give a kernel
 
 
 def kernel_names() -> tuple[str, ...]:
-    """The names of the registered kernels, bncli's own and those that packages publish; imports none of them."""
+    """The names of the registered kernels, bncli's own and those of installed packages; imports none of them."""
     own = plugins.names(PACKAGE)
     return (*own, *sorted(plugins.published(PACKAGE).keys() - own))
 
 
 def is_registered(spec: str) -> bool:
-    """Whether ``spec`` is a registered name, and not a file or a module that only its user knows of."""
-    # Asking every installed package takes long: not for what is found without.
+    """Whether ``spec`` is a registered name, and not a user's file or module."""
+    # Searching all installed packages takes long, so bncli's own names are tried first.
     return spec in plugins.names(PACKAGE) or (not plugins.is_path(spec) and spec in plugins.published(PACKAGE))
 
 
@@ -45,9 +46,8 @@ def registered_kernel(name: str) -> Kernel:
 def load_kernel(spec: str) -> Kernel:
     """The kernel ``spec``, ready to run: a registered name, a user's file (``mine.py``) or module (``package.mine``).
 
-    A file or a module is other people's code, which this runs. Raises InputError when there is no
-    such kernel or it is malformed, and Unavailable, with what is missing, when it cannot run on
-    this machine.
+    This runs the code of a file or a module. Raises InputError if there is no such kernel or it is malformed,
+    and Unavailable, with what is missing, if it cannot run on this machine.
     """
     kernel = registered_kernel(spec) if is_registered(spec) else user_kernel(spec)
     if kernel is None:
@@ -58,21 +58,31 @@ def load_kernel(spec: str) -> Kernel:
     return kernel
 
 
-def require_dtype(kernel: AnyKernel, dtype: str) -> None:
-    """Raise InputError where ``kernel`` does not take ``dtype``."""
-    if dtype not in kernel.dtypes:
-        raise InputError(f"kernel {kernel.name!r} does not take {dtype}: use --dtype {' or '.join(kernel.dtypes)}")
+def require_types(kernel: AnyKernel, problem: Problem) -> None:
+    """Raise InputError if ``kernel`` does not take the types of ``problem``."""
+    if problem.dtype not in kernel.dtypes:
+        hint = f"use --dtype {' or '.join(kernel.dtypes)}"
+        raise InputError(f"kernel {kernel.name!r} does not take {problem.dtype}: {hint}")
+    if problem.types not in types_of(kernel):
+        wanted = problem.params or problem.dtype
+        raise InputError(f"kernel {kernel.name!r} takes no parameters of {wanted}: use --params {kernel.params[0]}")
 
 
 def own_dtype(kernels: Sequence[AnyKernel], preferred: Sequence[str] = ("float64", "float32")) -> str:
-    """A dtype that all of ``kernels`` take, of ``preferred`` if possible; where there is none, one of the first's."""
+    """A dtype that all ``kernels`` take, in ``preferred`` if possible; without one, a dtype of the first."""
     first = kernels[0].dtypes
     common = [each for each in (*preferred, *first) if all(each in kernel.dtypes for kernel in kernels)]
     return (common or list(first))[0]
 
 
+def own_params(kernels: Sequence[AnyKernel], dtype: str) -> str:
+    """The parameters' dtype for x in half precision: float32 if all ``kernels`` take it, else x's own."""
+    mixed = dtype in HALF and all("float32" in kernel.params for kernel in kernels)
+    return "float32" if mixed else ""
+
+
 def kernel_of(given: KernelSpec) -> Kernel:
-    """The kernel that a program gives by its name, file or module, as a module, or as it is; it has a name.
+    """The kernel that a program gives by name, file or module, as a module, or as a Kernel.
 
     Raises InputError and Unavailable as ``load_kernel`` does.
     """

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 
-PLAIN = (np.ndarray, np.memmap)  # masked arrays and matrices compute differently
+PLAIN = (np.ndarray, np.memmap)  # masked arrays and matrices have another arithmetic
 
 
 class Malformed(KernelFault):
-    """A function returned something of the wrong number, type or shape; the message does not name the kernel yet."""
+    """A function returned a result of the wrong number, type or shape; the message does not name the kernel yet."""
 
 
 def y_and_saved(result: Any, shape: Shape) -> tuple[Array, Any]:
@@ -51,12 +51,12 @@ def array(name: str, value: Any, shape: Shape) -> Array:
 
 
 def is_numeric(value: Array) -> bool:
-    """Whether the dtype of ``value`` is one of numbers."""
+    """Whether the dtype of ``value`` is numeric."""
     return value.dtype.kind not in "OSUMmT" and value.dtype.type is not np.void
 
 
 def _unpack(function: str, result: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
-    # An array is one value, even one whose first axis happens to have the right length.
+    # An array is one value, even if its first axis has the right length by chance.
     values = tuple(result) if isinstance(result, (tuple, list)) else (result,)
     if len(values) != len(names):
         found = "nothing" if result is None else f"{_number(len(values))} value{'s' * (len(values) != 1)}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Never
@@ -22,20 +23,28 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 
-def user_kernel(spec: str) -> Kernel | None:
-    """The kernel that ``spec`` names: a file or a module, or ``:`` and an object of it after that.
+def user_kernel(spec: str, *, anew: bool = False) -> Kernel | None:
+    """The kernel that ``spec`` names: a file or a module, optionally followed by ``:`` and the name of an object.
 
-    It is named after the object, or the file or module. None where there is no such module. Raises InputError where
-    there is no such file or object, where its code raises, or where it is malformed.
+    It is named after the object, or the file or module. None if there is no such module. Raises InputError if there is
+    no such file or object, if its code raises, or if the kernel is malformed. A file is run once per process,
+    unless ``anew``.
     """
     place, _, name = spec.rpartition(":") if is_object(spec) else (spec, "", "")
     from_file = plugins.is_path(place)
     with _loading(spec):
-        module = import_file(place) if from_file else import_named(place)
+        module = import_file(place, anew=anew) if from_file else import_named(place)
         if module is None:
             return None
         stem = PurePath(place).stem if from_file else place.rpartition(".")[2]
-        return objects.named(module, name, spec) if name else objects.only(module, stem, spec)
+        kernel = objects.named(module, name, spec) if name else objects.only(module, stem, spec)
+    return replace(kernel, anew=partial(_anew, spec)) if from_file else kernel
+
+
+def _anew(spec: str) -> Kernel:
+    kernel = user_kernel(spec, anew=True)
+    assert kernel is not None  # for the type checker: a file is there, or InputError is raised
+    return kernel
 
 
 def is_object(spec: str) -> bool:
@@ -45,9 +54,9 @@ def is_object(spec: str) -> bool:
 
 
 def as_kernel(namespace: Any) -> Kernel:
-    """The kernel in a module, or another namespace, that a program has already; named after it.
+    """The kernel in a module or another namespace of a program, named after it.
 
-    Raises InputError where it is malformed.
+    Raises InputError if the kernel is malformed.
     """
     name = str(getattr(namespace, "__name__", type(namespace).__name__)).rpartition(".")[2]
     with _loading(name):
@@ -55,7 +64,7 @@ def as_kernel(namespace: Any) -> Kernel:
 
 
 def published_kernel(name: str, point: EntryPoint) -> Kernel:
-    """The kernel that an installed package publishes as ``name``; where it is broken, one that is not available."""
+    """The kernel that an installed package publishes as ``name``; a broken one becomes an unavailable kernel."""
     try:
         with _loading(point.value, name):
             return objects.kernel_of(point.load(), name, name)

@@ -1,4 +1,4 @@
-"""Call a user's functions as a Kernel's: by position, on arrays of the rank they want, with or without ``out``."""
+"""Wrap a user's functions for a Kernel: called by position, on arrays of their rank, with or without ``out``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class View(NamedTuple):
 def _rows(batch: Array) -> Array:
     outer, features, inner = batch.shape
     rows = np.ascontiguousarray(batch.transpose(0, 2, 1).reshape(outer * inner, features))
-    # The copy is as read-only as the batch, so that writing into an input fails here too.
+    # A copy is read-only if the batch is, so that a kernel that writes into its input fails here too.
     rows.flags.writeable = batch.flags.writeable
     return rows
 
@@ -41,7 +41,7 @@ def _batch(rows: Array, shape: Shape) -> Array:
 
 
 def _spatial(axes: int) -> View:
-    """(N, F, S) with so many axes in place of S. Where S is 1, N is split instead: memory is channels-last then."""
+    """The view of (N, F, S) with ``axes`` axes in place of S. If S is 1, N is split: memory is then channels-last."""
 
     def enter(batch: Array) -> Array:
         outer, features, inner = batch.shape
@@ -58,7 +58,7 @@ def _spatial(axes: int) -> View:
 
 
 def _factors(size: int, count: int) -> tuple[int, ...]:
-    """So many factors of ``size``, as equal as they can be, the smallest first."""
+    """``count`` factors of ``size``, as equal as possible, the smallest first."""
     if count == 1:
         return (size,)
     first = max(n for n in range(1, round(size ** (1 / count)) + 1) if size % n == 0)
@@ -93,7 +93,7 @@ def forward_of(function: Function) -> Forward:
         y, saved = results.y_and_saved(function(seen, gamma, beta, epsilon, out=target), seen.shape)
         return _deliver(y, target, out, function.view, x.shape), saved
 
-    return _says_out(forward, function)
+    return _declare_out(forward, function)
 
 
 def backward_of(function: Function) -> Backward:
@@ -111,7 +111,7 @@ def backward_of(function: Function) -> Backward:
             _deliver(found.dbeta, targets and dbeta, dbeta, CANONICAL, dy.shape),
         )
 
-    return _says_out(backward, function)
+    return _declare_out(backward, function)
 
 
 def infer_of(function: Function) -> Infer:
@@ -124,11 +124,11 @@ def infer_of(function: Function) -> Infer:
         y = results.array("y", function(seen, gamma, beta, mean, var, epsilon, out=target), seen.shape)
         return _deliver(y, target, out, function.view, x.shape)
 
-    return _says_out(infer, function)
+    return _declare_out(infer, function)
 
 
-def _says_out(made: Made, function: Function) -> Made:
-    """``made``, in whose signature there is ``out`` only where ``function`` takes it."""
+def _declare_out(made: Made, function: Function) -> Made:
+    """``made``, with a signature that has ``out`` only if ``function`` takes it."""
     if not function.takes_out:
         whole = inspect.signature(made)
         own = [parameter for parameter in whole.parameters.values() if parameter.name != "out"]
@@ -137,9 +137,9 @@ def _says_out(made: Made, function: Function) -> Made:
 
 
 def _deliver(found: Array, target: Array | None, out: Array | None, view: View, shape: Shape) -> Array:
-    """Return a function's result in canonical form, in ``out`` where that is given; ``shape`` is a batch's."""
+    """Return a function's result in canonical form, written to ``out`` if given; ``shape`` is that of the batch."""
     if out is None or (target is not None and found is not target):
-        return view.leave(found, shape)  # the contract then finds a function that ignores its ``out``
+        return view.leave(found, shape)  # if the function ignored its ``out``, the contract check notices
     if target is None or not np.may_share_memory(target, out):
         out[...] = view.leave(found, shape)
     return out

@@ -1,5 +1,5 @@
-"""What does a kernel make of a batch?
+"""What are the results of a kernel on a batch?
 
 In: cases and kernels. Out: the report of forward or backward, with a row for each array, and the arrays themselves.
-Computes and describes; nothing here is judged or timed.
+Computes and describes; nothing is judged or timed here.
 """

@@ -1,4 +1,4 @@
-"""The table of forward and backward: what is said of an array."""
+"""The table of forward and backward: statistics of each array."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,13 +15,13 @@ from bncli.core.rows.lists import ArrayRow
 Array = NDArray[Any]
 
 GROUP = ("problem", "input", "mode")
-INPUT = "input"  # stands for the kernel where an array is the case's own
-NORMALIZED = "x_hat"  # whose features should have mean 0 and deviation 1
+INPUT = "input"  # in place of a kernel, for the case's own arrays
+NORMALIZED = "x_hat"  # its features should have mean 0 and standard deviation 1
 BINS = 12
 
 
 def columns(baseline: str) -> tuple[Column, ...]:
-    """The columns of the table; differences are from the kernel ``baseline``."""
+    """The columns of the table; differences are relative to the kernel ``baseline``."""
     return (
         Column("kernel", "kernel"),
         Column("array", "array"),
@@ -47,9 +47,9 @@ def rows(
     first: Mapping[str, Array] = MappingProxyType({}),
     features: int = 0,
 ) -> list[ArrayRow]:
-    """The statistics of those of ``names`` that a kernel gave; ``first`` is what the first kernel gave.
+    """The rows of the arrays ``names`` that ``arrays`` has; ``first`` are the arrays of the first kernel.
 
-    Below each batch, (N, F, S), stand its first ``features`` by themselves.
+    Each batch (N, F, S) is followed by a row for each of its first ``features``.
     """
     found = []
     for name in (name for name in names if name in arrays):
@@ -62,7 +62,7 @@ def rows(
 
 
 class Shown(NamedTuple):
-    """An array that has a row, with the ``shape`` to show; ``first`` is that of the first kernel, if there was one."""
+    """An array of a row, with the ``shape`` to show; ``first`` is the first kernel's array, if there is one."""
 
     name: str
     shape: Sequence[int]
@@ -97,13 +97,13 @@ def _row(case: Case, mode: str, kernel: str, shown: Shown) -> ArrayRow:
 
 
 def _histogram(array: Array) -> list[int]:
-    """How many values lie in each ``BINS``-th of the range from the least to the largest that is finite."""
+    """The counts of finite values in ``BINS`` equal bins from the least to the largest."""
     finite = array[np.isfinite(array)].astype(np.float64)
     if not finite.size:
         return []
     try:
         counts, _ = np.histogram(finite, BINS)
-    except ValueError:  # too wide or too narrow a range for bins with ends of their own
+    except ValueError:  # the range is too wide, or too narrow for distinct edges of bins
         raised = finite / 2 - finite.min() / 2
         counts, _ = np.histogram(raised / (raised.max() or 1), BINS)
     return [int(count) for count in counts]

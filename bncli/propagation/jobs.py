@@ -1,6 +1,6 @@
-"""What a kernel makes of a case, array by array: functions that run where the kernel does.
+"""Jobs that compute the arrays of a case; they run in the process of the kernel.
 
-Batches in what they return are canonical (N, F, S), all else is (F,).
+Returned batches are canonical (N, F, S), all other arrays are (F,).
 """
 
 from typing import Any, NamedTuple
@@ -30,12 +30,12 @@ class Step(NamedTuple):
 
 
 def forward(kernel: Kernel, case: Case) -> Arrays:
-    """y, and as far as the kernel exposes them mean, var, inv_std and x_hat."""
+    """y, and mean, var, inv_std and x_hat as far as the kernel exposes them."""
     return _forward(guarded(kernel), case)[0]
 
 
 def infer(kernel: Kernel, case: Case) -> Arrays:
-    """y from the case's own mean and var, with these, inv_std and x_hat.
+    """y from the case's own mean and var; also these, inv_std and x_hat.
 
     Raises InputError for a kernel without inference, and for a case without mean and var.
     """
@@ -52,7 +52,7 @@ def infer(kernel: Kernel, case: Case) -> Arrays:
 
 
 def backward(kernel: Kernel, case: Case, step: Step | None = None) -> Arrays:
-    """What ``forward`` gives, and dx, dgamma and dbeta; with a ``step`` gamma and beta after it."""
+    """The arrays of ``forward``, and dx, dgamma and dbeta; with a ``step``, also gamma and beta after it."""
     kernel = guarded(kernel)
     arrays, saved = _forward(kernel, case)
     arrays |= Gradients(*kernel.backward(case.dy, saved))._asdict()

@@ -15,11 +15,11 @@ Array = NDArray[Any]
 
 
 def require_savable(path: Path, problems: int) -> None:
-    """Raise InputError where --save would have nowhere to write, or more to write than the arrays of one problem."""
+    """Raise InputError if --save cannot write ``path``, or if there are several ``problems``."""
     if path.suffix != ".npz":
         raise InputError(f"--save {str(path)!r} would write an .npz file: give it that suffix")
     if problems > 1:
-        raise InputError(f"--save keeps the arrays of one problem, and {problems} are asked for: give one --shape")
+        raise InputError(f"--save writes the arrays of one problem, but there are {problems}: give one --shape")
     files.check_writable(path)
 
 

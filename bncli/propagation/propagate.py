@@ -1,4 +1,4 @@
-"""Each kernel on each case, forward or backward: the body of ``bncli forward`` and ``bncli backward``."""
+"""Run forward or backward of each kernel on each case: the body of ``bncli forward`` and ``bncli backward``."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True)
 class Propagated:
-    """The report on all cases, and of the last one the arrays: to save, and to draw."""
+    """The report on all cases, and the arrays of the last one, to save and to draw."""
 
     report: Report
     last: Result
 
 
 class _Plan(NamedTuple):
-    """Which job a kernel does, with which arguments, and the arrays that have rows: of the case, and of a kernel."""
+    """The job for each kernel, its arguments, and the arrays that have rows, ``given`` by the case or ``computed``."""
 
     command: str
     mode: str
@@ -48,10 +48,10 @@ class _Plan(NamedTuple):
 def forward(
     cases: Iterable[Case], kernels: Sequence[AnyKernel], *, infer: bool = False, features: int = 0
 ) -> Propagated:
-    """Normalize each of ``cases``, one at least, by its own statistics, or with ``infer`` by the given mean and var.
+    """Normalize each of ``cases``, at least one, by its own statistics or, with ``infer``, by its mean and var.
 
-    Of each batch the first ``features`` have rows as well. Raises InputError where inference cannot be done, and
-    KernelFault where a kernel fails.
+    The first ``features`` of each batch have rows of their own. Raises InputError if inference is not possible, and
+    KernelFault if a kernel fails.
     """
     mode, job = ("infer", jobs.infer) if infer else ("train", jobs.forward)
     return _propagated(_Plan("forward", mode, job, (), ("x",), NORMALIZED), cases, kernels, features)
@@ -60,9 +60,9 @@ def forward(
 def backward(
     cases: Iterable[Case], kernels: Sequence[AnyKernel], *, step: Step | None = None, features: int = 0
 ) -> Propagated:
-    """Propagate the dy of each of ``cases``, one at least, back to x, gamma and beta, and then take the ``step``.
+    """Propagate the dy of each of ``cases``, at least one, back to x, gamma and beta, and then take the ``step``.
 
-    Of each batch the first ``features`` have rows as well. Raises KernelFault where a kernel fails.
+    The first ``features`` of each batch have rows of their own. Raises KernelFault if a kernel fails.
     """
     given, computed = ("x", "dy", *PARAMETERS), (*NORMALIZED, *Gradients._fields, *jobs.UPDATED)
     return _propagated(_Plan("backward", "train", jobs.backward, (step,), given, computed), cases, kernels, features)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import Kernel, types_of
 from bncli.verification import accuracy, contract, gradients, invariants
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.mutants import Mutant
@@ -67,7 +67,7 @@ def _outcome(kernel: Kernel, cases: Iterable[Case]) -> Outcome:
     counts = dict.fromkeys(CHECKS, 0)
     caught = problems = 0
     for case in cases:
-        if case.problem.dtype not in kernel.dtypes:
+        if case.problem.types not in types_of(kernel):
             continue
         problems += 1
         wrong = caught_by(kernel, case)

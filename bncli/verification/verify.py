@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from bncli.core.case import Case
-from bncli.core.kernel import AnyKernel
+from bncli.core.kernel import AnyKernel, types_of
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
 from bncli.core.report import Column, Report
@@ -14,7 +14,7 @@ from bncli.core.reproduce import reproduce
 from bncli.core.rows.checks import CurveRow, VerifyRow
 from bncli.core.source import distributions, draw
 from bncli.errors import KernelFault
-from bncli.loading.registry import KernelSpec, kernel_of, require_dtype
+from bncli.loading.registry import KernelSpec, kernel_of, require_types
 from bncli.verification import contract, curve, faults, finding_rows, suite, tolerance
 from bncli.verification.finding import Verdict, digits
 from bncli.verification.search.case_line import CaseLine
@@ -79,15 +79,15 @@ def verify(
 
 def default_problems(
     kernels: Sequence[AnyKernel],
-    dtypes: Iterable[str] = DTYPES,
+    types: Iterable[str] = DTYPES,
     layouts: Iterable[Layout] = tuple(Layout),
     epsilon: float = suite.EPSILON,
 ) -> list[Problem]:
-    """A small problem in each layout and dtype; where no kernel takes any of these, in the kernels' own."""
-    common = [dtype for dtype in dtypes if all(dtype in kernel.dtypes for kernel in kernels)]
+    """A small problem in each layout and of each of ``types``; where kernels take none of these, of their own."""
+    common = [each for each in types if all(each in types_of(kernel) for kernel in kernels)]
     return [
-        Problem(suite.SHAPES[layout], layout, dtype, epsilon)
-        for dtype in common or kernels[0].dtypes
+        replace(Problem.parse(f"1x1/{each}"), shape=suite.SHAPES[layout], layout=layout, epsilon=epsilon)
+        for each in common or types_of(kernels[0])
         for layout in layouts
     ]
 
@@ -149,7 +149,7 @@ def _report(
     for number, kernel in enumerate(kernels):
         groups: dict[tuple[str, str], list[Judged]] = {}
         for part, problem in enumerate(problems):
-            require_dtype(kernel, problem.dtype)
+            require_types(kernel, problem)
             progress(number + part / len(problems), f"{kernel.name}: {problem}")
             for judged in judge(kernel, problem):
                 groups.setdefault((judged.check, problem.dtype), []).append(judged)
@@ -210,7 +210,7 @@ def curve_report(problems: Sequence[Problem], kernels: Sequence[AnyKernel], seed
     for problem in problems:
         case = draw(suite.BENIGN, problem, seed)
         for kernel in kernels:
-            require_dtype(kernel, problem.dtype)
+            require_types(kernel, problem)
             try:
                 rows += _of_curve(kernel, case)
             except KernelFault as fault:

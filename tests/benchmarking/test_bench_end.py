@@ -84,7 +84,7 @@ def test_a_signal_ends_with_what_was_measured(number, signal_while_timing):
     assert problems_of(document) == ["5x4"]
     assert {row["stopped"] for row in document["rows"]} == {"interrupted"}
     assert len({len(row["samples"]) for row in document["rows"]}) == 1
-    assert document["warnings"][0] == "interrupted: this is what was measured until then, of 1 problem"
+    assert document["warnings"][0] == "interrupted: the report has the results so far, of 1 problem"
     assert signal.getsignal(signal.SIGTERM) == before
 
 

@@ -51,7 +51,7 @@ def test_a_wrong_kernel_fails_the_report_and_has_no_time():
     ("arguments", "settings", "message"),
     [
         (([],), {}, "there is no kernel to time"),
-        (("numpy", "5x{1..2:x1}"), {}, "gets nowhere"),
+        (("numpy", "5x{1..2:x1}"), {}, "never ends"),
         (("numpy", "5x4"), {"directions": ["sideways"]}, "sideways"),
         (("numpy", "5x4"), {"outputs": ["stale"]}, "stale"),
         (("numpy", "5x4"), {"caches": ["lukewarm"]}, "lukewarm"),

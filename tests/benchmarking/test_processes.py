@@ -107,7 +107,7 @@ def test_a_process_that_ends_is_the_fault_of_one_of_its_kernels(spy, tmp_path):
         source.replace("    y, saved =", "    os._exit(3) if NUMBER else None\n    y, saved ="), encoding="utf-8"
     )
     ended = "it ended its process, with status 3"
-    with pytest.raises(KernelLost, match=rf"^one of the kernels numpy, ending: {ended}: --isolate tells which$"):
+    with pytest.raises(KernelLost, match=rf"^one of the kernels numpy, ending: {ended}: find it with --isolate$"):
         bncli.bench(["numpy", str(ending)], "5x4", max_time=0, processes=2)
     with pytest.raises(KernelLost, match=rf"^kernel 'ending': {ended}$"):
         bncli.bench(str(ending), "5x4", max_time=0, processes=2)

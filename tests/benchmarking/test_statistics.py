@@ -171,30 +171,30 @@ def test_the_noise_floor_is_how_far_an_a_a_pair_is_from_itself():
     assert statistics.noise_floor([1.0] * 9, [1.1] * 9) == pytest.approx(0.1)
 
 
-def wandering_of(*runs):
-    return statistics.wandering(*map(statistics.blocks, runs))
+def variability_of(*runs):
+    return statistics.variability(*map(statistics.blocks, runs))
 
 
 def test_noise_without_memory_wanders_as_medians_of_blocks_do():
     # The median of 30 normal samples has the standard deviation 1.2533 / sqrt(30).
-    found = wandering_of(*(noise(300, 0.05, seed=seed) for seed in range(20)))
+    found = variability_of(*(noise(300, 0.05, seed=seed) for seed in range(20)))
     assert found == pytest.approx(0.05 * 1.2533 / math.sqrt(30), rel=0.1)
 
 
 def test_drift_wanders_by_its_own_size_however_many_samples():
     # A straight line from 0 to d has the standard deviation d / sqrt(12).
     for count in (100, 10_000):
-        found = wandering_of(np.exp(np.linspace(0, 0.2, count)))
+        found = variability_of(np.exp(np.linspace(0, 0.2, count)))
         assert found == pytest.approx(0.2 / math.sqrt(12), rel=0.1)
 
 
 def test_two_runs_wander_each_about_its_own_mean():
     run = noise(10)
-    assert statistics.wandering(run) == pytest.approx(np.std(np.log(run), ddof=1))
-    assert statistics.wandering(run, 3 * run) == pytest.approx(statistics.wandering(run))
-    assert statistics.wandering(run, [1.0]) == statistics.wandering(run)
-    with pytest.raises(ValueError, match=r"^one sample a run says nothing of its noise$"):
-        statistics.wandering([1.0], [2.0])
+    assert statistics.variability(run) == pytest.approx(np.std(np.log(run), ddof=1))
+    assert statistics.variability(run, 3 * run) == pytest.approx(statistics.variability(run))
+    assert statistics.variability(run, [1.0]) == statistics.variability(run)
+    with pytest.raises(ValueError, match=r"^the variability of medians needs two of them in a run$"):
+        statistics.variability([1.0], [2.0])
 
 
 @pytest.mark.parametrize(
@@ -211,10 +211,10 @@ def test_outliers_alone_do_not_wander_where_blocks_are_long():
     run = noise(100)
     disturbed = run.copy()
     disturbed[::10] *= 20
-    assert wandering_of(disturbed) < 1.5 * wandering_of(run)
+    assert variability_of(disturbed) < 1.5 * variability_of(run)
 
 
 def test_travel_is_between_the_least_and_the_greatest_median_of_blocks():
-    assert statistics.travel([2.0, 1.0, 4.0]) == pytest.approx(3)
-    assert statistics.travel([1.0] * 10 + [1.5] * 10 + [1.0] * 80) == pytest.approx(0.5)
-    assert statistics.travel([5.0]) == 0
+    assert statistics.block_range([2.0, 1.0, 4.0]) == pytest.approx(3)
+    assert statistics.block_range([1.0] * 10 + [1.5] * 10 + [1.0] * 80) == pytest.approx(0.5)
+    assert statistics.block_range([5.0]) == 0

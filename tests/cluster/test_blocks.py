@@ -93,7 +93,7 @@ def test_a_gradient_that_is_drawn_for_a_block_is_the_same_whenever_it_is_needed(
             TimeoutError("no answer"),
             64 << 20,
             "the workers did not start (no answer): --memory-limit 64.0 MiB may be less than a worker takes without "
-            "any block",
+            "a block",
         ),
         (ImportError("old"), None, "the workers cannot import bncli: install this version there (old)"),
         (
@@ -121,7 +121,7 @@ def named(name, message):
         (
             named("KilledWorker", "…"),
             Unavailable,
-            "workers died again and again on the same block: out of memory? nothing was written",
+            "workers died repeatedly on the same block, perhaps out of memory; nothing was written",
         ),
         (
             named("FutureCancelledError", "…"),
@@ -152,7 +152,7 @@ def watch(monkeypatch):
 
     def look(seconds):
         now[0] += seconds
-        watching.look()
+        watching.check()
 
     look.client = client
     return look
@@ -167,14 +167,14 @@ def test_workers_that_stay_away_are_waited_for_and_then_given_up(watch):
     watch(2)  # another has come
     watch.client.nthreads = dict
     watch(collecting.PATIENCE)
-    with pytest.raises(Unavailable, match=r"^no worker has been there for 30 s; nothing was written: start one, and"):
+    with pytest.raises(Unavailable, match=r"^there was no worker for 30 s; nothing was written: start one, and"):
         watch(2)
 
 
 def test_a_scheduler_that_goes_away_is_noticed_within_a_second_or_so(watch):
     watch.client.status = "closed"
     watch(0.5)
-    with pytest.raises(Unavailable, match=r"^the scheduler is gone; nothing was written: start it, and run this again"):
+    with pytest.raises(Unavailable, match=r"^the scheduler has stopped; nothing was written: start it"):
         watch(0.6)
 
 

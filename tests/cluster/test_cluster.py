@@ -184,7 +184,7 @@ def test_a_block_that_kills_every_worker_is_an_error_and_harms_no_file(cluster, 
     with pytest.raises(Unavailable) as raised:
         run(Stored.forward, cluster, deadly(group, tmp_path / "graves", lives=None), tmp_path / "y.npy")
     assert str(raised.value) == (
-        "workers died again and again on the same block: out of memory, or above the limit of 512 MiB? "
+        "workers died repeatedly on the same block, perhaps out of memory, or above the limit of 512 MiB; "
         "nothing was written"
     )
     assert (tmp_path / "y.npy").read_text() == "what was there"

@@ -13,7 +13,7 @@ import pytest
 from bncli.benchmarking.sampling import Stop
 from bncli.benchmarking.timing import FEWEST_ROUNDS, Sampling
 from bncli.cluster import worker_timing
-from bncli.cluster.resident import Resident, spent
+from bncli.cluster.resident import Resident, shares_of
 from bncli.errors import Unavailable
 from bncli.loading.registry import load_kernel
 from cluster_runs import PROBLEM, cli
@@ -101,7 +101,7 @@ def test_workers_that_are_wrong_shut_the_gate():
     assert cli(*BENCH, "--workers", "2").exit_code == 0
     done = cli(*BENCH, "--workers", "2", *GATE)
     assert done.exit_code == 1
-    nothing = f"of {PROBLEM} has no time to be judged by: it is WRONG"
+    nothing = f"of {PROBLEM} has no time: it is WRONG"
     assert done.stderr.splitlines()[-1] == (
         f"bncli: dask, 2 workers forward {nothing}; dask, 2 workers backward {nothing}"
     )
@@ -169,5 +169,5 @@ def divide(a, b):
 def test_the_task_stream_is_told_apart_into_computing_moving_and_the_rest():
     steps = [("transfer", 1.0, 1.5), ("compute", 1.5, 3.0), ("disk-read", 0, 9)]
     records = [{"startstops": [{"action": action, "start": start, "stop": stop} for action, start, stop in steps]}] * 2
-    found = spent(records, seconds=2.0, workers=2)
+    found = shares_of(records, seconds=2.0, workers=2)
     assert (found.compute, found.transfer, found.scheduling) == (0.75, 0.25, 0.0)

@@ -67,7 +67,7 @@ def test_the_dashboard_and_the_dead_are_told_of(cluster, group, monkeypatch):
     assert done.exit_code == 0
     assert done.stderr.splitlines() == [
         "dashboard: http://127.0.0.1:1/status",
-        "warning: 1 worker died on the way; others did the blocks again",
+        "warning: 1 worker died during the run; others repeated their blocks",
     ]
 
 
@@ -80,7 +80,7 @@ def test_data_that_deserve_a_warning_get_it_by_blocks_too(cluster, tmp_path):
         "20x3/per-activation/float64/eps=1e-08: values of x are NaN or infinite"
         in cli(*words, tmp_path / "nan.npy").stderr
     )
-    assert "one sample per feature has nothing to normalise" in cli(*words, tmp_path / "one.npy").stderr
+    assert "with one sample per feature, x_hat and dx are always 0" in cli(*words, tmp_path / "one.npy").stderr
 
 
 @pytest.mark.slow
@@ -105,10 +105,8 @@ def test_a_memory_limit_that_cannot_do_is_said_before_any_block(cluster):
 def test_bench_on_workers_needs_the_kernel_that_they_run():
     done = cli("bench", "--kernel", "numpy", "--shape", "4x3", "--workers", "1,2", "--max-time", "0")
     assert (done.exit_code, done.stderr) == (2, "bncli: error: --workers times the kernel dask: add --kernel dask\n")
-    assert (
-        cli("bench", "--workers", "1,").stderr.count("'1,' is no number of workers, nor several: write 2, or 1,2,4")
-        == 1
-    )
+    refused = cli("bench", "--workers", "1,").stderr
+    assert refused.count("'1,' is not a number of workers or a list of numbers: write 2, or 1,2,4") == 1
 
 
 REFUSED = {
@@ -125,7 +123,7 @@ REFUSED = {
         "1",
     ): "--random is not read by blocks: store the batch, and give --array or --image",
     ("--kernel", "dask", "--array", "x.npy", "--workers", "1", "--save", "y.npz"): (
-        "--save 'y.npz' is written by blocks as .npy or .zarr: give it one of these suffixes"
+        "--save 'y.npz' is written block by block, as .npy or .zarr: give it one of these suffixes"
     ),
     ("--kernel", "dask", "--array", "half.npy", "--workers", "1"): (
         "kernel 'dask' does not take float16: use --dtype float32 or float64"
@@ -134,7 +132,7 @@ REFUSED = {
         "inference needs mean and var: give --array with a Zarr group that holds them"
     ),
     ("--kernel", "dask", "--array", "x.npy", "--workers", "1", "--scheduler", "tcp://127.0.0.1:1"): (
-        "--scheduler names a cluster that is running: leave out --workers and --memory-limit"
+        "--scheduler names a running cluster: leave out --workers and --memory-limit"
     ),
 }
 
@@ -166,7 +164,7 @@ def test_a_size_is_written_with_its_unit(written, size, monkeypatch, tmp_path):
 def test_what_is_no_size_is_said(written):
     done = cli("forward", "--kernel", "dask", "--memory-limit", written)
     assert done.exit_code == 2
-    assert f"{written!r} is no size in bytes: write it as 256MiB" in done.stderr
+    assert f"{written!r} is not a size in bytes: write it as 256MiB" in done.stderr
 
 
 def test_update_is_refused_by_blocks():

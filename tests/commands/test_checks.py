@@ -90,18 +90,21 @@ def test_verify_of_images_takes_what_works_on_images(photo):
 
 
 def test_verify_warns_of_what_any_result_on_the_data_needs_to_be_read_with(photo):
-    assert "one sample per feature has nothing to normalise" in run("verify", "numpy", "--image", photo("a.png")).stderr
+    assert (
+        "with one sample per feature, x_hat and dx are always 0"
+        in run("verify", "numpy", "--image", photo("a.png")).stderr
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--array", "x.npy", "--random", "normal"], "--array and --random both say what x is"),
-        (["--array", "x.npy", "--image", "a.png"], "--array and --image both say what x is"),
+        (["--array", "x.npy", "--random", "normal"], "--array and --random both give x: leave one out"),
+        (["--array", "x.npy", "--image", "a.png"], "--array and --image both give x: leave one out"),
         (["--array", "x.npy", "--shape", "5x3"], "--shape cannot be used with --array"),
         (["--array", "nothing.npy"], "'nothing.npy'"),
         (["--array", "x.npy", "--dtype", "float16"], "kernel 'numpy' does not take float16"),
-        (["--array", "x.npy", "--curve"], "--curve draws data of its own: leave out --array"),
+        (["--array", "x.npy", "--curve"], "--curve draws its own data: leave out --array"),
         (["--copies", "3"], "--copies works on images: give it with --image"),
     ],
 )

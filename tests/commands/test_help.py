@@ -57,4 +57,4 @@ def test_help_says_that_a_kernel_needs_no_option(command):
     text = " ".join(run(command, "--help").stdout.split())
     assert f" {command} [OPTIONS] [KERNEL]... " in text
     assert "-k, --kernel NAME|FILE.py|MODULE" in text
-    assert "KERNEL without -k is the same, and comes before those with it." in text
+    assert "KERNEL without -k is the same, and comes first." in text

@@ -29,14 +29,14 @@ pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
         (["--threads", "0"], "0 is not in the range"),
         (["--kernel", "nunpy"], "no kernel is called 'nunpy': did you mean 'numpy'?"),
         (["--random", "cauchy"], "'cauchy' is not one of"),
-        (["--resize", "8by8", "--image", "x.png"], "'8by8' is no size in pixels"),
+        (["--resize", "8by8", "--image", "x.png"], "'8by8' is not a size in pixels"),
         (["--resize", "8x8"], "--resize works on images: give it with --image"),
         (["--copies", "3"], "--copies works on images: give it with --image"),
         (["--image", "nothing.png"], "cannot read 'nothing.png'"),
         (["--image", "."], "there is no image in the folder '.'"),
         (["--array", "nothing.npy"], "'nothing.npy'"),
-        (["--array", "a.npy", "--image", "b.png"], "--array and --image both say what x is"),
-        (["--array", "a.npy", "--random", "normal"], "--array and --random both say what x is"),
+        (["--array", "a.npy", "--image", "b.png"], "--array and --image both give x: leave one out"),
+        (["--array", "a.npy", "--random", "normal"], "--array and --random both give x: leave one out"),
         (["--array", "a.npy", "--shape", "5x3"], "--shape cannot be used with --array"),
         (["--preset", "rezznet"], "no preset is called 'rezznet'"),
         (["--preset", "resnet"], "did you mean 'resnet50'?"),
@@ -109,7 +109,7 @@ def test_a_kernel_that_is_not_available_is_exit_3(monkeypatch):
     ("error", "code", "message"),
     [
         (KeyboardInterrupt(), 130, "bncli: interrupted"),
-        (MemoryError(), 2, "bncli: error: the memory does not suffice: use a smaller --shape or fewer --kernel"),
+        (MemoryError(), 2, "bncli: error: out of memory: use a smaller --shape or fewer --kernel"),
     ],
 )
 def test_interruption_and_lack_of_memory_are_one_line(monkeypatch, error, code, message):

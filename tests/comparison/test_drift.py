@@ -10,7 +10,7 @@ from bncli.comparison import drift
 from bncli.comparison import verdicts as judging
 from bncli.comparison.compare import NORMALISED, compare
 from bncli.comparison.drift import Drift
-from bncli.comparison.verdicts import LATENCIES, STILL, Normaliser, Verdict
+from bncli.comparison.verdicts import LATENCIES, NO_DRIFT, Normaliser, Verdict
 from bncli.core.report import Column, Report
 from planted import bench_row
 
@@ -115,8 +115,8 @@ def test_the_limits_are_apart_either_way():
     for turned, factors in ((pairs, [1.21, 1.0]), ([(new, old) for old, new in pairs], [1 / 1.21, 1.0])):
         found = drift.between(bench_row(), bench_row(), turned)
         assert found.memory == pytest.approx(factors, rel=1e-3)
-        assert found.furthest == pytest.approx(0.21, abs=1e-3)
-    assert STILL.furthest == 0.0
+        assert found.roofline_change == pytest.approx(0.21, abs=1e-3)
+    assert NO_DRIFT.roofline_change == 0.0
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -217,7 +217,7 @@ def test_whatever_the_samples_there_is_a_verdict(samples, processes):
 
 
 def test_half_the_power_is_what_is_expected_where_the_limit_wanders_so_much():
-    pace = np.exp(judging.EXPECTED * np.repeat([-1, 1] * 5, 6))
+    pace = np.exp(judging.PRIOR_DEVIATION * np.repeat([-1, 1] * 5, 6))
     times = pace**0.6
     assert judging.power(times, times, Normaliser("copy", pace, pace)) == pytest.approx((0.6 + 1) / 2)
 
@@ -229,7 +229,7 @@ def test_what_wanders_more_is_not_asked(more, verdict):
 
     times, limits = wandering(more * 0.02), wandering(more * 0.02) / wandering(0.02)
     found = judging.compare(times, times, limits=[Normaliser("copy", limits, limits / 1.3)])
-    assert (found.verdict, found.beside) == (verdict, "" if verdict == "SAME" else "copy")
+    assert (found.verdict, found.normaliser) == (verdict, "" if verdict == "SAME" else "copy")
 
 
 @pytest.mark.parametrize(("meeting", "said"), [(2.0e-6, False), (2.2e-6, True), (0.7e-6, True), (None, False)])
@@ -281,7 +281,7 @@ def test_busy_is_a_share_of_the_cores_that_are_known():
 
 
 def test_travel_is_how_far_the_medians_of_blocks_are_apart():
-    assert statistics.travel([1.0] * 100) == 0
-    assert statistics.travel([1.0] * 50 + [1.2] * 50) == pytest.approx(0.2)
-    assert statistics.travel([1.2] * 50 + [1.0] * 50) == pytest.approx(0.2)
-    assert statistics.travel([1.0, 9.0, 1.0] * 40) == 0  # outliers of a block do not move it
+    assert statistics.block_range([1.0] * 100) == 0
+    assert statistics.block_range([1.0] * 50 + [1.2] * 50) == pytest.approx(0.2)
+    assert statistics.block_range([1.2] * 50 + [1.0] * 50) == pytest.approx(0.2)
+    assert statistics.block_range([1.0, 9.0, 1.0] * 40) == 0  # outliers of a block do not move it

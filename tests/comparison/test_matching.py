@@ -74,7 +74,7 @@ def test_what_was_wrong_says_why_it_has_no_time():
 def test_two_rows_of_the_same_thing_are_refused():
     twice = bench(row(samples=measured(0)), row(samples=measured(1)))
     for reports, name in (((twice, OLD), "old"), ((OLD, twice), "new")):
-        with pytest.raises(InputError, match=rf"^{name} has 2 rows of the same thing, {PROBLEM} .*: leave all but one"):
+        with pytest.raises(InputError, match=rf"^{name} has 2 rows of the same pass, {PROBLEM} .*: leave all but one"):
             compare(*reports)
 
 
@@ -140,7 +140,7 @@ def test_what_is_unsure_does_not_fail():
 )
 def test_another_machine_is_said_and_is_no_gate_unless_allowed(environment):
     elsewhere = bench(*NEW.rows, environment=environment)
-    assert "the machines differ: old is of a cpu, 2 cores, new of" in compare(OLD, elsewhere).warnings[0]
+    assert "the machines differ: old was measured on a cpu, 2 cores, new on" in compare(OLD, elsewhere).warnings[0]
     with pytest.raises(InputError, match="add --allow-different-machine"):
         compare(OLD, elsewhere, fail_slower=1.2)
     assert len(compare(OLD, elsewhere, fail_slower=1.2, allow_different_machine=True).failures) == 1
@@ -164,5 +164,5 @@ def test_a_gate_with_nothing_to_compare_is_refused():
     old, other = bench(row(samples=measured(0)), limit), bench(row("renamed", samples=measured(0)), limit)
     assert [each["verdict"] for each in compare(old, other).rows] == ["ONLY OLD", "SAME", "ONLY NEW"]
     for before, after in ((old, other), (old, bench()), (bench(row(verdict="WRONG"), limit), old)):
-        with pytest.raises(InputError, match="old has timed no pass that is in new, so nothing could fail"):
+        with pytest.raises(InputError, match="no pass of new has a time in old, so nothing could fail"):
             compare(before, after, fail_slower=1.1)

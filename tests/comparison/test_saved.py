@@ -81,14 +81,14 @@ def test_an_interval_that_was_not_saved_is_that_of_the_samples():
 
 
 def test_a_newer_schema_is_refused(written, document):
-    with pytest.raises(InputError, match=r"is of schema 99, which a newer bncli wrote; .* up to 1: update bncli"):
+    with pytest.raises(InputError, match=r"is of schema 99, which a newer bncli wrote; .* up to 2: update bncli"):
         saved.load(written(document | {"schema": 99, "rows": "in some new form"}))
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "is not JSON, or not all of it"),
+        ("", "is not JSON, or is cut off"),
         ("hello", "is not JSON"),
         ("\udcff", "is not JSON"),
         ("[" * 200_000, "is not JSON"),
@@ -135,7 +135,7 @@ def test_a_damaged_report_is_refused(written, document, key, value, message):
 @pytest.mark.parametrize("part", [0.2, 0.5, 0.99])
 def test_a_file_that_was_cut_is_refused(written, document, part):
     text = json.dumps(document)
-    with pytest.raises(InputError, match="is not JSON, or not all of it"):
+    with pytest.raises(InputError, match="is not JSON, or is cut off"):
         saved.load(written(text[: int(part * len(text))]))
 
 

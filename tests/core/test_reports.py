@@ -116,7 +116,7 @@ def test_json_holds_everything_and_is_strict():
         raise AssertionError(word)
 
     document = json.loads(plugins.load("bncli.output.formats", "json").EXPORTER.render(REPORT), parse_constant=refuse)
-    assert document["schema"] == 1
+    assert document["schema"] == 2
     assert document["command"] == "bench"
     assert document["environment"] == {"numpy": "2"}
     assert document["warnings"] == ["beware"]

@@ -52,6 +52,6 @@ def read_back(text):
         found = ranges.problems(text)
     except InputError:
         return
-    assert 0 < len(found) <= ranges.MOST
+    assert 0 < len(found) <= ranges.MOST_PROBLEMS
     for problem in found:
         assert Problem.parse(str(problem)) == problem

@@ -35,9 +35,7 @@ def test_header_that_claims_too_much_allocates_nothing(
             archive.writestr("x.npy", lying_npy(shape))
     monkeypatch.setattr(array._npy.npy, "read_array", lambda *_, **__: pytest.fail("the array was read"))
     claimed = 8 * shape[0] * shape[1]
-    assert f"x should take {claimed} bytes but 64 are there: it is truncated; save it again" in refusal(
-        load_array, path
-    )
+    assert f"x should take {claimed} bytes but has 64: it is truncated; save it again" in refusal(load_array, path)
 
 
 def test_zip_directory_that_lies_too(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_floating_point_pixels(tmp_path: Path) -> None:
 
 def test_values_beyond_sixteen_bits(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.tiff", np.array([[5, 70000]], np.int32))
-    assert "its values go from 5 to 70000; save it as 16-bit grey, 0 to 65535" in refusal(load_image, path)
+    assert "its values range from 5 to 70000; save it as 16-bit grey, 0 to 65535" in refusal(load_image, path)
 
 
 def test_what_pillow_says_of_a_damaged_file_is_not_shown(

@@ -24,7 +24,7 @@ BREAKING = {
     ),
     "killed": (
         "import os; os.kill(os.getpid(), 9)",
-        "its process was ended by SIGKILL (killed, as the system does where memory runs out)",
+        "its process was ended by SIGKILL (killed, as the system does when memory runs out)",
     ),
     "hog": ("import numpy; numpy.ones(1 << 37)", "it ran out of memory: MemoryError: Unable to allocate 1.00 TiB"),
     "quits": ("import sys; sys.exit(0)", "forward raised SystemExit: 0 (quits.py, line 8)"),

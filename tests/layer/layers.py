@@ -11,7 +11,7 @@ from bncli.core.problem import EPSILON
 SHAPE = (5, 3, 2, 4)
 REDUCED = {"per-activation": (0,), "channels-last": (0, 1, 2), "channels-first": (0, 2, 3)}
 FEATURES = {"per-activation": (3, 2, 4), "channels-last": (4,), "channels-first": (3,)}
-BESIDE = {"per-activation": (1, 3, 2, 4), "channels-last": (1, 1, 1, 4), "channels-first": (1, 3, 1, 1)}
+BROADCAST = {"per-activation": (1, 3, 2, 4), "channels-last": (1, 1, 1, 4), "channels-first": (1, 3, 1, 1)}
 ROUNDING = {"float32": {"rtol": 3e-4, "atol": 3e-4}, "float64": {"rtol": 1e-6, "atol": 1e-7}}
 
 layouts = pytest.mark.parametrize("layout", REDUCED)
@@ -29,7 +29,7 @@ def arrays(seed, shape=SHAPE, features=FEATURES["per-activation"], dtype="float6
 
 
 def formula(x, scales, bias, layout="per-activation", epsilon=EPSILON):
-    axes, beside = REDUCED[layout], BESIDE[layout]
+    axes, beside = REDUCED[layout], BROADCAST[layout]
     x_hat = (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + epsilon)
     return scales.reshape(beside) * x_hat + bias.reshape(beside)
 

@@ -6,7 +6,7 @@ import pytest
 from bncli import BatchNorm
 from bncli.core.problem import EPSILON
 from bncli.errors import InputError
-from layers import BESIDE, FEATURES, REDUCED, ROUNDING, SHAPE, arrays, dtypes, formula, kernels, layouts, trained
+from layers import BROADCAST, FEATURES, REDUCED, ROUNDING, SHAPE, arrays, dtypes, formula, kernels, layouts, trained
 
 
 def differences(loss, array, step=1e-6):
@@ -111,7 +111,7 @@ def test_attributes_and_shapes(layout, kernel):
     x, dy, scales, bias = arrays(2, features=FEATURES[layout])
     layer = BatchNorm(scales, bias.ravel(), layout=layout, kernel=kernel, epsilon=0.25)
     assert layer.forward(x) is layer.output
-    axes, features, beside = REDUCED[layout], FEATURES[layout], BESIDE[layout]
+    axes, features, beside = REDUCED[layout], FEATURES[layout], BROADCAST[layout]
 
     assert layer.x is x
     assert layer.output.shape == layer.delta.shape == layer.x_hat.shape == SHAPE

@@ -20,7 +20,7 @@ def test_one_sample_warns_and_has_no_gradient(dtype, running_variance):
     x, dy, scales, bias = arrays(17, shape=(1, *SHAPE[1:]), dtype=dtype)
     layer = BatchNorm(scales, bias, running_variance=running_variance)
     line = inspect.currentframe().f_lineno + 2
-    with pytest.warns(UserWarning, match=r"^one sample per feature: .*; give a larger batch$") as caught:
+    with pytest.warns(UserWarning, match=r"^with one sample per feature, .*: give a larger batch$") as caught:
         layer.forward(1000 * x)
     assert (caught[0].filename, caught[0].lineno) == (__file__, line)
     np.testing.assert_array_equal(layer.output[0], bias)
@@ -107,7 +107,7 @@ def test_a_refused_forward_changes_nothing():
 
 @pytest.mark.parametrize("use", [BatchNorm.backward, lambda layer: layer.x_hat])
 def test_nothing_goes_backward_before_a_forward(use):
-    with pytest.raises(InputError, match=r"^there is no forward to go back through: call forward\(inpt\) first$"):
+    with pytest.raises(InputError, match=r"^backward needs a forward before it: call forward\(inpt\) first$"):
         use(BatchNorm())
 
 
@@ -130,9 +130,9 @@ def test_an_assigned_delta_that_does_not_fit_is_refused(assigned, complaint):
     ("delta", "complaint"),
     [
         (np.ones((3, 2, 4)), r"^delta has shape \(3, 2, 4\): give one of the input's shape, \(5, 3, 2, 4\)$"),
-        (read_only(np.ones(SHAPE)), "^delta cannot take the error: give a writable array of floats"),
-        (np.ones(SHAPE, int), "^delta cannot take the error: give a writable array of floats"),
-        (np.ones(SHAPE).tolist(), "^delta cannot take the error: give a writable array of floats"),
+        (read_only(np.ones(SHAPE)), "^delta cannot hold the error: give a writable array of floats"),
+        (np.ones(SHAPE, int), "^delta cannot hold the error: give a writable array of floats"),
+        (np.ones(SHAPE).tolist(), "^delta cannot hold the error: give a writable array of floats"),
     ],
 )
 def test_a_delta_that_cannot_be_written_is_refused(delta, complaint):
@@ -145,7 +145,7 @@ def test_an_update_needs_a_backward_of_its_own():
     layer = BatchNorm()
     for prepare in (list, lambda: layer.forward(arrays(0)[0]), lambda: (layer.backward(), layer.update())):
         prepare()
-        with pytest.raises(InputError, match=r"^update has no gradient that is not used up: call backward\(\) first$"):
+        with pytest.raises(InputError, match=r"^update needs a backward since the last update: call"):
             layer.update()
     assert layer.steps == 1
 
@@ -173,7 +173,7 @@ def test_a_kernel_that_hides_its_statistics_cannot_train(hidden):
 
     layer = BatchNorm(kernel=replace(load_kernel("numpy"), name="sly", forward=forward))
     x, *_ = arrays(0)
-    with pytest.raises(InputError, match=r"^kernel 'sly' hides its statistics: give its saved mean, var and inv_std$"):
+    with pytest.raises(InputError, match=r"^kernel 'sly' hides its statistics: its saved needs mean, var and inv_std$"):
         layer.forward(x)
     layer.forward(x, training=False)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bncli import BatchNorm
 from bncli.errors import InputError
-from layers import BESIDE, FEATURES, REDUCED, SHAPE, arrays, dtypes, kernels, layouts, trained
+from layers import BROADCAST, FEATURES, REDUCED, SHAPE, arrays, dtypes, kernels, layouts, trained
 
 
 @given(
@@ -138,7 +138,7 @@ def test_inference_takes_the_running_statistics(layout, dtype, kernel):
     other = arrays(15, shape=(2, *SHAPE[1:]), dtype=dtype)[0]
     y = layer.forward(other, training=False)
 
-    beside = BESIDE[layout]
+    beside = BROADCAST[layout]
     x_hat = (other - mean.reshape(beside)) / np.sqrt(var.reshape(beside) + 1e-3)
     assert y.dtype == layer.delta.dtype == dtype
     assert y.shape == layer.delta.shape == other.shape
@@ -159,5 +159,5 @@ def test_inference_before_any_training_starts_from_0_and_1():
 def test_there_is_no_backward_after_inference():
     layer, x, *_ = trained()
     layer.forward(x, training=False)
-    with pytest.raises(InputError, match=r"^the last forward took the running statistics.*: use training=True$"):
+    with pytest.raises(InputError, match=r"^the last forward used the running statistics.*: use training=True$"):
         layer.backward()

@@ -147,9 +147,7 @@ def test_a_module_or_another_namespace_is_a_kernel(make_case):
         kernel = as_kernel(namespace)
         assert (kernel.name, kernel.spec) == (name, "")
         assert_right(kernel, make_case("6x5"))
-    with pytest.raises(
-        InputError, match=r"^cannot load 'json' as a kernel: there is no forward and no backward in it: "
-    ):
+    with pytest.raises(InputError, match=r"^cannot load 'json' as a kernel: it has no forward and no backward: "):
         as_kernel(json)
 
 

@@ -85,7 +85,7 @@ def test_a_published_kernel_is_registered(publish, make_case):
 BROKEN = {
     "gone = fake_gone": "cannot load 'fake_gone' as a kernel: it raised ModuleNotFoundError: No module",
     "less = fake_empty:A": "cannot load 'fake_empty:A' as a kernel: it raised AttributeError: module 'fake_empty'",
-    "bare = fake_empty": "cannot load 'fake_empty' as a kernel: there is no forward and no backward in it",
+    "bare = fake_empty": "cannot load 'fake_empty' as a kernel: it has no forward and no backward",
     "cruel = fake_cruel": "cannot load 'fake_cruel' as a kernel: it raised SystemExit: 1 (fake_cruel.py, line 2)",
     "gpu = fake_gpu": "no GPU",
 }

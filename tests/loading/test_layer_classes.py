@@ -66,4 +66,4 @@ def test_the_published_listing_is_wrong_for_its_two_faults():
 
 def test_a_layer_that_takes_no_scales_is_one_line():
     write("mine.py", PUBLISHED.replace("scales=None, bias=None", "momentum=0.9").replace("scales, bias", "None, None"))
-    assert "its constructor takes no scales and bias, or gamma and beta" in fails("gradcheck", "mine.py", *SMALL)
+    assert "its constructor takes neither scales and bias nor gamma and beta" in fails("gradcheck", "mine.py", *SMALL)

@@ -17,11 +17,11 @@ MALFORMED = {
     "class Odd(Exception): pass\nraise Odd\n": "it raised Odd (mine.py, line 2)",
     "raise ValueError('one\\n  two')\n": "it raised ValueError: one two (mine.py, line 1)",
     "import no_such_thing\n": "it raised ModuleNotFoundError: No module named 'no_such_thing' (mine.py, line 1)",
-    "": "there is no forward and no backward in it: a kernel needs forward(x, gamma, beta, epsilon) and "
+    "": "it has no forward and no backward: a kernel needs forward(x, gamma, beta, epsilon) and "
     "backward(dy, saved); bncli kernels --template prints one to start from",
-    FORWARD: "there is no backward in it: a kernel needs",
-    BACKWARD: "there is no forward in it: a kernel needs",
-    "KERNEL = {}\n" + KERNEL: "there is no forward and no backward in it",
+    FORWARD: "it has no backward: a kernel needs",
+    BACKWARD: "it has no forward: a kernel needs",
+    "KERNEL = {}\n" + KERNEL: "it has no forward and no backward",
     "forward = 'x'\n" + BACKWARD: "its forward is of type str, not a function",
     "backward = None\n" + FORWARD: "its backward is of type NoneType, not a function",
     "def forward(x, gamma, beta): pass\n" + BACKWARD: "its forward cannot be called as "
@@ -34,11 +34,11 @@ MALFORMED = {
     "ndim = 6\n" + KERNEL: "its ndim is 6: use 2 for (rows, features), 3 for (outer, feature, inner), 4 for (N, C, ",
     "ndim = '2'\n" + KERNEL: "its ndim is '2': use 2",
     "arrays = 'tensorflow'\n" + KERNEL: "its arrays are 'tensorflow': use one of jax, numpy, torch",
-    "dtypes = 'float8'\n" + KERNEL: "its dtypes hold 'float8', which is none of float16, ",
-    "dtypes = ['float32', 'int8']\n" + KERNEL: "its dtypes hold 'int8', which is none of float16, ",
-    "dtypes = ()\n" + KERNEL: "its dtypes are (): name one or more of float16, ",
-    "dtypes = 32\n" + KERNEL: "its dtypes are 32: name one or more of float16, ",
-    "summary = 5\n" + KERNEL: "its summary is 5: write a text",
+    "dtypes = 'float8'\n" + KERNEL: "its dtypes hold 'float8', which is not one of float16, ",
+    "dtypes = ['float32', 'int8']\n" + KERNEL: "its dtypes hold 'int8', which is not one of float16, ",
+    "dtypes = ()\n" + KERNEL: "its dtypes are (): list one or more of float16, ",
+    "dtypes = 32\n" + KERNEL: "its dtypes are 32: list one or more of float16, ",
+    "summary = 5\n" + KERNEL: "its summary is 5, not a text",
     "available = True\n" + KERNEL: "its available is of type bool, not a function",
     "available = lambda: True\n" + KERNEL: "its available returned True: return what is missing, or None",
     "available = lambda: 1 / 0\n" + KERNEL: "it raised ZeroDivisionError: division by zero (mine.py, line 1)",
@@ -59,7 +59,7 @@ def test_a_malformed_file_is_one_line(text, why):
         ("nothing.py", "there is no such file"),
         ("./mine", "there is no such file"),
         ("folder/", "it is a folder: name a .py file in it"),
-        ("pipe.py", "it is no regular file"),
+        ("pipe.py", "it is not a regular file"),
         (f"{300 * 'x'}.py", "it cannot be read: File name too long"),
     ],
 )
@@ -73,7 +73,7 @@ def test_a_file_that_cannot_be_read_is_one_line(spec, why):
     ("raised", "code", "said"),
     [
         ("KeyboardInterrupt", 130, "bncli: interrupted"),
-        ("MemoryError", 2, "bncli: error: the memory does not suffice: use a smaller --shape or fewer --kernel"),
+        ("MemoryError", 2, "bncli: error: out of memory: use a smaller --shape or fewer --kernel"),
     ],
 )
 def test_what_ends_bncli_while_a_file_is_loaded_is_not_the_files_fault(raised, code, said):

@@ -125,10 +125,10 @@ def test_a_kernel_that_meddles_leaves_nothing_behind_and_is_named(command, tmp_p
     assert state() == before
     if MODES:
         notes = [row.get("note") for row in json.loads(result.stdout)["rows"]]
-        (said,) = [note for note in (*notes, *result.stderr.splitlines()) if note and "computed after" in note]
-        assert "computed after forward, subnormal numbers become 0, which was undone here" in said
+        (said,) = [note for note in (*notes, *result.stderr.splitlines()) if note and "runs after" in note]
+        assert "runs after forward, subnormal numbers become 0, which was undone here" in said
         if command != "forward":
-            assert "computed after backward, results are rounded up, which was undone here" in said
+            assert "runs after backward, results are rounded up, which was undone here" in said
 
 
 @needs_control
@@ -168,7 +168,7 @@ def test_who_changes_the_same_in_several_functions_is_told_of_once():
     kernel = Kernel(len, len, name="fast")
     for function in ("loading it", "forward", "forward"):
         remember(kernel.name, function, "subnormal numbers become 0")
-    said = "for whatever is computed after loading it and forward, subnormal numbers become 0"
+    said = "in all code that runs after loading it and forward, subnormal numbers become 0"
     assert (change_by(kernel), change_by(kernel)) == (said, "")
 
 

@@ -55,7 +55,7 @@ def test_times_stand_in_the_row_of_their_problem_beside_the_memorys_limit():
     assert [(p.at, p.value, p.low, p.high) for p in series(chart, "numpy").points] == [
         (0, 2e-3, 1e-3, 3e-3), (1, 4e-3, None, None),
     ]  # fmt: skip
-    assert [(p.at, p.value) for p in series(chart, "memory's limit").points] == [(0, 1e-4)]
+    assert [(p.at, p.value) for p in series(chart, "memory roofline").points] == [(0, 1e-4)]
     assert series(chart, "numpy").points[0].says == (
         "numpy forward 4x3/float32: 2.00 ms (95 %: 1.00 ms to 3.00 ms), 20.0× the limit, 0.000500 GB/s"
     )
@@ -72,12 +72,12 @@ def test_a_range_of_shapes_has_a_chart_of_its_growth_and_a_roofline():
     times, growth, roofline = bench(*rows, *limits)
     assert times.rows == ["400x3", "100x3", "200x3"]
     assert growth.setting == "float32"
-    assert [each.name.partition(" ±")[0] for each in growth.series] == ["numpy, k = 1.0", "memory's limit, k = 1.0"]
+    assert [each.name.partition(" ±")[0] for each in growth.series] == ["numpy, k = 1.0", "memory roofline, k = 1.0"]
     assert [(p.at, p.value) for p in growth.series[0].points] == [
         (300, pytest.approx(1e-4)), (600, pytest.approx(2e-4)), (1200, pytest.approx(4e-4)),
     ]  # fmt: skip
     assert [p.at for p in growth.series[1].points] == [300, 600, 1200]
-    assert [p.value for p in series(roofline, "memory's limit").points] == pytest.approx([2.4e9] * 3)
+    assert [p.value for p in series(roofline, "memory roofline").points] == pytest.approx([2.4e9] * 3)
     assert sorted(p.at for p in series(roofline, "numpy").points) == [2400, 4800, 9600]
 
 
@@ -273,7 +273,7 @@ def test_the_limit_of_a_row_is_that_of_its_cache_and_its_threads():
     ]
     [chart] = bench(*rows)
     assert chart.rows == ["4x3  threads 1  cache warm", "4x3  threads 1  cache cold", "4x3  threads any  cache warm"]
-    assert [p.value for p in series(chart, "memory's limit").points] == [2e-5, 9e-5, 1e-5]
+    assert [p.value for p in series(chart, "memory roofline").points] == [2e-5, 9e-5, 1e-5]
 
 
 def test_each_way_of_timing_has_its_own_roofline():

@@ -1,4 +1,4 @@
-"""What forward and backward show of images: the figure, the files, the glance in the terminal."""
+"""What forward and backward show of images: the figure, the files, the preview in the terminal."""
 
 import json
 
@@ -78,7 +78,7 @@ def test_a_colour_map_says_what_is_clipped_and_what_is_no_number():
     pixels = found.pixels(values)
     assert pixels[0, 300].tolist() == [255, 255, 255]
     assert pixels[0, 301].tolist() == [0, 0, 0]
-    assert pixels[0, 302].tolist() == pixels[0, 303].tolist() == list(colour_map.ODD)
+    assert pixels[0, 302].tolist() == pixels[0, 303].tolist() == list(colour_map.MAGENTA)
 
 
 def test_the_natural_colour_map_of_an_image_is_from_0_to_1():
@@ -93,8 +93,8 @@ def test_the_colour_map_of_no_number_at_all_is_that_of_nothing():
     nothing = np.full((2, 2, 3), np.nan)
     for of, low, high in ((colour_map.natural, 0, 1), (colour_map.about_zero, -1, 1), (colour_map.from_zero, 0, 0)):
         found = of(nothing)
-        assert (found.low, found.high, found.beyond, found.odd) == (low, high, 0, nothing.size)
-        assert (found.pixels(nothing) == colour_map.ODD).all()
+        assert (found.low, found.high, found.beyond, found.not_finite) == (low, high, 0, nothing.size)
+        assert (found.pixels(nothing) == colour_map.MAGENTA).all()
 
 
 def test_each_output_is_saved_under_the_name_of_its_input(photos, tmp_path):
@@ -149,18 +149,18 @@ def test_the_figure_says_what_it_leaves_out(tmp_path, photos):
         "--image",
         tmp_path / "grey.png",
         "--copies",
-        image_figure.MOST + 2,
+        image_figure.IMAGES_IN_ROW + 2,
         "--picture",
         path,
         "--affine",
         "drawn",
     )
     words = path.read_text(encoding="utf-8")
-    assert f"{image_figure.MOST} of {image_figure.MOST + 2} images are shown" in words
+    assert f"{image_figure.IMAGES_IN_ROW} of {image_figure.IMAGES_IN_ROW + 2} images are shown" in words
     assert ">x_hat<" in words
     assert ">y<" in words
     run("forward", "--image", photos / "a.png", "--image", photos / "b.png", "--picture", path)
-    assert "Of two samples" in path.read_text(encoding="utf-8")
+    assert "maps any two samples" in path.read_text(encoding="utf-8")
 
 
 def test_a_picture_of_what_has_no_finite_value_says_so(tmp_path):
@@ -235,8 +235,8 @@ def test_what_cannot_be_shown_is_refused_before_anything_is_written(arguments, w
 
 
 def test_the_preview_says_how_many_images_it_leaves_out(photos):
-    shown = run("forward", "--image", photos / "a.png", "--copies", preview.MOST + 3, "--preview").stdout
-    assert f"{preview.MOST} of {preview.MOST + 3} images are shown" in shown
+    shown = run("forward", "--image", photos / "a.png", "--copies", preview.IMAGES_IN_ROW + 3, "--preview").stdout
+    assert f"{preview.IMAGES_IN_ROW} of {preview.IMAGES_IN_ROW + 3} images are shown" in shown
     assert "images are shown" not in run("forward", "--image", photos, "--preview").stdout
 
 

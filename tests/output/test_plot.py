@@ -46,7 +46,7 @@ def test_a_benchmark_is_drawn_beside_its_table(tmp_path):
         "per-activation/float64/eps=1e-08",
         "8x6",
         "numpy",
-        "memory's limit",
+        "memory roofline",
         "time of a call",
     } <= {*found}
     assert any(word.endswith((" µs", " ns", " ms")) for word in found)

@@ -25,7 +25,7 @@ class Elsewhere:
     def __init__(self, fault):
         self.fault = fault
 
-    def run(self, name, job, arguments, longer=0.0):
+    def run(self, name, job, arguments, longer=0.0, each_call=False):
         raise self.fault
 
 

@@ -10,9 +10,9 @@ from bncli.core.rows.row import Row, optional
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FindingPart(Row):
-    """What a check found of one array of a kernel: see ``verification.finding.Finding``.
+    """The finding of a check on one array of a kernel: see ``verification.finding.Finding``.
 
-    ``error``, ``budget`` and ``share`` are None where nothing was measured, as where the kernel raised.
+    ``error``, ``budget`` and ``share`` are None if nothing was measured, for instance because the kernel raised.
     """
 
     kernel: str
@@ -46,7 +46,7 @@ class GradcheckRow(Row):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class VerifyRow(Row):
-    """The worst of one check in one dtype; ``findings`` says of how many."""
+    """The worst finding of one check in one dtype, of ``findings`` in all."""
 
     check: str
     problem: str
@@ -61,10 +61,11 @@ class VerifyRow(Row):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SearchRow(Row):
-    """How far a search came, or what became of one case.
+    """The result of a search, or of one case.
 
-    ``problems`` were tried, the largest of so many ``elements``; ``histories`` of them were more than one forward,
-    backward and inference. The next four count those with such a verdict. ``case`` is the WRONG one.
+    ``problems`` were tried, the largest with ``elements``; ``histories`` of them had more than one forward, backward
+    and inference. The next four fields count the verdicts. ``case`` is the smallest WRONG one,
+    and ``rule`` says where the kernel is wrong and where it is right.
     """
 
     MARK = "histories"
@@ -86,6 +87,7 @@ class SearchRow(Row):
     seconds: float
     seed: int
     case: str = ""
+    rule: str = ""
     note: str = ""
     reproduce: str = ""
 
@@ -109,7 +111,7 @@ class CurveRow(Row):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SelftestRow(Row):
-    """One faulty or right kernel; ``caught_by`` has on how many problems each check rejects it, None for on none."""
+    """One faulty or right kernel; ``caught_by`` counts the problems on which each check rejects it; None for 0."""
 
     group: str
     kernel: str

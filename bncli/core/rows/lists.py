@@ -1,4 +1,4 @@
-"""The rows of forward and backward, and of the commands that list what there is."""
+"""The rows of forward and backward, and of the commands info, kernels and presets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bncli.core.rows.row import Row, optional
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ArrayRow(Row):
-    """One array of forward or backward: its values, and how far it is from that of the first kernel."""
+    """One array of forward or backward: its statistics, and its difference from the first kernel's."""
 
     problem: str
     input: str = ""
@@ -31,7 +31,7 @@ class ArrayRow(Row):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BlocksCost(Row):
-    """How many blocks there were, and the bytes that they took; memory is that of the worker that took most."""
+    """The number of blocks, and the bytes that they took; memory is that of the worker with the largest peak."""
 
     note: str = ""
     blocks: int
@@ -65,7 +65,7 @@ class BlocksRow(Row):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class KernelRow(Row):
-    """A kernel that --kernel takes by its name; ``available`` is "yes", or what is missing here."""
+    """A kernel that --kernel takes by name; ``available`` is "yes", or what is missing on this machine."""
 
     kernel: str
     dtypes: str = ""
@@ -76,7 +76,7 @@ class KernelRow(Row):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class InfoRow(Row):
-    """A fact about this machine, in words."""
+    """A fact about this machine, as text."""
 
     item: str
     value: str = ""
@@ -84,7 +84,7 @@ class InfoRow(Row):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PresetRow(Row):
-    """A preset, and how many problems it has."""
+    """A preset, with the number of its problems."""
 
     preset: str
     problems: int = 0

@@ -10,9 +10,9 @@ from bncli.core.rows.times import FRESH, WARM, Identity
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Ratio(Row):
-    """``ratio`` is the time of the new run by that of the old, with its 95 % interval; ``clock`` that of the clocks.
+    """``ratio`` is the time of the new run divided by the old run's, with its 95 % interval; ``clock`` likewise.
 
-    Two runs of the same code differ by no more than ``floor``; None where that is not known.
+    Two runs of the same code differ by at most ``floor``; None if that is unknown.
     """
 
     MARK = "ratio"
@@ -26,7 +26,7 @@ class Ratio(Row):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ComparisonRow(Row):
-    """The same pass in two runs; ``old`` and ``new`` are its medians, ``beside`` what the times were normalised by."""
+    """The same pass in two runs, with its medians ``old`` and ``new``; ``beside`` names what normalised the times."""
 
     problem: str
     input: str = ""
@@ -48,5 +48,5 @@ class ComparisonRow(Row):
 
     @property
     def identity(self) -> Identity:
-        """That of the rows that were compared."""
+        """The identity of the rows that were compared."""
         return Identity(self.problem, self.input, self.kernel, self.direction, self.outputs, self.threads, self.cache)

@@ -1,4 +1,4 @@
-"""What the rows of all tables have in common."""
+"""The base of the rows of all tables."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ OPTIONAL = "optional"
 
 
 def optional() -> Any:
-    """A field that is no key of the row where it is None."""
+    """A field that is omitted from the row's keys if it is None."""
     return field(default=None, metadata={OPTIONAL: True})
 
 
 class Row(Mapping[str, Any]):
     """A frozen dataclass that can be read like a dictionary.
 
-    A field that holds a mapping, such as another row, is a part: its keys stand among those of the whole.
+    A field that holds a mapping, such as another row, is a part: its keys are keys of the whole row.
     """
 
-    MARK: ClassVar[str] = ""  # the key that tells that a saved row is of this class, or has this part
+    MARK: ClassVar[str] = ""  # the key that shows that a saved row is of this class, or has this part
 
     @cached_property
     def _cells(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which rows each command saves."""
+"""The classes of the rows that each command saves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bncli.core.rows.ratios import ComparisonRow
 from bncli.core.rows.row import PlainRow, Row
 from bncli.core.rows.times import BenchRow, WorkersRow
 
-# The rows that each command saves; of several, those with a MARK come first.
+# Classes with a MARK come first.
 TABLES: dict[str, tuple[type[Row], ...]] = {
     "backward": (BlocksRow, ArrayRow),
     "bench": (WorkersRow, BenchRow),

@@ -10,8 +10,8 @@ from msgspec import Meta
 
 from bncli.core.rows.row import Row, optional
 
-FRESH, WARM = "fresh", "warm"  # how outputs and caches are where a row does not say
-LIMIT = "limit"  # stands for a pass where the memory roofline was timed
+FRESH, WARM = "fresh", "warm"  # the defaults of outputs and caches
+LIMIT = "limit"  # in place of a pass in the rows of the memory roofline
 
 # What a saved value must be within to be one: beyond, it was not measured.
 Seconds = Annotated[float, Meta(ge=1e-12, le=1e9)]
@@ -21,7 +21,7 @@ Cores = Annotated[float, Meta(ge=0, le=1e6)]
 
 
 class Identity(NamedTuple):
-    """What distinguishes the rows of one run of bench; ``threads`` is None where a kernel chooses them."""
+    """The fields that identify a row of one run of bench; ``threads`` is None if the kernel chooses them."""
 
     problem: str
     input: str
@@ -32,14 +32,14 @@ class Identity(NamedTuple):
     cache: str = WARM
 
     def options(self) -> dict[str, Any]:
-        """How it was timed, by the options of bench, where that is not what is done unasked."""
+        """The options of bench that were not at their defaults."""
         asked = {"outputs": self.outputs, "threads": self.threads, "cache": self.cache}
         return {name: how for name, how in asked.items() if how != self._field_defaults[name]}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judgement(Row):
-    """What verification says of a pass, and the seconds of its first call."""
+    """The verdict and digits of a pass, and the seconds of its ``first`` call."""
 
     MARK = "verdict"
 
@@ -50,11 +50,11 @@ class Judgement(Row):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Figures(Row):
-    """What the samples of a pass, or of the memory roofline, say; ``samples`` are seconds a call, one a round.
+    """The figures of a pass or of the memory roofline; ``samples`` are seconds per call, one per round.
 
-    ``low`` and ``high`` are the ends of the median's 95 % interval. ``clock`` and ``meeting`` are the medians of a
-    chain of operations and of the fork-join latency in the same rounds. ``others`` and ``stolen`` are cores that other
-    processes and the hypervisor used. ``processes`` is how many samples each process took, one after the other.
+    ``low`` and ``high`` are the ends of the median's 95 % interval. ``clock`` and ``meeting`` are medians of the same
+    rounds: of a chain of dependent operations, and of the fork-join latency. ``others`` and ``stolen`` are the cores
+    that other processes and the hypervisor used. ``processes`` has the number of samples of each process.
     """
 
     stopped: str | None = None
@@ -84,7 +84,7 @@ class Figures(Row):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Speedup(Row):
-    """How many times faster than the first kernel, and the 95 % interval of that where there is one."""
+    """The speed-up over the first kernel, with its 95 % interval if there is one."""
 
     speedup: float | None = None
     speedup_low: float | None = None
@@ -92,7 +92,7 @@ class Speedup(Row):
 
     @property
     def ratio(self) -> list[float] | None:
-        """The value and the ends of its interval; three times the value where it has none."""
+        """The value and the ends of its interval; without an interval, three times the value."""
         if self.speedup is None:
             return None
         return [self.speedup if each is None else each for each in (self.speedup, self.speedup_low, self.speedup_high)]
@@ -100,7 +100,7 @@ class Speedup(Row):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Compared(Row):
-    """What a comparison with an earlier result says of a row: see ``ComparisonRow``."""
+    """The comparison of a row with an earlier result: see ``ComparisonRow``."""
 
     baseline: float | None = None
     ratio: float | None = None
@@ -114,9 +114,9 @@ class Compared(Row):
 class BenchRow(Row):
     """One pass of a kernel on a problem; or, where ``direction`` is ``LIMIT``, one operation of the memory roofline.
 
-    Of the roofline, ``kernel`` is the operation, copy or add. ``bytes`` is what the pass must move at least.
-    ``of_limit`` is the time relative to that of the roofline, ``memory_passes`` how many arrays of x's size the memory
-    could have moved meanwhile. ``rerun`` is the command line that times it again, ``sweep`` the sweep that it is of.
+    In rows of the roofline, ``kernel`` is the operation, copy or add. ``bytes`` are the bytes that the pass must move.
+    ``of_limit`` is the time divided by the roofline's, ``memory_passes`` the number of arrays of x's size that the
+    memory can move in that time. ``rerun`` is the command line that times it again, ``sweep`` the sweep it belongs to.
     """
 
     problem: str
@@ -147,10 +147,10 @@ class BenchRow(Row):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WorkersRow(Row):
-    """One pass of the kernel dask on a cluster of so many ``workers``; ``sending`` is how long sending x and dy took.
+    """One pass of the kernel dask on a cluster of ``workers``; ``sending`` is the seconds that sending x and dy took.
 
-    ``speedup`` is relative to the first cluster, ``efficiency`` that by the workers there are, ``versus`` the speed-up
-    relative to the first kernel. ``compute``, ``transfer`` and ``scheduling`` are shares of the workers' time.
+    ``speedup`` is relative to the first cluster, ``efficiency`` is the speed-up per worker, ``versus`` is the speed-up
+    over the first kernel. ``compute``, ``transfer`` and ``scheduling`` are shares of the workers' time.
     """
 
     MARK = "workers"
@@ -181,15 +181,15 @@ TimedRow = BenchRow | WorkersRow
 
 
 def timed_rows(rows: Iterable[Any]) -> list[TimedRow]:
-    """Those of ``rows`` that are of bench."""
+    """The rows of bench among ``rows``."""
     return [row for row in rows if isinstance(row, BenchRow | WorkersRow)]
 
 
 def median_of(row: TimedRow) -> float | None:
-    """The median of a row, seconds a call; None where it has no time."""
+    """The median of a row, in seconds per call; None if it has no time."""
     return row.figures.median if row.figures else None
 
 
 def samples_of(row: TimedRow | None) -> Sequence[float]:
-    """The samples of a row, seconds a call; none where there is no row, or no time."""
+    """The samples of a row, in seconds per call; empty if there is no row, or no time."""
     return row.figures.samples if row and row.figures else ()

@@ -1,4 +1,4 @@
-"""Move tiles so that they start where a cache line does: a vector that lies in two lines takes the time of two.
+"""Move tiles so that they start with a cache line: a vector across two lines takes the time of two.
 
 Tiles are cut as if x began with a cache line, but most of NumPy's arrays begin 16 bytes into one: there 64 samples
 of 3008 float32 features took up to 1.18 times as long. A block of two or more features gives the same bits

@@ -1,8 +1,7 @@
 """The engine for few samples of many features, and for small problems: a vector of features is read twice and written.
 
-All its samples are so few cache lines that the second reading finds them in a core's first cache. Sums, statistics and
-factors stay in registers: nothing else is in memory. ``f`` is the first feature of a vector, ``first`` and ``last``
-bound the features of a task.
+Its samples are so few cache lines that the second reading finds them in a core's L1 cache. Sums, statistics and
+factors stay in registers. ``f`` is the first feature of a vector, ``first`` and ``last`` bound the features of a task.
 """
 
 from typing import Any
@@ -43,7 +42,7 @@ def _propagate(
     dbeta: Any, dx: Any,
 ) -> None:  # fmt: skip
     end, step = x.size, x.shape[1]
-    like, by = load(x, f, some), load(gamma, f, some)  # before dgamma is stored, which may be in the same place
+    like, by = load(x, f, some), load(gamma, f, some)  # loaded before dgamma is stored, which may share its memory
     about, inverse = load(mean, f, some), near_inverse_root(load(var, f, some) + plus, like)
     total, products = every(0.0), every(0.0)
     for i in range(f, end, step):

@@ -2,10 +2,10 @@
 
 ``contract`` lets a product and a sum become one instruction. Never ``reassoc``: the order of a sum is
 what makes its bits the same on every run. Numba compiles lazily, so an engine costs nothing until a
-shape needs it; the parallel functions are few and thin, since each takes seconds. Those of an engine and
-their twins for one thread are written out: Numba would not cache a ``prange`` that a third function made.
+shape needs it; the parallel functions are few and short, since each takes seconds. Those of an engine and
+their versions for one thread are written out: Numba would not cache a ``prange`` that another function generates.
 
-Compiled functions call compiled functions of this room alone: an edit of any file here makes all that is cached stale.
+Compiled functions call compiled functions of this room only: an edit of any file here invalidates the whole cache.
 """
 
 from typing import Any
@@ -18,10 +18,10 @@ from bncli.kernels._numba.llvm import SIMD
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract", "nsz"}, "nogil": True}
 INNER: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
-# Without vectors nothing is cached: the code on disk, found by its source and its types alone, has them.
+# Without vectors nothing is cached: the cache is keyed by source and types, and holds the code with vectors.
 _njit: Any = numba_cache.njit if SIMD else numba.njit
 
 serial = _njit(**OPTIONS)
 parallel = _njit(parallel=True, **OPTIONS)
-inner = _njit(**INNER)  # called from compiled code alone
+inner = _njit(**INNER)  # called from compiled code only
 inlined = _njit(forceinline=True, **INNER)

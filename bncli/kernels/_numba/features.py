@@ -1,4 +1,4 @@
-"""From features' sums to their statistics and gradients, and to the numbers that the writing passes need.
+"""Compute statistics and gradients from features' sums, and the coefficients of the writing passes.
 
 The mean is a float64 number. The writing passes subtract the nearest number of the dtype of x, which is exact if x is
 near the mean. The rest goes into the shift. So a mean far above the deviation costs no digits.
@@ -145,5 +145,5 @@ def prepare(epsilon: float, gamma: Any, beta: Any, mean: Any, var: Any, centre: 
 def _prepare(
     f: int, some: Any, plus: Any, gamma: Any, beta: Any, mean: Any, var: Any, centre: Any, scale: Any, shift: Any
 ) -> None:
-    inverse = inverse_root(wide(load(var, f, some)) + plus)  # a caller's own: var + epsilon may be 0 or infinite
+    inverse = inverse_root(wide(load(var, f, some)) + plus)  # var is the caller's: var + epsilon may be 0 or infinite
     _store_line(f, some, wide(load(mean, f, some)), inverse, gamma, beta, centre, scale, shift)

@@ -1,6 +1,6 @@
-"""The numbers of a tile's lanes: memory for them, and to go from features to lanes and back.
+"""The numbers of a tile's lanes: their memory, and conversion between features and lanes.
 
-A tile's lanes are its features side by side, ``width`` lanes each. Where samples are short the same order repeats for
+A tile's lanes are its features side by side, ``width`` lanes each. If samples are short, the same order repeats for
 the next samples.
 """
 
@@ -66,7 +66,7 @@ def spread(values: Any, width: int, lanes: Any) -> None:
 def first_samples(x: Any, first: int, values: Any) -> None:
     """Set ``values`` to the first sample of each feature from ``first`` on.
 
-    As a centre it is as near to the other samples as they are to each other.
+    As a centre, a sample is as near to the other samples as they are to each other.
     """
     if x.shape[2] == 1:
         some = values.size % LANES

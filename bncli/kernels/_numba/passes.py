@@ -1,7 +1,7 @@
 """The passes over a tile: two that sum, each also for a single feature, and two that write.
 
 A tile is ``lanes`` elements from each of the flat indices ``start``, ``start + step``, ... below ``stop``: its rows.
-``centre``, ``total``, ``scale`` and the like are arrays of one number for each lane, and stay in a core's first cache.
+``centre``, ``total``, ``scale`` and the like are arrays of one number for each lane, and stay in a core's L1 cache.
 Every pass goes along the lanes, a vector at a time, and takes several rows at once, so that a lane's numbers are loaded
 once for all of them. If all lanes are one feature's, its sums stay in registers. Sums are float64; y and dx
 are computed in the dtype of x.
@@ -11,8 +11,8 @@ with the numbers of the lanes from ``lane`` on. Full vectors and full numbers of
 processors without masks would take a partial vector element by element.
 
 Vectors are explicit because plain loops were measured to be slower, in GB/s read by one core of an AMD EPYC
-(Zen 5), 64 rows of 512 float32 lanes, plain and here: sums 18 and 38 from memory, 31 and 66 from the second
-cache; what is written 12 and 14 from memory, 41 and 50 from the second cache.
+(Zen 5), 64 rows of 512 float32 lanes, plain loops and vectors: sums 18 and 38 from memory, 31 and 66 from the L2
+cache; writing passes 12 and 14 from memory, 41 and 50 from the L2 cache.
 """
 
 from typing import Any
@@ -24,10 +24,10 @@ from bncli.kernels._numba.vectors import ALL, every, leading, load, prefetch, pr
 SUMMED = 8  # rows at once
 PAIRED = 4  # of both x and dy, from memory or in long runs: twice as many streams took 1.2 times as long
 WRITTEN = 2
-# An x of more elements comes from memory, and its next rows are asked for: that took up to a fifth less time on an
-# Intel Xeon, but 5 to 15 % more where x came from its caches.
+# A larger x comes from memory, and its next rows are prefetched: that took up to a fifth less time on an Intel Xeon,
+# but 5 to 15 % more if x came from its caches.
 FAR = 8 * 1024 * 1024
-READ_AHEAD = 256  # elements ahead of what is read in a long run
+READ_AHEAD = 256  # elements: the prefetch distance of reads in a long run
 HALF_SUMMED, HALF_PAIRED = SUMMED // 2, PAIRED // 2  # a division in compiled code would hide that they are constant
 
 
@@ -35,8 +35,8 @@ HALF_SUMMED, HALF_PAIRED = SUMMED // 2, PAIRED // 2  # a division in compiled co
 def _index_mask(lanes: int, centre: Any) -> int:
     """``lane & mask`` is the index of a lane's numbers: -1 keeps the lane, since each has its own; 0 makes it 0.
 
-    It is 0 where all lanes are one feature's, and the arrays are one vector of equal numbers that serves all lanes.
-    A mask keeps the loops free of a branch.
+    It is 0 if all lanes belong to one feature: the arrays are then one vector of equal numbers, which serves all lanes.
+    A mask avoids a branch in the loops.
     """
     return -1 if centre.size >= lanes else 0
 
@@ -99,7 +99,7 @@ def moments(x: Any, start: int, stop: int, step: int, lanes: int, centre: float)
     """The sums of x - centre, and of its square, over all lanes."""
     some = lanes % LANES
     whole, about = lanes - some, every(centre)
-    # Of even rows, of odd ones, and of what is left of a row: a sum need not wait for the one before.
+    # Separate sums of even rows, of odd rows and of the rest of a row: an addition need not wait for the one before.
     even = odd = rest = every(0.0), every(0.0)
     for at in range(start, stop, SUMMED * step):
         rows = min(SUMMED, (stop - at + step - 1) // step)

@@ -96,5 +96,5 @@ def propagate(tile: Any, x: Any, dy: Any, dx: Any, ahead: int, centre: Any, slop
 
 @inner
 def _size(tile: Any) -> Any:
-    """How many numbers the lanes need: if they are one feature's, one vector of equal numbers serves all."""
+    """The number of values that the lanes need: if they belong to one feature, one vector serves all."""
     return min(tile.lanes, LANES) if _is_one_feature(tile) else tile.lanes

@@ -1,4 +1,4 @@
-"""How a shape is cut into tiles: by the shape alone, so that no bit depends on threads or alignment."""
+"""Cut a shape into tiles, by the shape only, so that no bit depends on threads or alignment."""
 
 from math import gcd
 from typing import Any, NamedTuple
@@ -6,18 +6,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-TILE = 32 * 1024  # elements: what is read twice has to stay in a core's second cache
-ROOM = 40 * 1024  # to which a tile may grow so that all its features start where cache lines do
-LONG, LONGEST = 256, 1024  # runs of memory that are long enough to stream, and short enough for a core's first cache
-SEGMENT = 16 * 1024  # of one feature, whose lanes have no numbers of their own to keep
-SHORT = 64  # elements: a sample so short that several make a row
+TILE = 32 * 1024  # elements: a tile is read twice, and stays in a core's L2 cache
+ROOM = 40 * 1024  # elements to which a tile may grow so that its features start with cache lines
+LONG, LONGEST = 256, 1024  # elements of a contiguous run: enough to stream, and few enough for a core's L1 cache
+SEGMENT = 16 * 1024  # elements of one feature, whose lanes share one number
+SHORT = 64  # elements: below it, several samples make a row
 LINE = 16  # elements: a cache line of float32, and two of float64
-TASKS = 16  # enough for the threads to share
-PARTS = 128  # of samples, with sums of their own; and each at least as many rows, so that adding them up is little
+TASKS = 16  # enough for all threads
+PARTS = 128  # of the samples, each with its own sums; also the least rows of a part, so that adding the sums is cheap
 WIDE = 2048  # lanes of a part: it need not stay in a cache, and long runs stream faster
-AHEAD = 512  # elements ahead of what is written in a long run; elsewhere it is two rows
+AHEAD = 512  # elements: the prefetch distance of writes in a long run; elsewhere it is two rows
 
-SMALL = 16 * 1024  # elements: sooner done than a second thread has woken
+SMALL = 16 * 1024  # elements: one thread is done before a second one wakes
 
 # The rows of a tile are ``lanes`` elements from each of the flat indices start, start + step, ... below stop. Features
 # first to last - 1 have ``width`` lanes each, side by side. In a row of several short samples this repeats for each.
@@ -29,8 +29,8 @@ class Plan(NamedTuple):
     """The tiles of a shape, and how they are worked on.
 
     ``tiles`` (feature blocks, parts) of ``TILE_FIELDS``: the parts of a block are the same features' samples.
-    ``whole``: a task is all parts of a block, and not one part. ``ahead``: how many elements before it is
-    written memory is asked for.
+    ``whole``: a task is all parts of a block, and not one part. ``ahead``: the prefetch distance of writes in
+    elements.
     """
 
     tiles: NDArray[Any]
@@ -48,12 +48,12 @@ def plan(samples: int, features: int, inner: int) -> Plan:
 
 
 def is_long(inner: int) -> bool:
-    """Whether a sample's values of a feature are a run of memory long enough to be worked on alone."""
+    """Whether a sample's values of one feature are a contiguous run that is long enough for tiles of its own."""
     return inner >= LONG
 
 
 def is_small(samples: int, features: int, inner: int) -> bool:
-    """Whether one thread is done with (N, F, S) before a second one has started."""
+    """Whether one thread finishes (N, F, S) before a second one has started."""
     return samples * features * inner <= SMALL
 
 
@@ -68,7 +68,7 @@ def _cut_long_runs(samples: int, features: int, inner: int) -> Plan:
 
 
 def _cut_samples(samples: int, features: int, inner: int) -> Plan:
-    """A row is one sample. A block is several features side by side, and more where its samples are cut in parts."""
+    """A row is one sample. A block is several features side by side, more of them if samples are cut in parts."""
     sample = features * inner
     blocks = _cut(features, _side_by_side(min(max(LONG, TILE // samples), LONGEST), inner))
     height = _height(samples, len(blocks[0]) * inner)
@@ -106,24 +106,24 @@ def _tiles(blocks: list[range], rows: list[range], segments: list[range], featur
 
 
 def _height(rows: int, lanes: int) -> int:
-    """How many of the rows, each of so many lanes, make a tile."""
+    """The number of rows of a tile with rows of ``lanes`` lanes."""
     return rows if rows * lanes <= ROOM else max(1, TILE // lanes)
 
 
 def _cut_rows(rows: int, height: int, whole: bool) -> list[range]:
-    """The rows in tiles of ``height``, or in larger parts where each part has sums of its own."""
+    """Cut the rows into tiles of ``height``, or into larger parts if each part has its own sums."""
     return _cut(rows, height if whole else max(height, PARTS, rows // PARTS))
 
 
 def _side_by_side(lanes: int, inner: int) -> int:
-    """How many features of ``inner`` values take about ``lanes`` lanes, whole cache lines if that is possible."""
+    """The number of features of ``inner`` values in about ``lanes`` lanes, in whole cache lines if possible."""
     most, group = max(1, lanes // inner), LINE // gcd(LINE, inner)
     found = (most + group // 2) // group * group
     return found if 0 < found * inner <= LONGEST else most
 
 
 def _lanes_of_parts(lanes: int, parts: int) -> int:
-    """As many of a row's ``lanes`` as leave tasks enough, where there are so many parts."""
+    """The lanes of a block, few enough of a row's ``lanes`` for ``TASKS`` tasks with so many parts."""
     found = WIDE
     while found > LONG and parts * -(-lanes // found) < TASKS:
         found //= 2
@@ -131,7 +131,7 @@ def _lanes_of_parts(lanes: int, parts: int) -> int:
 
 
 def _cut(size: int, limit: int) -> list[range]:
-    """Blocks of at most ``limit``, about even; where that leaves room, long ones are of whole vectors but the last."""
+    """Blocks of at most ``limit``, of about equal size; long ones, except the last, are whole vectors if possible."""
     block = -(-size // -(-size // limit))
     if block >= 64:
         block = min(limit, -(-block // 16) * 16)

@@ -152,7 +152,7 @@ def inverse_root(typing: Any, value: Any) -> Any:
 
 @intrinsic
 def near_inverse_root(typing: Any, value: Any, like: Any) -> Any:
-    """1 / sqrt(value), of positive float64 numbers, near enough for results of the dtype of the vector ``like``.
+    """1 / sqrt(value) of positive float64 numbers, exact enough for the dtype of the vector ``like``.
 
     For float32 the relative error is 4e-11, far below its rounding, in a quarter of the time. Of 0 it is NaN.
     """
@@ -169,7 +169,7 @@ def _inverse_root(builder: Any, value: Any) -> Any:
 
 
 def _near_inverse_root(builder: Any, value: Any) -> Any:
-    """The bits shifted halve the exponent: within 3.5 %, which each Newton step squares, and takes 1.5 times.
+    """Shifted bits halve the exponent: within 3.5 %. A Newton step squares that error, times 1.5.
 
     M. Robertson, A Brief History of InvSqrt, 2012, has the constant.
     """
@@ -216,13 +216,13 @@ def sum_lanes(typing: Any, value: Any) -> Any:
 
 @intrinsic
 def prefetch(typing: Any, array: Any, index: Any) -> Any:
-    """Ask for the cache lines of the vector at ``index``, which need not be inside the array, to be read soon."""
+    """Prefetch the cache lines of the vector at ``index`` for reading; the index may lie outside the array."""
     return _prefetched(array, write=0)
 
 
 @intrinsic
 def prefetch_to_write(typing: Any, array: Any, index: Any) -> Any:
-    """The same, to be written soon."""
+    """Prefetch the cache lines for writing."""
     return _prefetched(array, write=1)
 
 

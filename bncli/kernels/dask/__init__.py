@@ -1,9 +1,9 @@
 """Blocks of the batch axis as tasks for Dask: on threads of this process, or on the workers of its current client.
 
-Each block's count, mean and M2 are computed by compiled code of its own, merged up a tree by Chan's formula,
-and sent back; backward merges its two sums in the same way. Blocks and tree follow from the shape alone, and
-so do the bits, on however many workers. A cluster is sent the blocks of x and dy and sends back those of y and
-dx: for data that are too large for that, see ``bncli forward --workers``.
+Compiled code computes each block's count, mean and M2; a tree merges them by Chan's formula, and the result is
+sent back. backward merges its two sums in the same way. Blocks, tree and so the bits depend on the shape only, not
+on the number of workers. A cluster receives the blocks of x and dy and returns those of y and dx: for larger data,
+see ``bncli forward --workers``.
 """
 
 from importlib.util import find_spec

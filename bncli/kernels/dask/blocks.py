@@ -1,7 +1,7 @@
-"""What a worker does with one block: an array (rows, F, S), or whatever reads one when NumPy asks it to.
+"""The computations on one block: an array (rows, F, S), or an object that NumPy can convert to one.
 
-Blocks may be strided and read-only. What is one value a feature comes in float64 or narrower, and is computed
-with in float64. Infinities and NaN go the way of arithmetic, in silence.
+Blocks may be strided and read-only. Arrays (F,) are float64 or narrower, and are widened to float64. Infinities and
+NaN propagate without warnings.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def moments(x: Array) -> Moments:
 
 
 def sums(dy: Array, x: Array, mean: Array) -> Sums:
-    """The two sums that backward needs, of a block; ``mean`` is that of the whole batch."""
+    """The two sums of a block that backward needs; ``mean`` is the mean of the whole batch."""
     x, centre = np.asarray(x), _per_feature(mean)
     _, features, inner = x.shape
     of_dy, of_product = np.zeros((2, features))
@@ -37,7 +37,7 @@ def sums(dy: Array, x: Array, mean: Array) -> Sums:
 
 
 def normalize(x: Array, mean: Array, scale: Array, beta: Array, out: Array | None = None) -> Array:
-    """(x - mean) * scale + beta, in the dtype of x; ``out`` is where to write it, and what is returned."""
+    """(x - mean) * scale + beta, in the dtype of x, written to ``out``, which is returned."""
     x = np.asarray(x)
     y, lines = _target(out, x), [_per_feature(each) for each in (mean, scale, beta)]
     for rows, into in zip(_lanes(x), _lanes(y, given=False), strict=True):
@@ -48,7 +48,7 @@ def normalize(x: Array, mean: Array, scale: Array, beta: Array, out: Array | Non
 def propagate(
     dy: Array, x: Array, mean: Array, slope: Array, mean_dy: Array, scale: Array, out: Array | None = None
 ) -> Array:
-    """scale * (dy - mean_dy - (x - mean) * slope), in the dtype of x; it may be written over dy."""
+    """scale * (dy - mean_dy - (x - mean) * slope), in the dtype of x; it may overwrite dy."""
     x, dy = np.asarray(x), np.asarray(dy)
     dx, lines = _target(out, x), [_per_feature(each) for each in (mean, slope, mean_dy, scale)]
     for gradients, rows, into in zip(_lanes(dy), _lanes(x), _lanes(dx, given=False), strict=True):
@@ -57,9 +57,9 @@ def propagate(
 
 
 def _lanes(array: Array, given: bool = True) -> Iterator[Array]:
-    """``array`` as (rows, lanes): all whole rows, and what is left over.
+    """``array`` as (rows, lanes): all complete rows, and the rest.
 
-    Where features are few, so many samples make a row that its lanes fill a tile.
+    With few features, a row has several samples, so that its lanes fill a tile.
     """
     array = _plain(array, array.dtype) if given else array
     samples, features, inner = array.shape
@@ -75,7 +75,7 @@ def _per_feature(array: Array) -> Array:
 
 
 def _plain(array: Array, dtype: np.dtype[Any]) -> Array:
-    """``array`` for compiled code to read, and not to write: for what it may write to it would be compiled again."""
+    """``array`` for compiled code, contiguous and read-only: code for writable arrays would be compiled again."""
     plain = np.require(array, dtype, ["C", "A"]).view()
     plain.flags.writeable = False
     return plain

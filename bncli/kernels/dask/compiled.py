@@ -1,16 +1,16 @@
 """Compiled passes over one block, each on one thread without the GIL.
 
-They start no threads of their own, so Dask may run as many as it likes: Numba's threading layers are never
-entered. Nothing lets the compiler reorder a sum or fuse a product into it, so the bits of a block are the
-same on every processor that keeps IEEE 754, whatever its vectors.
+They start no threads of their own and never enter Numba's threading layers, so Dask may run any number of them.
+The compiler may neither reorder a sum nor fuse a product into it, so the bits of a block are the same on every
+processor with IEEE 754 arithmetic, for any vector length.
 
-Loops run over slices of rows: of an index that is a sum, Numba cannot tell that it is not negative, and then no
-vectors are used.
+Loops run over slices of rows: Numba cannot prove that an index is not negative if it is a sum, and then does not
+vectorize.
 
-x comes as (rows, lanes): a lane is one (feature, inner) place, and lane l belongs to feature
-l // inner % features. All arithmetic is float64. A tile of rows and lanes fits a core's cache, where it is
-read twice: the mean first, then the deviations from it (the two-pass algorithm), merged into what came
-before by Chan's formula.
+x is given as (rows, lanes): a lane is one (feature, inner) position, and lane l belongs to feature
+l // inner % features. All arithmetic is float64. A tile of rows and lanes fits a core's cache and is read twice
+there, for the mean and for the deviations from it (the two-pass algorithm). The results are merged into those of
+earlier tiles by Chan's formula.
 """
 
 from typing import Any
@@ -19,15 +19,15 @@ import numpy as np
 
 from bncli import numba_cache
 
-LANES = 1024  # of a tile: the sums of its lanes stay in a core's first cache
-ROWS = 64  # of a tile: with so many lanes it stays in the second
+LANES = 1024  # of a tile: their sums stay in a core's L1 cache
+ROWS = 64  # of a tile: with LANES lanes, it stays in the L2 cache
 
 compiled: Any = numba_cache.njit(nogil=True, error_model="numpy")
 
 
 @compiled
 def moments(x: Any, features: int, inner: int, count: Any, mean: Any, squares: Any) -> None:
-    """Merge the samples of x into the moments that are known: per feature, how many, their mean and M2."""
+    """Merge the samples of x into the known moments: count, mean and M2 of each feature."""
     rows, lanes = x.shape
     pivot, above, around, own_mean, own_squares = np.empty((5, LANES))
     for start in range(0, lanes, LANES):
@@ -36,7 +36,7 @@ def moments(x: Any, features: int, inner: int, count: Any, mean: Any, squares: A
             last = min(first + ROWS, rows)
             row = x[first, start : start + size]
             for k in range(size):
-                # Sums of differences from a row lose no digits where the mean is far from 0.
+                # Sums of differences from a row lose no digits if the mean is far from 0.
                 pivot[k], above[k], around[k] = row[k], 0.0, 0.0
             for r in range(first + 1, last):
                 row = x[r, start : start + size]
@@ -55,15 +55,15 @@ def moments(x: Any, features: int, inner: int, count: Any, mean: Any, squares: A
 
 @compiled
 def _merge_rows(first: int, last: int, size: int, pivot: Any, above: Any, around: Any, mean: Any, squares: Any) -> None:
-    """Chan's formula per lane: rows up to ``first``, in ``mean`` and ``squares``, and those from there to ``last``."""
+    """Chan's formula per lane: merge the rows from ``first`` to ``last`` into the moments of the rows before them."""
     share = (last - first) / last
     for k in range(size):
         if first == 0:
             mean[k], squares[k] = pivot[k] + above[k], around[k]
         else:
-            apart = (pivot[k] - mean[k]) + above[k]
-            mean[k] += apart * share
-            squares[k] += around[k] + apart * apart * (first * share)
+            shift = (pivot[k] - mean[k]) + above[k]
+            mean[k] += shift * share
+            squares[k] += around[k] + shift * shift * (first * share)
 
 
 @compiled
@@ -71,7 +71,7 @@ def _merge_lanes(
     rows: int, start: int, size: int, features: int, inner: int, lane_mean: Any, lane_squares: Any, scratch: Any,
     count: Any, mean: Any, squares: Any,
 ) -> None:  # fmt: skip
-    """Chan's formula per feature: first its lanes here, which are of ``rows`` samples each, then what is known."""
+    """Chan's formula per feature: merge its lanes, of ``rows`` samples each, and then these with the known moments."""
     k, feature, place = 0, start // inner % features, start % inner
     while k < size:
         run = min(inner - place, size - k)
@@ -81,23 +81,23 @@ def _merge_lanes(
                 scratch[j] = lane_mean[k + j] - pivot
             above = _total(scratch, run) / run
             for j in range(run):
-                apart = (lane_mean[k + j] - pivot) - above
-                scratch[j] = lane_squares[k + j] + rows * apart * apart
+                shift = (lane_mean[k + j] - pivot) - above
+                scratch[j] = lane_squares[k + j] + rows * shift * shift
             around = _total(scratch, run)
         before, own = count[feature], rows * run
         if before == 0:
             mean[feature], squares[feature] = pivot + above, around
         else:
-            apart, share = (pivot - mean[feature]) + above, own / (before + own)
-            mean[feature] += apart * share
-            squares[feature] += around + apart * apart * (before * share)
+            shift, share = (pivot - mean[feature]) + above, own / (before + own)
+            mean[feature] += shift * share
+            squares[feature] += around + shift * shift * (before * share)
         count[feature] = before + own
         k, feature, place = k + run, feature + 1 if feature + 1 < features else 0, 0
 
 
 @compiled
 def sums(dy: Any, x: Any, features: int, inner: int, mean: Any, of_dy: Any, of_product: Any) -> None:
-    """Add, per feature, the sum of dy to ``of_dy`` and that of dy * (x - mean) to ``of_product``."""
+    """Add, per feature, the sum of dy to ``of_dy``, and the sum of dy * (x - mean) to ``of_product``."""
     rows, lanes = x.shape
     centre, total, product = np.empty((3, LANES))
     for start in range(0, lanes, LANES):
@@ -160,7 +160,7 @@ def propagate(
 
 @compiled
 def _total(values: Any, size: int) -> Any:
-    """The sum of ``values``, which it overwrites: halves are added up, which vectors can do and a running sum not."""
+    """The sum of ``values``, which it overwrites: halves are added, which vectorizes, unlike a running sum."""
     while size > 1:
         half = (size + 1) // 2
         for k in range(size - half):
@@ -171,7 +171,7 @@ def _total(values: Any, size: int) -> Any:
 
 @compiled
 def _spread(per_feature: Any, start: int, size: int, features: int, inner: int, per_lane: Any) -> None:
-    """The value of each lane's feature. Runs are copied: a division for each lane would take longer than its use."""
+    """The value of each lane's feature. Runs are copied, since a division for each lane would take longer."""
     k = 0
     while k < size:
         feature = (start + k) // inner % features

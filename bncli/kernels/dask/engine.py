@@ -1,6 +1,6 @@
-"""Tasks, and where they run: on a Dask client's workers, or on threads of this process.
+"""Run tasks on a Dask client's workers, or on threads of this process.
 
-The threads are Dask's, and so is the graph; the bits are those of the blocks, wherever these are computed.
+Threads and task graph are Dask's; the bits do not depend on the place where blocks are computed.
 """
 
 import sys
@@ -18,15 +18,15 @@ from bncli.kernels.dask.merging import tree
 Array = NDArray[Any]
 T = TypeVar("T")
 
-LEAST = 8  # blocks, where there are as many samples: so that small batches are merged like large ones
-BLOCK = 16 << 20  # bytes of a block's x, at most: a sample that is larger is a block by itself
-SMALL = 1 << 17  # elements: sooner done one after the other than on threads
+LEAST = 8  # blocks, if there are as many samples: so that small batches are merged like large ones
+BLOCK = 16 << 20  # bytes of a block's x, at most; a larger sample is a block of its own
+SMALL = 1 << 17  # elements: a smaller batch is faster on one thread
 
 _threads = cpu_count() or 1
 
 
 def set_threads(threads: int) -> int:
-    """How many blocks this process works on at once, where there is no cluster; returns what it was."""
+    """Set the number of blocks that this process computes at once without a cluster; returns the number before."""
     global _threads
     if threads < 1:
         raise InputError(f"dask cannot use {threads} threads: give 1 or more")
@@ -35,9 +35,9 @@ def set_threads(threads: int) -> int:
 
 
 def cut(samples: int, sample_bytes: int, step: int = 1) -> list[slice]:
-    """Blocks of the batch axis, by its size alone: none of more than ``BLOCK`` bytes where a sample is smaller.
+    """Blocks of the batch axis, of at most ``BLOCK`` bytes if a sample is smaller; they depend on sizes only.
 
-    All but the last are of equal length, a multiple of ``step`` samples.
+    All but the last have the same length, a multiple of ``step`` samples.
     """
     rows = min(-(-samples // LEAST), max(1, BLOCK // sample_bytes))
     rows = max(rows // step, 1) * step
@@ -45,7 +45,7 @@ def cut(samples: int, sample_bytes: int, step: int = 1) -> list[slice]:
 
 
 def each(function: Callable[..., Any], *operands: Sequence[Any], shared: Sequence[Any] = ()) -> list[Any]:
-    """A task a block i: ``function(*operands[..][i], *shared)``. What is shared is sent to each worker once."""
+    """One task for each block i: ``function(*operands[..][i], *shared)``. ``shared`` is sent to each worker once."""
     call, constants = _delayed(function), [_delayed(value) for value in shared]
     return [call(*own, *constants) for own in zip(*operands, strict=True)]
 
@@ -63,16 +63,16 @@ class Threads:
         self.threads = 1 if size <= SMALL else _threads
 
     def placed(self, blocks: Sequence[Array]) -> Sequence[Any]:
-        """``blocks`` where tasks can use them: as they are."""
+        """``blocks``, which tasks of this process can use as they are."""
         return blocks
 
     def merged(self, leaves: Sequence[Any], merge: Callable[[Sequence[T]], T]) -> T:
-        """What the tree makes of ``leaves``, one task a block."""
+        """The merged result of the tree over ``leaves``, one task per block."""
         found: T = self._run([merged(leaves, merge)])[0]
         return found
 
     def fill(self, outs: Sequence[Array], function: Callable[..., Array], *operands: Any, shared: Any) -> None:
-        """Let ``function`` write what it makes of each block to ``outs``; for the arguments see ``each``."""
+        """Let ``function`` write its result for each block to ``outs``; for the arguments see ``each``."""
         call = _delayed(function)
         self._run([call(*own, *shared, out=out) for *own, out in zip(*operands, outs, strict=True)])
 
@@ -95,22 +95,22 @@ class Workers:
         return found
 
     def merged(self, leaves: Sequence[Any], merge: Callable[[Sequence[T]], T]) -> T:
-        """What the tree makes of ``leaves``, one task a block, brought here."""
+        """The merged result of the tree over ``leaves``, one task per block, in this process."""
         found: T = self.client.compute(merged(leaves, merge), optimize_graph=False).result()
         return found
 
     def fill(self, outs: Sequence[Array], function: Callable[..., Array], *operands: Any, shared: Any) -> None:
-        """Bring what ``function`` makes of each block here, to ``outs``; for the arguments see ``each``."""
+        """Copy the results of ``function`` to ``outs`` in this process; for the arguments see ``each``."""
         futures = self.client.compute(each(function, *operands, shared=shared), optimize_graph=False)
         places = dict(zip((future.key for future in futures), outs, strict=True))
         arriving = import_module("distributed").as_completed(futures, self.client.loop, with_results=True)
-        del futures  # so that what has been fetched is freed on the workers
+        del futures  # so that the workers free the fetched blocks
         for future, part in arriving:
             places[future.key][...] = part
 
 
 def current(size: int) -> Threads | Workers:
-    """The workers of the Dask client that is in use; threads where there is none, or nobody imported ``distributed``.
+    """The workers of the current Dask client; threads if there is none, or if ``distributed`` is not imported.
 
     ``size`` is the number of elements of the batch.
     """
@@ -127,5 +127,5 @@ def _delayed(value: Any) -> Any:
 
 
 def _dask() -> Any:
-    """Dask, which takes a while to import: only when it is asked for."""
+    """Import Dask when it is first needed: it takes a while."""
     return import_module("dask")

@@ -1,4 +1,4 @@
-"""Batches that lie in memory: of this process, or of a cluster's workers."""
+"""Batches in the memory of this process or of a cluster's workers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 
 class InMemory(ABC, Generic[Out]):
-    """The blocks of x (N, F, S), and for backward those of dy, where ``runner`` runs its tasks."""
+    """The blocks of x (N, F, S) and, for backward, of dy, placed for the tasks of ``runner``."""
 
     def __init__(self, runner: engine.Threads | engine.Workers, x: Array, dy: Array | None = None) -> None:
         self.runner = runner
@@ -24,7 +24,7 @@ class InMemory(ABC, Generic[Out]):
 
     @abstractmethod
     def deliver(self, function: Callable[..., Array], *operands: Sequence[Any], shared: Sequence[Array]) -> Out:
-        """What ``function`` returns for each block of the ``operands``, brought where it belongs."""
+        """Apply ``function`` to each block of the ``operands``, and deliver the results to their place."""
 
     def moments(self) -> Moments:
         return self.runner.merged(engine.each(blocks.moments, self.x), merge_moments)
@@ -40,7 +40,7 @@ class InMemory(ABC, Generic[Out]):
 
 
 class Filling(InMemory[None]):
-    """A batch whose y or dx goes to the array ``out`` of this process."""
+    """A batch whose y or dx is written to the array ``out`` of this process."""
 
     def __init__(self, out: Array, x: Array, dy: Array | None = None) -> None:
         super().__init__(engine.current(x.size), x, dy)

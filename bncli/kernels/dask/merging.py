@@ -1,9 +1,9 @@
-"""What is known of a block's features, and how two blocks' knowledge becomes that of both.
+"""Per-block moments and gradient sums, and how to merge them.
 
-Merged are the mean and M2, the sum of squared deviations from it (Chan, Golub and LeVeque, "Updating
-formulae and a pairwise algorithm for computing sample variances", 1979): nothing cancels, however
-far the mean is from 0. Merging goes up a tree whose form depends on the number of blocks alone, so
-that neither the number of workers nor who is first changes a bit.
+The moments are the mean and M2, the sum of squared deviations from it (Chan, Golub and LeVeque, "Updating
+formulae and a pairwise algorithm for computing sample variances", 1979): no digits cancel, however far
+the mean is from 0. A tree merges them; its form depends on the number of blocks only, so that neither
+the number of workers nor their order changes a bit.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,26 +35,26 @@ class Sums(NamedTuple):
 
 
 def merge_moments(parts: Sequence[Moments]) -> Moments:
-    """The moments of all ``parts`` together, merged one after the other."""
-    with np.errstate(all="ignore"):  # of infinities and NaN come infinities and NaN, as in any kernel
+    """The moments of all ``parts`` together, merged in order."""
+    with np.errstate(all="ignore"):  # infinities and NaN propagate, as in any kernel
         return reduce(_merge, parts)
 
 
 def _merge(a: Moments, b: Moments) -> Moments:
     samples = a.samples + b.samples
-    apart = b.mean - a.mean
+    shift = b.mean - a.mean
     share = b.samples / samples
-    return Moments(samples, a.mean + apart * share, a.squares + b.squares + apart * apart * (a.samples * share))
+    return Moments(samples, a.mean + shift * share, a.squares + b.squares + shift * shift * (a.samples * share))
 
 
 def merge_sums(parts: Sequence[Sums]) -> Sums:
-    """The sums of all ``parts`` together, added one after the other."""
+    """The sums of all ``parts`` together, added in order."""
     with np.errstate(all="ignore"):
         return reduce(lambda a, b: Sums(a.of_dy + b.of_dy, a.of_product + b.of_product), parts)
 
 
 def tree(parts: Sequence[T], merge: Callable[[Sequence[T]], T]) -> T:
-    """Merge ``parts``, ``ARITY`` neighbours at a time, then what comes of them, until one is left."""
+    """Merge ``parts``, ``ARITY`` neighbours at a time, then the results, until one is left."""
     while len(parts) > 1:
         parts = [merge(parts[first : first + ARITY]) for first in range(0, len(parts), ARITY)]
     return parts[0]

@@ -1,4 +1,4 @@
-"""Batch normalization by blocks, whoever runs the tasks and wherever blocks come from and go to.
+"""Batch normalization by blocks, for any runner of tasks, and any source and target of blocks.
 
 forward: the blocks' moments, merged up a tree, give the statistics; each block is normalized with them.
 backward: the blocks' sums, merged likewise, give the slopes; each block of dy is propagated with them.
@@ -30,7 +30,7 @@ class Blocks(Protocol[Out]):
         """The moments of x."""
 
     def sums(self, found: Statistics) -> Sums:
-        """The sums that backward needs of dy and x."""
+        """The sums of dy and x that backward needs."""
 
     def normalize(self, found: Statistics, scale: Array, beta: Array) -> Out:
         """y = (x - mean) * scale + beta."""
@@ -40,7 +40,7 @@ class Blocks(Protocol[Out]):
 
 
 def statistics(moments: Moments, epsilon: float) -> Statistics:
-    """Those of the whole batch, in float64, of all blocks' moments."""
+    """The statistics of the whole batch, in float64, from its moments."""
     with np.errstate(all="ignore"):
         var = moments.squares / moments.samples
         return Statistics(moments.mean, var, 1 / np.sqrt(var + epsilon))
@@ -57,7 +57,7 @@ def forward(batch: Blocks[Out], gamma: Array, beta: Array, epsilon: float) -> tu
 def infer(
     batch: Blocks[Out], gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float
 ) -> tuple[Out, Statistics]:
-    """y from a given mean and var; and both of them, with inv_std in float64."""
+    """y from a given mean and var; also these two and inv_std, in float64."""
     with np.errstate(all="ignore"):
         std = np.sqrt(np.asarray(var, np.float64) + epsilon)
         found, scale = Statistics(mean, var, 1 / std), gamma / std
@@ -65,7 +65,7 @@ def infer(
 
 
 def backward(batch: Blocks[Out], gamma: Array, found: Statistics, samples: int) -> tuple[Out, Array, Array]:
-    """dx, dgamma and dbeta, the latter in the dtype of gamma; a feature has so many ``samples``."""
+    """dx, dgamma and dbeta, the latter two in the dtype of gamma; a feature has ``samples`` values."""
     of_dy, of_product = batch.sums(found)
     with np.errstate(all="ignore"):
         dgamma = of_product * found.inv_std

@@ -1,6 +1,6 @@
 """One file is one kind of object that becomes a kernel, besides a namespace with forward and backward.
 
-A file exports ``KIND``, its name for messages; ``is_one(value)``, which imports no framework; and
+A file exports ``KIND``, the name of the kind for messages; ``is_one(value)``, which imports no framework; and
 ``kernel(value, given)``. No object is of two kinds.
 """
 
@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 class Passes(NamedTuple):
     """The passes of an object, with arguments prepared: forward(x, gamma, beta, epsilon), backward(dy, saved) and
-    infer(x, gamma, beta, mean, var, epsilon). They are given ``timed=True`` where a time is taken.
+    infer(x, gamma, beta, mean, var, epsilon). They get ``timed=True`` when they are timed.
     """
 
     forward: Callable[..., Prepared]
@@ -31,9 +31,9 @@ class Passes(NamedTuple):
 
 @dataclass(frozen=True)
 class Given:
-    """What a file says besides the object: ``name``, ``spec`` and ``file`` are the kernel's own.
+    """The settings of the object's file; ``name``, ``spec`` and ``file`` are the kernel's own.
 
-    ``arrays`` names a framework, and ``ndim`` the axes of x that the object takes; None where it is not said.
+    ``arrays`` names a framework, and ``ndim`` is the number of axes of x that the object takes; None if not set.
     """
 
     name: str
@@ -42,10 +42,11 @@ class Given:
     arrays: str | None = None
     ndim: int | None = None
     dtypes: tuple[str, ...] = Kernel.dtypes
+    params: tuple[str, ...] = Kernel.params
     summary: str = ""
 
     def ranks(self, possible: Sequence[int]) -> Sequence[int]:
-        """The numbers of axes of x to try: what the file says, or those that are ``possible``."""
+        """The numbers of axes of x to try: the file's ``ndim``, or all that are ``possible``."""
         return (self.ndim,) if self.ndim else possible
 
     def kernel(
@@ -56,9 +57,9 @@ class Given:
         kind: str,
         set_threads: Callable[[int], int | None] | None = None,
     ) -> Kernel:
-        """The kernel of ``passes``, which are given NumPy's arrays, a batch with ``rank`` axes.
+        """The kernel of ``passes``, which take NumPy arrays, a batch with ``rank`` axes.
 
-        It is never given complex x, which few of them are written for.
+        It is never called with complex x, which few such functions support.
         """
         view = views.VIEWS[rank]
 
@@ -81,6 +82,7 @@ class Given:
             views.backward_of(function(passes.backward)),
             passes.infer and views.infer_of(function(passes.infer)),
             dtypes=self.dtypes,
+            params=self.params,
             summary=self.summary,
             set_threads=set_threads,
             tries_complex=False,
@@ -101,10 +103,10 @@ class Kind(Protocol):
         """Whether ``value`` is of this kind."""
 
     def kernel(self, value: Any, given: Given) -> Kernel:
-        """The kernel that ``value`` is. Raises InputError where it cannot be one."""
+        """The kernel made from ``value``. Raises InputError if that is not possible."""
 
 
 def kind_of(value: Any) -> Kind | None:
-    """The kind of ``value``; None where it is none of these."""
+    """The kind of ``value``; None for another object."""
     kinds: list[Kind] = [plugins.load(__name__, name) for name in plugins.names(__name__)]
     return next((kind for kind in kinds if kind.is_one(value)), None)

@@ -20,9 +20,9 @@ def numbers() -> Any:
 
 
 def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]]) -> Passes:
-    """The passes of what ``bound`` makes of the JAX arrays x, gamma and beta and of epsilon: a call that returns y.
+    """The passes of a computation; ``bound`` turns JAX arrays x, gamma, beta and epsilon into a call that returns y.
 
-    What is timed is compiled by jax.jit, as in a training step.
+    Timed calls are compiled by jax.jit, as in a training step.
     """
 
     def with_pullback(epsilon: float, x: Any, gamma: Any, beta: Any) -> Any:

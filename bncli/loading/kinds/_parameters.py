@@ -1,4 +1,4 @@
-"""Which argument a parameter of somebody's function takes, by the names that are in use."""
+"""Match the parameters of a user's function with arguments, by their usual names."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -26,12 +26,12 @@ ROLES = {name: role for role, names in NAMES.items() for name in names}
 
 
 def role(name: str) -> str | None:
-    """What a parameter or an attribute called ``name`` is; None where the name says nothing."""
+    """The role of a parameter or an attribute called ``name``; None for an unknown name."""
     return ROLES.get(name.lower().strip("_"))
 
 
 class Default(NamedTuple):
-    """The ``value`` that a parameter has by itself."""
+    """The default ``value`` of a parameter."""
 
     value: Any
 
@@ -52,21 +52,21 @@ class Signature(NamedTuple):
         return role in self.by_position or role in self.by_name.values()
 
     def others(self, numbers: Any, gamma: Any) -> dict[str, Any]:
-        """Arguments of a training step besides those given; ``numbers`` is the namespace of gamma's framework."""
+        """The other arguments of a training step; ``numbers`` is the namespace of gamma's framework."""
         made = {MEAN: numbers.zeros_like, VAR: numbers.ones_like}
         running = {role: make(gamma) for role, make in made.items() if self.takes(role)}
         return {**running, TRAINING: True, MOMENTUM: 0.1}
 
 
 def signature(function: Callable[..., Any], skip: int = 0) -> Signature:
-    """How to call ``function``, whose first ``skip`` parameters somebody else gives.
+    """How to call ``function``; its first ``skip`` parameters are given by its framework.
 
     Parameters are matched by their names. If no name is known, four without a default are x, gamma, beta and epsilon.
     Raises InputError for a parameter without a default whose name is not known.
     """
     try:
         parameters = list(inspect.signature(function).parameters.values())[skip:]
-    except (TypeError, ValueError):  # compiled, and without a signature
+    except (TypeError, ValueError):  # compiled, without a signature
         return Signature(GIVEN, {})
     named = [each for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
     required = [each for each in named if each.default is each.empty]
@@ -74,7 +74,9 @@ def signature(function: Callable[..., Any], skip: int = 0) -> Signature:
         return Signature(GIVEN, {})
     if strange := [each.name for each in required if role(each.name) is None]:
         known = ", ".join(NAMES)
-        raise InputError(f"it takes {' and '.join(strange)}, which is none of {known}: rename it, or give it a default")
+        raise InputError(
+            f"it takes {' and '.join(strange)}, which is not one of {known}: rename it, or give it a default"
+        )
     by_position = [role(each.name) or Default(each.default) for each in named if each.kind is not each.KEYWORD_ONLY]
     while by_position and isinstance(by_position[-1], Default):
         by_position.pop()

@@ -1,4 +1,4 @@
-"""How many axes of x somebody's function takes: found by trying."""
+"""Find the number of axes of x that a user's function takes, by trying."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,14 +8,14 @@ from bncli.core.kernel import Kernel
 from bncli.errors import InputError
 from bncli.loading.guard import described
 
-TRIED = (6, 3, 4)  # the canonical shape that is tried: no two axes are equal, in any view
+TRIED = (6, 3, 4)  # the canonical shape to try: no two axes are equal, in any view
 
 
 def fitting(kernel_of: Callable[[int], Kernel], ranks: Sequence[int], dtype: str) -> Kernel:
     """The kernel of the first of ``ranks`` on which forward and backward return results of the right shapes.
 
-    Where backward does on none, as a faulty one, forward alone decides. Raises InputError, with the error of the
-    first rank, where forward does on none either.
+    If backward fails on all ranks, forward alone decides. Raises InputError, with the error of the first rank, if
+    forward fails on all ranks, too.
     """
     rng = np.random.default_rng(0)
     x, dy = rng.standard_normal((2, *TRIED)).astype(dtype)
@@ -26,7 +26,7 @@ def fitting(kernel_of: Callable[[int], Kernel], ranks: Sequence[int], dtype: str
         kernel = kernel_of(rank)
         try:
             _, saved = kernel.forward(x, gamma, beta, 1e-5)
-        except Exception as error:  # noqa: BLE001  # of whatever kind its code raises
+        except Exception as error:  # noqa: BLE001  # the user's code may raise anything
             errors.append(error)
             continue
         try:
@@ -38,4 +38,4 @@ def fitting(kernel_of: Callable[[int], Kernel], ranks: Sequence[int], dtype: str
     if without_backward:
         return without_backward[0]
     tried = " or ".join(map(str, ranks))
-    raise InputError(f"it takes no x of {tried} axes: with {ranks[0]} it raised {described(errors[0])}")
+    raise InputError(f"it fails on x of {tried} axes: with {ranks[0]} it raised {described(errors[0])}")

@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 
 class Graph(NamedTuple):
-    """What forward keeps: y with its graph, and the edges of x, gamma and beta in it."""
+    """The values saved by forward: y with its graph, and the edges of x, gamma and beta in it."""
 
     y: Any
     inputs: tuple[Any, ...]
@@ -27,11 +27,11 @@ def numbers() -> Any:
 
 
 def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]]) -> Passes:
-    """The passes of what ``bound`` makes of the tensors x, gamma and beta and of epsilon: a call that returns y."""
+    """The passes of a computation; ``bound`` turns tensors x, gamma, beta and epsilon into a call that returns y."""
 
     def forward(x: Array, gamma: Array, beta: Array, epsilon: float, timed: bool = False) -> Prepared:
         given = {"x": enter(x), "gamma": enter(gamma), "beta": enter(beta)}
-        # x may be changed in place: its gradient is that of what came in.
+        # The function may change x in place: the gradient is that of the original x.
         inputs = tuple(map(torch().autograd.graph.get_gradient_edge, given.values()))
 
         def deliver(found: Any) -> tuple[Array, Graph]:
@@ -44,9 +44,9 @@ def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]]) -> Passes:
 
 
 def backward(dy: Array, saved: Graph, timed: bool = False) -> Prepared:
-    """What returns dx, dgamma and dbeta. Raises Malformed where autograd has none of them."""
+    """A call that returns dx, dgamma and dbeta. Raises Malformed if autograd lacks one of them."""
     if not saved.y.requires_grad:
-        raise Malformed("y has no gradient: compute it by torch's operators alone, and not within torch.no_grad()")
+        raise Malformed("y has no gradient: compute it with torch's operators only, and not within torch.no_grad()")
     # A second backward of one forward is allowed.
     grad = partial(torch().autograd.grad, saved.y, saved.inputs, take(dy), retain_graph=True, allow_unused=True)
     return Prepared(grad, _gradients)
@@ -60,12 +60,12 @@ def _gradients(found: Sequence[Any]) -> tuple[Array, ...]:
 
 
 def enter(array: Array) -> Any:
-    """A tensor over the memory of ``array`` that requires a gradient; it may be changed in place, as no leaf may."""
+    """A tensor over the memory of ``array`` that requires a gradient; unlike a leaf, it may be changed in place."""
     return _enter().apply(torch().zeros((), requires_grad=True), take(array))
 
 
 def first_tensor(found: Any) -> Any:
-    """``found``, or the first of several results; raises Malformed where that is no tensor."""
+    """``found``, or the first of several results. Raises Malformed if that is not a tensor."""
     first = found[0] if isinstance(found, (tuple, list)) and found else found
     if not holds(first):
         raise Malformed(f"y is of type {type(first).__name__}, not a torch tensor")

@@ -17,7 +17,7 @@ from bncli.loading.kinds._rank import fitting
 KIND = "a function"
 RANKS = (3, 4, 2, 5)
 DIFFERENTIATED_BY: dict[str, ModuleType] = {"torch": _torch_autograd, "jax": _jax_vjp}
-NO_DERIVATIVE = "a function of NumPy arrays has no derivative: write its backward(dy, saved) too"
+NO_DERIVATIVE = "a function of NumPy arrays cannot be differentiated: write its backward(dy, saved) too"
 
 
 def is_one(value: Any) -> bool:
@@ -59,7 +59,7 @@ def kernel(value: Any, given: Given) -> Kernel:
 
 
 def _possible(given: Given) -> list[str]:
-    """The frameworks that the function may be of: what its file says, else those that are imported, or installed."""
+    """The frameworks of which the function may be: the one its file names, else those imported, or installed."""
     if given.arrays:
         if given.arrays not in DIFFERENTIATED_BY:
             raise InputError(NO_DERIVATIVE)

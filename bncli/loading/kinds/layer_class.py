@@ -1,4 +1,4 @@
-"""A class of layers that keep what backward needs, as NumPyNet's: forward(inpt), then delta, then backward(delta)."""
+"""A class of layers with state for backward, such as NumPyNet's: forward(inpt), then delta, then backward(delta)."""
 
 import inspect
 from typing import Any
@@ -36,7 +36,7 @@ def kernel(value: Any, given: Given) -> Kernel:
     made, entered = signature(value), signature(value.forward, skip=1)
     takes_delta = len(inspect.signature(value.backward).parameters) > 1
     if not (made.takes(GAMMA) and made.takes(BETA)):
-        raise InputError("its constructor takes no scales and bias, or gamma and beta")
+        raise InputError("its constructor takes neither scales and bias nor gamma and beta")
 
     def forward(x: Array, gamma: Array, beta: Array, epsilon: float, timed: bool = False) -> Prepared:
         batch = x[:, None, None]
@@ -55,7 +55,7 @@ def kernel(value: Any, given: Given) -> Kernel:
         into = np.zeros_like(delta)
 
         def call() -> None:
-            saved.delta = delta.copy()  # it is the layer's own, which may compute in it
+            saved.delta = delta.copy()  # the layer may overwrite its own copy
             saved.backward(*[into] * takes_delta)
 
         def deliver(found: None) -> tuple[Array, Array, Array]:
@@ -65,7 +65,7 @@ def kernel(value: Any, given: Given) -> Kernel:
 
         return Prepared(call, deliver)
 
-    # It takes (N * S, 1, 1, F), since it averages over the first axis alone.
+    # It takes (N * S, 1, 1, F), since it averages over the first axis only.
     return given.kernel(2, Passes(forward, backward), kind=KIND)
 
 
@@ -73,4 +73,4 @@ def _attribute(layer: Any, names: tuple[str, ...]) -> Any:
     for name in names:
         if (value := getattr(layer, name, None)) is not None:
             return value
-    raise Malformed(f"the layer has no {names[0]} afterwards")
+    raise Malformed(f"the layer has no {names[0]} after backward")

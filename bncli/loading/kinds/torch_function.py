@@ -21,7 +21,7 @@ def is_one(value: Any) -> bool:
 
 def kernel(value: Any, given: Given) -> Kernel:
     torch = tensors.torch()
-    # With a setup_context of its own, forward has no ctx.
+    # If the class has a setup_context, its forward has no ctx.
     taken = signature(value.forward, skip=value.setup_context is torch.autograd.Function.setup_context)
 
     def bound(inputs: Mapping[str, Any]) -> Callable[[], Any]:

@@ -1,4 +1,4 @@
-"""A torch.nn.Module: a class, an instance, or a function that makes one of a number of features."""
+"""A torch.nn.Module: a class, an instance, or a function that makes one from the number of features."""
 
 import copy
 import inspect
@@ -20,8 +20,8 @@ Array = NDArray[Any]
 Make = Callable[[int, float], Any]
 
 KIND = "a torch.nn.Module"
-RANKS = (4, 3, 2, 5)  # the numbers of axes of x that are tried, where ``ndim`` does not say it
-TRIED = (3, 1e-5)  # features and epsilon of a module that is made to look at it
+RANKS = (4, 3, 2, 5)  # the numbers of axes of x to try without an ``ndim``
+TRIED = (3, 1e-5)  # features and epsilon of a module that is made for inspection
 
 
 class Tensor(NamedTuple):
@@ -32,7 +32,7 @@ class Tensor(NamedTuple):
     value: Any
 
     def shape(self, features: int) -> tuple[int, ...]:
-        """Its shape in a module of so many features."""
+        """Its shape in a module of ``features`` features."""
         sizes = tuple(self.value.shape)
         axis = next((axis for axis, size in enumerate(sizes) if size > 1), min(1, len(sizes) - 1))
         return (*sizes[:axis], features, *sizes[axis + 1 :])
@@ -42,7 +42,7 @@ def is_one(value: Any) -> bool:
     torch = sys.modules.get("torch")
     if torch is None:
         return False
-    made = getattr(value, "func", value)  # of a functools.partial
+    made = getattr(value, "func", value)  # the function of a functools.partial
     is_class = isinstance(made, type) and issubclass(made, torch.nn.Module)
     return is_class or isinstance(value, torch.nn.Module) or (inspect.isfunction(value) and bool(_features_of(value)))
 
@@ -90,16 +90,13 @@ def _with_parameters(module: Any, gamma: Any, beta: Any) -> Any:
     for name, tensor in ((GAMMA, gamma), (BETA, beta)):
         _set(parameters[name], tensor, "_parameters")
     for buffer in _tensors(module, module.named_buffers()).values():
-        # An instance has buffers of its own number of features.
+        # The buffers of an instance have its own number of features.
         _set(buffer, buffer.value.flatten()[:1].expand(gamma.numel()).clone(), "_buffers")
     return module
 
 
 def _set(tensor: Tensor, value: Any, registry: str) -> None:
-    """Give the module ``value``, which may have a gradient of its own, as a parameter may not.
-
-    It is contiguous, as a module's own parameters are.
-    """
+    """Set the attribute of the module to a contiguous ``value``, which, unlike a parameter, need not be a leaf."""
     getattr(tensor.owner, registry).pop(tensor.attribute)
     shaped = value.contiguous().reshape(tensor.shape(value.numel()))
     if registry == "_buffers":
@@ -109,7 +106,7 @@ def _set(tensor: Tensor, value: Any, registry: str) -> None:
 
 
 def _tensors(module: Any, named: Iterable[tuple[str, Any]]) -> dict[str, Tensor]:
-    """Parameters or buffers by their role; those without a known name are left out."""
+    """Parameters or buffers by their role; unknown names are left out."""
     found = {}
     for path, value in named:
         owner, _, attribute = path.rpartition(".")
@@ -119,7 +116,7 @@ def _tensors(module: Any, named: Iterable[tuple[str, Any]]) -> dict[str, Tensor]
 
 
 def _instances(module: Any) -> Make:
-    """Copies of ``module``, each of as many features and of such an epsilon as asked for."""
+    """A function that copies ``module`` for a number of features and an epsilon."""
     names = {name: role(name) for name in vars(module)}
 
     def make(features: int, epsilon: float) -> Any:
@@ -134,7 +131,7 @@ def _instances(module: Any) -> Make:
 
 
 def _made(maker: Callable[..., Any]) -> Make:
-    """What ``maker`` makes of a number of features and an epsilon."""
+    """A function that calls ``maker`` for a number of features and an epsilon."""
     parameters = inspect.signature(maker).parameters
     features = _features_of(maker) or next(iter(parameters), None)
     epsilon_name = next((name for name in parameters if role(name) == EPSILON), None)
@@ -158,7 +155,7 @@ def _set_epsilon(module: Any, epsilon: float) -> None:
 
 
 def _features_of(maker: Callable[..., Any]) -> str | None:
-    """The parameter that takes the number of features; None where no name says it."""
+    """The parameter that takes the number of features; None if no name is known."""
     try:
         parameters = inspect.signature(maker).parameters
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""One file is what the report of one command looks like; it exports CHARTS, and is named for the command."""
+"""One file draws the report of one command; it exports CHARTS and has the command's name."""
 
 from bncli import plugins
 from bncli.core.chart import Chart
@@ -8,7 +8,7 @@ PACKAGE = "bncli.output.charts"
 
 
 def charts(report: Report) -> list[Chart]:
-    """The charts of ``report``; none where it has nothing to draw, or is of a command that has no charts."""
+    """The charts of ``report``; none if it has nothing to draw, or if its command has no charts."""
     if report.command not in plugins.names(PACKAGE):
         return []
     found: list[Chart] = plugins.load(PACKAGE, report.command).CHARTS(report)

@@ -9,18 +9,18 @@ from bncli.core.rows.checks import FindingPart
 from bncli.core.units import text
 
 AXIS = Axis("error ÷ what rounding may cost", "error")
-ABOUT = "Right of the line a kernel is wrong. Errors of 0 stand at the left edge, infinite ones at the right."
+ABOUT = "Right of the line a kernel is wrong. Errors of 0 are drawn at the left edge, infinite ones at the right."
 
 
 class Labelled(NamedTuple):
-    """What a check found, and the row of the chart that it belongs in."""
+    """A finding, and the label of its row in the chart."""
 
     label: str
     finding: FindingPart
 
 
 def budget_chart(title: str, setting: str, findings: Sequence[Labelled]) -> Chart | None:
-    """``share`` of each finding, the kernels of a ``label`` together; None where no finding has one."""
+    """The ``share`` of each finding, with the kernels of a ``label`` in one row; None if no finding has a share."""
     measured = [each for each in findings if each.finding.share is not None and not math.isnan(each.finding.share)]
     if not measured:
         return None

@@ -1,4 +1,4 @@
-"""How times grow over a sweep: both axes logarithmic, and the limit below."""
+"""The growth of times over a sweep, on two logarithmic axes, with the memory roofline."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,11 +12,11 @@ from bncli.output.charts._timed import Timed, variants
 
 TIME = Axis("time of a call", "seconds")
 SIZE = Axis("values of x", "count")
-ABOUT = "Here time ~ size^k is a straight line of slope k, fitted to all sizes. The dashed line is the memory's limit."
+ABOUT = "Here time ~ size^k is a straight line of slope k, fitted to all sizes. The dashed line is the memory roofline."
 
 
 def charts(name: str, rows: Sequence[Timed]) -> Iterator[Chart]:
-    """One for each sweep, and each way in which it was timed."""
+    """One chart for each sweep and each combination of outputs, caches and threads."""
     groups: dict[tuple[str, str], list[Timed]] = {}
     for each, variant in zip(rows, variants(rows), strict=True):
         groups.setdefault((_sweep(each), variant), []).append(each)
@@ -40,13 +40,13 @@ def _chart(name: str, setting: str, rows: Sequence[Timed], sizes: dict[str, int]
         series.append(Series(title, points, style, joined=True))
     limits = {size: each.limit_point(size) for size, each in zip(at, rows, strict=True) if each.limit}
     if limits:
-        title = f"memory's limit{_exponent({size: point.value for size, point in limits.items()})}"
+        title = f"memory roofline{_exponent({size: point.value for size, point in limits.items()})}"
         series.append(Series(title, list(limits.values()), role="limit", joined=True))
     return Chart(f"{name}: growth", TIME, series, (), SIZE, setting=setting, about=ABOUT)
 
 
 def _exponent(times: dict[float, float]) -> str:
-    """That of the power law through ``times`` by their sizes, where these are enough for one."""
+    """The exponent of the power law through ``times`` by size, as text; empty for too few sizes."""
     if len(times) < power_law.FEWEST:
         return ""
     fit = power_law.fit([*times], [*times.values()])
@@ -54,16 +54,16 @@ def _exponent(times: dict[float, float]) -> str:
 
 
 def _sizes(descriptors: Sequence[str], swept: bool) -> dict[str, int]:
-    """How many values x has in each of the problems, if these are a sweep; else, none.
+    """The number of values of x in each problem, if the problems are a sweep; else empty.
 
-    Problems that nothing calls a sweep are one if they differ in a single axis of the shape.
+    Problems that are not marked as a sweep are one if they differ in a single axis of the shape.
     """
     try:
         problems = {descriptor: Problem.parse(descriptor) for descriptor in descriptors}
     except InputError:
         return {}
-    apart = {(len(p.shape), p.layout, p.dtype, p.epsilon) for p in problems.values()}
-    axes = zip(*(p.shape for p in problems.values()), strict=True) if len(apart) == 1 else ()
+    kinds = {(len(p.shape), p.layout, p.dtype, p.epsilon) for p in problems.values()}
+    axes = zip(*(p.shape for p in problems.values()), strict=True) if len(kinds) == 1 else ()
     if not swept and sum(len({*lengths}) > 1 for lengths in axes) != 1:
         return {}
     return {descriptor: problem.size for descriptor, problem in problems.items()}

@@ -9,13 +9,13 @@ from bncli.core.rows.times import LIMIT, BenchRow, TimedRow, median_of, timed_ro
 from bncli.core.units import text
 
 VARIANT = ("input", "outputs", "threads", "cache")
-ANY = "any"  # number of threads, where a kernel chooses it
+ANY = "any"  # shown for the number of threads if the kernel chooses it
 Interval = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
 class Timed:
-    """``median`` and its interval in seconds; ``limit`` is what the memory takes for these ``bytes``, 0 if unknown."""
+    """``median`` and its interval in seconds; ``limit`` is the memory roofline for these ``bytes``, 0 if unknown."""
 
     row: TimedRow
     median: float
@@ -48,11 +48,11 @@ class Timed:
 
     def limit_says(self) -> str:
         bandwidth = f", {text(self.limit_bandwidth, 'bytes/s')} GB/s" if self.bytes else ""
-        return f"memory's limit, {self.row.problem}: {text(self.limit, 'seconds')}{bandwidth}"
+        return f"memory roofline, {self.row.problem}: {text(self.limit, 'seconds')}{bandwidth}"
 
 
 def timed(rows: Iterable[Any]) -> list[Timed]:
-    """The kernels' rows, where there is a time."""
+    """The rows of kernels that have a time."""
     with_time = [row for row in timed_rows(rows) if row.figures and row.figures.median]
     limits = [row for row in with_time if isinstance(row, BenchRow) and row.direction == LIMIT]
     return [
@@ -63,7 +63,7 @@ def timed(rows: Iterable[Any]) -> list[Timed]:
 
 
 def variants(rows: Sequence[Timed]) -> list[str]:
-    """Of each row, in words, what differs between ``rows`` in how they were timed."""
+    """For each row, as text, the timing options that differ between ``rows``."""
     named = [each.row.identity._asdict() for each in rows]
     differing = [key for key in VARIANT if len({row[key] for row in named}) > 1]
     return ["  ".join(f"{key} {row[key] or ANY}" for key in differing) for row in named]
@@ -74,7 +74,7 @@ def _bytes(row: TimedRow) -> float:
 
 
 def _limit(row: TimedRow, limits: Sequence[BenchRow]) -> float:
-    """What the memory takes where the kernel was timed: with its threads if that is known, else at its best; or 0."""
+    """The memory roofline for ``row``: with as many threads if that was timed, else the fastest; 0 if unknown."""
     if not isinstance(row, BenchRow):
         return 0.0
     place = row.problem, row.input, row.cache, row.bytes

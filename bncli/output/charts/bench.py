@@ -1,4 +1,4 @@
-"""Times against the memory's limit, what of its bandwidth a kernel uses, and how time grows over a range of shapes."""
+"""Times relative to the memory roofline, the bandwidth that kernels use, and the growth of times over a sweep."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,13 +11,13 @@ from bncli.output.charts._timed import Timed, timed, variants
 TIME = Axis("time of a call", "seconds")
 BANDWIDTH = Axis("bandwidth", "bytes/s")
 BYTES = Axis("moved by a call", "bytes")
-FEWEST_SIZES = 3  # of which a roofline is more than the figures of a table
-TIMES = "Times are medians with 95 % intervals; the grey bar is what the memory needs to move the same bytes."
-ROOFLINE = "The dashed line is the memory's own bandwidth at each size, measured in the same rounds."
+FEWEST_SIZES = 3  # a roofline chart of fewer sizes shows no more than the table
+TIMES = "Times are medians with 95 % intervals; the grey bar is the memory roofline for the same bytes."
+ROOFLINE = "The dashed line is the bandwidth of the memory roofline at each size, measured in the same rounds."
 
 
 def charts(report: Report) -> list[Chart]:
-    """For each pass the times, over a range of shapes their growth, and where sizes are several the roofline."""
+    """The times of each pass, their growth over a sweep, and a roofline chart if there are enough sizes."""
     passes: dict[str, list[Timed]] = {}
     for each in timed(report.rows):
         passes.setdefault(each.row.direction, []).append(each)
@@ -33,8 +33,8 @@ def _times(name: str, rows: Sequence[Timed]) -> Iterator[Chart]:
     problems = list(dict.fromkeys(each.row.problem for each in rows))
     short, shared = shared_parts(problems)
     names = dict(zip(problems, short, strict=True))
-    ways = variants(rows)
-    labels = [f"{names[each.row.problem]}  {way}".strip() for each, way in zip(rows, ways, strict=True)]
+    labelled = zip(rows, variants(rows), strict=True)
+    labels = [f"{names[each.row.problem]}  {variant}".strip() for each, variant in labelled]
     places = list(dict.fromkeys(labels))
     at = [places.index(label) for label in labels]
     series = [
@@ -43,12 +43,12 @@ def _times(name: str, rows: Sequence[Timed]) -> Iterator[Chart]:
     ]
     limits = {place: each.limit_point(place) for each, place in zip(rows, at, strict=True) if each.limit}
     if limits:
-        series.append(Series("memory's limit", list(limits.values()), role="limit"))
+        series.append(Series("memory roofline", list(limits.values()), role="limit"))
     yield Chart(f"{name}: time", TIME, series, places, setting=shared, about=TIMES)
 
 
 def _rooflines(name: str, rows: Sequence[Timed]) -> Iterator[Chart]:
-    """One for each way of timing."""
+    """One roofline chart for each combination of outputs, caches and threads."""
     groups: dict[str, list[Timed]] = {}
     for each, variant in zip(rows, variants(rows), strict=True):
         if each.bytes:
@@ -63,13 +63,13 @@ def _against_memory(rows: Sequence[Timed]) -> list[Series]:
         Series(kernel, [e.bandwidth_point() for e in rows if e.row.kernel == kernel], n)
         for n, kernel in enumerate(_kernels(rows))
     ]
-    # Of several problems of one size, the memory at its best.
+    # If several problems have one size, the fastest roofline counts.
     best: dict[float, Point] = {}
     for each in rows:
         if each.limit and each.limit_bandwidth > best.get(each.bytes, Point(0, 0, "")).value:
             best[each.bytes] = Point(each.bytes, each.limit_bandwidth, each.limit_says())
     if best:
-        series.append(Series("memory's limit", [best[size] for size in sorted(best)], role="limit", joined=True))
+        series.append(Series("memory roofline", [best[size] for size in sorted(best)], role="limit", joined=True))
     return series
 
 

@@ -1,4 +1,4 @@
-"""The ratio of two runs with its interval, and the band within which chance alone may put it."""
+"""The ratio of two runs with its interval, and the band of the noise."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -22,7 +22,7 @@ class Compared(NamedTuple):
 
 
 def charts(report: Report) -> list[Chart]:
-    """One for each pass."""
+    """One chart for each pass."""
     passes: dict[str, list[Compared]] = {}
     for row in report.rows_of(ComparisonRow):
         if row.times and row.times.ratio > 0:

@@ -7,7 +7,7 @@ from bncli.output.charts._budget import Labelled, budget_chart
 
 
 def charts(report: Report) -> list[Chart]:
-    """One for each problem."""
+    """One chart for each problem."""
     problems: dict[str, list[Labelled]] = {}
     for row in report.rows_of(GradcheckRow):
         label = f"{row.finding.array} against {row.finding.method}"

@@ -1,4 +1,4 @@
-"""How many of the faulty kernels, and of the right ones, each check rejects."""
+"""The number of faulty and of right kernels that each check rejects."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ REJECTED = Axis("kernels rejected", "count", logarithmic=False)
 
 
 def charts(report: Report) -> list[Chart]:
-    """One for each group: seeded faults, right kernels."""
+    """One chart for each group: seeded faults, right kernels."""
     checks = [column for column in report.columns if column.kind == "count"]
     groups: dict[str, list[SelftestRow]] = {}
     for row in report.rows_of(SelftestRow):
@@ -19,7 +19,7 @@ def charts(report: Report) -> list[Chart]:
 
 
 def _chart(title: str, rows: Sequence[SelftestRow], checks: Sequence[Column]) -> Chart:
-    # PyTorch's, where it is not installed, has judged none. Of bncli's own checks an empty cell means 0.
+    # Without PyTorch, its columns are empty: no kernel was judged. An empty cell of bncli's own checks means 0.
     ran = [c for c in checks if not c.key.startswith("torch") or any(row.get(c.key) is not None for row in rows)]
     points = [_point(at, check, rows) for at, check in enumerate(ran)]
     titles = [check.title for check in ran]

@@ -1,4 +1,4 @@
-"""How much of the error budget each check uses; with --curve, the error against |mean|/std."""
+"""The share of the error budget that each check uses; with --curve, the error over |mean|/std."""
 
 import math
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from bncli.output.charts._budget import Labelled, budget_chart
 
 RATIO = Axis("|mean| / std of x", "error")
 BROKEN = Mark(0.01, "two digits")
-ABOUT = "Above the line less than two digits are right. Errors of 0 stand at the lower edge."
+ABOUT = "Above the line fewer than two digits are right. Errors of 0 are drawn at the lower edge."
 Array = Literal["y", "dx"]
 ARRAYS: tuple[Array, ...] = ("y", "dx")
 
 
 def charts(report: Report) -> list[Chart]:
-    """One for each dtype; of a curve, one for each problem and array."""
+    """One chart for each dtype; with --curve, one for each problem and array."""
     curve = report.rows_of(CurveRow)
     if curve:
         return [
@@ -44,7 +44,7 @@ def _curve(problem: str, array: Array, rows: Sequence[CurveRow]) -> Chart:
 def _point(row: CurveRow, array: Array) -> Point:
     error = row.y if array == "y" else row.dx
     says = f"{row.kernel}, |mean|/std = {row.ratio:g}: error of {array} {text(error, 'error')}"
-    # An error that is not a number is as wrong as an infinite one.
+    # An error of NaN is as wrong as an infinite one.
     return Point(row.ratio, math.inf if math.isnan(error) else error, says)
 
 

@@ -129,18 +129,18 @@ def _put(series: Series, chart: Chart, axes: Any, value: Scale) -> Any:
     if series.role == "band":
         widths = [end - start for start, end in zip(low, high, strict=True)]
         return axes.barh(at, widths, SHIFT, low, color="#d3d3d3", label=name, zorder=1)
-    look = _look(series)
-    handle = axes.plot([], [], label=name, **look)[0]
+    options = _line_options(series)
+    handle = axes.plot([], [], label=name, **options)[0]
     arms = axes.hlines if chart.rows else axes.vlines
-    arms(at, low, high, color=look["color"], linewidth=1.4, zorder=2)
+    arms(at, low, high, color=options["color"], linewidth=1.4, zorder=2)
     across, up = (middle, at) if chart.rows else (at, middle)
     if series.role == "limit" and chart.rows:
-        look |= {"markersize": POINTS * SHIFT * _row(chart), "markeredgewidth": 2.5}
-    axes.plot(across, up, clip_on=False, **look)
+        options |= {"markersize": POINTS * SHIFT * _row(chart), "markeredgewidth": 2.5}
+    axes.plot(across, up, clip_on=False, **options)
     return handle
 
 
-def _look(series: Series) -> dict[str, Any]:
+def _line_options(series: Series) -> dict[str, Any]:
     own = LIMIT if series.role == "limit" else style(series.style)
     return {
         "color": own.light,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-MOST = 6  # images in a row
+IMAGES_IN_ROW = 6
 CELL = 1.6  # inches of an image
 LABEL, SIDE = 1.15, 2.2  # inches of the text left of the images and of the histogram right of them
 BINS = 61  # odd, so that one bin has 0 in its middle

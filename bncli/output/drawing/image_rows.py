@@ -1,4 +1,4 @@
-"""A batch of images as rows of a figure: x, its mean and standard deviation, and all that a kernel made of it."""
+"""A batch of images as rows of a figure: x, its mean and standard deviation, and the results of a kernel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 BATCHES = ("x", "x_hat", "y", "dy", "dx")
-TWO = "Of two samples batch norm makes one 1 and the other -1, whatever they are: more images show more."
+TWO = "Batch norm maps any two samples to 1 and -1: give more images to see more."
 
 
 def names(case: Case) -> Sequence[str]:
@@ -28,9 +28,9 @@ def names(case: Case) -> Sequence[str]:
 
 
 def image_rows(case: Case, arrays: Mapping[str, Array]) -> list[ImageRow]:
-    """A row for each batch, (N, F, S), of ``arrays``, and below the first one of mean and var, (F,), if there.
+    """A row for each batch (N, F, S) of ``arrays``; below the first, a row of mean and std (F,) if available.
 
-    Raises InputError where the case holds no images.
+    Raises InputError if the case holds no images.
     """
     titles = names(case)
     found = [_image_row(title, images(case.problem, arrays[name]), titles) for title, name in _shown(arrays).items()]
@@ -39,11 +39,11 @@ def image_rows(case: Case, arrays: Mapping[str, Array]) -> list[ImageRow]:
 
 
 def note(case: Case) -> str:
-    """What a reader of the figure must know; often nothing."""
+    """The notes below the figure; often empty."""
     count = len(names(case))
     notes = (
-        [f"{image_figure.MOST} of {count} images are shown; histograms count them all."]
-        if count > image_figure.MOST
+        [f"{image_figure.IMAGES_IN_ROW} of {count} images are shown; histograms count them all."]
+        if count > image_figure.IMAGES_IN_ROW
         else []
     )
     if case.problem.samples == 2:
@@ -52,7 +52,7 @@ def note(case: Case) -> str:
 
 
 def _shown(arrays: Mapping[str, Array]) -> dict[str, str]:
-    """The batches to show, by their titles; with gamma 1 and beta 0, y is x_hat."""
+    """The batches to show, by title; with gamma 1 and beta 0, y and x_hat share a row."""
     shown = {name: name for name in BATCHES if name in arrays}
     if "x_hat" in arrays and np.allclose(arrays["x_hat"], arrays["y"], atol=1e-6, equal_nan=True):
         del shown["x_hat"]
@@ -62,12 +62,13 @@ def _shown(arrays: Mapping[str, Array]) -> dict[str, str]:
 
 def _image_row(title: str, batch: Array, titles: Sequence[str]) -> ImageRow:
     colours = natural(batch) if title == "x" else about_zero(batch)
-    shown = [(name, colours.pixels(image)) for name, image in zip(titles[: image_figure.MOST], batch, strict=False)]
+    names = titles[: image_figure.IMAGES_IN_ROW]
+    shown = [(name, colours.pixels(image)) for name, image in zip(names, batch, strict=False)]
     return ImageRow(title, str(colours), shown, batch)
 
 
 def _statistics(case: Case, arrays: Mapping[str, Array]) -> list[ImageRow]:
-    """The mean of the images and their standard deviation; none where a kernel hides them."""
+    """The row of the images' mean and standard deviation; none if the kernel does not expose them."""
     if not {"mean", "var"} <= arrays.keys():
         return []
     mean, std = (feature_image(case.problem, values) for values in (arrays["mean"], np.sqrt(arrays["var"])))

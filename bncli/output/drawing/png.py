@@ -27,18 +27,18 @@ def save(path: Path, pixels: Pixels) -> None:
 
 
 def names(sources: Sequence[str]) -> Iterator[str]:
-    """A file's name for each of ``sources``, which may be the same: theirs, as PNG, each once."""
+    """A different file name, ending in .png, for each of ``sources``, whose names may be equal."""
     taken: set[str] = set()
     for source in sources:
         stem, count = Path(source).stem, 1
         while (name := f"{stem}.png" if count == 1 else f"{stem}-{count}.png").lower() in taken:
             count += 1
-        taken.add(name.lower())  # where a file system does not tell cases apart
+        taken.add(name.lower())  # some file systems ignore the case of letters
         yield name
 
 
 def require_folder(folder: Path) -> None:
-    """Raise InputError where ``save_all`` could write nothing into ``folder``, which it makes where it is missing."""
+    """Raise InputError if ``save_all`` could not write into ``folder``; creates a missing folder."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"cannot write images into {str(folder)!r}: it is a file; name a folder")
     files.check_writable((folder if folder.is_dir() else folder.parent) / "image.png")

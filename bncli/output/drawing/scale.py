@@ -8,7 +8,7 @@ from bncli.core.chart import Axis
 from bncli.core.units import text
 
 MARGIN = 0.04  # of the axis, before the least value and after the greatest
-MOST, MOST_LONG = 7, 5  # ticks, and ticks with long labels
+MOST_TICKS, MOST_LONG = 7, 5  # ticks with short and with long labels
 LEAST_SPAN = 0.02  # margin relative to the value, if all values are the same
 STEPS = (1, 2, 5)
 LOWEST, HIGHEST = 1e-140, 1e140  # so that a float holds their ratio, margins included
@@ -75,7 +75,7 @@ def _decades(low: float, high: float) -> tuple[float, ...]:
         return _multiples(low, high)
     if last - first < 2:
         return tuple(v for e in range(first - 1, last + 1) for s in STEPS if low <= (v := s * 10.0**e) <= high)
-    every = math.ceil((last - first + 1) / MOST)
+    every = math.ceil((last - first + 1) / MOST_TICKS)
     return tuple(10.0**e for e in range(first, last + 1) if e % every == 0)
 
 
@@ -87,7 +87,7 @@ def _powers_of_two(low: float, high: float) -> tuple[float, ...]:
 
 def _multiples(low: float, high: float) -> tuple[float, ...]:
     """Multiples of 1, 2 or 5 times a power of ten."""
-    rough = (high - low) / (MOST - 2)
+    rough = (high - low) / (MOST_TICKS - 2)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(s * power for s in (*STEPS, 10) if s * power >= rough * (1 - 1e-9))
     return tuple(n * step for n in range(math.ceil(low / step), math.floor(high / step) + 1))

@@ -15,7 +15,7 @@ WIDTH = 440
 EDGE = 14
 TOP = 8
 HEAD = 26  # for the title of the vertical axis
-LEFT = 66  # for the values of the vertical axis
+LEFT_MARGIN = 66  # for the values of the vertical axis
 FOOT = 44  # for the values below the plot, and their axis' title
 HEIGHT = 270  # of a plot without rows
 LABEL, SUBROW, GAP = 17, 13, 7  # heights in a row: its name, each subrow, the space below
@@ -48,7 +48,7 @@ class Box(NamedTuple):
 def picture(chart: Chart) -> str:
     """The ``svg`` element of ``chart``."""
     row = LABEL + SUBROW * subrows.count(chart) + GAP
-    left, top, height = (EDGE, TOP, row * len(chart.rows)) if chart.rows else (LEFT, HEAD, HEIGHT)
+    left, top, height = (EDGE, TOP, row * len(chart.rows)) if chart.rows else (LEFT_MARGIN, HEAD, HEIGHT)
     box = Box(left, top, WIDTH - EDGE, top + height, row)
     size = f"0 0 {WIDTH} {number(box.bottom + FOOT)}"
     root = Element("svg", {"viewBox": size, "role": "group", "aria-label": printable(chart.title), "class": "chart"})

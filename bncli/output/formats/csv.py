@@ -1,4 +1,4 @@
-"""CSV: one line a row, in SI units; lists are written as JSON."""
+"""CSV: one line per row, in SI units; lists are written as JSON."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from bncli.core.units import printable
 
 
 def render(report: Report) -> str:
-    """A line a row; its columns are all keys of all rows."""
+    """One line per row; the columns are the keys of all rows."""
     keys = list(dict.fromkeys(key for row in report.rows for key in row))
     file = io.StringIO()
     writer = csv.DictWriter(file, keys, lineterminator="\n")

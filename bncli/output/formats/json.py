@@ -1,4 +1,4 @@
-"""JSON: everything that was measured, raw samples and environment included."""
+"""JSON: the whole report, raw samples and environment included."""
 
 import json
 import math
@@ -8,7 +8,7 @@ from bncli.core.report import Exporter, Report
 
 
 def render(report: Report) -> str:
-    """All that the report holds: whatever is not finite is text, as JSON has no number for it."""
+    """The whole report; NaN and infinities are text, since JSON has no numbers for them."""
     document = {
         "schema": report.schema,
         "command": report.command,
@@ -19,12 +19,12 @@ def render(report: Report) -> str:
         "rows": [dict(row) for row in report.rows],
     }
     text = json.dumps(_finite(document), indent=2, allow_nan=False, ensure_ascii=False)
-    # What could steer a terminal stands in strings alone, where JSON has another way to write it.
+    # Control characters, which could steer a terminal, occur in strings only, where JSON can escape them.
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text) + "\n"
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: they become the words that float() reads back."""
+    """``value`` with NaN and infinities, which JSON lacks, as words that float() reads."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, dict):

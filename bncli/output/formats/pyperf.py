@@ -1,4 +1,4 @@
-"""pyperf's JSON: what was timed, for ``python -m pyperf compare_to``, ``hist`` and ``stats``."""
+"""pyperf's JSON: the samples, for ``python -m pyperf compare_to``, ``hist`` and ``stats``."""
 
 import json
 from collections import Counter
@@ -10,7 +10,7 @@ from bncli.core.report import Exporter, Report
 from bncli.core.rows.row import Row
 
 VERSION = "1.0"
-# Of the environment, by the names that pyperf has for it.
+# Facts of the environment, with pyperf's names for them.
 NAMES = {"cpu": "cpu_model_name", "cores": "cpu_count", "python": "python_version"}
 IDENTITY = ("kernel", "direction", "problem", "outputs", "threads", "cache")
 ABOUT = (*IDENTITY, "input", "verdict")
@@ -31,7 +31,7 @@ def render(report: Report) -> str:
 
 
 def _names(rows: Sequence[Row]) -> list[str]:
-    """What pyperf compares by; it refuses a file where two have the same."""
+    """The names of the benchmarks, all different: pyperf refuses a file with two equal names."""
     seen: Counter[str] = Counter()
     names = []
     for row in rows:
@@ -49,7 +49,7 @@ def _benchmark(row: Row, name: str) -> dict[str, Any]:
 
 
 def _metadata(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What pyperf takes: numbers, and text of one line that is not empty."""
+    """The values that pyperf takes as metadata: numbers, and text of one line that is not empty."""
     taken = {key: value if type(value) in (int, float) else _line(value) for key, value in values.items()}
     return {key: value for key, value in taken.items() if value != ""}
 

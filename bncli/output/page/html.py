@@ -1,4 +1,4 @@
-"""The page: a template that escapes whatever it is given, its style and its script inside."""
+"""The page: a template that escapes all values, with its style and its script inside."""
 
 import hashlib
 from base64 import b64encode
@@ -28,7 +28,7 @@ def require() -> None:
 def page(results: Sequence[Named], comparison: Named | None = None) -> str:
     """One page of ``results``, each with its name, and of the comparison of two of them.
 
-    Names, and whatever is in a report, are text, and can be neither markup nor script.
+    Names and values of reports are escaped: they can be neither markup nor script.
     """
     import jinja2
     from markupsafe import Markup
@@ -41,7 +41,7 @@ def page(results: Sequence[Named], comparison: Named | None = None) -> str:
         lstrip_blocks=True,
         finalize=_text,
     )
-    # Marked as markup is only what bncli itself has made, and escaped.
+    # Only elements that bncli itself has made, with escaped text, are marked as markup.
     environment.filters["picture"] = lambda chart: Markup(svg.picture(chart))
     environment.filters["key"] = lambda series: Markup(svg.key(series))
     style, script = Markup(_style()), Markup(_asset("page.js"))
@@ -57,7 +57,7 @@ def page(results: Sequence[Named], comparison: Named | None = None) -> str:
 
 
 def _text(value: Any) -> Any:
-    """Control characters, and halves of characters that no file can hold, made visible."""
+    """``value`` with control characters and lone surrogates, which no file can hold, made visible."""
     return printable(value) if type(value) is str else value
 
 
@@ -75,5 +75,5 @@ def _style() -> str:
 
 
 def _hash(content: str) -> str:
-    """By which a page says that this, and no other, style or script is its own."""
+    """The hash by which the page's content security policy allows this style or script."""
     return f"sha256-{b64encode(hashlib.sha256(content.encode()).digest()).decode()}"

@@ -15,7 +15,7 @@ from bncli.output.page.words import WORDS
 
 # Keys that distinguish rows and have no column of their own; the tables of a terminal have them in their titles.
 TITLES = ("group", "problem", "input", "variant", "kernel")
-LEFT = ("text", "verdict", "prose")
+LEFT_ALIGNED = ("text", "verdict", "prose")
 MARKS = {
     **dict.fromkeys(("PASS", "FASTER"), "good"),
     **dict.fromkeys(("WRONG", "SLOWER"), "bad"),
@@ -43,7 +43,7 @@ class Table(NamedTuple):
 
     def is_left(self, column: Column) -> bool:
         """Whether a column is aligned left, as text is, or right, as figures are."""
-        return column.kind in LEFT
+        return column.kind in LEFT_ALIGNED
 
 
 class Section(NamedTuple):
@@ -65,7 +65,7 @@ class Section(NamedTuple):
 
 
 def section(anchor: str, name: str, report: Report) -> Section:
-    """The section of ``report``, which came from the file ``name``."""
+    """The section of ``report``, read from the file ``name``."""
     counts = Counter(word for row in report.rows if isinstance(word := row.get("verdict"), str) and word)
     below = {kind: [c.key for c in report.columns if c.kind == kind] for kind in BELOW}
     return Section(
@@ -100,7 +100,7 @@ def table(report: Report) -> Table:
 
 
 def _titles(report: Report) -> dict[str, list[str]]:
-    """Each of ``TITLES`` that rows have without a column of its own, with its value in every row."""
+    """The keys of ``TITLES`` that rows have but that are no columns, each with its value in every row."""
     known = {column.key for column in report.columns}
     keys = [key for key in TITLES if key not in known and any(row.get(key) for row in report.rows)]
     return {key: [_shown(row.get(key)) for row in report.rows] for key in keys}
@@ -112,7 +112,7 @@ def _distinct(values: Iterable[str]) -> list[str]:
 
 
 def _short_names(problems: Sequence[str]) -> tuple[list[str], str]:
-    """The problem of each row without the parts that all problems share, and these parts."""
+    """The problem of each row without the parts that all problems share; and these shared parts."""
     distinct = list(dict.fromkeys(problems))
     short, shared = shared_parts(distinct)
     names = dict(zip(distinct, short, strict=True))
@@ -124,7 +124,7 @@ def _has_values(column: Column, rows: Iterable[Row]) -> bool:
 
 
 def environment(reports: Iterable[Report]) -> list[tuple[str, list[str], bool]]:
-    """(name, its value in each report, whether these differ) of each fact of the machines."""
+    """For each fact of the machines: (name, its value in each report, whether these differ)."""
     found = [report.environment for report in reports]
     facts = []
     for key in dict.fromkeys(key for each in found for key in each):
@@ -143,7 +143,7 @@ def _cell(row: Row, column: Column) -> Cell:
     first = value[0] if is_ratio and value else value
     sortable = str(first).replace("inf", "Infinity") if _is_number(first) else None
     shown = text(value, kind)
-    return Cell(shown, sortable, column.kind in LEFT, MARKS.get(shown, ""))
+    return Cell(shown, sortable, column.kind in LEFT_ALIGNED, MARKS.get(shown, ""))
 
 
 def _is_number(value: Any) -> bool:

@@ -11,57 +11,57 @@ from rich.text import Text
 
 from bncli.core.units import printable
 
-REDRAWN = 0.2  # seconds between drawings of details
+REDRAWN = 0.2  # seconds between two redraws of the details
 
 
 class Update(Protocol):
-    """Says how far the work is: a share from 0 to 1, what is being done and, asked when drawn, how it stands."""
+    """Shows progress: a share from 0 to 1, the present step, and details, which are computed only when drawn."""
 
     def __call__(self, share: float, doing: str, detail: Callable[[], str] = str) -> None: ...
 
     def hidden(self) -> AbstractContextManager[None]:
-        """Make room for what is printed meanwhile."""
+        """Hide the bar while the block prints."""
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Leave what to do where nobody reads on to bncli: rich would exit with 1, as for a check that failed."""
-        raise  # what rich is handling
+        """Raise BrokenPipeError for bncli to handle: rich would exit with 1, the code of a failed check."""
+        raise  # the error that rich is handling
 
 
 def stdout() -> Console:
-    """Where data go; made anew, since the width and the stream may have changed."""
+    """The console for data; made on each call, since the width and the stream may have changed."""
     return _Console(highlight=False)
 
 
 def stderr() -> Console:
-    """Where progress and warnings go."""
+    """The console for progress and warnings."""
     return _Console(stderr=True, highlight=False)
 
 
 def warn(message: str) -> None:
-    """One warning, on stderr."""
+    """Print one warning on stderr."""
     stderr().print(Text.assemble(("warning: ", "yellow"), printable(message)), soft_wrap=True)
 
 
 def note(message: str) -> None:
-    """One line of news, on stderr."""
+    """Print one line of information on stderr."""
     stderr().print(Text(printable(message)), soft_wrap=True)
 
 
 @contextmanager
 def progress(*, quietly: bool = False) -> Iterator[Update]:
-    """What is being done, and below it a live bar, on stderr; nothing at all where stderr is no terminal.
+    """Show the present step, and a progress bar below it, on stderr; show nothing if stderr is not a terminal.
 
-    ``quietly`` draws only when told something, and details at most five times a second: no thread then
-    disturbs what is measured.
+    With ``quietly``, the bar is drawn only on updates, and details at most five times a second: no thread of its own
+    disturbs a measurement.
     """
     with _Bar(stderr(), quietly) as bar:
         yield bar
 
 
 class _Bar(Progress):
-    """Two lines: the words, which may fill the terminal, and the bar with the time left."""
+    """Two lines: a text, which may be as wide as the terminal, and the bar with the time left."""
 
     def __init__(self, console: Console, quietly: bool) -> None:
         self.quietly, self.doing, self.drawn, self.started = quietly, "", 0.0, monotonic()
@@ -94,7 +94,7 @@ class _Bar(Progress):
 
 
 def _time_left(share: float, elapsed: float) -> str:
-    """How long the rest takes at the pace so far; nothing before there is one."""
+    """The time left at the pace so far; empty at a share of 0."""
     if not share:
         return ""
     minutes, seconds = divmod(round(elapsed * (1 - share) / share), 60)

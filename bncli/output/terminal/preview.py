@@ -1,4 +1,4 @@
-"""Images in a terminal: two pixels in a character; without colours, a character for each brightness."""
+"""Images in a terminal: two coloured pixels per character; without colours, a character for each brightness."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RAMP = " .:-=+*#%@"
 LUMINANCE = 0.2126, 0.7152, 0.0722  # of red, green and blue: ITU-R BT.709
 WIDEST = 24  # characters across an image
 HIGHEST = 24  # lines of an image: a file of 200 bytes may declare millions of pixels, all in one column
-MOST = 6  # images in a row
+IMAGES_IN_ROW = 6
 LABEL = 11  # characters left of the images
 ASPECT = 2  # a character is about twice as high as wide
 
@@ -35,7 +35,7 @@ def show(rows: Sequence[tuple[str, str, Sequence[tuple[str, Pixels]]]], images: 
     A row is a title, the description of its colour map, and its images: names and (height, width, 3) 8-bit pixels.
     ``images`` is the number of images in the batch, of which the rows may hold fewer.
     """
-    count = min(MOST, max(len(pictures) for _, _, pictures in rows))
+    count = min(IMAGES_IN_ROW, max(len(pictures) for _, _, pictures in rows))
     width = max(1, min(WIDEST, (console.width - LABEL) // count - 1))
     table = Table.grid(padding=(0, 1, 0, 0))
     named: list[str] = []

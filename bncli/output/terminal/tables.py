@@ -27,8 +27,8 @@ STYLES = {
 def show(report: Report, console: Console) -> None:
     """Print the tables of ``report``, and below each its notes.
 
-    The columns are those that fit: all of them, or without the wide ones. Where even these are too many for
-    the terminal, they are shown in several tables, or each row becomes a list of its values: none is cut.
+    All columns are shown if they fit, else all but the wide ones. If even these do not fit, several tables show
+    them, or each row becomes a list of its values; no value is cut.
     """
     for title, rows in report.groups():
         if title:
@@ -59,9 +59,9 @@ def _best(columns: Sequence[Column], rows: Sequence[Row], console: Console) -> l
 
 
 def _in_turn(columns: Sequence[Column], rows: Sequence[Row], console: Console) -> list[Table]:
-    """Tables of as many columns as fit, each with the leading texts, which say what a row is of; or none at all.
+    """Tables with as many columns as fit, each with the leading text columns, which identify a row; or no tables.
 
-    Prose makes a row several lines high, of which no eye finds the continuation: it is for a list.
+    Columns of prose make rows of several lines, which cannot be followed over several tables: use a list then.
     """
     lead = list(takewhile(lambda column: column.kind == "text", columns))
     rest = list(columns[len(lead) :])
@@ -77,7 +77,7 @@ def _in_turn(columns: Sequence[Column], rows: Sequence[Row], console: Console) -
 
 
 def _width(table: Table, console: Console) -> int:
-    """What the table needs, each column of prose at its least; rich would rather cut the others."""
+    """The width that the table needs, with columns of prose at their narrowest; rich would cut the other columns."""
     needed = Measurement.get(console, console.options.update(width=10_000), table).maximum
     for column in table.columns:
         if not column.no_wrap:
@@ -99,7 +99,7 @@ def _table(columns: Sequence[Column], rows: Sequence[Row], padding: int) -> Tabl
 
 
 def _list(columns: Sequence[Column], rows: Sequence[Row]) -> Table:
-    """A line a value: what a terminal too narrow for a table still shows whole."""
+    """A list with one value per line, for a terminal that is too narrow for a table."""
     table = Table.grid(padding=(0, 1))
     for row in rows:
         for column in columns:

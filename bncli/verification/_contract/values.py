@@ -23,8 +23,9 @@ def dtypes(kernel: Kernel, case: Case) -> str:
         found["y of infer"] = kernel.infer(
             case.x, case.gamma, case.beta, *accuracy.other_statistics(case), case.problem.epsilon
         )
-    wrong = {name: array.dtype for name, array in found.items() if array.dtype != case.x.dtype}
-    return "; ".join(f"{name} is {dtype} where x is {case.x.dtype}" for name, dtype in wrong.items())
+    problem = case.problem
+    wrong = {name: array.dtype for name, array in found.items() if array.dtype != problem.dtype_of(name)}
+    return "; ".join(f"{name} is {dtype} where x is {problem.types}" for name, dtype in wrong.items())
 
 
 def right_on_benign_data(kernel: Kernel, case: Case) -> str:

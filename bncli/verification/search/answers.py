@@ -36,14 +36,21 @@ class Played:
     single_use: bool
 
 
-def judged(answer: Answer) -> Iterator[Finding]:
-    """A finding for each array that ``answer`` holds."""
+def judged(answers: Iterable[Answer]) -> Iterator[Finding]:
+    """A finding for each array that ``answers`` hold."""
+    training: dict[int, dict[str, oracle.Expected]] = {}  # by the case, which several of them share
+    for answer in answers:
+        if answer.call != "infer" and id(answer.case) not in training:
+            training[id(answer.case)] = oracle.training(answer.case)
+        yield from _judged(answer, training.get(id(answer.case), {}))
+
+
+def _judged(answer: Answer, expected_of: dict[str, oracle.Expected]) -> Iterator[Finding]:
     if answer.call == "infer":
         expected = oracle.inference(answer.case)
         yield array_judge.judge("infer", answer.case, answer.arrays["infer"], expected)
         yield from array_judge.stays(answer.case, answer.arrays["infer"], expected)
         return
-    expected_of = oracle.training(answer.case)
     for name, array in answer.arrays.items():
         yield array_judge.judge(name, answer.case, array, expected_of[name])
     yield from array_judge.spreads(answer.case, answer.arrays)

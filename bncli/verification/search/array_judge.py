@@ -27,8 +27,8 @@ def judge(name: str, case: Case, actual: Array, expected: Expected) -> Finding:
 
     UNDECIDED: it passes, but what rounding may cost here could hide a mistake.
     """
-    if actual.dtype != case.problem.dtype and name not in STATISTICS:
-        return _finding(name, case, Verdict.WRONG, f"{name} is {actual.dtype} where x is {case.problem.dtype}")
+    if actual.dtype != case.problem.dtype_of(name) and name not in STATISTICS:
+        return _finding(name, case, Verdict.WRONG, f"{name} is {actual.dtype} where x is {case.problem.types}")
     value, magnitude, budget = expected
     found = rows(actual).astype(np.float64)
     # Where nothing finite is expected, nothing is compared: see ``spreads``.

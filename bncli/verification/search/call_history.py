@@ -31,15 +31,32 @@ _LOST = re.compile(r"[wg][^f]*b")  # a backward whose forward has had other cont
 
 def steps(text: str) -> str:
     """The letters of a history, one for each step. Raises InputError where ``text`` cannot be read."""
-    found, at = [], 0
-    while at < len(text) and (part := _PART.match(text, at)):
-        found.append((part[2] or part[3]) * int(part[1] or 1))
-        at = part.end()
-    letters = "".join(found)
-    if at < len(text) or not letters or len(letters) > MOST:
+    letters = "".join(letters * count for count, letters in parts(text))
+    if "".join(part[0] for part in _PART.finditer(text)) != text or not letters or len(letters) > MOST:
         raise InputError(f"cannot read the call history {text!r}: write letters of {LETTERS}, as 16f16b or 100(fb)")
     if _LOST.search(f"w{letters}"):
         raise InputError(
             f"the call history {text!r} has a backward that no forward on these arrays is before: write fb"
         )
     return letters
+
+
+def parts(text: str) -> list[tuple[int, str]]:
+    """The parts of a history: how often, and which letters."""
+    return [(int(part[1] or 1), part[2] or part[3]) for part in _PART.finditer(text)]
+
+
+def written(some: list[tuple[int, str]]) -> str:
+    """The history that ``parts`` reads as ``some``."""
+    return "".join(
+        (str(count) if count > 1 else "") + (f"({letters})" if len(letters) > 1 and count > 1 else letters)
+        for count, letters in some
+    )
+
+
+def readable(text: str) -> bool:
+    """Whether ``text`` is a history."""
+    try:
+        return bool(steps(text))
+    except InputError:
+        return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from bncli.core.problem import Problem
 from bncli.errors import InputError
@@ -59,6 +59,10 @@ class CaseLine:
                 raise InputError(f"a case gives {name} twice: {part!r} is the second")
             given[name] = _count(name, value) if name in _COUNTS else value
         return cls(Problem.parse(problem), **given)  # type: ignore[arg-type]
+
+    def holding(self, name: str, words: str) -> CaseLine:
+        """This case, with other ``words`` on what the array ``name`` holds: data, gamma, beta or dy."""
+        return replace(self, **{name: words})  # type: ignore[arg-type]
 
     def __str__(self) -> str:
         values = [(field.name, getattr(self, field.name), field.default) for field in fields(self)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 NORMAL, DRAWN = "normal", "drawn"
+DEFAULTS = {"data": NORMAL, "gamma": DRAWN, "beta": DRAWN, "dy": DRAWN}
 OUTLIER = 1e4
 NOT_FINITE = {"nan": np.nan, "inf": np.inf}
 
@@ -119,10 +121,10 @@ def make(problem: Problem, words: dict[str, str], seed: int) -> Case:
     """
     wide = np.float64 if problem.dtype == "float64" else np.float32
     rng = np.random.default_rng((seed, 0x5EA))
-    canonical = Problem(problem.canonical_shape, Layout.CHANNELS_FIRST, problem.dtype, problem.epsilon)
+    canonical = replace(problem, shape=problem.canonical_shape, layout=Layout.CHANNELS_FIRST)
     x = _held(_changed("data", words["data"], rng.standard_normal(canonical.shape, wide), rng), problem.dtype)
     own = {
-        name: _held(_changed(name, words[name], draw(problem.features, seed), rng), problem.dtype)
+        name: _held(_changed(name, words[name], draw(problem.features, seed), rng), problem.dtype_of(name))
         for name, draw in (("gamma", draw_gamma), ("beta", draw_beta))
     }
     dy = _changed("dy", words["dy"], complete(canonical, {"x": x, **own}, seed).dy.astype(wide), rng)

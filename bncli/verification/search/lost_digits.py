@@ -72,4 +72,4 @@ def _passes(kernel: Kernel, case: Case) -> bool:
         played = play(kernel, call_history.PLAIN, memory_layouts.CONTIGUOUS, case.problem.epsilon, lambda number: case)
     except KernelFault:
         return False
-    return all(finding.verdict is Verdict.PASS for answer in played.answers for finding in judged(answer))
+    return all(finding.verdict is Verdict.PASS for finding in judged(played.answers))

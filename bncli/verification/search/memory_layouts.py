@@ -90,6 +90,21 @@ def refusable(text: str) -> bool:
     return any(word in WORDS and WORDS[word][1] not in DENSE for word in words(text))
 
 
+def differs(text: str, shape: tuple[int, int, int]) -> bool:
+    """Whether every array of ``text`` lies otherwise than a contiguous one, for x of this (N, F, S)."""
+    return all(word not in WORDS or _differs(WORDS[word], shape) for word in words(text))
+
+
+def _differs(word: tuple[str, str], shape: tuple[int, int, int]) -> bool:
+    name, layout = word
+    outer, features, inner = shape
+    if layout == ":fortran":
+        return sum(length > 1 for length in shape) > 1
+    if layout == ":channels-last":
+        return min(features, inner) > 1
+    return layout not in ("[::2]", "[::-1]") or (features if name in ("gamma", "beta") else outer) > 1
+
+
 def asks(text: str, flag: str) -> bool:
     """Whether ``flag``, READ_ONLY or OUT, is among the words."""
     return flag in words(text)

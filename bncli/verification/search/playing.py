@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bncli.core.case import Case
-from bncli.core.kernel import Gradients, Kernel
+from bncli.core.kernel import Gradients, Kernel, types_of
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
 from bncli.errors import KernelFault
@@ -96,7 +96,7 @@ class _Player:
         assert forward is not None  # call_history.steps has looked
         dy = memory_layouts.shown(forward.given["dy"], self.memory)
         gamma = forward.given["gamma"]
-        into = Gradients(*(np.full(like.shape, np.nan, dy.dtype) for like in (dy, gamma, gamma)))
+        into = Gradients(*(np.full(like.shape, np.nan, like.dtype) for like in (dy, gamma, gamma)))
         try:
             found = Gradients(*self.kernel.backward(dy, forward.saved, **({"out": into} if self.out else {})))
         except KernelFault as fault:
@@ -138,11 +138,12 @@ class _Player:
 
     def _o(self) -> None:
         outer, features, inner = self.case.problem.canonical_shape
-        own = self.case.problem.dtype
-        others = [dtype for dtype in self.kernel.dtypes if dtype != own]
+        own = self.case.problem.types
+        others = [types for types in types_of(self.kernel) if types != own]
         larger, smaller = (2 * outer + 1, features + 3, inner + 1), (outer // 2 + 2, features, inner // 2 + 1)
-        for shape, dtype in ((larger, own), (larger, (others or [own])[0]), (smaller, own)):
-            self._aside(Problem(shape, Layout.CHANNELS_FIRST, dtype, self.epsilon))
+        for shape, types in ((larger, own), (larger, (others or [own])[0]), (smaller, own)):
+            dtype, _, params = types.partition("/params=")
+            self._aside(Problem(shape, Layout.CHANNELS_FIRST, dtype, self.epsilon, params))
 
     def _e(self) -> None:
         self._aside(replace(self.case.problem, epsilon=1.0 if self.epsilon < 0.1 else 1e-3))
@@ -151,7 +152,7 @@ class _Player:
         """Calls whose results nobody looks at."""
         rng = np.random.default_rng(problem.size)
         x = (rng.standard_normal(problem.canonical_shape, np.float32) + 1).astype(problem.dtype)
-        gamma, beta = (rng.standard_normal(problem.features).astype(problem.dtype) for _ in range(2))
+        gamma, beta = (rng.standard_normal(problem.features).astype(problem.dtype_of("gamma")) for _ in range(2))
         _, saved = self.kernel.forward(x, gamma, beta, problem.epsilon)
         self.kernel.backward(x[::-1].copy(), saved)
         if self.kernel.infer is not None:

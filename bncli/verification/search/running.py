@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -84,6 +85,8 @@ def row(command: str, kernel: AnyKernel, search: Search) -> SearchRow:
             else:
                 with _watched(trace, kernel, search):
                     found = _run(own, _search, search.seconds, search.seed, search.fixed, str(trace))
+                if found.wrong and math.isnan(found.odds) and (other := search.isolate(kernel)) is not own:
+                    _require_alone(other, found)
         except KernelFault as fault:
             found = _lost(outcome_so_far(), fault)
         except KeyboardInterrupt:
@@ -91,6 +94,27 @@ def row(command: str, kernel: AnyKernel, search: Search) -> SearchRow:
                 search_row.of(command, kernel, outcome_so_far(), case=search.case, ended="interrupted")
             ) from None
     return search_row.of(command, kernel, found, case=search.case)
+
+
+def _require_alone(kernel: AnyKernel, found: SearchOutcome) -> None:
+    """Go back to the first WRONG case if the smallest is right in a new process, where nothing was called before.
+
+    If that is right too, only the cases before it make the kernel wrong.
+    """
+    assert found.first is not None  # for the type checker: it comes with the smallest
+    if _is_wrong(kernel, found.wrong):
+        return
+    found.wrong, found.rule, found.diagnosis = found.first, "", ()
+    if not _is_wrong(kernel, found.first):
+        found.odds = 0.0
+
+
+def _is_wrong(kernel: AnyKernel, tried: trial.Tried | None) -> bool:
+    assert tried is not None
+    try:
+        return _run(kernel, searching.one_case, tried.line).wrong is not None
+    except KernelFault:  # it ended its process
+        return True
 
 
 def _run(kernel: AnyKernel, job: Callable[..., SearchOutcome], *arguments: Any) -> SearchOutcome:

@@ -26,7 +26,7 @@ def of(
     tried, line = outcome.wrong, outcome.wrong.line if outcome.wrong else None
     said = [*([ended] if ended else []), _reason_of_one(outcome) if case else _extent(outcome)]
     if tried:
-        said.append(_described(tried, outcome.diagnosis))
+        said += [outcome.rule, _described(tried, outcome.diagnosis)]
     again = command_of_case(command, kernel, str(line) if line else "", () if case else _options(outcome))
     counts = outcome.counts
     return SearchRow(
@@ -47,6 +47,7 @@ def of(
         seconds=outcome.seconds,
         seed=outcome.seed,
         case=str(line) if line else "",
+        rule=outcome.rule,
         note=f"{kernel.name}: {'; '.join(filter(None, said))}",
         reproduce=f"reproduce: {again}" if again and tried else "",
     )

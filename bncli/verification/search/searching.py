@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import perf_counter
 
-from bncli.core.kernel import Kernel
-from bncli.core.problem import Problem
-from bncli.errors import InputError
+from bncli.core.kernel import Kernel, types_of
 from bncli.verification.finding import Verdict
-from bncli.verification.search import call_history, sequence, trial
+from bncli.verification.search import call_history, narrowing, sequence, trial
+from bncli.verification.search.attempts import known
 from bncli.verification.search.case_line import CaseLine
+from bncli.verification.search.narrowing import Narrowed
 from bncli.verification.search.sequence import Fixed
 from bncli.verification.search.trial import Tried
 
-REPEATED = 2  # times: what is wrong each time does not depend on chance
-COUNTED, COUNTING = 300, 1.0  # calls, and seconds, to find out how often a chance comes up
-DIFFERS = "it differs from call to call, on the same data"
-SHOWN = 0.99  # the odds with which a reproduced nondeterminism shows again
 COMPILED = 0.05  # seconds that the first calls of a type or a shape take at least, where they compile,
 SLOWER = 4  # and how many times as long as the same calls again, as was to be expected, and as judging them
 
@@ -32,9 +28,11 @@ class SearchOutcome:
     were more than the plain calls. ``too_long`` counts the cases that would not have ended in time. ``compiling`` is
     the time, in seconds, of first calls that compiled.
 
-    ``wrong`` is the first WRONG case, and ``diagnosis`` has sentences on it; ``odds`` says how often it is wrong, where
-    that differs from call to call, and is NaN where it does not. ``inexact`` and ``refused`` are the first of theirs,
-    ``only`` the one case that was asked for, and ``last`` the one that was under way where the kernel was lost.
+    ``first`` is the first WRONG case, ``wrong`` the smallest that is wrong alike, ``rule`` says where the kernel is
+    wrong and where it is right, and ``diagnosis`` has sentences on the smallest case; ``odds`` says how often it is
+    wrong, where that differs from call to call, and is NaN where it does not. ``inexact`` and ``refused`` are the first
+    of theirs, ``only`` the one case that was asked for, and ``last`` the one that was under way where the kernel was
+    lost.
     """
 
     seed: int
@@ -45,13 +43,20 @@ class SearchOutcome:
     histories: int = 0
     too_long: int = 0
     single_use: bool = False
+    first: Tried | None = None
     wrong: Tried | None = None
+    rule: str = ""
     diagnosis: tuple[str, ...] = ()
     odds: float = math.nan
     inexact: Tried | None = None
     refused: Tried | None = None
     only: Tried | None = None
     last: CaseLine | None = None
+
+    def add(self, narrowed: Narrowed) -> None:
+        """What was found out of the first WRONG case."""
+        self.first, self.wrong, self.odds = narrowed.first, narrowed.smallest, narrowed.odds
+        self.rule, self.diagnosis = narrowed.rule, narrowed.diagnosis
 
     @property
     def problems(self) -> int:
@@ -74,9 +79,9 @@ def search(
     First calls that compile are not counted, up to ``seconds`` more. ``before`` is called with each case before its
     calls, and ``progress`` after them.
     """
-    dtypes = [dtype for dtype in kernel.dtypes if _known(dtype)]
+    types = [each for each in types_of(kernel) if known(each)]
     outcome = SearchOutcome(seed)
-    pace = _Pace()
+    pace, passed = _Pace(), list[CaseLine]()
     start = perf_counter()
     i = 0
     while cases is None or i < cases:
@@ -84,7 +89,7 @@ def search(
         left = seconds + min(outcome.compiling, seconds) - spent
         if left <= 0:
             break
-        line = sequence.case(seed, i, dtypes, fixed)
+        line = sequence.case(seed, i, types, fixed)
         i += 1
         predicted = pace.predicted(line)
         if predicted > left:
@@ -99,53 +104,13 @@ def search(
         pace.learn(line, took - compiling)
         count(outcome, tried)
         if tried.verdict is Verdict.WRONG:
-            outcome.wrong, outcome.odds = confirmed(kernel, tried)
-            outcome.diagnosis = trial.explained(kernel, outcome.wrong)
+            outcome.add(narrowing.narrow(kernel, tried, passed, before))
             break
+        if tried.verdict is Verdict.PASS and len(passed) < narrowing.REMEMBERED:
+            passed.append(line)
         progress(outcome)
     outcome.seconds = perf_counter() - start
     return outcome
-
-
-def confirmed(kernel: Kernel, tried: Tried) -> tuple[Tried, float]:
-    """A WRONG case, repeated: with the repeats that show it, and how often it is wrong where calls differ; else NaN.
-
-    A kernel that was wrong because of the cases before may be right ever after: its odds are 0.
-    """
-    again = [trial.run(kernel, tried.line) for _ in range(REPEATED)]
-    if all(_same(each, tried) for each in again):
-        return tried, math.nan
-    start, wrong, runs = perf_counter(), _wrong(again), len(again)
-    while runs < COUNTED and perf_counter() - start < COUNTING:
-        wrong += _wrong([trial.run(kernel, tried.line)])
-        runs += 1
-    odds = wrong / (runs + 1)  # one right run more than was seen: that all were wrong does not make it certain
-    repeats = math.ceil(math.log(1 - SHOWN) / math.log(1 - odds)) if odds else 1
-    said = f"{DIFFERS}: wrong {wrong + 1} of {runs + 1} times"
-    line = replace(tried.line, repeats=repeats)
-    return replace(tried, line=line, reason=f"{tried.reason}; {said}" if tried.reason else said), odds
-
-
-def _same(one: Tried, other: Tried) -> bool:
-    """Whether two runs of a case are wrong alike, to the last bit."""
-
-    def what(tried: Tried) -> list[str]:
-        return [tried.verdict, tried.reason, *(f"{f.array} {f.index} {f.actual!r}" for f in tried.findings)]
-
-    return what(one) == what(other)
-
-
-def _wrong(some: list[Tried]) -> int:
-    return sum(tried.verdict is Verdict.WRONG for tried in some)
-
-
-def _known(dtype: str) -> bool:
-    """Whether NumPy has ``dtype`` here: bfloat16 comes with a package."""
-    try:
-        Problem((1, 1), dtype=dtype)
-    except InputError:
-        return False
-    return True
 
 
 class _Pace:
@@ -187,7 +152,8 @@ def one_case(kernel: Kernel, line: CaseLine) -> SearchOutcome:
     outcome.only = tried = trial.run(kernel, line)
     count(outcome, tried)
     if tried.verdict is Verdict.WRONG:
-        outcome.wrong, outcome.diagnosis = tried, trial.explained(kernel, tried)
+        outcome.first = outcome.wrong = tried
+        outcome.diagnosis = trial.explained(kernel, tried)
     outcome.seconds = perf_counter() - start
     return outcome
 

@@ -11,12 +11,10 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from bncli.core.layout import Layout, Shape
-from bncli.core.problem import ITEMSIZE, Problem
+from bncli.core.problem import HALF, ITEMSIZE, Problem
 from bncli.verification.search import call_history, limits, memory_layouts, shapes
 from bncli.verification.search.case_line import CaseLine
 from bncli.verification.search.written_cases import PATHS, TELLING
-
-NARROW = [dtype for dtype, size in ITEMSIZE.items() if size == 2]
 
 EPSILONS = (1e-5, 1e-5, 1e-5, 1e-3, 1e-8, 1e-12, 1.0)
 DATA = (
@@ -42,29 +40,37 @@ class Fixed:
     """What was asked for, and so is the same in every case; None is drawn. ``threads`` of 0 are the kernel's own."""
 
     dtype: str | None = None
+    params: str | None = None
     epsilon: float | None = None
     layout: Layout | None = None
     threads: int | None = None
 
+    def among(self, types: Sequence[str]) -> list[str]:
+        """Those of ``types`` that were asked for; where the kernel takes none of them, the dtype alone."""
+        if self.dtype is None:
+            return list(types)
+        wanted = {None: (self.dtype, f"{self.dtype}/params=float32"), "float32": (f"{self.dtype}/params=float32",)}
+        return [each for each in types if each in wanted.get(self.params, (self.dtype,))] or [self.dtype]
 
-def case(seed: int, i: int, dtypes: Sequence[str], fixed: Fixed | None = None) -> CaseLine:
-    """Case ``i``, from 0 on, for a kernel that takes ``dtypes``."""
+
+def case(seed: int, i: int, types: Sequence[str], fixed: Fixed | None = None) -> CaseLine:
+    """Case ``i``, from 0 on, for a kernel that takes ``types``, as ``Problem.types`` names them."""
     fixed = fixed or Fixed()
     rng = Random(f"{seed}/{i}")
-    dtypes = [fixed.dtype] if fixed.dtype else list(dtypes)
+    types = fixed.among(types)
     written = [*TELLING, *PATHS]
-    line = _written(written[i], i, dtypes) if i < len(written) else _drawn(rng, i - len(written), dtypes)
+    line = _written(written[i], i, types) if i < len(written) else _drawn(rng, i - len(written), types)
     return _as_asked(replace(limits.within(line), seed=rng.randrange(1 << 31)), fixed)
 
 
-def _written(text: str, i: int, dtypes: Sequence[str]) -> CaseLine:
+def _written(text: str, i: int, types: Sequence[str]) -> CaseLine:
     """``text``, in a type that the kernel takes: the one that it names, or one as wide, or any."""
     descriptor, _, rest = text.partition(" ")
     shape, layout, dtype, epsilon = descriptor.split("/")
-    fitting = [each for each in dtypes if ITEMSIZE[each] == ITEMSIZE[dtype]] or dtypes
-    own = dtype if dtype in dtypes else fitting[i % len(fitting)]
+    fitting = [each for each in types if ITEMSIZE[each.partition("/")[0]] == ITEMSIZE[dtype]] or types
+    own = dtype if dtype in types else fitting[i % len(fitting)]
     line = CaseLine.parse(f"{shape}/{layout}/{own}/{epsilon} {rest}")
-    if own not in NARROW:
+    if line.problem.dtype not in HALF:
         return line
     data = line.data if line.data in HALF_DATA else "normal"
     return replace(line, data=data, gamma=line.gamma if line.gamma in GAMMA[:4] else "drawn", beta="drawn", dy="drawn")
@@ -79,9 +85,9 @@ def _as_asked(line: CaseLine, fixed: Fixed) -> CaseLine:
     return replace(line, problem=problem, threads=line.threads if fixed.threads is None else fixed.threads)
 
 
-def _drawn(rng: Random, i: int, dtypes: Sequence[str]) -> CaseLine:
-    dtype = rng.choice(dtypes)
-    narrow = dtype in NARROW
+def _drawn(rng: Random, i: int, types: Sequence[str]) -> CaseLine:
+    dtype, _, params = rng.choice(types).partition("/params=")
+    narrow = dtype in HALF
     history = rng.choice(HISTORIES) if rng.random() < 0.15 else call_history.PLAIN
     memory = rng.choice(MEMORY) if rng.random() < 0.2 else memory_layouts.CONTIGUOUS
     plain = history == call_history.PLAIN
@@ -89,7 +95,7 @@ def _drawn(rng: Random, i: int, dtypes: Sequence[str]) -> CaseLine:
     data = rng.choice(HALF_DATA if narrow else DATA) if rng.random() < 0.35 else "normal"
     epsilon = rng.choice(EPSILONS) if rng.random() < 0.95 else 0.0
     line = CaseLine(
-        Problem(shape, Layout.CHANNELS_FIRST, dtype, epsilon),
+        Problem(shape, Layout.CHANNELS_FIRST, dtype, epsilon, params),
         data=data,
         gamma=rng.choice(GAMMA[:4] if narrow else GAMMA) if rng.random() < 0.25 else "drawn",
         beta=rng.choice(BETA[:1] if narrow else BETA) if rng.random() < 0.2 else "drawn",

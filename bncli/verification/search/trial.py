@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import Kernel, types_of
 from bncli.core.problem import Problem
 from bncli.errors import BncliError, KernelFault, KernelRefused, MemoryNotHeld
 from bncli.loading.guard import guarded
@@ -99,7 +99,7 @@ def may_refuse(kernel: Kernel, line: CaseLine) -> bool:
     return (
         line.problem.samples == 1
         or line.problem.epsilon == 0
-        or line.problem.dtype not in kernel.dtypes
+        or line.problem.types not in types_of(kernel)
         or memory_layouts.refusable(line.memory)
         or any(word in contents.NOT_FINITE for word in line.data.split(","))
     )
@@ -137,7 +137,7 @@ def _once(kernel: Kernel, line: CaseLine, out: bool) -> Tried:
     tried = Tried(line, Verdict.PASS, seconds=perf_counter() - start, single_use=played.single_use)
     if played.written:
         return replace(tried, verdict=Verdict.WRONG, reason=f"it writes into its {' and '.join(played.written)}")
-    found = [finding for answer in played.answers for finding in judged(answer)]
+    found = list(judged(played.answers))
     if wrong := [each for each in found if each.verdict is Verdict.WRONG]:
         tried = replace(tried, findings=tuple(wrong))
         if reason := lost_digits.out_of_range(kernel, first, wrong):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bncli.verification.finding import Verdict
-from bncli.verification.search import call_history, searching, trial, written_cases
+from bncli.verification.search import call_history, confirming, trial, written_cases
 from bncli.verification.search.case_line import CaseLine
 from bncli.verification.search.searching import search
 from search_kernels import GOOD, OWN_TYPE, RIGHT, WRONG, backward, changed, doubled, forward, infer, one_pass
@@ -115,8 +115,8 @@ def test_results_that_are_overwritten_are_named():
 
 def test_chance_is_named_with_the_repeats_that_show_it(monkeypatch):
     # So that the number of calls, and all that is drawn, does not depend on the machine's speed.
-    monkeypatch.setattr(searching, "COUNTED", 40)
-    monkeypatch.setattr(searching, "COUNTING", np.inf)
+    monkeypatch.setattr(confirming, "COUNTED", 40)
+    monkeypatch.setattr(confirming, "COUNTING", np.inf)
     rng = np.random.default_rng(1)
     kernel = changed(lambda dy: rng.random() < 0.02, doubled, of="dgamma")
     outcome = search(kernel, 60, cases=44)
@@ -126,14 +126,16 @@ def test_chance_is_named_with_the_repeats_that_show_it(monkeypatch):
 
 
 def test_a_chance_that_came_up_each_time_is_repeated_all_the_same(monkeypatch):
-    monkeypatch.setattr(searching, "COUNTED", 9)
+    monkeypatch.setattr(confirming, "COUNTED", 9)
     rng = np.random.default_rng(2)
 
     def scale(dgamma):
         dgamma *= 2 + rng.random()
 
     kernel = changed(change=scale, of="dgamma")
-    confirmed, odds = searching.confirmed(kernel, trial.run(kernel, CaseLine.parse("9x4")))
+    confirmed, odds = confirming.confirmed(
+        trial.run(kernel, CaseLine.parse("9x4")), functools.partial(trial.run, kernel)
+    )
     assert odds == 0.9
     assert confirmed.line.repeats == 2
     assert confirmed.reason == "it differs from call to call, on the same data: wrong 10 of 10 times"

@@ -99,7 +99,7 @@ def test_what_was_typed_stays_the_same_in_every_case(monkeypatch):
     ("words", "says"),
     [
         (("--case", "6x5 seeds=1"), "cannot read 'seeds=1' in a case: write a part as data="),
-        (("--case", WRONG_CASE, "--shape", "6x5"), "--case has a shape of its own: leave out --shape"),
+        (("--case", WRONG_CASE, "--shape", "6x5"), "--case already holds a shape: leave out --shape"),
         (("--search", "-1"), "'-1' is too small: give 0 or more"),
     ],
 )
@@ -173,3 +173,32 @@ def test_fewer_digits_than_asked_for_fail():
     assert "digits, fewer than 20" in result.stderr
     with pytest.raises(CheckFailed, match="fewer than 20"):
         bncli.gradcheck("numpy", "6x5", digits=20).raise_if_failed()
+
+
+ADDS_UP = """
+from bncli.kernels import numpy
+{calls}
+
+def forward(x, gamma, beta, epsilon):
+    return numpy.forward(x, gamma, beta, epsilon)
+
+def backward(dy, saved):
+    dx, dgamma, dbeta = numpy.backward(dy, saved)
+    CALLS.append(None)
+    return dx, dgamma * (2 if len(CALLS) > 30 else 1), dbeta
+"""
+
+
+@pytest.mark.parametrize("where", ["file", "helper"])
+def test_a_fault_that_needs_earlier_calls_is_shown_again_in_a_new_process(tmp_path, where):
+    path = tmp_path / "mine.py"
+    if where == "helper":  # which is loaded once a process, so that earlier cases count too
+        (tmp_path / "calls_of_mine.py").write_text("CALLS = []\n")
+    path.write_text(ADDS_UP.format(calls="CALLS = []" if where == "file" else "from calls_of_mine import CALLS"))
+    code, (row,) = rows_of("gradcheck", str(path), "--shape", "6x5", "--search", "20")
+    assert (code, row["verdict"], row["array"]) == (1, "WRONG", "dgamma")
+    assert row["rule"].startswith("wrong from the 31st backward on (") == (where == "file")
+    assert row["rule"] in row["note"]
+    words = shlex.split(row["reproduce"].removeprefix("reproduce: bncli "))
+    again, (case,) = rows_of(*words)
+    assert (again, case["verdict"], case["array"]) == (1, "WRONG", "dgamma")
