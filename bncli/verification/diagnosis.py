@@ -122,6 +122,10 @@ def _sentences(evidence: Evidence, probe: Explain) -> tuple[str, ...]:
         return (f"{name} is what the formula gives, up to rounding: no mistake was found",)
     if not evidence.actual.any():
         return (f"{name} is 0 everywhere", *changed_input(evidence))
+    if name in ("dx", "dgamma") and np.mean(evidence.noise) > np.sqrt(np.mean(evidence.expected**2)) > 0:
+        return (
+            f"rounding in {evidence.facts.problem.dtype} may cost as much as {name} is: too much to find the cause",
+        )
     if name in ("y", INFER) and evidence.misfit(evidence.facts.beta) < SMALL:
         return (f"gamma * x_hat is 0 up to rounding: {name} is beta",)
     if evidence.fits(evidence.expected):

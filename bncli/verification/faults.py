@@ -12,6 +12,7 @@ from bncli.core.kernel import AnyKernel, Kernel
 from bncli.errors import KernelFault
 from bncli.loading.guard import guarded
 from bncli.verification import accuracy, explanation, finding_rows, inexact
+from bncli.verification._contract.calls import CHANCE
 from bncli.verification._diagnosis.wording import listing
 from bncli.verification.finding import Verdict
 from bncli.verification.suite import Judged
@@ -47,6 +48,10 @@ def faults(kernel: AnyKernel, judged: Sequence[Judged]) -> list[Fault]:
     found: dict[str, Fault] = {}
     start = perf_counter()
     failed = [number for number, each in enumerate(judged) if each.finding.verdict.fails]
+    by_chance = [number for number in failed if judged[number].finding.reason.endswith(CHANCE)]
+    if by_chance:  # whatever else is wrong may be wrong by chance
+        first, *others = by_chance
+        return [Fault([first], (), [*others, *(number for number in failed if number not in by_chance)])]
     for number in sorted(failed, key=lambda number: _order(judged[number])):
         each = judged[number]
         diagnosed = perf_counter() - start < SECONDS

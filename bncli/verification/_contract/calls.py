@@ -78,7 +78,7 @@ def from_call_to_call(kernel: Kernel, case: Case, names: list[str]) -> str:
     """A sentence on the arrays ``names``, which differ from one plain call to the next."""
     runs = [run(kernel, case).results() for _ in range(3)]
     if all(_grows(*(results[name].astype(np.float64) for results in runs)) for name in names):
-        return f"{listing(names)} {verb(names, 'grow')} with each call, on the same data: a call adds to the last one's"
+        return f"{listing(names)} {verb(names, 'grow')}, as each call adds to the last one's, {CHANCE}"
     return f"{listing(names)} {verb(names, 'differ')} {CHANCE}"
 
 

@@ -129,16 +129,16 @@ def _bounds(evidence: Evidence, quantity: str) -> Iterator[float]:
     if evidence.name in ("y", INFER) and quantity == "gamma":
         centred = f.x_hat - mean(f.x_hat)
         shown = np.abs(mean(evidence.actual * centred) / mean(centred**2))
-    yield from (bound for bound in BOUNDS if bound < most)
+    # If most values are beyond a bound, another bound would give the same.
+    least = float(np.median(np.abs(getattr(f, quantity))))
+    yield from (bound for bound in BOUNDS if least < bound < most)
     if bound := float(np.max(shown, where=np.isfinite(shown), initial=0)):
         yield bound
 
 
 def _narrow(quantity: str, name: str, facts: Facts) -> Array:
-    values = getattr(facts, quantity)
-    if name == "float32":
-        return np.asarray(values.astype(np.float32), np.float64)
-    significand, exponent = np.frexp(values)
+    """Rounded to the significand of the type; its range is not applied."""
+    significand, exponent = np.frexp(getattr(facts, quantity))
     step = np.trunc if name == "TF32" else np.rint
     return np.asarray(np.ldexp(step(np.ldexp(significand, BITS[name])), exponent - BITS[name]))
 
