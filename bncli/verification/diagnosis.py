@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bncli.core.case import Case
 from bncli.core.problem import Problem
-from bncli.verification._diagnosis.altered import added, clipped, narrowed, scaled_or_shifted, unsigned
+from bncli.verification._diagnosis.altered import added, clipped, forgotten, narrowed, scaled_or_shifted, unsigned
 from bncli.verification._diagnosis.changed_inputs import changed_input
 from bncli.verification._diagnosis.coefficients import distinguishable
 from bncli.verification._diagnosis.consequences import follows
@@ -161,7 +161,7 @@ def _local(evidence: Evidence) -> tuple[str, ...]:
     if not evidence.actual[wrong].any():
         return says, "there it is 0"
     part, inside = evidence.take(features), wrong[:, features]
-    explained = _first((*OF_SOME, *INCONCLUSIVE), part) or scaled_or_shifted(part, inside)
+    explained = _first((*OF_SOME, *INCONCLUSIVE), part) or forgotten(part, inside) or scaled_or_shifted(part, inside)
     if not explained and inside.sum() > LISTED:
         of_features = not features.all() and inside.mean() > MOST
         explained = _first(LAST if of_features else (imprecise,), part)
