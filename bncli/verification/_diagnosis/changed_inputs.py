@@ -129,8 +129,8 @@ def _bounds(evidence: Evidence, quantity: str) -> Iterator[float]:
     if evidence.name in ("y", INFER) and quantity == "gamma":
         centred = f.x_hat - mean(f.x_hat)
         shown = np.abs(mean(evidence.actual * centred) / mean(centred**2))
-    # If nearly all values are beyond a bound, another bound would give the same.
-    least = float(np.quantile(np.abs(getattr(f, quantity)), 0.1))
+    # If all values are beyond a bound, another bound would give the same.
+    least = float(np.abs(getattr(f, quantity)).min())
     yield from (bound for bound in BOUNDS if least < bound < most)
     if bound := float(np.max(shown, where=np.isfinite(shown), initial=0)):
         yield bound
