@@ -179,13 +179,11 @@ def _verdict(row: BenchRow) -> Verdict:
 
 
 def _require_passes(kernels: Sequence[AnyKernel], settings: Settings) -> None:
-    for kernel in kernels:
-        own = passes_of(kernel)
-        if not set(own) & set(settings.directions):
-            asked = " and no ".join(settings.directions)
-            raise InputError(
-                f"kernel {kernel.name!r} has no {asked}: give {' '.join(f'--pass {each}' for each in own)}"
-            )
+    """Raise InputError if no kernel has any of the passes that were asked for."""
+    own = dict.fromkeys(each for kernel in kernels for each in passes_of(kernel))
+    if not set(own) & set(settings.directions):
+        asked, hint = " and no ".join(settings.directions), " ".join(f"--pass {each}" for each in own)
+        raise InputError(f"kernel {kernels[0].name!r} has no {asked}: give {hint}")
 
 
 def _require_usable(kernels: Sequence[AnyKernel], problems: Iterable[Problem], settings: Settings) -> None:
