@@ -124,10 +124,9 @@ def bench(
     The table gives the shares of computing blocks, of transfers, and of the rest: scheduling and waiting.
 
     Files are rewritten after each problem. Ctrl-C prints and saves the results so far, and exits 130. bench
-    exits 0 even if a kernel is WRONG; gradcheck exits 1. With --fail-slower FACTOR, bench exits 1 if a pass
-    is slower by more than FACTOR. Passes are compared with OLD.json if --baseline is given, else with the
-    first kernel in the same rounds, where a slow machine slows both. A pass without a time fails, too, unless
-    it has no time in OLD.json either.
+    exits 1 if a kernel is WRONG. With --fail-slower FACTOR, it exits 1 if a pass is slower by more than FACTOR.
+    Passes are compared with OLD.json if --baseline is given, else with the first kernel in the same rounds,
+    where a slow machine slows both. A pass without a time fails, too, unless it has no time in OLD.json either.
     """
     if fail_slower is not None and baseline is None:
         _require_second(runs)
@@ -155,6 +154,7 @@ def bench(
         on_workers = _cluster.scaling(runs, workers, max_time)
         output.show(on_workers)
         found = replace(found, rows=[*found.rows, *on_workers.rows])
+    wrong = () if fail_slower else found.failures  # a gate judges every pass without a time
     if before:
         comparison = compare(before, found, fail_slower=fail_slower, allow_different_machine=allow_different_machine)
         output.show(comparison)
@@ -162,7 +162,7 @@ def bench(
     else:
         failures = gate.failures(timed_rows(found.rows), first, fail_slower) if fail_slower else ()
         found = replace(found, failures=failures)
-    found = replace(found, failures=[*found.failures, *finding_rows.too_few_digits(found.rows, digits)])
+    found = replace(found, failures=[*wrong, *found.failures, *finding_rows.too_few_digits(found.rows, digits)])
     output.emit(found)
 
 

@@ -37,8 +37,8 @@ KERNEL = Kernel(forward, numpy.backward)
 pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
 
 
-def rows(*arguments):
-    return json.loads(run(*arguments, "--format", "json").stdout)["rows"]
+def rows(*arguments, code=0):
+    return json.loads(run(*arguments, "--format", "json", code=code).stdout)["rows"]
 
 
 def passes_of(found):
@@ -63,7 +63,7 @@ def test_the_passes_come_in_the_order_that_is_asked_for_and_once():
 def test_wrong_inference_gets_no_time_and_does_not_pass_for_wrong_training():
     with open("mine.py", "w", encoding="utf-8") as file:
         file.write(ONLY_TRAINING + "\ndef infer(x, gamma, beta, mean, var, epsilon):\n    return 2 * x\n")
-    forward, infer, *_ = rows(*SMALL, "--kernel", "mine.py", "--pass", "forward", "--pass", "infer")
+    forward, infer, *_ = rows(*SMALL, "--kernel", "mine.py", "--pass", "forward", "--pass", "infer", code=1)
     assert (forward["verdict"], infer["verdict"]) == ("PASS", "WRONG")
     assert "median" not in infer
     assert "infer is WRONG" in infer["note"]
@@ -101,7 +101,7 @@ def test_outputs_are_fresh_given_or_both():
 def test_given_outputs_are_verified():
     with open("mine.py", "w", encoding="utf-8") as file:
         file.write(IGNORES_OUT)
-    found = rows(*SMALL, "--kernel", "mine.py", "--outputs", "both")
+    found = rows(*SMALL, "--kernel", "mine.py", "--outputs", "both", code=1)
     assert [row["verdict"] for row in found] == ["PASS", "PASS", "WRONG", "PASS"]
     assert not any("median" in row for row in found)
     assert found[2]["note"].startswith("mine is not timed: y is WRONG")
@@ -116,7 +116,7 @@ def test_a_kernel_that_knows_no_out_is_timed_with_given_outputs_too():
 
 
 def test_where_nothing_is_timed_neither_is_the_memory():
-    found = rows(*SMALL, "--kernel", "numpynet")
+    found = rows(*SMALL, "--kernel", "numpynet", code=1)
     assert passes_of(found) == [("numpynet", direction, "fresh") for direction in ("forward", "backward")]
     assert len(found) == 2
 
@@ -131,7 +131,7 @@ BOTH = ("--outputs", "both", "--pass", "forward", "--pass", "backward", "--pass"
 def test_the_tables_fit_the_terminal(options, columns):
     kernels = ("--kernel", "numpy", "--kernel", "numpynet", "--kernel", "reference")
     shapes = ("--shape", "5x4x4x3", "--shape", "7x5", "--max-time", "0")
-    lines = run(*shapes, *kernels, *options, columns=columns).stdout.splitlines()
+    lines = run(*shapes, *kernels, *options, columns=columns, code=1).stdout.splitlines()
     assert max(len(line) for line in lines if not line.startswith("reproduce: ")) <= columns
     header = lines[1].split()
     assert {"kernel", "digits"} <= set(header)

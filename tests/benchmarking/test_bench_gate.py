@@ -169,7 +169,7 @@ def test_the_library_refuses_a_gate_that_means_nothing(monkeypatch):
 
 def test_the_command_fails_what_is_wrong_or_slower_than_the_first():
     words = ("--shape", "5x4", "--kernel", "numpy", "--kernel", "numpynet", "--max-time", "0")
-    assert "numpynet" in run(*words).stdout
+    assert "numpynet" in run(*words, code=1).stdout
     run(*words, "--fail-slower", "9", "--export", "out.json", code=1)
     nothing = "of 5x4/per-activation/float64/eps=1e-08 has no time"
     assert saved()["failures"] == [

@@ -83,7 +83,7 @@ def test_each_row_has_the_command_that_times_it_again():
 
 
 def test_a_wrong_kernel_gets_the_command_that_shows_it():
-    shown = run("--shape", "5x4x4x3", "--kernel", "numpynet", "--max-time", "0", "--export", "out.json")
+    shown = run("--shape", "5x4x4x3", "--kernel", "numpynet", "--max-time", "0", "--export", "out.json", code=1)
     line = next(line for line in shown.stdout.splitlines() if line.startswith("reproduce: "))
     words = shlex.split(line.removeprefix("reproduce: "))
     assert words[1] == "gradcheck"
@@ -97,7 +97,7 @@ def test_wrong_inference_is_shown_again_by_bench_itself():
     text = "from bncli.kernels.numpy import forward, backward\ndef infer(x, *rest):\n    return 2 * x\n"
     Path("mine.py").write_text(text, encoding="utf-8")
     asked = ("--shape", "5x4", "--kernel", "mine.py", "--max-time", "0", "--pass", "infer")
-    line = next(line for line in run(*asked).stdout.splitlines() if line.startswith("reproduce: "))
+    line = next(line for line in run(*asked, code=1).stdout.splitlines() if line.startswith("reproduce: "))
     assert line.startswith("reproduce: bncli bench --kernel mine.py")
     assert "--pass infer" in line
 

@@ -47,19 +47,19 @@ def _joined(each: Sequence[Predicate], held: Sequence[Array], wrong: Array) -> l
     order = sorted((i for i, single in enumerate(each) if single.shapes), key=lambda i: each[i].cost)
     enough = [i for i in order if not held[i][~wrong].any() and held[i].any()][:MOST]
     necessary = [i for i in order if held[i][wrong].all() and not held[i].all()][:MOST]
-    found = [_either([each[i] for i in some]) for some in _apart(enough, [~held[i][wrong] for i in enough])]
-    found += [_all([each[i] for i in some]) for some in _apart(necessary, [held[i][~wrong] for i in necessary])]
+    found = [_either([each[i] for i in some]) for some in _disjoint(enough, [~held[i][wrong] for i in enough])]
+    found += [_all([each[i] for i in some]) for some in _disjoint(necessary, [held[i][~wrong] for i in necessary])]
     if found:
         return found
     few = necessary[:FEW]
     return [
         _all([each[i], *(each[j] for j in some)])
         for at, i in enumerate(few)
-        for some in _apart(few[at + 1 :], [held[j][~wrong & held[i]] for j in few[at + 1 :]])
+        for some in _disjoint(few[at + 1 :], [held[j][~wrong & held[i]] for j in few[at + 1 :]])
     ]
 
 
-def _apart(numbers: Sequence[int], masks: Sequence[Array]) -> Iterator[tuple[int, int]]:
+def _disjoint(numbers: Sequence[int], masks: Sequence[Array]) -> Iterator[tuple[int, int]]:
     """The pairs of ``numbers`` whose masks share no row."""
     if numbers:
         wide = np.array(masks, np.float32)

@@ -19,7 +19,8 @@ MANY = (127, 128, 129, 160, 200, 255, 256, 257, 300, 384, 512, 513, 768, 1000, 1
 KINDS = ((5, 3, 4), (6, 4, 1), (4, 4, 3), (7, 3, 3), (4, 7, 4), (1, 5, 9), (9, 1, 1), (8, 16, 1), (33, 5, 2))
 DRAWN, CHECKS = 400, 30
 LONG_AXIS = 4096  # an axis that is shorter is tried several times as long, and a little more
-TIMES = ((2, 0), (3, 0), (4, 0), (5, 0), (2, 1), (2, 2), (3, 1))
+BLOCKS = (16, 32, 64)  # whose multiples are tried beyond a limit, where a kernel may be right again
+TIMES = ((3, 0), (4, 0), (5, 0), (3, 1), *((2, more) for more in range(16)))  # a multiple of each number to 16
 LONG, SLOWLY = 30, 2  # calls of a history that takes its time, and then so many cases of a kind
 SMALL, LARGER = 1 << 14, 4  # elements, and times those of the smallest WRONG case
 
@@ -78,7 +79,9 @@ class Nearby:
         found += [(4, 1, part), (part // 4 + 1, 4, 4)]
         wrong = learning.wrong[0].problem.canonical_shape
         for axis, long in enumerate(wrong):
-            longer = [times * long + more for times, more in TIMES] if 4 < long < LONG_AXIS else []
+            longer = [times * long + more for times, more in TIMES]
+            longer += [(long // m + times) * m for m in BLOCKS for times in (1, 2)]
+            longer = longer if 4 < long < LONG_AXIS else []
             found += [_with(shape, {axis: length}) for shape in ((4, 3, 2), wrong) for length in longer]
         return self._lines(found)
 

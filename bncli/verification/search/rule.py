@@ -49,7 +49,8 @@ class _Looking:
         seeds = [self.attempts.fails(line, self.smallest) for line in self.resized.seeds()]
         if has_sizes(self.base) or False in seeds:
             try:
-                if found := self._of_numbers():
+                found = self._of_numbers()
+                if found and found is not EVERYWHERE:
                     return self._with_conditions(found, sized=True)
             except TimeUp:
                 self.attempts.allow(AGAIN)

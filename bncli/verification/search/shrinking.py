@@ -14,6 +14,7 @@ from bncli.verification.search.trial import Tried
 
 WIDE, EPSILON = "float64", 1e-5
 SAMPLES, FEATURES = 6, 3  # at least, where the first case has as many: fewer show too little of what is wrong
+PRIMES = (2, 3, 5, 7, 11, 13)
 AXES = ((0,), (1,), (2,), (0, 1), (1, 2), (0, 2), (0, 1, 2))  # those of several are equal, and stay so
 PLAIN_SHAPES = ((8, 4, 1), (6, 5, 3), (5, 3, 4))
 
@@ -91,7 +92,11 @@ class _Shrinking:
         for least in (1, 2):
             if long > least and self._shape(self._with(axes, least)):
                 return
-        step = long // 2
+        for prime in PRIMES:  # what fails at multiples of a number does so at their divisors, and not in between
+            while (now := self.line.problem.canonical_shape[axes[0]]) % prime == 0:
+                if not self._shape(self._with(axes, now // prime)):
+                    break
+        step = self.line.problem.canonical_shape[axes[0]] // 2
         while step:
             now = self.line.problem.canonical_shape[axes[0]]
             if not (now > step and self._shape(self._with(axes, now - step))):

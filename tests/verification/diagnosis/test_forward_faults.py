@@ -99,7 +99,7 @@ Y = {
     "beta for gamma": (lambda r: r.beta * r.x_hat + r.beta, ["beta stands where gamma belongs"]),
     "swapped": (lambda r: r.beta * r.x_hat + r.gamma, ["gamma and beta are swapped"]),
     "x_hat": (lambda r: r.x_hat, ["gamma and beta are forgotten: y is x_hat"]),
-    "beta alone": (lambda r: r.beta + 0 * r.x, ["gamma * x_hat is missing"]),
+    "beta alone": (lambda r: r.beta + 0 * r.x, ["gamma * x_hat is 0 up to rounding: y is beta"]),
     "reversed": (lambda r: r.beta - r.gamma * r.x_hat, ["gamma * x_hat has the wrong sign"]),
     "slope": (lambda r: r.y + 0.3 * r.gamma * r.x_hat, ["gamma * x_hat is 1.3 times what it should be"]),
     "offset": (lambda r: r.y + 0.3, ["0.3 is added to y"]),
