@@ -66,6 +66,7 @@ class Commands(click.Group):
     ) -> Never:
         """Run the command line; like every Click command, it ends in SystemExit."""
         settings["standalone_mode"] = False
+        args = _as_options(list(sys.argv[1:] if args is None else args))
         for stream in (sys.stdout, sys.stderr):
             _accept_every_character(stream)
         try:
@@ -92,6 +93,15 @@ class Commands(click.Group):
         except MemoryError:
             code = _fail("out of memory: use a smaller --shape or fewer --kernel", BncliError.exit_code)
         sys.exit(code)
+
+
+def _as_options(words: list[str]) -> list[str]:
+    """``words`` with help and version, which people type as commands, as the options that they are."""
+    if not words:
+        return ["--help"]
+    if words[0] == "help":
+        return [*words[1:2], "--help"]
+    return ["--version"] if words == ["version"] else words
 
 
 def _drop_output(*streams: TextIO) -> None:

@@ -23,7 +23,7 @@ from bncli.benchmarking.sampling import Stop
 from bncli.benchmarking.settings import Progress, Settings, silent
 from bncli.core import ranges
 from bncli.core.case import Case
-from bncli.core.kernel import AnyKernel, Kernel
+from bncli.core.kernel import BACKWARD, AnyKernel, Kernel, passes_of
 from bncli.core.problem import Problem
 from bncli.core.report import Interrupted, Report
 from bncli.core.reproduce import command_line
@@ -101,6 +101,7 @@ def report(
     ``progress`` receives the number of problems that are done, ``on_problem`` the rows of each problem and the report
     so far. Raises Interrupted, with the report so far, on Ctrl-C.
     """
+    _require_passes(kernels, settings)
     rows: list[BenchRow] = []
     remarks: list[str] = []
     number = 0
@@ -149,7 +150,8 @@ def _with_commands(row: BenchRow, case: Case, kernels: Sequence[AnyKernel]) -> B
     if row.direction != LIMIT:
         options += ["--pass", row.direction]
     rerun = command_line("bench", kernel, case, options)
-    check = rerun if row.direction == "infer" else command_line("gradcheck", kernel, case)
+    judged_by = "verify" if BACKWARD in kernel.absent else "gradcheck"
+    check = rerun if row.direction == "infer" else command_line(judged_by, kernel, case)
     return replace(row, rerun=rerun, reproduce=f"reproduce: {check}" if check and _failed(row) else "")
 
 
@@ -174,6 +176,14 @@ def _failed(row: BenchRow) -> bool:
 def _verdict(row: BenchRow) -> Verdict:
     """The verdict of the row; PASS if nothing was judged."""
     return Verdict(row.judged.verdict) if row.judged else Verdict.PASS
+
+
+def _require_passes(kernels: Sequence[AnyKernel], settings: Settings) -> None:
+    """Raise InputError if no kernel has any of the passes that were asked for."""
+    own = dict.fromkeys(each for kernel in kernels for each in passes_of(kernel))
+    if not set(own) & set(settings.directions):
+        asked, hint = " and no ".join(settings.directions), " ".join(f"--pass {each}" for each in own)
+        raise InputError(f"kernel {kernels[0].name!r} has no {asked}: give {hint}")
 
 
 def _require_usable(kernels: Sequence[AnyKernel], problems: Iterable[Problem], settings: Settings) -> None:

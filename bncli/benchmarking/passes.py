@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bncli.benchmarking.buffers import Outputs
 from bncli.benchmarking.timing import Call, first_call
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import Kernel, passes_of
 from bncli.core.problem import statistics_dtype
 from bncli.core.rows.times import FRESH, WARM
 from bncli.loading.guard import guarded
@@ -74,7 +74,7 @@ def passes(
     """
     found = []
     for direction in directions:
-        if direction == "infer" and kernel.infer is None:
+        if direction not in passes_of(kernel):
             continue
         calls: list[Call] = []
         first = 0.0

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from bncli.commands._types import EVERY_KERNEL
 from bncli.core import memory
-from bncli.core.kernel import AnyKernel, IsolatedKernel, Kernel
+from bncli.core.kernel import AnyKernel, IsolatedKernel, Kernel, passes_of
 from bncli.core.problem import Problem
 from bncli.errors import InputError
 from bncli.loading.guard import change_by, guarded
@@ -45,7 +45,7 @@ def load_kernels(specs: Sequence[str], execution: Execution, dtypes: Collection[
     for kernel in kernels:
         _prepare(kernel, execution.threads)
         if kernel.kind:
-            note(f"{kernel.name} is {kernel.kind}: forward, backward{', inference' * kernel.has_infer}")
+            note(f"{kernel.name} is {kernel.kind}: {', '.join(passes_of(kernel))}")
     return kernels
 
 

@@ -8,10 +8,10 @@ from click.core import ParameterSource
 
 from bncli import plugins
 from bncli.commands import _presets
-from bncli.commands._types import Counts, KernelSpec, Number, Size
+from bncli.commands._types import Counts, KernelSpec, Number, OneOf, Size
 from bncli.core.kernel import OWN
-from bncli.core.layout import Layout
-from bncli.core.problem import DTYPES, EPSILON
+from bncli.core.layout import ALIASES, Layout
+from bncli.core.problem import DTYPE_ALIASES, DTYPES, EPSILON
 from bncli.core.source import PACKAGE, Source, load_source
 
 SHAPE = "5x100x100x3"
@@ -55,18 +55,20 @@ def problem(
     return (
         click.option(
             "--shape",
+            "-s",
             multiple=True,
             help="Axes, batch first; or a whole problem, as tables print it. {1000..1000000:x10} or {100..400:+100} "
             f"in place of an axis sweeps over it. Repeatable.  [default: {shape}]",
         ),
         click.option(
             "--layout",
-            type=click.Choice([layout.value for layout in Layout]),
+            "-l",
+            type=OneOf([layout.value for layout in Layout], ALIASES),
             default=layout,
             show_default=layout or "all",
             help="The axes of the features: all but the batch, the last, or axis 1.",
         ),
-        click.option("--dtype", type=click.Choice(DTYPES), help=f"The dtype of x.  [default: {dtype}]"),
+        click.option("--dtype", "-d", type=OneOf(DTYPES, DTYPE_ALIASES), help=f"The dtype of x.  [default: {dtype}]"),
         click.option(
             "--params",
             type=click.Choice((OWN, "float32")),
@@ -74,7 +76,12 @@ def problem(
             "[default: float32 where the kernels take it]",
         ),
         click.option(
-            "--epsilon", type=Number(least=0), default=epsilon, show_default=True, help="Added to the variance."
+            "--epsilon",
+            "--eps",
+            type=Number(least=0),
+            default=epsilon,
+            show_default=True,
+            help="Added to the variance.",
         ),
         click.option(
             "--seed", type=click.IntRange(0), default=0, show_default=True, help="The seed of all random numbers."

@@ -95,6 +95,7 @@ def output(command: Callable[..., None]) -> Callable[..., None]:
     )
     @click.option(
         "--export",
+        "-o",
         multiple=True,
         type=click.Path(path_type=Path),
         help="Also write the report to this file; the suffix chooses the format. Repeatable.",

@@ -144,6 +144,7 @@ def _requests(source: str, options: Mapping[str, Any], dtype: str = "float64") -
     found: dict[Request, str] = {}
     for shape in options["shape"] or (SHAPE,):
         for problem in ranges.problems(shape, default):
+            _require_agreement(shape, problem, options)
             request = Request(
                 values,
                 problem.shape,
@@ -155,6 +156,14 @@ def _requests(source: str, options: Mapping[str, Any], dtype: str = "float64") -
             )
             found[request] = found.get(request) or ranges.sweep(shape, problem)
     return found
+
+
+def _require_agreement(shape: str, problem: Problem, options: Mapping[str, Any]) -> None:
+    """Raise InputError if the descriptor ``shape`` says something else than an option that was typed."""
+    ctx = click.get_current_context()
+    for name in ("layout", "dtype", "epsilon"):
+        if _typed(ctx, name) and getattr(problem, name) != options[name]:
+            raise InputError(f"--shape {shape} and --{name} {options[name]} differ: give one of them")
 
 
 def _values(source: str, options: Mapping[str, Any]) -> tuple[str, ...]:

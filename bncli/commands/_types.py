@@ -1,6 +1,7 @@
 """Types of option values beyond Click's own; each error gives the value, what is wrong, and a hint."""
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
@@ -12,6 +13,18 @@ from bncli.errors import InputError
 from bncli.loading.registry import PACKAGE, is_registered, kernel_names
 
 EVERY_KERNEL = "all"
+
+
+class OneOf(click.Choice[str]):
+    """One of ``choices``, or a name that stands for one."""
+
+    def __init__(self, choices: Iterable[str], aliases: Mapping[str, str]) -> None:
+        super().__init__(tuple(choices))
+        self.aliases = aliases
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        name = str(value).lower()
+        return super().convert(str(self.aliases.get(name, value)), param, ctx)
 
 
 class Size(click.ParamType[tuple[int, int]]):

@@ -18,6 +18,7 @@ Result = TypeVar("Result")
 
 
 OWN = "own"
+FORWARD, BACKWARD, INFER = "forward", "backward", "infer"
 
 
 class Saved(NamedTuple):
@@ -105,7 +106,8 @@ class Kernel:
     so that no complex step is tried. ``file`` is the path of its code, for messages; ``kind`` is the kind
     of a user's object, such as a torch.nn.Module. A kernel on the arrays of another framework has
     ``prepare``, whose result bench times. ``anew`` loads the kernel again, as if nothing had been called;
-    None if that is not possible.
+    None if that is not possible. ``absent`` names the passes that the kernel lacks; others stand in for them
+    where a check needs a whole kernel.
     """
 
     forward: Forward
@@ -123,6 +125,7 @@ class Kernel:
     kind: str = ""
     anew: Callable[[], Kernel] | None = None
     prepare: Prepare | None = None
+    absent: tuple[str, ...] = ()
 
     @property
     def has_infer(self) -> bool:
@@ -170,6 +173,7 @@ class IsolatedKernel:
     process: Process
     params: tuple[str, ...] = (OWN,)
     kind: str = ""
+    absent: tuple[str, ...] = ()
 
     def run(
         self,
@@ -189,6 +193,12 @@ class IsolatedKernel:
 
 
 AnyKernel = Kernel | IsolatedKernel
+
+
+def passes_of(kernel: AnyKernel) -> tuple[str, ...]:
+    """Those of forward, backward and infer that a kernel has."""
+    training = tuple(each for each in (FORWARD, BACKWARD) if each not in kernel.absent)
+    return (*training, INFER) if kernel.has_infer else training
 
 
 def types_of(kernel: AnyKernel) -> tuple[str, ...]:

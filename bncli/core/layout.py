@@ -1,5 +1,7 @@
 """Layouts: which axes of a batch are features, and the canonical 3-D view that every kernel gets."""
 
+from __future__ import annotations
+
 from enum import StrEnum
 from math import prod
 
@@ -22,6 +24,10 @@ class Layout(StrEnum):
     CHANNELS_LAST = "channels-last"
     CHANNELS_FIRST = "channels-first"
 
+    @classmethod
+    def _missing_(cls, value: object) -> Layout | None:
+        return ALIASES.get(str(value).lower())
+
     def canonical_shape(self, shape: Shape) -> tuple[int, int, int]:
         """The canonical (outer, feature, inner) shape of a batch of ``shape``."""
         match self:
@@ -41,3 +47,7 @@ class Layout(StrEnum):
                 return shape[-1:]
             case Layout.CHANNELS_FIRST:
                 return shape[1:2]
+
+
+# Names that frameworks have for them.
+ALIASES = {"nchw": Layout.CHANNELS_FIRST, "nhwc": Layout.CHANNELS_LAST}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bncli.core.layout import Layout, Shape
+from bncli.core.layout import ALIASES, Layout, Shape
 from bncli.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,10 +20,17 @@ if TYPE_CHECKING:
 ITEMSIZE = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 DTYPES = tuple(ITEMSIZE)
 BFLOAT16 = "bfloat16"
+DTYPE_ALIASES = {
+    **dict.fromkeys(("fp16", "f16", "half"), "float16"),
+    **dict.fromkeys(("bf16",), "bfloat16"),
+    **dict.fromkeys(("fp32", "f32", "float"), "float32"),
+    **dict.fromkeys(("fp64", "f64", "double"), "float64"),
+}
 HALF = tuple(dtype for dtype, size in ITEMSIZE.items() if size == 2)
 OF_FEATURES = ("gamma", "beta", "dgamma", "dbeta")  # arrays in the parameters' dtype
 EPSILON = 1e-8
 
+_COUNT = re.compile(r"\d{1,12}", re.ASCII)
 _SHAPE = re.compile(r"\d{1,12}(x\d{1,12})+", re.ASCII)
 
 
@@ -78,15 +85,19 @@ class Problem:
         if isinstance(text, Problem):
             return text
         shape_text, *rest = text.strip().split("/")
+        if _COUNT.fullmatch(shape_text):
+            raise InputError(
+                f"the shape {shape_text!r} has one axis: give the batch and the features, as 32x{shape_text}"
+            )
         if not _SHAPE.fullmatch(shape_text):
             raise InputError(f"cannot read the shape {shape_text!r}: write the axes with x between, as 5x100x100x3")
         shape = tuple(int(n) for n in shape_text.split("x"))
         problem = replace(default, shape=shape) if default else cls(shape)
         for part in rest:
-            if part in tuple(Layout):
+            if part in tuple(Layout) or part in ALIASES:
                 problem = replace(problem, layout=Layout(part))
-            elif part in DTYPES:
-                problem = replace(problem, dtype=part, params="")
+            elif (dtype := DTYPE_ALIASES.get(part, part)) in DTYPES:
+                problem = replace(problem, dtype=dtype, params="")
             elif part.startswith("params="):
                 problem = replace(problem, params=part.removeprefix("params="))
             elif part.startswith("eps="):

@@ -66,6 +66,7 @@ class Process:
             set_threads=self.set_threads if found.has_threads else None,
             process=self,
             kind=found.kind,
+            absent=found.absent,
         )
 
     def set_threads(self, count: int) -> None:

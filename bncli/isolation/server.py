@@ -41,6 +41,7 @@ class Description:
     has_threads: bool
     params: tuple[str, ...] = Kernel.params
     kind: str = ""
+    absent: tuple[str, ...] = ()
 
 
 def serve(jobs: Connection[Any, Any], printed: Connection[Any, Any], trace: str) -> None:
@@ -75,6 +76,7 @@ def describe(spec: str, name: str) -> Description:
         has_threads,
         kernel.params,
         kernel.kind,
+        kernel.absent,
     )
 
 

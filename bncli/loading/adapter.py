@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from bncli.arrays import Arrays, framework, frameworks
-from bncli.core.kernel import OWN, Kernel, Prepared
+from bncli.core.kernel import BACKWARD, FORWARD, INFER, OWN, Kernel, Prepared
 from bncli.core.problem import DTYPES
 from bncli.errors import InputError
 from bncli.loading import views
+from bncli.loading.absent import completed, stand_in, with_nothing_saved
 from bncli.loading.kinds import Given, Passes
 
 PARAMETERS = {
@@ -20,13 +21,13 @@ PARAMETERS = {
     "backward": ("dy", "saved"),
     "infer": ("x", "gamma", "beta", "mean", "var", "epsilon"),
 }
-REQUIRED = ("forward", "backward")
+REQUIRED = (FORWARD, BACKWARD)
 NOT_GIVEN = object()
 
 
 def is_namespace(value: Any) -> bool:
     """Whether ``value`` has a forward, a backward or a ``KERNEL``, and so is meant as a kernel."""
-    return any(hasattr(value, name) for name in ("KERNEL", *REQUIRED))
+    return any(hasattr(value, name) for name in ("KERNEL", *PARAMETERS))
 
 
 def given(module: Any, name: str, spec: str, value: Any) -> Given:
@@ -49,6 +50,7 @@ def given(module: Any, name: str, spec: str, value: Any) -> Given:
 def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
     """The kernel in ``namespace``: a module or an object with ``forward`` and ``backward``, or one with a ``KERNEL``.
 
+    A kernel without a backward, or with an infer alone, is judged and timed for what it has.
     Functions are called by position, so that their parameters may have any names. Optional members:
     ``infer``, ``ndim`` (3, or one of ``views.MEANING``), ``dtypes``, ``summary`` (default: the first line of
     the module's docstring), ``available``, ``set_threads``, and a parameter ``out`` of any function.
@@ -58,21 +60,23 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
     Raises InputError if a member is malformed. Errors of the user's code pass.
     """
     source = getattr(namespace, "KERNEL", namespace)
-    missing = [each for each in REQUIRED if not hasattr(source, each)]
-    if missing:
+    absent = [each for each in REQUIRED if not hasattr(source, each)]
+    if FORWARD in absent and (BACKWARD not in absent or not _given(source, INFER)):
         needed = " and ".join(map(_written, REQUIRED))
         raise InputError(
-            f"it has no {' and no '.join(missing)}: a kernel needs {needed}; "
+            f"it has no {' and no '.join(absent)}: a kernel needs {needed}; "
             "bncli kernels --template prints one to start from"
         )
     view, arrays = views.VIEWS[_ndim(source)], _framework(source)
-    infer = _given(source, "infer")
-    module = namespace if inspect.ismodule(namespace) else inspect.getmodule(source.forward)
-    functions = {direction: _function(source, direction, view) for direction in (*REQUIRED, *["infer"] * bool(infer))}
+    functions = {name: _function(source, name, view) for name in PARAMETERS if _given(source, name)}
+    if BACKWARD in absent and FORWARD in functions:
+        functions[FORWARD] = functions[FORWARD]._replace(call=with_nothing_saved(functions[FORWARD].call))
+    module = namespace if inspect.ismodule(namespace) else inspect.getmodule(next(iter(functions.values())).call)
+    reference = stand_in()
     kernel = Kernel(
-        views.forward_of(functions["forward"]),
-        views.backward_of(functions["backward"]),
-        infer and views.infer_of(functions["infer"]),
+        views.forward_of(functions[FORWARD]) if FORWARD in functions else reference.forward,
+        views.backward_of(functions[BACKWARD]) if BACKWARD in functions else reference.backward,
+        views.infer_of(functions[INFER]) if INFER in functions else None,
         dtypes=_dtypes(source),
         params=_params(source),
         summary=_summary(_given(source, "summary") or getattr(module, "__doc__", None) or ""),
@@ -83,7 +87,9 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
         file=getattr(module, "__file__", None) or "",
     )
     if arrays is framework("numpy"):
-        return kernel
+        return completed(kernel, absent) if absent else kernel
+    if absent:
+        raise InputError(f"it has no {' and no '.join(absent)}: on {_name_of_framework(source)} arrays, write them too")
     passes = Passes(**{name: _on_arrays(each.call, name, arrays) for name, each in functions.items()})
     own = given(source, kernel.name, spec, source).kernel(_ndim(source), passes, kind="")
     return replace(

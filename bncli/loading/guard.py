@@ -103,7 +103,14 @@ class _Guard:
             raise
         except BaseException as error:
             kind = KernelRefused if isinstance(error, REFUSALS) else KernelFault
-            raise kind(f"kernel {kernel.name!r}: {function} raised {described(error, kernel.file)}") from error
+            said = f"kernel {kernel.name!r}: {function} raised {described(error, kernel.file)}{_hint(error)}"
+            raise kind(said) from error
+
+
+def _hint(error: BaseException) -> str:
+    if not isinstance(error, np.exceptions.AxisError):
+        return ""
+    return "; x is (outer, feature, inner): write ndim = 4 into the file for (N, C, H, W), or 2 for (rows, features)"
 
 
 def _given(out: Any) -> dict[str, Any]:

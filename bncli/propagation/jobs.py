@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.case import Case
-from bncli.core.kernel import Gradients, Kernel
+from bncli.core.kernel import BACKWARD, FORWARD, Gradients, Kernel
 from bncli.core.problem import statistics_dtype
 from bncli.errors import InputError
 from bncli.layer import BatchNorm
@@ -54,12 +54,16 @@ def infer(kernel: Kernel, case: Case) -> Arrays:
 def backward(kernel: Kernel, case: Case, step: Step | None = None) -> Arrays:
     """The arrays of ``forward``, and dx, dgamma and dbeta; with a ``step``, also gamma and beta after it."""
     kernel = guarded(kernel)
+    if BACKWARD in kernel.absent:
+        raise InputError(f"kernel {kernel.name!r} has no backward: bncli forward shows its y")
     arrays, saved = _forward(kernel, case)
     arrays |= Gradients(*kernel.backward(case.dy, saved))._asdict()
     return arrays | _updated(kernel, case, step) if step else arrays
 
 
 def _forward(kernel: Kernel, case: Case) -> tuple[Arrays, Any]:
+    if FORWARD in kernel.absent:
+        raise InputError(f"kernel {kernel.name!r} has no forward: use --mode infer")
     y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
     statistics = {name: np.asarray(getattr(saved, name)) for name in STATISTICS if hasattr(saved, name)}
     found = {"y": y, **statistics}

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.case import Case
-from bncli.core.kernel import Gradients, Kernel
+from bncli.core.kernel import BACKWARD, FORWARD, Gradients, Kernel
 from bncli.core.problem import finfo, statistics_dtype
 from bncli.loading.registry import load_kernel
 from bncli.loading.results import is_numeric
@@ -25,14 +25,18 @@ FAR = 10  # times the deviation: from here on rms(x) explains lost digits
 
 
 def check(kernel: Kernel, case: Case) -> list[Finding]:
-    """Judge all that ``kernel`` computes on ``case``: y, statistics, gradients, and inference where it has any.
+    """Judge all that ``kernel`` computes on ``case``: y, statistics, gradients and inference, where it has these.
 
     y and dx are never held together. Raises KernelFault where the kernel does.
     """
-    y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
-    findings = judge(kernel, case, {"y": y, **statistics(saved, case)})
-    del y
-    findings += judge(kernel, case, Gradients(*kernel.backward(case.dy, saved))._asdict())
+    findings: list[Finding] = []
+    if FORWARD not in kernel.absent:
+        y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
+        own = {} if BACKWARD in kernel.absent else statistics(saved, case)
+        findings += judge(kernel, case, {"y": y, **own})
+        del y
+        if BACKWARD not in kernel.absent:
+            findings += judge(kernel, case, Gradients(*kernel.backward(case.dy, saved))._asdict())
     return findings + check_inference(kernel, case)
 
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from bncli.core.case import Case
 from bncli.core.problem import Problem
-from bncli.verification._diagnosis.altered import added, clipped, narrowed, scaled_or_shifted, unsigned
+from bncli.verification._diagnosis.altered import added, clipped, forgotten, narrowed, scaled_or_shifted, unsigned
 from bncli.verification._diagnosis.changed_inputs import changed_input
 from bncli.verification._diagnosis.coefficients import distinguishable
 from bncli.verification._diagnosis.consequences import follows
-from bncli.verification._diagnosis.evidence import Evidence, gather
+from bncli.verification._diagnosis.evidence import INFER, Evidence, gather
 from bncli.verification._diagnosis.facts import SAMPLES
 from bncli.verification._diagnosis.inconclusive import (
     differing,
@@ -28,7 +28,7 @@ from bncli.verification._diagnosis.inconclusive import (
     other_mean,
     unexplained,
 )
-from bncli.verification._diagnosis.inv_std import known_epsilon, linked
+from bncli.verification._diagnosis.inv_std import known_epsilon, linked, padded
 from bncli.verification._diagnosis.lost_precision import MOST, cancelled, coarse, running
 from bncli.verification._diagnosis.misplaced import misplaced
 from bncli.verification._diagnosis.other_features import of_others
@@ -37,6 +37,8 @@ from bncli.verification._diagnosis.readings import fitted, named, numbered
 from bncli.verification._diagnosis.wrong_formulas import wrong_formula
 
 Array = NDArray[Any]
+
+SMALL = 0.1  # of the noise: what remains of gamma * x_hat shows no cause
 Explain = Callable[[Evidence], tuple[str, ...]]
 
 # Explanations of some features, of all features together, and of what neither explains.
@@ -46,6 +48,7 @@ OF_SOME: tuple[Explain, ...] = (
     wrong_formula,
     linked,
     named,
+    padded,
     changed_input,
     of_others,
     running,
@@ -54,7 +57,19 @@ OF_SOME: tuple[Explain, ...] = (
     coarse,
 )
 OF_ALL: tuple[Explain, ...] = (
-    *(narrowed, follows, wrong_formula, linked, named, known_epsilon, changed_input, of_others, running, fitted),
+    *(
+        narrowed,
+        follows,
+        wrong_formula,
+        linked,
+        named,
+        padded,
+        known_epsilon,
+        changed_input,
+        of_others,
+        running,
+        fitted,
+    ),
     *(clipped, unsigned, added, misplaced, cancelled, coarse),
 )
 # Those that name a mistake, and not a number alone.
@@ -107,6 +122,12 @@ def _sentences(evidence: Evidence, probe: Explain) -> tuple[str, ...]:
         return (f"{name} is what the formula gives, up to rounding: no mistake was found",)
     if not evidence.actual.any():
         return (f"{name} is 0 everywhere", *changed_input(evidence))
+    if name in ("dx", "dgamma") and np.mean(evidence.noise) > np.sqrt(np.mean(evidence.expected**2)) > 0:
+        return (
+            f"rounding in {evidence.facts.problem.dtype} may cost as much as {name} is: too much to find the cause",
+        )
+    if name in ("y", INFER) and evidence.misfit(evidence.facts.beta) < SMALL:
+        return (f"gamma * x_hat is 0 up to rounding: {name} is beta",)
     if evidence.fits(evidence.expected):
         return running(evidence) or (f"{name} is off by hardly more than its rounding: too little to find the cause",)
     return _first((*OF_ALL, probe), evidence) or _local(evidence) or _first((*INCONCLUSIVE, *LAST), evidence)
@@ -140,7 +161,7 @@ def _local(evidence: Evidence) -> tuple[str, ...]:
     if not evidence.actual[wrong].any():
         return says, "there it is 0"
     part, inside = evidence.take(features), wrong[:, features]
-    explained = _first((*OF_SOME, *INCONCLUSIVE), part) or scaled_or_shifted(part, inside)
+    explained = _first((*OF_SOME, *INCONCLUSIVE), part) or forgotten(part, inside) or scaled_or_shifted(part, inside)
     if not explained and inside.sum() > LISTED:
         of_features = not features.all() and inside.mean() > MOST
         explained = _first(LAST if of_features else (imprecise,), part)

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from bncli.core.case import Case
-from bncli.core.kernel import AnyKernel, Kernel
+from bncli.core.kernel import BACKWARD, AnyKernel, Kernel, passes_of
 from bncli.core.problem import Problem
 from bncli.core.report import Column, Report
 from bncli.core.reproduce import reproduce
 from bncli.core.rows.checks import GradcheckRow
 from bncli.core.source import draw
-from bncli.errors import KernelFault
+from bncli.errors import InputError, KernelFault
 from bncli.loading.registry import KernelSpec, kernel_of, own_dtype
 from bncli.verification import accuracy, explanation, finding_rows, tolerance
 from bncli.verification import gradients as checking
@@ -84,6 +84,7 @@ def report(
     warnings: list[str] = []
     if method is not Method.AUTO:
         options = (*options, "--method", str(method))
+    _require_backward(kernels)
     for number, case in enumerate(cases):
         warnings += case.warnings()
         for kernel in kernels:
@@ -94,6 +95,13 @@ def report(
     failures += finding_rows.too_few_digits(rows, digits)
     found = Report("gradcheck", COLUMNS, rows, ("problem", "input"), warnings=warnings, failures=failures)
     return with_search(found, kernels, search or Search())
+
+
+def _require_backward(kernels: Sequence[AnyKernel]) -> None:
+    for kernel in kernels:
+        if BACKWARD in kernel.absent:
+            hint = f"bncli verify {kernel.spec or kernel.name} checks its {' and '.join(passes_of(kernel))}"
+            raise InputError(f"kernel {kernel.name!r} has no backward to check: {hint}")
 
 
 def _checked(kernel: AnyKernel, case: Case, method: Method) -> tuple[list[Finding], Mapping[str, Sequence[str]]]:

@@ -167,7 +167,8 @@ def _rows(kernel: AnyKernel, groups: Sequence[Sequence[Judged]], options: Sequen
     notes = {number: "" for number, each in enumerate(worst) if each.finding.verdict.fails}
     for fault in faults.faults(kernel, worst):
         first, *others = fault.numbers
-        notes[first] = faults.note(worst[first], fault.sentences, [worst[number] for number in others])
+        same, unclear = ([worst[number] for number in numbers] for numbers in (others, fault.undiagnosed))
+        notes[first] = faults.note(worst[first], fault.sentences, same, unclear)
     rows = []
     for number, (each, group) in enumerate(zip(worst, groups, strict=True)):
         note = notes.get(number, _note(each))

@@ -42,7 +42,8 @@ def test_every_option_that_takes_a_number_is_of_the_shared_type():
 def test_no_number_is_refused_before_any_work(command, option):
     for value in NO_NUMBERS:
         said = refused(command, *NEEDED.get(command, ()), f"{option}={value}")
-        assert said.startswith(f"bncli: error: Invalid value for '{option}': {value!r} is not a ")
+        assert said.startswith(f"bncli: error: Invalid value for '{option}'")
+        assert f": {value!r} is not a " in said
 
 
 @pytest.mark.parametrize(("command", "option"), [key for key in NUMBERS if (key[0], "--preset") in OPTIONS])

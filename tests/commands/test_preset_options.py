@@ -51,7 +51,7 @@ def test_a_typed_shape_wins_over_the_presets_image(photo):
         ("preset = 'quick'", "no option is called 'preset'"),
         ('kernel = "mine.py"', "kernel 'mine.py': a preset cannot run a file's code: type it on the command line"),
         ('dtype = "float8"', "Invalid value for '--dtype'"),
-        ("shape = [5, 3]", "cannot read the shape '5'"),
+        ("shape = [5, 3]", "the shape '5' has one axis"),
         ("seed = [1, 2]", "seed is [1, 2]: give one value"),
         ("shape = [[5, 3]]", "give a value or a list of them"),
         ("bench.max-time.a = 1", "give one value"),

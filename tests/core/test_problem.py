@@ -67,7 +67,7 @@ def test_sizes():
     ("text", "message"),
     [
         ("", "cannot read the shape ''"),
-        ("12", "cannot read the shape '12'"),
+        ("12", "the shape '12' has one axis"),
         ("5x", "cannot read the shape '5x'"),
         ("axb", "cannot read the shape 'axb'"),
         ("5x-3", "cannot read the shape"),

@@ -71,10 +71,3 @@ def test_a_function_of_either_framework_says_so_in_its_file():
     )
     write("mine.py", either)
     assert 'it takes arrays of torch and of JAX: write arrays = "torch"' in fails("gradcheck", "mine.py", *SMALL)
-
-
-def test_a_function_of_numpy_arrays_needs_a_backward():
-    write("mine.py", 'arrays = "numpy"\ndef bn(x, gamma, beta, epsilon): return x\n')
-    assert "a function of NumPy arrays cannot be differentiated: write its backward" in fails(
-        "gradcheck", "mine.py", *SMALL
-    )

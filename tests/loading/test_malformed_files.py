@@ -19,11 +19,10 @@ MALFORMED = {
     "import no_such_thing\n": "it raised ModuleNotFoundError: No module named 'no_such_thing' (mine.py, line 1)",
     "": "it has no forward and no backward: a kernel needs forward(x, gamma, beta, epsilon) and "
     "backward(dy, saved); bncli kernels --template prints one to start from",
-    FORWARD: "it has no backward: a kernel needs",
     BACKWARD: "it has no forward: a kernel needs",
     "KERNEL = {}\n" + KERNEL: "it has no forward and no backward",
     "forward = 'x'\n" + BACKWARD: "its forward is of type str, not a function",
-    "backward = None\n" + FORWARD: "its backward is of type NoneType, not a function",
+    "backward = 3\n" + FORWARD: "its backward is of type int, not a function",
     "def forward(x, gamma, beta): pass\n" + BACKWARD: "its forward cannot be called as "
     "forward(x, gamma, beta, epsilon): too many positional arguments",
     "def forward(x, g, b, e, *, out): pass\n" + BACKWARD: "its forward cannot be called as "

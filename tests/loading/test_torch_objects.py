@@ -102,7 +102,7 @@ def test_an_object_is_taken_as_it_is(make_case, text, layout):
 @pytest.mark.parametrize("name", ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"])
 def test_modules_of_torch_are_kernels_by_their_name(name):
     result = run("verify", f"torch.nn:{name}", "--search", "0", "--random", "normal", "--layout", "channels-first")
-    assert f"{name} is a torch.nn.Module: forward, backward, inference" in result.stderr
+    assert f"{name} is a torch.nn.Module: forward, backward, infer" in result.stderr
 
 
 def test_memory_is_channels_last_where_the_layout_is(make_case):

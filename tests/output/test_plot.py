@@ -100,7 +100,7 @@ def test_a_failed_check_is_drawn_and_still_fails(tmp_path):
 
 @pytest.mark.usefixtures("_matplotlib")
 def test_where_nothing_was_timed_there_is_nothing_to_draw(tmp_path):
-    result = run("bench", "--kernel", "numpynet", "--shape", "5x4x3", "--max-time", "0", "--plot", "out.svg")
+    result = run("bench", "--kernel", "numpynet", "--shape", "5x4x3", "--max-time", "0", "--plot", "out.svg", code=1)
     assert "there is nothing to draw: 'out.svg' is not written" in result.stderr
     assert not (tmp_path / "out.svg").exists()
 

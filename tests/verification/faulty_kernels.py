@@ -16,13 +16,9 @@ LARGE = "2048x64"
 PROBLEMS = ["5x4x4x3", "12x3x4x5/channels-first", "4x5x6x3/channels-last", LARGE, "128x16", "7x9/eps=1.0"]
 
 
-def with_each(names, problems, quick):
-    """Each of ``names`` with each of ``problems``, slow but for the pairs of which ``quick(name, problem)`` holds."""
-    return [
-        pytest.param(name, problem, marks=[] if quick(name, problem) else pytest.mark.slow)
-        for name in names
-        for problem in problems
-    ]
+def slow_unless(quick, pairs):
+    """The pairs as a test's cases, slow but for those of which ``quick(name, problem)`` holds."""
+    return [pytest.param(*pair, marks=[] if quick(*pair) else pytest.mark.slow) for pair in pairs]
 
 
 def with_dx(fault):

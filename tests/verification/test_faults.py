@@ -57,3 +57,10 @@ def test_no_more_is_diagnosed_than_there_is_time_for(monkeypatch):
 
 def test_a_right_kernel_has_no_fault():
     assert notes(bncli.verify(plain(), ["16x6"], random=["normal"])) == []
+
+
+def test_what_may_be_wrong_by_chance_has_no_cause_but_chance():
+    rng = np.random.default_rng(0)
+    kernel = plain(sum_dy=lambda dy: dy.sum((0, 2)) * (1 + (rng.random() < 0.3)))
+    (note,) = notes(bncli.verify(kernel, ["16x6"]))
+    assert note.startswith("plain: contract: dbeta differs from call to call, on the same data; wrong too: ")

@@ -1,5 +1,7 @@
 """The checker itself: it rejects what is wrong, and passes what is right."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -15,11 +17,12 @@ from faulty_kernels import (
     WRONG_DX,
     of_dx,
     shown_soon,
+    slow_unless,
     verdicts,
     with_dx,
-    with_each,
     with_parameters,
 )
+from in_turn import in_turn
 
 
 def with_y(fault):
@@ -55,7 +58,10 @@ WRONG_PARAMETERS = {
 # Shapes of another kind have another engine of numba's, which takes long to compile.
 @pytest.mark.parametrize(
     ("name", "problem"),
-    with_each(["numpy", "numba", "reference"], PROBLEMS, lambda name, problem: name == "numpy" or problem == "5x4x4x3"),
+    slow_unless(
+        lambda name, problem: name == "numpy" or problem == "5x4x4x3",
+        itertools.product(["numpy", "numba", "reference"], PROBLEMS),
+    ),
 )
 def test_right_kernels_pass(make_case, name, problem):
     for seed in range(3):
@@ -68,7 +74,7 @@ def test_right_kernel_passes_on_hard_data(make_case, mean, std):
     assert set(verdicts(NUMPY, make_case("9x5", mean=mean * std, std=std)).values()) == {Verdict.PASS}
 
 
-@pytest.mark.parametrize(("fault", "problem"), with_each(WRONG_DX, PROBLEMS, shown_soon))
+@pytest.mark.parametrize(("fault", "problem"), slow_unless(shown_soon, in_turn(WRONG_DX, PROBLEMS)))
 def test_wrong_dx_is_rejected(make_case, fault, problem):
     found = verdicts(with_dx(WRONG_DX[fault]), make_case(problem))
     assert found == {"y": Verdict.PASS, "dx": Verdict.WRONG, "dgamma": Verdict.PASS, "dbeta": Verdict.PASS}
@@ -76,7 +82,10 @@ def test_wrong_dx_is_rejected(make_case, fault, problem):
 
 @pytest.mark.parametrize(
     ("fault", "problem"),
-    with_each(WRONG_DX, ["5x4x4x3/float32", f"{LARGE}/float32", "12x3x4x5/channels-first/float32"], shown_soon),
+    slow_unless(
+        shown_soon,
+        in_turn(WRONG_DX, ["5x4x4x3/float32", f"{LARGE}/float32", "12x3x4x5/channels-first/float32"]),
+    ),
 )
 def test_wrong_dx_is_rejected_in_float32(make_case, fault, problem):
     case = make_case(problem)

@@ -21,11 +21,12 @@ from faulty_kernels import (
     WRONG_DX,
     of_dx,
     shown_soon,
+    slow_unless,
     verdicts,
     with_dx,
-    with_each,
     with_parameters,
 )
+from in_turn import in_turn
 
 
 def test_directions_are_drawn_from_the_seed_and_the_features_are_evenly_spread(make_case, monkeypatch):
@@ -136,7 +137,7 @@ def test_a_forward_that_is_not_analytic_is_differentiated_centrally(make_case, f
         gradcheck.check(kernel, case, method=gradcheck.Method.COMPLEX_STEP)
 
 
-@pytest.mark.parametrize(("fault", "problem"), with_each(WRONG_DX, PROBLEMS, shown_soon))
+@pytest.mark.parametrize(("fault", "problem"), slow_unless(shown_soon, in_turn(WRONG_DX, PROBLEMS)))
 def test_directional_probes_alone_see_every_fault(make_case, fault, problem):
     kernel, case = with_dx(WRONG_DX[fault]), make_case(problem)
     found = gradcheck.check(kernel, case, method=gradcheck.Method.DIRECTIONAL)

@@ -1,23 +1,30 @@
-"""A function of x, gamma, beta and epsilon that returns y, of torch tensors or of JAX arrays."""
+"""A function of x, gamma, beta and epsilon that returns y: of torch or JAX arrays, or of NumPy's without a backward."""
 
+import contextlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bncli.arrays import framework
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import BACKWARD, Kernel, Prepared
 from bncli.errors import InputError
-from bncli.loading.kinds import Given, _jax_vjp, _torch_autograd, torch_module
-from bncli.loading.kinds._parameters import BETA, GAMMA, X, signature
+from bncli.loading.absent import completed, stand_in, with_nothing_saved
+from bncli.loading.kinds import Given, Passes, _jax_vjp, _torch_autograd, torch_module
+from bncli.loading.kinds._parameters import BETA, EPSILON, GAMMA, Signature, X, signature
 from bncli.loading.kinds._rank import fitting
+
+Array = NDArray[Any]
 
 KIND = "a function"
 RANKS = (3, 4, 2, 5)
 DIFFERENTIATED_BY: dict[str, ModuleType] = {"torch": _torch_autograd, "jax": _jax_vjp}
-NO_DERIVATIVE = "a function of NumPy arrays cannot be differentiated: write its backward(dy, saved) too"
 
 
 def is_one(value: Any) -> bool:
@@ -52,19 +59,34 @@ def kernel(value: Any, given: Given) -> Kernel:
         except InputError as error:
             errors.append(f"of {name} arrays, {error}")
     if not found:
-        raise InputError("; ".join(errors))
+        with contextlib.suppress(InputError):
+            return _forward_alone(value, taken, given)
+        raise InputError("; ".join(errors) or "it fails on NumPy arrays")
     if len(found) > 1:
-        raise InputError('it takes arrays of torch and of JAX: write arrays = "torch" or arrays = "jax" in its file')
+        raise InputError('it takes arrays of torch and of JAX: write arrays = "torch", "jax" or "numpy" in its file')
     return found[0]
 
 
 def _possible(given: Given) -> list[str]:
     """The frameworks of which the function may be: the one its file names, else those imported, or installed."""
     if given.arrays:
-        if given.arrays not in DIFFERENTIATED_BY:
-            raise InputError(NO_DERIVATIVE)
-        return [given.arrays]
+        return [name for name in DIFFERENTIATED_BY if name == given.arrays]
     found = [name for name in DIFFERENTIATED_BY if framework(name).available() is None]
-    if not found:
-        raise InputError(NO_DERIVATIVE)
     return [name for name in found if name in sys.modules] or found
+
+
+def _forward_alone(value: Any, taken: Signature, given: Given) -> Kernel:
+    """The kernel of a function of NumPy arrays, which nothing differentiates."""
+
+    def forward(x: Array, gamma: Array, beta: Array, epsilon: float, timed: bool = False) -> Prepared:
+        inputs = {X: x, GAMMA: gamma, BETA: beta, EPSILON: epsilon, **taken.others(np, gamma)}
+        return Prepared(with_nothing_saved(taken.bound(value, inputs)), lambda found: (found[0], None))
+
+    def backward(dy: Array, saved: Any, timed: bool = False) -> Prepared:
+        return Prepared(partial(stand_in().backward, dy, saved), tuple)
+
+    def of(rank: int) -> Kernel:
+        kernel = given.kernel(rank, Passes(forward, backward), kind=f"{KIND} of NumPy arrays")
+        return replace(completed(kernel, (BACKWARD,)), prepare=None)
+
+    return fitting(of, given.ranks(RANKS), given.dtypes[0])

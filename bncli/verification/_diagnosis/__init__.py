@@ -8,7 +8,8 @@ that returns sentences, or () if it does not account for every element. ``diagno
 3. ``wrong_formulas``: the formula of a known mistake (``groups``: means over wrong axes, ``parts``: samples left out).
 4. ``inv_std``, ``readings``: the right terms with wrong coefficients; ``coefficients`` estimates these, ``quantities``
    names their values.
-5. ``changed_inputs``: the right formula with one input rounded, clipped or without its sign.
+5. ``changed_inputs``, ``recomputed``: the right formula with one input rounded, clipped or without its sign;
+   ``other_features``: with the gamma or beta of another feature.
 6. ``lost_precision``: lost digits of sums and variances.
 7. ``altered``, ``misplaced``: values clipped, without sign, with an addition, or in wrong places.
 8. The ``probe``, which calls the kernel again: ``weights_in_words`` describes the samples that do not count once.

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.verification import tolerance
-from bncli.verification._diagnosis.evidence import Candidate, Evidence
+from bncli.verification._diagnosis.evidence import INFER, Candidate, Evidence
 from bncli.verification._diagnosis.places import KINDS
 from bncli.verification._diagnosis.wording import number, ratio
 
@@ -64,6 +64,16 @@ def added(evidence: Evidence) -> tuple[str, ...]:
     if evidence.informative < 2:
         return ()
     return evidence.explained_by(_added(evidence))
+
+
+def forgotten(evidence: Evidence, wrong: Array) -> tuple[str, ...]:
+    """beta or gamma, forgotten in the elements where the mask ``wrong`` is true."""
+    f = evidence.facts
+    formulas = {"beta is forgotten": f.gamma * f.x_hat, "gamma is forgotten": f.x_hat + f.beta}
+    if evidence.name not in ("y", INFER) or wrong.sum() < SEVERAL - 1:
+        return ()
+    off, noise = evidence.actual[wrong], evidence.noise[wrong]
+    return next(((says,) for says, value in formulas.items() if (np.abs(off - value[wrong]) <= noise).all()), ())
 
 
 def scaled_or_shifted(evidence: Evidence, wrong: Array) -> tuple[str, ...]:

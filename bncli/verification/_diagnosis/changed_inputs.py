@@ -14,10 +14,10 @@ from bncli.core.problem import finfo
 from bncli.verification import tolerance
 from bncli.verification._diagnosis.evidence import INFER, Candidate, Evidence
 from bncli.verification._diagnosis.facts import SAMPLES, Facts, mean
+from bncli.verification._diagnosis.recomputed import FORMULAS, RECOMPUTED, USED, Formula, unchanged
 from bncli.verification._diagnosis.wording import number
 
 Array = NDArray[Any]
-Formula = Callable[[Facts, Facts], Array]
 
 BITS = {"float32": 24, "TF32": 11, "float16": 11, "bfloat16": 8}  # of the significand
 BOUNDS = (
@@ -49,10 +49,10 @@ class Change(NamedTuple):
     def applied(self, facts: Facts, training: bool) -> Facts | None:
         """``facts`` with the changed quantity, and all that is computed from it; None if too few values change."""
         values, before = self.values(facts), getattr(facts, self.quantity)
-        if np.unique(before[values != before]).size < min(self.least, before.size):
+        if np.unique(before[values != before]).size < self.least:
             return None
         changed: dict[str, Any] = {self.quantity: values}
-        return AFTER.get(self.quantity, _unchanged)(replace(facts, **changed), training)
+        return RECOMPUTED.get(self.quantity, unchanged)(replace(facts, **changed), training)
 
 
 def changed_input(evidence: Evidence) -> tuple[str, ...]:
@@ -92,12 +92,14 @@ def _changes(evidence: Evidence) -> Iterator[Change]:
     for quantity in used:
         for name in narrower:
             says = f"{quantity} is {'truncated' if name == 'TF32' else 'rounded'} to {name}"
-            yield Change(quantity, says, partial(_narrow, quantity, name), FEWEST)
+            least = min(FEWEST, getattr(facts, quantity).size)
+            yield Change(quantity, says, partial(_narrow, quantity, name), least)
     for quantity in used:
         if quantity in ("x", "dy", "gamma", "beta", "x_hat"):
             for bound in _bounds(evidence, quantity):
                 says = f"{quantity} is clipped to ±{bound:,.6g}"
-                yield Change(quantity, says, partial(_clipped, quantity, bound))
+                least = 1 if bound in BOUNDS else FEWEST
+                yield Change(quantity, says, partial(_clipped, quantity, bound), least)
     if "gamma" in used:
         yield Change("gamma", "the absolute value of gamma is used", lambda f: np.abs(f.gamma))
         for least in LEAST_GAMMAS:
@@ -127,16 +129,16 @@ def _bounds(evidence: Evidence, quantity: str) -> Iterator[float]:
     if evidence.name in ("y", INFER) and quantity == "gamma":
         centred = f.x_hat - mean(f.x_hat)
         shown = np.abs(mean(evidence.actual * centred) / mean(centred**2))
-    yield from (bound for bound in BOUNDS if bound < most)
+    # If all values are beyond a bound, another bound would give the same.
+    least = float(np.abs(getattr(f, quantity)).min())
+    yield from (bound for bound in BOUNDS if least < bound < most)
     if bound := float(np.max(shown, where=np.isfinite(shown), initial=0)):
         yield bound
 
 
 def _narrow(quantity: str, name: str, facts: Facts) -> Array:
-    values = getattr(facts, quantity)
-    if name == "float32":
-        return np.asarray(values.astype(np.float32), np.float64)
-    significand, exponent = np.frexp(values)
+    """Rounded to the significand of the type; its range is not applied."""
+    significand, exponent = np.frexp(getattr(facts, quantity))
     step = np.trunc if name == "TF32" else np.rint
     return np.asarray(np.ldexp(step(np.ldexp(significand, BITS[name])), exponent - BITS[name]))
 
@@ -166,80 +168,3 @@ def _raised(least: float, facts: Facts) -> Array:
 def _back_from_y(dtype: str, facts: Facts) -> Array:
     y = (facts.gamma * facts.x_hat + facts.beta).astype(dtype).astype(np.float64)
     return np.where(facts.gamma == 0, facts.x_hat, (y - facts.beta) / facts.gamma)
-
-
-def _unchanged(facts: Facts, training: bool) -> Facts:
-    return facts
-
-
-def _after_x(facts: Facts, training: bool) -> Facts:
-    if not training:
-        return _after_mean(facts, training)
-    centred = facts.x - mean(facts.x)
-    return _after_var(replace(facts, mean=mean(facts.x), centred=centred, var=mean(centred**2)), training)
-
-
-def _after_mean(facts: Facts, training: bool) -> Facts:
-    """In training, the variance is taken about the changed mean."""
-    centred = facts.x - facts.mean
-    if not training:
-        return _after_inv_std(replace(facts, centred=centred), training)
-    return _after_var(replace(facts, centred=centred, var=mean(centred**2)), training)
-
-
-def _after_var(facts: Facts, training: bool) -> Facts:
-    return _after_inv_std(replace(facts, inv_std=1 / np.sqrt(facts.var + facts.epsilon)), training)
-
-
-def _after_inv_std(facts: Facts, training: bool) -> Facts:
-    return replace(facts, x_hat=facts.centred * facts.inv_std)
-
-
-AFTER: dict[str, Callable[[Facts, bool], Facts]] = {
-    "x": _after_x,
-    "mean": _after_mean,
-    "var": _after_var,
-    "inv_std": _after_inv_std,
-}
-
-
-def _y(right: Facts, changed: Facts) -> Array:
-    return np.asarray(changed.gamma * changed.x_hat + changed.beta)
-
-
-def _dx(right: Facts, changed: Facts) -> Array:
-    return changed.dx(mean(changed.dy), changed.x_hat * mean(changed.dy * changed.x_hat))
-
-
-def _dx_of_means(right: Facts, changed: Facts) -> Array:
-    return right.dx(mean(changed.dy), right.x_hat * mean(changed.dy * changed.x_hat))
-
-
-def _dx_of_slope(right: Facts, changed: Facts) -> Array:
-    return right.dx(mean(right.dy), right.x_hat * mean(changed.dy * changed.x_hat))
-
-
-def _dgamma(right: Facts, changed: Facts) -> Array:
-    return np.asarray((changed.dy * changed.x_hat).sum(SAMPLES, keepdims=True))
-
-
-def _dbeta(right: Facts, changed: Facts) -> Array:
-    return np.asarray(changed.dy.sum(SAMPLES, keepdims=True))
-
-
-OF_DX = ("", _dx), (" in the means of dx", _dx_of_means), (" in the mean of dy * x_hat", _dx_of_slope)
-FORMULAS: dict[str, tuple[tuple[str, Formula], ...]] = {
-    "y": (("", _y),),
-    INFER: (("", _y),),
-    "dx": OF_DX,
-    "dgamma": (("", _dgamma),),
-    "dbeta": (("", _dbeta),),
-}
-OF_X = ("x", "mean", "var", "inv_std", "x_hat")
-USED: dict[str, tuple[str, ...]] = {
-    "y": (*OF_X, "gamma", "beta"),
-    INFER: (*OF_X, "gamma", "beta"),
-    "dx": (*OF_X, "gamma", "dy"),
-    "dgamma": (*OF_X, "dy"),
-    "dbeta": ("dy",),
-}

@@ -53,6 +53,14 @@ def broadcast() -> Iterator[tuple[str, Formula]]:
             yield f"{says}, which is as long as there are features", partial(_along, axis=axis, names=names)
 
 
+def by_flat_index(f: Facts) -> Array:
+    """y with the gamma and the beta of feature i modulo F for the element i of memory."""
+    if f.gamma.size != f.features:
+        return np.full(f.x.shape, np.nan)
+    feature = np.arange(f.x.size).reshape(f.x.shape) % f.features
+    return np.asarray(f.gamma.ravel()[feature] * f.x_hat + f.beta.ravel()[feature])
+
+
 def _along(f: Facts, axis: int, names: tuple[str, ...]) -> Array:
     if f.x.shape[axis] != f.gamma.size:
         return np.full(f.x.shape, np.nan)

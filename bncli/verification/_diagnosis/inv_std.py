@@ -13,6 +13,7 @@ from bncli.verification._diagnosis.wording import distinct, state
 
 Array = NDArray[Any]
 
+MOST_PADDING = 1024  # samples
 HARD_CODED = (1e-5, 1e-3, 1e-8, 1e-6, 1e-12, 1e-4, 1e-7, 1e-10)
 
 
@@ -38,6 +39,32 @@ def _with_constants(evidence: Evidence) -> Iterator[Candidate]:
         sentence = f"{evidence.name} is right for an inv_std of 1 / (sqrt(var) + {constant:g}): epsilon is not used"
         share = 1 / ((np.sqrt(facts.var) + constant) * facts.inv_std)
         yield Candidate((sentence,), with_inv_std(evidence, share))
+
+
+def padded(evidence: Evidence) -> tuple[str, ...]:
+    """A variance in which padding counts: the squares of 0 - mean of some samples more."""
+    if evidence.name not in OF_INV_STD or evidence.facts.gamma.size < 2:  # some number always fits one feature
+        return ()
+    return evidence.explained_by(_padded(evidence))
+
+
+def _padded(evidence: Evidence) -> Iterator[Candidate]:
+    facts, count = evidence.facts, evidence.facts.samples
+    var = (facts.var + facts.epsilon) / terms_of(evidence)[0].estimate.value ** 2 - facts.epsilon
+    clearest = np.unravel_index(int(np.argmax(facts.mean**2 / (facts.var + facts.epsilon))), var.shape)
+    square = facts.mean**2
+    # Divided by the samples alone, or by the padding as well.
+    for estimated, counted in (
+        (count * (var - facts.var) / square, 0),
+        (count * (var - facts.var) / (square - var), 1),
+    ):
+        more = float(np.rint(estimated[clearest]))
+        if not 1 <= more <= MOST_PADDING:
+            continue
+        wrong = (count * facts.var + more * square) / (count + counted * more)
+        says = f"{more:,.0f} sample{'s' * (more > 1)} of 0 too many count in the variance, as of padding"
+        share = np.sqrt((facts.var + facts.epsilon) / (wrong + facts.epsilon))
+        yield Candidate((says,), with_inv_std(evidence, share))
 
 
 def fitted_epsilon(evidence: Evidence) -> Iterator[Candidate]:

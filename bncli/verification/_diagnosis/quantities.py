@@ -72,7 +72,7 @@ def _quake(f: Facts) -> Array:
     return np.asarray(root * (np.float32(1.5) - np.float32(0.5) * half * root * root), np.float64)
 
 
-BLOCKS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+BLOCKS = (16, 32, 50, 64, 100, 128, 200, 256, 300, 500, 512, 1000, 1024, 2048, 4096)
 
 # The simpler first: if several fit, the first is reported.
 WRONG_INV_STD = (

@@ -20,12 +20,22 @@ def described(name: str, weights: Array, facts: Facts) -> str:
     odd = np.abs(weights - 1) > CLOSE
     value = weights[odd].mean() if odd.any() else 1.0
     if (np.abs(weights[odd] - value) > CLOSE * max(1, abs(value))).any():
-        sentence = _blocks(weights)
+        sentence = _blocks(weights) or _several(weights, odd, facts)
     elif odd.all():
         sentence = _padded(name, float(value), facts.samples)
     else:
         sentence = _which(odd, facts, float(value)) or _blocks(weights)
     return f"in {name} {sentence}" if sentence else ""
+
+
+def _several(weights: Array, odd: Array, facts: Facts) -> str:
+    """A sentence for each of a few weights."""
+    values = np.unique(np.round(weights[odd], 3))
+    masks = [odd & (np.abs(weights - value) <= CLOSE) for value in values[:LISTED]]
+    if len(values) > LISTED or not np.array_equal(np.any(masks, axis=0), odd):
+        return ""
+    parts = [_which(mask, facts, float(value)) for mask, value in zip(masks, values, strict=True)]
+    return listing(parts) if all(parts) else ""
 
 
 def _counted(value: float, plural: bool) -> str:
@@ -99,6 +109,8 @@ def _blocks(weights: Array) -> str:
     first = int(changes[0]) + 1
     last = len(weights) - first
     one, other = float(weights[:first].mean()), float(weights[first:].mean())
+    if abs(one * first - other * last) < CLOSE * len(weights):
+        return f"the first {first:,} samples and the last {last:,} count alike: the mean of their two means"
     for size in _sizes(first, last):
         if one > 0 and abs(other * last / (one * size) - 1) < CLOSE:
             return (

@@ -99,6 +99,10 @@ WRONG_FORMULAS: dict[str, tuple[WrongFormula, ...]] = {
         WrongFormula("the absolute value of x_hat is used", lambda f: f.gamma * np.abs(f.x_hat) + f.beta),
         *(WrongFormula(*each) for each in (*groups.y(), *groups.broadcast(), *parts.y())),
         WrongFormula("the features are read along the wrong axis of the memory", groups.misread),
+        WrongFormula(
+            "gamma and beta are taken by the index of the element modulo {features}, the number of features",
+            groups.by_flat_index,
+        ),
     ),
     "dx": (
         WrongFormula("dx is dy itself, unchanged", lambda f: f.dy),

@@ -22,7 +22,7 @@ def test_a_sum_that_is_never_set_to_zero_grows_with_each_call(make_case):
         kept["dbeta"] = kept.get("dbeta", 0) + found.dbeta
         return found._replace(dbeta=kept["dbeta"].copy())
 
-    says = "dbeta grows with each call, on the same data: a call adds to the last one's"
+    says = "dbeta grows, as each call adds to the last one's, from call to call, on the same data"
     assert state.repeatable(Kernel(NUMPY.forward, backward), make_case("12x6")) == says
     assert state.two_forwards(Kernel(NUMPY.forward, backward), make_case("12x6")) == says
 

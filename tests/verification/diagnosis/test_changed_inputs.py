@@ -114,3 +114,24 @@ def test_gamma_of_another_feature_is_named_with_the_feature(make_case):
     assert explained(plain(y=lambda g, x_hat, b: g * x_hat + b[order]), make_case("12x6"))["y"] == (
         f"beta of another feature {says}",
     )
+
+
+def test_a_bound_that_most_values_exceed_is_not_guessed(make_case):
+    kernel = plain(x_hat=lambda x_hat: np.sign(x_hat), y=lambda g, x_hat, b: g * x_hat + b)
+    assert "±0." not in str(explained(kernel, make_case("40x6"))["y"])
+
+
+def test_rounding_as_large_as_the_values_shows_no_cause(make_case):
+    kernel = plain(mean_dy=lambda dy: 3 * dy.mean((0, 2), keepdims=True))
+    found = explained(kernel, make_case("16x5/float32", mean=1e6))
+    assert found == {} or found["dx"] == ("rounding in float32 may cost as much as dx is: too much to find the cause",)
+
+
+def test_a_beta_that_is_forgotten_at_some_samples_is_named(make_case):
+    def y(g, x_hat, b):
+        found = g * x_hat + b
+        found[:, :, 3] = (g * x_hat)[:, :, 3]
+        return found
+
+    *_, there = explained(plain(y=y), make_case("5x3x4/channels-first"))["y"]
+    assert there == "there beta is forgotten"

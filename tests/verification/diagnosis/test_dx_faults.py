@@ -5,6 +5,7 @@ import pytest
 
 from bncli.core.case import generator
 from bncli.loading.registry import load_kernel
+from in_turn import in_turn
 from right_values import DY, FROZEN, MEAN, PROBLEMS, PROD, X_HAT, K, agrees, mean, told
 
 # What is wrong with dx: its values, the sentences, the factors in them in order.
@@ -182,8 +183,7 @@ DX = {
 }
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
-@pytest.mark.parametrize("fault", DX)
+@pytest.mark.parametrize(("fault", "problem"), in_turn(DX, PROBLEMS))
 def test_a_fault_in_dx_is_named(right, fault, problem):
     r = right(problem)
     values, templates, *factors = DX[fault]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from in_turn import in_turn
 from right_values import PROBLEMS, agrees, mean, told
 
 STD = {
@@ -45,9 +46,8 @@ def test_the_gradient_of_a_wrong_forward_is_named(right, says):
     agrees(told(r.case, "dx", r.gradient(forward)), [says], [], r)
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
-@pytest.mark.parametrize("epsilon", [0.003, 0.5, 1.0, 0.0731])
-def test_another_epsilon_is_found(right, problem, epsilon):
+@pytest.mark.parametrize(("epsilon", "problem"), in_turn([0.003, 0.5, 1.0, 0.0731], PROBLEMS))
+def test_another_epsilon_is_found(right, epsilon, problem):
     r = right(problem)
     for array, values in r.of_variance(np.sqrt(r.var + epsilon)).items():
         said = f"{array} is right for an epsilon of {epsilon:.3g}, not the problem's {r.epsilon:.3g}"
@@ -99,7 +99,7 @@ Y = {
     "beta for gamma": (lambda r: r.beta * r.x_hat + r.beta, ["beta stands where gamma belongs"]),
     "swapped": (lambda r: r.beta * r.x_hat + r.gamma, ["gamma and beta are swapped"]),
     "x_hat": (lambda r: r.x_hat, ["gamma and beta are forgotten: y is x_hat"]),
-    "beta alone": (lambda r: r.beta + 0 * r.x, ["gamma * x_hat is missing"]),
+    "beta alone": (lambda r: r.beta + 0 * r.x, ["gamma * x_hat is 0 up to rounding: y is beta"]),
     "reversed": (lambda r: r.beta - r.gamma * r.x_hat, ["gamma * x_hat has the wrong sign"]),
     "slope": (lambda r: r.y + 0.3 * r.gamma * r.x_hat, ["gamma * x_hat is 1.3 times what it should be"]),
     "offset": (lambda r: r.y + 0.3, ["0.3 is added to y"]),
@@ -124,8 +124,7 @@ Y = {
 }
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
-@pytest.mark.parametrize("fault", Y)
+@pytest.mark.parametrize(("fault", "problem"), in_turn(Y, PROBLEMS))
 def test_a_fault_in_y_is_named(right, fault, problem):
     r = right(problem)
     values, templates = Y[fault]

@@ -7,6 +7,7 @@ import pytest
 
 from bncli.core.kernel import Kernel
 from bncli.verification import contract
+from in_turn import in_turn
 from plain_kernel import explained, mean, plain
 
 
@@ -48,8 +49,7 @@ FAULTS = {
 PROBLEMS = ["12x7/eps=0.1", "6x5x3x4/channels-first/float32/eps=0.1", "4x3x5x6/channels-last/eps=0.1"]
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
-@pytest.mark.parametrize("says", FAULTS)
+@pytest.mark.parametrize(("says", "problem"), in_turn(FAULTS, PROBLEMS))
 def test_a_fault_of_infer_is_named(make_case, says, problem):
     gamma = np.linspace(-1.5, 1.5, {"12x7/eps=0.1": 7, PROBLEMS[1]: 5, PROBLEMS[2]: 6}[problem])
     case = make_case(problem, gamma=gamma, mean=0.7, std=1.3)

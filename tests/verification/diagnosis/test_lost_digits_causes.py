@@ -109,3 +109,40 @@ def test_gamma_along_another_axis_is_named(make_case):
 
     found = explained(plain(y=along_inner), make_case("5x6x3x2/channels-first"))
     assert found["y"] == ("gamma is taken along the inner axis, which is as long as there are features",)
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_padding_that_counts_in_the_variance_is_named(make_case, counted):
+    def var(x, middle):
+        squares = ((x - middle) ** 2).sum(SAMPLES, keepdims=True) + 3 * middle**2
+        return squares / (29 + 3 * counted)
+
+    found = explained(plain(var=var), make_case("29x4/eps=1e-05", mean=0.7))
+    assert found["y"] == ("3 samples of 0 too many count in the variance, as of padding",)
+
+
+def test_a_variance_within_blocks_is_not_put_down_to_float32(make_case):
+    def blockwise(x, middle):
+        return (
+            sum(((x[i : i + 300] - mean(x[i : i + 300])) ** 2).sum(SAMPLES, keepdims=True) for i in (0, 300, 600)) / 800
+        )
+
+    found = explained(plain(var=blockwise), make_case("800x4/eps=1e-05", mean=1000.0))
+    assert "float32" not in str(found)
+    assert "within blocks of 300" in str(found["y"])
+
+
+def test_a_pivot_for_all_features_is_named(make_case):
+    def pivoted(x, middle):
+        shift = x[0, 0, 0]
+        return mean((x - shift) ** 2) - (middle - shift) ** 2
+
+    x = np.random.default_rng(0).standard_normal((64, 12))
+    x[0, 0] = 1e5
+    found = explained(plain(var=pivoted), make_case("64x12/eps=1e-05", x=x))
+    assert "x minus x[0, 0, 0], the same for all features" in str(found["y"])
+
+
+def test_what_several_mistakes_would_give_alike_is_put_down_to_none(make_case):
+    found = explained(plain(var=lambda x, middle: mean((x - middle) ** 2) + 1e20), make_case("16x5/float32"))
+    assert found["y"] == ("gamma * x_hat is 0 up to rounding: y is beta",)

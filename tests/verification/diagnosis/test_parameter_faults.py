@@ -5,6 +5,7 @@ import pytest
 
 from bncli.loading.registry import load_kernel
 from bncli.verification.diagnosis import diagnose
+from in_turn import in_turn
 from right_values import PROBLEMS, PROD, SPATIAL, K, agrees, told
 
 # What is wrong with dgamma and dbeta.
@@ -43,8 +44,7 @@ PARAMETERS = {
 }
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
-@pytest.mark.parametrize("fault", PARAMETERS)
+@pytest.mark.parametrize(("fault", "problem"), in_turn(PARAMETERS, PROBLEMS))
 def test_a_fault_in_dgamma_and_dbeta_is_named(right, fault, problem):
     r = right(problem)
     arrays, wrong, says = PARAMETERS[fault]

@@ -116,3 +116,21 @@ def test_a_kernel_that_fails_on_probes_is_not_explained_by_them(make_case):
 
     (sentence, *_) = explained(dataclasses.replace(right, backward=backward), make_case("203x3"))["dbeta"]
     assert "number 150" not in sentence
+
+
+def test_weights_of_two_kinds_are_both_named(make_case):
+    weights = np.tile([1, 1, 1, 1, 2, 0], 9)
+    kernel = plain(sum_dy_x_hat=weighted(weights))
+    assert explained(kernel, make_case("9x3x6/channels-first")) == {
+        "dgamma": (
+            "in dgamma the position of each item number 5, of 6, is never counted and "
+            "the position of each item number 4, of 6, counts twice",
+        )
+    }
+
+
+def test_two_halves_that_count_alike_are_named(make_case):
+    kernel = plain(mean=lambda x: (x[:7].mean(SAMPLES, keepdims=True) + x[7:].mean(SAMPLES, keepdims=True)) / 2)
+    assert explained(kernel, make_case("15x3"))["y"] == (
+        "in the mean the first 7 samples and the last 8 count alike: the mean of their two means",
+    )

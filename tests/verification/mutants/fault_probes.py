@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-import pytest
 
 import naive
 from bncli.core.kernel import Gradients
@@ -184,15 +183,10 @@ PROBES = {
 
 HIDDEN = [mutant for mutant in MUTANTS if mutant.case]
 PLAIN = [mutant for mutant in MUTANTS if not mutant.case]
-PAIRS = [(mutant, problem) for mutant in PLAIN for problem in PROBLEMS]
-VISIBLE = [(mutant, problem) for mutant, problem in PAIRS if mutant.visible(Problem.parse(problem))]
+VISIBLE = [(mutant, problem) for mutant in PLAIN for problem in PROBLEMS if mutant.visible(Problem.parse(problem))]
 
 # Faults of inference that the order of the plain calls shows.
 ORDERED = {"infer-of-last-forward", "infer-x-damaged"}
 # A right kernel may refuse memory that is not contiguous.
 REFUSING = {("strict", "input that is not contiguous")}
 SMALL = ("6x5x3/channels-first/eps=0.001", "6x5x3/channels-first/float32/eps=0.001")
-
-
-def named(pairs):
-    return [pytest.param(kernel, problem, id=f"{kernel.name}-{problem}") for kernel, problem in pairs]

@@ -115,7 +115,7 @@ def test_results_that_are_overwritten_are_named():
 
 def test_chance_is_named_with_the_repeats_that_show_it(monkeypatch):
     # So that the number of calls, and all that is drawn, does not depend on the machine's speed.
-    monkeypatch.setattr(confirming, "COUNTED", 40)
+    monkeypatch.setattr(confirming, "COUNTED", 12)
     monkeypatch.setattr(confirming, "COUNTING", np.inf)
     rng = np.random.default_rng(1)
     kernel = changed(lambda dy: rng.random() < 0.02, doubled, of="dgamma")

@@ -1,0 +1,52 @@
+"""Kernels without a backward, or with nothing but an infer: what is missing is neither judged nor timed.
+
+The kernel ``reference`` stands in for it, so that checks that need a whole kernel can judge the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from bncli import plugins
+from bncli.core.kernel import BACKWARD, FORWARD, Kernel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+
+def stand_in() -> Kernel:
+    """The kernel whose passes replace those that are missing."""
+    kernel: Kernel = plugins.load("bncli.kernels", "reference").KERNEL
+    return kernel
+
+
+def completed(kernel: Kernel, absent: Sequence[str]) -> Kernel:
+    """``kernel``, whose ``absent`` passes are those of ``stand_in`` already; its forward keeps what these need."""
+    if BACKWARD in absent and FORWARD not in absent:
+        kernel = replace(kernel, forward=_with_saved(kernel.forward))
+    return replace(kernel, absent=tuple(absent))
+
+
+def with_nothing_saved(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A forward that returns y and None, of one that may return y alone."""
+
+    @wraps(function)
+    def forward(*given: Any, **options: Any) -> Any:
+        found = function(*given, **options)
+        return found if isinstance(found, (tuple, list)) else (found, None)
+
+    return forward
+
+
+def _with_saved(own: Callable[..., Any]) -> Any:
+    @wraps(own)  # its signature says whether it takes out
+    def forward(x: Array, gamma: Array, beta: Array, epsilon: float, **options: Any) -> tuple[Array, Any]:
+        y, _ = own(x, gamma, beta, epsilon, **options)
+        return y, stand_in().forward(x, gamma, beta, epsilon)[1]
+
+    return forward

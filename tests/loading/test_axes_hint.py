@@ -1,0 +1,28 @@
+"""A kernel for another number of axes is told how to get them."""
+
+import pytest
+
+from command_line import run
+from user_files import write
+
+pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
+
+IMAGES = """
+def forward(x, gamma, beta, epsilon):
+    std = (x.var((0, 2, 3), keepdims=True) + epsilon) ** 0.5
+    x_hat = (x - x.mean((0, 2, 3), keepdims=True)) / std
+    return gamma[:, None, None] * x_hat + beta[:, None, None], (x_hat, gamma[:, None, None] / std)
+def backward(dy, saved):
+    x_hat, scale = saved
+    dx_hat = dy - dy.mean((0, 2, 3), keepdims=True) - x_hat * (dy * x_hat).mean((0, 2, 3), keepdims=True)
+    return scale * dx_hat, (dy * x_hat).sum((0, 2, 3)), dy.sum((0, 2, 3))
+"""
+
+
+def test_the_error_says_how_and_then_it_passes():
+    write("mine.py", IMAGES)
+    said = run("gradcheck", "mine.py", "--shape", "2x3x4x5/nchw", "--search", "0", code=1).stdout
+    assert "write ndim = 4 into the file for (N, C, H, W)" in " ".join(said.split())
+    write("images.py", "ndim = 4\n" + IMAGES)
+    for layout in ("nchw", "nhwc", "per-activation"):
+        run("gradcheck", "images.py", "--shape", f"4x3x4x5/{layout}", "--search", "0.3")
