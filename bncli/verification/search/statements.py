@@ -84,7 +84,8 @@ def _thresholds(column: Column, at: int, wrong: Array, right: Array) -> Iterator
             yield _within(_up_to(column, int(limit)), 1.1, at, high=limit)
         for low in lower[:2]:
             for high in upper[:2]:
-                yield _within(f"from {int(low):,} to {int(high):,} {column.many}", 2.2, at, low, high)
+                if low < high:
+                    yield _within(f"from {int(low):,} to {int(high):,} {column.many}", 2.2, at, low, high)
         return
     if lower:
         cost = 1.0 + column.name.startswith("the smallest") / 10
