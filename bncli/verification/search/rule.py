@@ -72,12 +72,19 @@ class _Looking:
         wrong, right = self.learning.wrong, self.learning.right
         if not wrong:
             return ""  # the error is so near to what rounding allows that other data say nothing
-        tried = f"no simple rule fits the {len(wrong) + len(right):,} problems tried near it"
+        count = len(wrong) + len(right)
+        tried = f"no simple rule fits the {count:,} problems tried near it"
         if needed := self.learning.necessary():
             there = int(needed.holds(self.learning.rows(right)).sum())
-            often = f"wrong on some {needed.text}" if there else f"not sure, wrong {needed.text}"
-            counts = f"({len(wrong):,} of {len(wrong) + there:,} tried), right elsewhere ({len(right) - there:,} of "
-            tried = f"{tried}: {often} {counts}{len(right) - there:,})"
+            others = len(right) - there
+            if there:
+                counts = f"({len(wrong):,} of {len(wrong) + there:,} tried), right elsewhere ({others:,} of {others:,})"
+                tried = f"{tried}: wrong on some {needed.text} {counts}"
+            else:
+                tried = (
+                    f"no rule is certain: of the {count:,} problems tried near it, all {needed.text} are wrong "
+                    f"({len(wrong):,}) and all others right ({others:,})"
+                )
         return f"{tried}; the largest that is right: {right[-1]}" if right else tried
 
     def _of_numbers(self) -> Predicate | None:
