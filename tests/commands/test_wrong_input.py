@@ -91,6 +91,7 @@ def test_control_characters_in_a_name_are_not_passed_on():
     assert "\x1b" not in fails("forward", "--image", "evil\x1b[31m.png")
 
 
+@pytest.mark.slow
 def test_a_kernel_that_is_not_available_is_exit_3(monkeypatch):
     from bncli.kernels import numpy as module
 

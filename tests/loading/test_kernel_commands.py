@@ -79,6 +79,7 @@ def test_a_preset_cannot_run_a_file():
     assert os.path.exists("ran")
 
 
+@pytest.mark.slow
 def test_a_preset_may_ask_for_all():
     write("own.toml", 'kernel = "all"\n')
     assert "numpynet" in run("forward", *SMALL, "--preset", "own.toml").stdout

@@ -96,8 +96,12 @@ def state():
     }
 
 
+# verify takes long.
+LEAVING = [pytest.param(command, marks=[pytest.mark.slow] * (command == "verify")) for command in COMMANDS]
+
+
 @pytest.mark.parametrize("threads", [(), ("--threads", "1")])
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", LEAVING)
 def test_a_command_leaves_the_process_as_it_was(command, threads):
     before = state()
     assert before["subnormals"] == [True] * 4

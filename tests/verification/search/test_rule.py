@@ -75,7 +75,12 @@ SHAPES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("rule", SHAPES)
+def few(rules):
+    """``rules``, of which every third is tried without the slow tests."""
+    return [pytest.param(rule, marks=[pytest.mark.slow] * (i % 3 > 0)) for i, rule in enumerate(rules)]
+
+
+@pytest.mark.parametrize("rule", few(SHAPES))
 def test_the_rule_of_a_shape_is_the_true_one(rule):
     found = narrowed(*SHAPES[rule])
     assert found.rule.startswith(f"wrong {rule} (")
@@ -120,7 +125,7 @@ OTHERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("rule", OTHERS)
+@pytest.mark.parametrize("rule", few(OTHERS))
 def test_the_rule_of_what_a_case_holds_or_does_is_the_true_one(rule):
     found = narrowed(*OTHERS[rule])
     assert found.rule.startswith(f"wrong {rule} ("), found.rule

@@ -12,8 +12,12 @@ from bncli.verification.search.case_line import CaseLine
 from bncli.verification.search.searching import search
 from search_kernels import GOOD, OWN_TYPE, RIGHT, WRONG, backward, changed, doubled, forward, infer, one_pass
 
+FEW = 12  # that are tried without the slow tests
 
-@pytest.mark.parametrize("fault", WRONG)
+
+@pytest.mark.parametrize(
+    "fault", [pytest.param(fault, marks=[pytest.mark.slow] * (i >= FEW)) for i, fault in enumerate(WRONG)]
+)
 def test_a_fault_is_found(fault):
     outcome = search(WRONG[fault](), 60, cases=len(written_cases.TELLING) + len(written_cases.PATHS))
     assert outcome.wrong is not None, fault

@@ -189,6 +189,7 @@ def backward(dy, saved):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["file", "helper"])
 def test_a_fault_that_needs_earlier_calls_is_shown_again_in_a_new_process(tmp_path, where):
     path = tmp_path / "mine.py"
