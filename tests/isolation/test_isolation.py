@@ -64,7 +64,7 @@ def test_what_never_returns_is_ended():
     started = time.monotonic()
     result = invoke("bench", *kernels, *SMALL, "--timeout", "15", "--max-time", "0.05", "--format", "json")
     assert time.monotonic() - started < 200
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     found = {row["kernel"]: row for row in rows(result)}
     assert "it did not come back within 15 s (loops.py, line 8)" in found["loops"]["note"]
     assert "--timeout 15" in found["loops"]["reproduce"]
@@ -111,7 +111,7 @@ def test_a_kernel_that_breaks_while_it_is_timed_has_no_time(isolate):
     count = "forward.count = getattr(forward, 'count', 0) + 1\n    if forward.count > 20: raise RuntimeError('tired')"
     kernels = ("--kernel", write("tires", count), "--kernel", write("good", "pass"))
     result = invoke("bench", *kernels, *SMALL, *isolate, "--max-time", "0.05", "--format", "json")
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     (tires,) = (row for row in rows(result) if (row["kernel"], row["direction"]) == ("tires", "forward"))
     assert tires["verdict"] == "WRONG"
     assert "it raised RuntimeError: tired (tires.py, line 9)" in tires["note"]
