@@ -221,7 +221,7 @@ def test_tensors_lie_over_the_memory_of_arrays(make_case, dtype):
     tensor = _torch.tensor(x)
     assert tensor.data_ptr() == x.ctypes.data
     assert str(tensor.dtype) == f"torch.{dtype}"
-    back = _torch.array(tensor, x.dtype)
+    back = _torch.give(tensor)
     assert np.shares_memory(back, x)
     np.testing.assert_array_equal(back, x)
 
@@ -277,4 +277,4 @@ def test_contiguous_tensors_lie_over_what_is_contiguous_and_hold_what_is_not(str
     laid = STRIDED[strides](dense)
     tensor = _torch.contiguous(laid)
     assert tensor.is_contiguous()
-    np.testing.assert_array_equal(_torch.array(tensor, dense.dtype), laid)
+    np.testing.assert_array_equal(_torch.give(tensor), laid)
