@@ -53,7 +53,7 @@ def bench(
 ) -> Report:
     """Verify each of ``kernels`` on each of ``problems``, then time them in the same rounds, as ``bncli bench`` does.
 
-    A kernel is a word that ``--kernel`` takes, a module with ``forward`` and ``backward``, or a Kernel;
+    A kernel is a word that ``--kernel`` takes, a Kernel, a module, or an object that is a kernel;
     speed-ups are relative to the first one. A problem is a Problem or its descriptor, which may hold ranges.
     ``directions`` may hold forward, backward and infer; ``outputs`` fresh and given; ``caches`` warm and cold;
     ``threads`` counts, or nothing for the kernels' own choice. A problem is sampled for ``max_time`` seconds, or
@@ -67,7 +67,8 @@ def bench(
 
     Raises InputError for arguments that cannot be used, and Unavailable for a kernel that cannot run here.
     """
-    loaded = list(map(kernel_of, [kernels] if isinstance(kernels, KernelSpec) else kernels))
+    several = kernels if isinstance(kernels, Sequence) and not isinstance(kernels, str) else [kernels]
+    loaded = [kernel_of(each) for each in several]
     asked = dict(
         pair for each in ([problems] if isinstance(problems, str | Problem) else problems) for pair in _swept(each)
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from types import ModuleType
 
 from bncli import plugins
 from bncli.core.kernel import AnyKernel, Kernel, types_of
@@ -14,7 +13,7 @@ from bncli.loading.user_code import as_kernel, published_kernel, user_kernel
 
 PACKAGE = "bncli.kernels"
 
-KernelSpec = str | Kernel | ModuleType  # the forms in which a program may give a kernel
+KernelSpec = object  # a word for --kernel, a Kernel, a module, or an object that is a kernel
 
 
 def kernel_names() -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+import bncli
 from bncli.loading.guard import guarded
 from command_line import run
 from user_files import LAYOUTS, SMALL, assert_right, fails, loaded, write
@@ -62,6 +63,16 @@ def test_the_published_listing_is_wrong_for_its_two_faults():
     assert "the x_hat term is 0.3 of what it should be: divided by 20, the number of features" in said
     assert "the mean term is 0.05 of what it should be: averaged, and then divided by 20" in said
     assert "BatchNorm_layer is a layer class: forward, backward" in result.stderr
+
+
+def test_the_library_takes_the_class_itself():
+    names = {}
+    exec(RIGHT, names)  # noqa: S102, the listing of this test
+    layer = names["BatchNorm_layer"]
+    bncli.gradcheck(layer, "6x5").raise_if_failed()
+    for given in (layer, [layer, "numpy"]):
+        found = bncli.bench(given, "6x5", max_time=0).rows
+        assert {row["verdict"] for row in found if row["kernel"] == "BatchNorm_layer"} == {"PASS"}
 
 
 def test_a_layer_that_takes_no_scales_is_one_line():

@@ -1,4 +1,4 @@
-"""A batch as images, whatever its layout."""
+"""A batch of any layout as images."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def inference(case: Case) -> Expected:
 def statistics(case: Case) -> tuple[Array, Array]:
     """A mean and a variance for inference, (F,), that are not the batch's own, in x's type or float32.
 
-    Finite, whatever x holds.
+    Finite for any x.
     """
     dtype = np.dtype(statistics_dtype(case.problem.dtype))
     x = rows(case.x).astype(np.float64, order="C")
