@@ -112,7 +112,9 @@ def test_the_types_are_complete_for_a_strict_user(tmp_path):
     pytest.importorskip("mypy", reason="the type checker is not installed")
     assert (PACKAGE / "py.typed").is_file()
     assert check_types(tmp_path, PROGRAM).stdout.startswith("Success")
-    wrong = check_types(tmp_path, PROGRAM + 'bench(numpy=3)\nlayer.forward(inpt="x", traning=True)\nlength: int = problem\n')
+    wrong = check_types(
+        tmp_path, PROGRAM + 'bench(numpy=3)\nlayer.forward(inpt="x", traning=True)\nlength: int = problem\n'
+    )
     assert wrong.stdout.count("error:") == 3, wrong.stdout
 
 
