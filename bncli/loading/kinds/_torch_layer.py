@@ -54,7 +54,7 @@ class TorchLayer:
         if not {MEAN, VAR} <= own.keys():
             return None
         mean, var = (tensors.give(own[name].value).copy() for name in (MEAN, VAR))
-        return Running(mean.reshape(-1), var.reshape(-1), int(own[COUNT].value) if COUNT in own else None)
+        return Running(mean, var, int(own[COUNT].value) if COUNT in own else None)
 
     def set_parameters(self, gamma: Array, beta: Array) -> None:
         own = named_tensors(self.module, self.module.named_parameters())
@@ -69,7 +69,13 @@ def layer_class(make: Callable[..., Any], view: View, options: frozenset[str], m
 
     def made(features: int, dtype: str, epsilon: float, **given: Any) -> TorchLayer:
         def anew() -> Any:
-            return make(features, epsilon, **given).to(getattr(tensors.torch(), dtype))
+            torch, wanted = tensors.torch(), getattr(tensors.torch(), dtype)
+            before = torch.get_default_dtype()
+            torch.set_default_dtype(wanted)  # for tensors that are no buffers, which ``to`` does not convert
+            try:
+                return make(features, epsilon, **given).to(wanted)
+            finally:
+                torch.set_default_dtype(before)
 
         return TorchLayer(anew(), view, anew)
 
