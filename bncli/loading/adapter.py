@@ -105,8 +105,8 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
 
 def _given(source: Any, name: str, default: Any = None) -> Any:
     value = getattr(source, name, default)
-    # ``from numpy import *`` brings an ndim and dtypes with another meaning.
-    return default if value is getattr(np, name, NOT_GIVEN) else value
+    # ``from numpy import *`` brings another ndim and other dtypes; a package may have a module ``arrays``.
+    return default if value is getattr(np, name, NOT_GIVEN) or inspect.ismodule(value) else value
 
 
 def _function(source: Any, name: str, view: views.View) -> views.Function:
