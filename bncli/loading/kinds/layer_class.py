@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.core.kernel import Kernel, Prepared
+from bncli.core.kernel import BETA, GAMMA, Kernel, Prepared
 from bncli.errors import InputError
 from bncli.loading.kinds import Given, Passes, torch_function
-from bncli.loading.kinds._parameters import BETA, EPSILON, GAMMA, X, signature
+from bncli.loading.kinds._parameters import EPSILON, X, signature
 from bncli.loading.results import Malformed
 
 Array = NDArray[Any]
@@ -66,7 +66,7 @@ def kernel(value: Any, given: Given) -> Kernel:
         return Prepared(call, deliver)
 
     # It takes (N * S, 1, 1, F), since it averages over the first axis only.
-    return given.kernel(2, Passes(forward, backward), kind=KIND)
+    return given.kernel(2, lambda _: Passes(forward, backward), kind=KIND)
 
 
 def _attribute(layer: Any, names: tuple[str, ...]) -> Any:
