@@ -11,6 +11,8 @@ from bncli.core.problem import HALF
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bncli.core.stateful import LayerClass
+
     Array = NDArray[Any]
 
 Arguments = TypeVarTuple("Arguments")
@@ -115,7 +117,8 @@ class Kernel:
     of a user's object, such as a torch.nn.Module. A kernel on the arrays of another framework has
     ``prepare``, whose result bench times. ``anew`` loads the kernel again, as if nothing had been called;
     None if that is not possible. ``absent`` names the passes that the kernel lacks; others stand in for them
-    where a check needs a whole kernel. ``parameters`` are those of gamma and beta that the kernel takes: it ignores
+    where a check needs a whole kernel. ``layer`` makes layers with a state of their own, if the kernel comes from such
+    a class. ``parameters`` are those of gamma and beta that the kernel takes: it ignores
     the others, and computes with a gamma of 1 and a beta of 0. Of the gradients that backward returns, those that
     ``gradients`` does not name are zeros that stand for nothing. ``optional`` has the sets of parameters that a
     caller may leave out, and a ``selective`` kernel computes some gradients without the others; ``chosen`` returns
@@ -138,6 +141,7 @@ class Kernel:
     anew: Callable[[], Kernel] | None = None
     prepare: Prepare | None = None
     absent: tuple[str, ...] = ()
+    layer: LayerClass | None = None
     parameters: tuple[str, ...] = PARAMETERS
     gradients: tuple[str, ...] = Gradients._fields
     optional: tuple[tuple[str, ...], ...] = ()

@@ -146,7 +146,7 @@ def test_a_module_is_judged_for_what_it_has(text, missing, arrays):
 
 
 def test_an_instance_without_parameters_is_verified_and_timed():
-    bncli.verify(torch.nn.BatchNorm2d(3, affine=False)).raise_if_failed()
+    bncli.verify(torch.nn.BatchNorm2d(6, affine=False)).raise_if_failed()
     bncli.bench(torch.nn.BatchNorm2d(3, affine=False), "6x3x4x5/channels-first", max_time=0.1).raise_if_failed()
 
 

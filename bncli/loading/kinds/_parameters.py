@@ -13,6 +13,7 @@ X, EPSILON = "x", "epsilon"
 LIKE = "like"  # an array of gamma's shape and dtype, where gamma itself may be None
 MEAN, VAR, TRAINING, MOMENTUM = "running_mean", "running_var", "training", "momentum"
 FEATURES = "num_features"
+AFFINE, TRACK, COUNT = "affine", "track_running_stats", "num_batches_tracked"
 GIVEN = (X, GAMMA, BETA, EPSILON)
 NAMES = {
     X: ("x", "input", "inputs", "inp", "inpt", "data"),
@@ -22,7 +23,10 @@ NAMES = {
     MEAN: ("running_mean", "moving_mean", "mean"),
     VAR: ("running_var", "moving_var", "running_variance", "moving_variance", "var", "variance"),
     TRAINING: ("training", "train", "is_training", "train_mode"),
-    MOMENTUM: ("momentum",),
+    MOMENTUM: ("momentum", "running_momentum"),
+    AFFINE: ("affine", "elementwise_affine"),
+    TRACK: ("track_running_stats", "track_running_statistics"),
+    COUNT: ("num_batches_tracked",),
     FEATURES: ("num_features", "features", "n_features", "channels", "num_channels", "dim"),
 }
 ROLES = {name: role for role, names in NAMES.items() for name in names}
