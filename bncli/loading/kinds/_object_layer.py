@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.arrays import Arrays
-from bncli.core.kernel import Gradients, Prepared
+from bncli.core.kernel import BETA, GAMMA, Gradients, Prepared
 from bncli.core.stateful import Running
-from bncli.loading.kinds._parameters import BETA, COUNT, EPSILON, GAMMA, MEAN, NAMES, TRAINING, VAR, Signature, X
+from bncli.loading.kinds._parameters import COUNT, EPSILON, MEAN, NAMES, TRAINING, VAR, Signature, X
 from bncli.loading.results import Malformed
 
 Array = NDArray[Any]

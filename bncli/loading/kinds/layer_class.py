@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.arrays import framework
-from bncli.core.kernel import BACKWARD, FORWARD, Kernel, Prepared
+from bncli.core.kernel import BACKWARD, BETA, FORWARD, GAMMA, Kernel, Prepared
 from bncli.core.stateful import LayerClass
 from bncli.errors import InputError
 from bncli.loading.absent import completed, stand_in
@@ -16,10 +16,8 @@ from bncli.loading.kinds import Given, Passes, torch_function, torch_module
 from bncli.loading.kinds._object_layer import Form, ObjectLayer, copies, has_modes
 from bncli.loading.kinds._parameters import (
     AFFINE,
-    BETA,
     EPSILON,
     FEATURES,
-    GAMMA,
     MOMENTUM,
     TRACK,
     X,
@@ -88,7 +86,7 @@ def _kernel(value: Any, whole: bool, given: Given, make: Make, form: Form) -> Ke
         return Prepared(prepared.call, lambda found: prepared.deliver(found)[0])
 
     modes, tracks = _abilities(make, form, given.dtypes[0])
-    kernel = given.kernel(CANONICAL, Passes(forward, backward, infer if tracks else None), kind=KIND)
+    kernel = given.kernel(CANONICAL, lambda _: Passes(forward, backward, infer if tracks else None), kind=KIND)
     layers = LayerClass(
         lambda features, dtype, epsilon, **options: make(form, features, dtype, epsilon, **options),
         frozenset({AFFINE, TRACK, MOMENTUM} & signature(value).defaults.keys()),

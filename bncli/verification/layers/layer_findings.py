@@ -38,7 +38,7 @@ def check(kernel: Kernel, dtype: str, seed: int, required: str = "") -> list[Fin
     """
     if kernel.layer is None or dtype not in TOLERANCE:
         return []
-    subject = Subject(kernel.layer, dtype, seed)
+    subject = Subject(kernel.layer, dtype, seed, kernel.parameters)
     with quiet(), np.errstate(all="ignore"):
         return list(_groups(kernel, subject, required))
 
