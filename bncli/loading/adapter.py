@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from bncli.arrays import Arrays, framework, frameworks
-from bncli.core.kernel import BACKWARD, FORWARD, INFER, OWN, Kernel, Prepared
+from bncli.core.kernel import BACKWARD, FORWARD, INFER, INFER_BACKWARD, INFER_FORWARD, OWN, Kernel, Prepared
 from bncli.core.problem import DTYPES
 from bncli.errors import InputError
-from bncli.loading import views
+from bncli.loading import results, views
 from bncli.loading.absent import completed, stand_in, with_nothing_saved
 from bncli.loading.kinds import Given, Passes
 
@@ -20,6 +20,8 @@ PARAMETERS = {
     "forward": ("x", "gamma", "beta", "epsilon"),
     "backward": ("dy", "saved"),
     "infer": ("x", "gamma", "beta", "mean", "var", "epsilon"),
+    "infer_forward": ("x", "gamma", "beta", "mean", "var", "epsilon"),
+    "infer_backward": ("dy", "saved"),
 }
 REQUIRED = (FORWARD, BACKWARD)
 NOT_GIVEN = object()
@@ -51,8 +53,9 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
     """The kernel in ``namespace``: a module or an object with ``forward`` and ``backward``, or one with a ``KERNEL``.
 
     A kernel without a backward, or with an infer alone, is judged and timed for what it has.
-    Functions are called by position, so that their parameters may have any names. Optional members:
-    ``infer``, ``ndim`` (3, or one of ``views.MEANING``), ``dtypes``, ``summary`` (default: the first line of
+    Functions are called by position, so that their parameters may have any names. With an ``infer_backward``,
+    infer returns y and saved, unless there is an ``infer_forward`` that does. Optional members: these three,
+    ``ndim`` (3, or one of ``views.MEANING``), ``dtypes``, ``summary`` (default: the first line of
     the module's docstring), ``available``, ``set_threads``, and a parameter ``out`` of any function.
     ``arrays`` names the framework whose arrays the functions take. The default of ``name`` is the
     namespace's own name.
@@ -71,12 +74,15 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
     functions = {name: _function(source, name, view) for name in PARAMETERS if _given(source, name)}
     if BACKWARD in absent and FORWARD in functions:
         functions[FORWARD] = functions[FORWARD]._replace(call=with_nothing_saved(functions[FORWARD].call))
+    _complete_inference(functions)
     module = namespace if inspect.ismodule(namespace) else inspect.getmodule(next(iter(functions.values())).call)
     reference = stand_in()
     kernel = Kernel(
         views.forward_of(functions[FORWARD]) if FORWARD in functions else reference.forward,
         views.backward_of(functions[BACKWARD]) if BACKWARD in functions else reference.backward,
         views.infer_of(functions[INFER]) if INFER in functions else None,
+        views.infer_forward_of(functions[INFER_FORWARD]) if INFER_FORWARD in functions else None,
+        views.backward_of(functions[INFER_BACKWARD], INFER_BACKWARD) if INFER_BACKWARD in functions else None,
         dtypes=_dtypes(source),
         params=_params(source),
         summary=_summary(_given(source, "summary") or getattr(module, "__doc__", None) or ""),
@@ -97,10 +103,32 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
         forward=own.forward,
         backward=own.backward,
         infer=own.infer,
+        infer_forward=own.infer_forward,
+        infer_backward=own.infer_backward,
         prepare=own.prepare,
         tries_complex=False,
         set_threads=kernel.set_threads or arrays.set_threads,
     )
+
+
+def _complete_inference(functions: dict[str, views.Function]) -> None:
+    """Make an infer that returns y alone, and an infer_forward that returns saved too, of the one that is given."""
+    if INFER_BACKWARD not in functions:
+        functions.pop(INFER_FORWARD, None)
+        return
+    saving = functions.get(INFER_FORWARD) or functions.get(INFER)
+    if saving is None:
+        raise InputError(f"it has {INFER_BACKWARD} and no {INFER}: write {_written(INFER)}, which returns y and saved")
+    functions[INFER_FORWARD] = saving
+    if functions.get(INFER, saving) is saving:
+        functions[INFER] = saving._replace(call=_y_alone(saving.call))
+
+
+def _y_alone(function: Callable[..., Any]) -> Callable[..., Any]:
+    def infer(*given: Any, **options: Any) -> Any:
+        return results.pair(function(*given, **options), INFER)[0]
+
+    return infer
 
 
 def _given(source: Any, name: str, default: Any = None) -> Any:
@@ -174,7 +202,7 @@ def _on_arrays(call: Callable[..., Any], direction: str, arrays: Arrays) -> Call
     def deliver(found: Any) -> Any:
         if not isinstance(found, (tuple, list)):
             return give(found)
-        own = 1 if direction == "forward" else 0  # saved is not converted
+        own = 1 if direction in (FORWARD, INFER_FORWARD) else 0  # saved is not converted
         return *map(give, found[: len(found) - own]), *found[len(found) - own :]
 
     def give(value: Any) -> Any:

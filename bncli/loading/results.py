@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bncli.core.kernel import Gradients
+from bncli.core.kernel import BACKWARD, FORWARD, Gradients
 from bncli.core.layout import Shape
 from bncli.errors import KernelFault
 
@@ -26,15 +26,21 @@ class Malformed(KernelFault):
     """A function returned a result of the wrong number, type or shape; the message does not name the kernel yet."""
 
 
-def y_and_saved(result: Any, shape: Shape) -> tuple[Array, Any]:
-    """Return forward's y (N, F, S) and saved, for an x of ``shape``; raises Malformed."""
-    y, saved = _unpack("forward", result, ("y", "saved"))
+def y_and_saved(result: Any, shape: Shape, function: str = FORWARD) -> tuple[Array, Any]:
+    """Return the y (N, F, S) and saved of ``function``, for an x of ``shape``; raises Malformed."""
+    y, saved = pair(result, function)
     return array("y", y, shape), saved
 
 
-def gradients(result: Any, shape: Shape) -> Gradients:
-    """Return backward's gradients for a dy of ``shape``, whose axis 1 is the features; raises Malformed."""
-    dx, dgamma, dbeta = _unpack("backward", result, Gradients._fields)
+def pair(result: Any, function: str) -> tuple[Any, Any]:
+    """Return the two results of ``function``, y and saved, of any type; raises Malformed."""
+    y, saved = _unpack(function, result, ("y", "saved"))
+    return y, saved
+
+
+def gradients(result: Any, shape: Shape, function: str = BACKWARD) -> Gradients:
+    """Return the gradients of ``function`` for a dy of ``shape``, whose axis 1 is the features; raises Malformed."""
+    dx, dgamma, dbeta = _unpack(function, result, Gradients._fields)
     features = shape[1:2]
     return Gradients(array("dx", dx, shape), array("dgamma", dgamma, features), array("dbeta", dbeta, features))
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from numpy.typing import NDArray
 
 from bncli import plugins
-from bncli.core.kernel import Kernel, Prepared
+from bncli.core.kernel import INFER_BACKWARD, Kernel, Prepared
 from bncli.loading import views
 
 Array = NDArray[Any]
@@ -21,12 +21,15 @@ Array = NDArray[Any]
 
 class Passes(NamedTuple):
     """The passes of an object, with arguments prepared: forward(x, gamma, beta, epsilon), backward(dy, saved) and
-    infer(x, gamma, beta, mean, var, epsilon). They get ``timed=True`` when they are timed.
+    infer(x, gamma, beta, mean, var, epsilon). They get ``timed=True`` when they are timed. infer_forward and
+    infer_backward are forward and backward of inference.
     """
 
     forward: Callable[..., Prepared]
     backward: Callable[..., Prepared]
     infer: Callable[..., Prepared] | None = None
+    infer_forward: Callable[..., Prepared] | None = None
+    infer_backward: Callable[..., Prepared] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,8 @@ class Given:
             views.forward_of(function(passes.forward)),
             views.backward_of(function(passes.backward)),
             passes.infer and views.infer_of(function(passes.infer)),
+            passes.infer_forward and views.infer_forward_of(function(passes.infer_forward)),
+            passes.infer_backward and views.backward_of(function(passes.infer_backward), INFER_BACKWARD),
             dtypes=self.dtypes,
             params=self.params,
             summary=self.summary,

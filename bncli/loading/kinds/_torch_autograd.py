@@ -8,18 +8,24 @@ from numpy.typing import NDArray
 
 from bncli.arrays.torch import give, holds, take, torch
 from bncli.core.kernel import Gradients, Prepared
+from bncli.core.problem import OF_INFERENCE
 from bncli.loading.kinds import Passes
+from bncli.loading.kinds._parameters import MEAN, VAR
 from bncli.loading.results import Malformed
 
 Array = NDArray[Any]
 
 
 class Graph(NamedTuple):
-    """The values saved by forward: y with its graph, x, gamma and beta, and their edges in it."""
+    """The values saved by forward: y with its graph, x, gamma and beta, and their edges in it.
+
+    ``of`` follows the names of y and of its gradients in errors.
+    """
 
     y: Any
     inputs: tuple[Any, ...]
     edges: tuple[Any, ...]
+    of: str = ""
 
 
 def numbers() -> Any:
@@ -31,35 +37,64 @@ def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]]) -> Passes:
     """The passes of a computation; ``bound`` turns tensors x, gamma, beta and epsilon into a call that returns y."""
 
     def forward(x: Array, gamma: Array, beta: Array, epsilon: float, timed: bool = False) -> Prepared:
-        given = {"x": enter(x), "gamma": enter(gamma), "beta": enter(beta)}
-        # The function may change x in place: the gradient is that of the original x.
-        inputs = tuple(given.values())
-        edges = tuple(map(torch().autograd.graph.get_gradient_edge, inputs))
-
-        def deliver(found: Any) -> tuple[Array, Graph]:
-            y = first_tensor(found)
-            return give(y), Graph(y, inputs, edges)
-
-        return Prepared(bound({**given, "epsilon": epsilon}), deliver)
+        return _recorded(bound, (x, gamma, beta), {"epsilon": epsilon})
 
     return Passes(forward, backward)
+
+
+def with_inference(training: Passes, bound: Callable[[Mapping[str, Any]], Callable[[], Any]]) -> Passes:
+    """``training``, with inference; ``bound`` also gets the running mean and variance, which are constants."""
+
+    def infer(
+        x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, timed: bool = False
+    ) -> Prepared:
+        given = {"x": take(x), "gamma": take(gamma), "beta": take(beta), MEAN: take(mean), VAR: take(var)}
+        call = torch().no_grad()(bound({**given, "epsilon": epsilon}))
+        return Prepared(call, lambda found: give(first_tensor(found)))
+
+    def infer_forward(
+        x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, timed: bool = False
+    ) -> Prepared:
+        others = {MEAN: take(mean), VAR: take(var), "epsilon": epsilon}
+        return _recorded(bound, (x, gamma, beta), others, OF_INFERENCE)
+
+    return training._replace(infer=infer, infer_forward=infer_forward, infer_backward=backward)
+
+
+def _recorded(
+    bound: Callable[[Mapping[str, Any]], Callable[[], Any]],
+    differentiated: tuple[Array, Array, Array],
+    others: Mapping[str, Any],
+    of: str = "",
+) -> Prepared:
+    """A call that returns y and its ``Graph``; ``differentiated`` are x, gamma and beta."""
+    # The function may change x in place: the gradient is that of the original x.
+    inputs = tuple(map(enter, differentiated))
+    edges = tuple(map(torch().autograd.graph.get_gradient_edge, inputs))
+
+    def deliver(found: Any) -> tuple[Array, Graph]:
+        y = first_tensor(found)
+        return give(y), Graph(y, inputs, edges, of)
+
+    return Prepared(bound({**dict(zip(("x", "gamma", "beta"), inputs, strict=True)), **others}), deliver)
 
 
 def backward(dy: Array, saved: Graph, timed: bool = False) -> Prepared:
     """A call that returns dx, dgamma and dbeta. Raises Malformed if autograd lacks one of them."""
     if not saved.y.requires_grad:
-        raise Malformed("y has no gradient: compute it with torch's operators only, and not within torch.no_grad()")
+        hint = "compute it with torch's operators only, and not within torch.no_grad()"
+        raise Malformed(f"y{saved.of} has no gradient: {hint}")
     # A second backward of one forward is allowed.
     # Edges take longer: some microseconds.
     of = saved.inputs if timed else saved.edges
     grad = partial(torch().autograd.grad, saved.y, of, take(dy), retain_graph=True, allow_unused=True)
-    return Prepared(grad, _gradients)
+    return Prepared(grad, partial(_gradients, saved.of))
 
 
-def _gradients(found: Sequence[Any]) -> tuple[Array, ...]:
+def _gradients(of: str, found: Sequence[Any]) -> tuple[Array, ...]:
     for name, gradient in zip(Gradients._fields, found, strict=True):
         if gradient is None:
-            raise Malformed(f"there is no {name}: backward returned None, or y does not depend on {name[1:]}")
+            raise Malformed(f"there is no {name}{of}: backward returned None, or y does not depend on {name[1:]}")
     return tuple(map(give, found))
 
 

@@ -17,7 +17,7 @@ from bncli.core.kernel import BACKWARD, Kernel, Prepared
 from bncli.errors import InputError
 from bncli.loading.absent import completed, stand_in, with_nothing_saved
 from bncli.loading.kinds import Given, Passes, _jax_vjp, _torch_autograd, torch_module
-from bncli.loading.kinds._parameters import BETA, EPSILON, GAMMA, Signature, X, signature
+from bncli.loading.kinds._parameters import BETA, EPSILON, GAMMA, MEAN, TRAINING, VAR, Signature, X, signature
 from bncli.loading.kinds._rank import fitting
 
 Array = NDArray[Any]
@@ -46,10 +46,13 @@ def kernel(value: Any, given: Given) -> Kernel:
         def bound(inputs: Mapping[str, Any]) -> Callable[[], Any]:
             return taken.bound(value, {**inputs, **taken.others(numbers, inputs[GAMMA])})
 
-        kind = f"{KIND} of {name} arrays"
-        return given.kernel(
-            rank, DIFFERENTIATED_BY[name].passes(bound), kind=kind, set_threads=framework(name).set_threads
-        )
+        def inferring(inputs: Mapping[str, Any]) -> Callable[[], Any]:
+            return taken.bound(value, {**taken.others(numbers, inputs[GAMMA]), **inputs, TRAINING: False})
+
+        passes = DIFFERENTIATED_BY[name].passes(bound)
+        if all(map(taken.takes, (MEAN, VAR, TRAINING))):
+            passes = DIFFERENTIATED_BY[name].with_inference(passes, inferring)
+        return given.kernel(rank, passes, kind=f"{KIND} of {name} arrays", set_threads=framework(name).set_threads)
 
     found: list[Kernel] = []
     errors: list[str] = []

@@ -7,16 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from numpy.typing import NDArray
-
 from bncli.arrays import torch as tensors
-from bncli.core.kernel import Kernel, Prepared
+from bncli.core.kernel import Kernel
 from bncli.errors import InputError
 from bncli.loading.kinds import Given, _torch_autograd
 from bncli.loading.kinds._parameters import BETA, EPSILON, FEATURES, GAMMA, MEAN, VAR, role
 from bncli.loading.kinds._rank import fitting
 
-Array = NDArray[Any]
 Make = Callable[[int, float], Any]
 
 KIND = "a torch.nn.Module"
@@ -61,7 +58,9 @@ def kernel(value: Any, given: Given) -> Kernel:
         return partial(module.train(), inputs["x"])
 
     tracks = {MEAN, VAR} <= _tensors(module, module.named_buffers()).keys()
-    passes = _torch_autograd.passes(bound)._replace(infer=_infer(make) if tracks else None)
+    passes = _torch_autograd.passes(bound)
+    if tracks:
+        passes = _torch_autograd.with_inference(passes, partial(_in_eval_mode, make))
 
     def of(rank: int) -> Kernel:
         return given.kernel(rank, passes, kind=KIND, set_threads=tensors.set_threads)
@@ -69,18 +68,12 @@ def kernel(value: Any, given: Given) -> Kernel:
     return fitting(of, given.ranks(RANKS), given.dtypes[0])
 
 
-def _infer(make: Make) -> Callable[..., Prepared]:
-    def infer(
-        x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, timed: bool = False
-    ) -> Prepared:
-        module = _with_parameters(make(gamma.size, epsilon), tensors.take(gamma), tensors.take(beta))
-        buffers = _tensors(module, module.named_buffers())
-        for name, array in ((MEAN, mean), (VAR, var)):
-            _set(buffers[name], tensors.take(array), "_buffers")
-        call = tensors.torch().no_grad()(partial(module.eval(), tensors.take(x)))
-        return Prepared(call, lambda found: tensors.give(_torch_autograd.first_tensor(found)))
-
-    return infer
+def _in_eval_mode(make: Make, inputs: Mapping[str, Any]) -> Callable[[], Any]:
+    module = _with_parameters(make(inputs[GAMMA].numel(), inputs[EPSILON]), inputs[GAMMA], inputs[BETA])
+    buffers = _tensors(module, module.named_buffers())
+    for name in (MEAN, VAR):
+        _set(buffers[name], inputs[name], "_buffers")
+    return partial(module.eval(), inputs["x"])
 
 
 def _with_parameters(module: Any, gamma: Any, beta: Any) -> Any:
