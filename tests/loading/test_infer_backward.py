@@ -7,7 +7,8 @@ import naive
 from bncli.core.kernel import Gradients, passes_of
 from bncli.errors import InputError, KernelFault
 from bncli.loading.guard import guarded
-from user_files import KERNEL, LAYOUTS, loaded
+from command_line import run
+from user_files import KERNEL, LAYOUTS, loaded, write
 
 pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
 
@@ -140,3 +141,104 @@ def test_what_the_functions_do_wrong_is_one_line(make_case, why, text):
         call()
     assert str(caught.value).startswith(f"kernel 'mine': {why}")
     assert "\n" not in str(caught.value)
+
+
+FROZEN_MODULE = """
+import torch
+class Frozen(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, weight, bias, mean, inv_std):
+        ctx.save_for_backward(x - mean, weight, inv_std)
+        return (x - mean) * inv_std * weight + bias
+    @staticmethod
+    def backward(ctx, dy):
+        centred, weight, inv_std = ctx.saved_tensors
+        axes = (0, 2, 3)
+        return {dx}, {dgamma}, dy.sum(axes, keepdim=True), None, None
+class MyBN(torch.nn.BatchNorm2d):
+    def forward(self, x):
+        if self.training:
+            return super().forward(x)
+        weight, bias, mean, var = (each.reshape(1, -1, 1, 1) for each in (
+            self.weight, self.bias, self.running_mean, self.running_var))
+        {y}
+"""
+RIGHT_MODULE = {
+    "dx": "weight * inv_std * dy", "dgamma": "(dy * centred * inv_std).sum(axes, keepdim=True)",
+    "y": "return Frozen.apply(x, weight, bias, mean, (var + self.eps).rsqrt())",
+}  # fmt: skip
+
+
+def frozen_module(**changed):
+    return FROZEN_MODULE.format(**{**RIGHT_MODULE, **changed})
+
+
+PLANTED = {
+    "a right file": (RIGHT["functions"], ""),
+    "a file that subtracts mean(dy)": (
+        KERNEL + INFER + INFER_BACKWARD.replace("* delta,", "* (delta - delta.mean((0, 2), keepdims=True)),"),
+        "mean(dy) is subtracted, as in training",
+    ),
+    "a file that lacks inv_std": (
+        KERNEL + INFER + INFER_BACKWARD.replace("scale * inv_std)", "scale)"), "inv_std is forgotten",
+    ),
+    "a file without dgamma": (
+        KERNEL + INFER + INFER_BACKWARD.replace("* inv_std, delta", "* 0, delta"),
+        "dgamma of inference is 0 everywhere",
+    ),
+    "a file whose backward of inference raises": (
+        KERNEL + INFER + "def infer_backward(dy, saved): 1 / 0\n", "infer_backward raised ZeroDivisionError",
+    ),
+    "a right Module": (frozen_module(), ""),
+    "a Module with the x_hat of the batch": (
+        frozen_module(dgamma="(dy * (centred - centred.mean(axes, keepdim=True)) * inv_std).sum(axes, keepdim=True)"),
+        "the batch's own mean is used, not the one that is given",
+    ),
+    "a Module that subtracts mean(dy)": (
+        frozen_module(dx="weight * inv_std * (dy - dy.mean(axes, keepdim=True))"),
+        "mean(dy) is subtracted, as in training",
+    ),
+    "a Module without a gradient of gamma": (
+        frozen_module(y="return (x - mean) * (var + self.eps).rsqrt() * weight.detach() + bias"),
+        "there is no dgamma of inference",
+    ),
+    "a Module within no_grad": (
+        frozen_module(y="with torch.no_grad(): return (x - mean) * (var + self.eps).rsqrt() * weight + bias"),
+        "y of inference has no gradient",
+    ),
+    "a right function of tensors": (TORCH, ""),
+    "a function that ignores its training": (
+        TORCH.replace("training, momentum, eps)\n", "True, momentum, eps)\n"),
+        "the batch's own mean and variance are used, not those that are given",
+    ),
+    "a right function of JAX arrays": (JAX, ""),
+    "a function without a gradient of gamma": (
+        JAX.replace("import jax.numpy as jnp", "import jax, jax.numpy as jnp").replace(
+            "    return", "    if not training: gamma = jax.lax.stop_gradient(gamma)\n    return"
+        ),
+        "dgamma of inference is 0 everywhere",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "says"), PLANTED.values(), ids=PLANTED)
+def test_a_planted_fault_is_named_and_a_right_object_passes(text, says):
+    for framework in ("torch", "jax"):
+        if framework in text:
+            pytest.importorskip(framework)
+    write("mine.py", text)
+    spec = "mine.py:MyBN" if "class MyBN" in text else "mine.py"
+    result = run("gradcheck", spec, "--shape", "6x5x4/channels-first", "--search", "0", code=int(bool(says)))
+    said = " ".join(result.stdout.split())
+    assert says in said
+    if not says:
+        assert "dgamma of inference PASS reference" in said
+    assert " dx PASS reference" in said
+
+
+def test_a_search_finds_a_fault_of_the_backward_of_inference():
+    wrong = "    if delta.shape[2] % 8 == 0: return delta, delta.sum((0, 2)), delta.sum((0, 2))\n    return (scale"
+    write("mine.py", KERNEL + INFER + INFER_BACKWARD.replace("    return (scale", wrong))
+    result = run("gradcheck", "mine.py", "--case", "6x7x8/channels-first/float64/eps=1e-05", code=1)
+    assert "dx of inference" in result.stdout
+    run("gradcheck", "mine.py", "--case", "6x7x9/channels-first/float64/eps=1e-05")

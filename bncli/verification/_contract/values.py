@@ -23,6 +23,8 @@ def dtypes(kernel: Kernel, case: Case) -> str:
         found["y of infer"] = kernel.infer(
             case.x, case.gamma, case.beta, *accuracy.other_statistics(case), case.problem.epsilon
         )
+    if kernel.infer_backward is not None:
+        found |= accuracy.run_inference(kernel, case)
     problem = case.problem
     wrong = {name: array.dtype for name, array in found.items() if array.dtype != problem.dtype_of(name)}
     return "; ".join(f"{name} is {dtype} where x is {problem.types}" for name, dtype in wrong.items())
@@ -85,6 +87,10 @@ def inference(kernel: Kernel, case: Case) -> str:
             if found.verdict is Verdict.WRONG:
                 y = kernel.infer(each.x, each.gamma, each.beta, mean, var, each.problem.epsilon)
                 return _described("infer", "gives", "give", found, cause(each, "infer", y))
+        for found in accuracy.check_gradients_of_inference(kernel, each):
+            if found.verdict is Verdict.WRONG:
+                array = accuracy.run_inference(kernel, each)[found.array]
+                return _described(found.array, "is", "be", found, cause(each, found.array, array))
     return ""
 
 
