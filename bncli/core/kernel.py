@@ -11,6 +11,8 @@ from bncli.core.problem import HALF
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bncli.core.stateful import LayerClass
+
     Array = NDArray[Any]
 
 Arguments = TypeVarTuple("Arguments")
@@ -125,7 +127,8 @@ class Kernel:
     ``prepare``, whose result bench times. ``anew`` loads the kernel again, as if nothing had been called;
     None if that is not possible. ``absent`` names the passes that the kernel lacks; others stand in for them
     where a check needs a whole kernel. ``infer_backward`` returns the gradients of inference, in which mean and
-    var are constants, given what ``infer_forward`` saved; a kernel has both of these or neither.
+    var are constants, given what ``infer_forward`` saved; a kernel has both of these or neither. ``layer`` makes layers
+    with a state of their own, if the kernel comes from such a class.
     """
 
     forward: Forward
@@ -146,6 +149,7 @@ class Kernel:
     anew: Callable[[], Kernel] | None = None
     prepare: Prepare | None = None
     absent: tuple[str, ...] = ()
+    layer: LayerClass | None = None
 
     @property
     def has_infer(self) -> bool:
