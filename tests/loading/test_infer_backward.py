@@ -1,14 +1,19 @@
 """The backward of inference of a user's file: its functions, a Module in eval mode, functions with a training flag."""
 
+import os
+
 import numpy as np
 import pytest
 
 import naive
 from bncli.core.kernel import Gradients, passes_of
 from bncli.errors import InputError, KernelFault
+from bncli.isolation.process import Process
 from bncli.loading.guard import guarded
+from bncli.verification import accuracy
+from bncli.verification.finding import Verdict
 from command_line import run
-from user_files import KERNEL, LAYOUTS, loaded, write
+from user_files import KERNEL, LAYOUTS, SMALL, fails, loaded, write
 
 pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
 
@@ -242,3 +247,28 @@ def test_a_search_finds_a_fault_of_the_backward_of_inference():
     result = run("gradcheck", "mine.py", "--case", "6x7x8/channels-first/float64/eps=1e-05", code=1)
     assert "dx of inference" in result.stdout
     run("gradcheck", "mine.py", "--case", "6x7x9/channels-first/float64/eps=1e-05")
+
+
+def test_a_kernel_in_its_own_process_has_a_backward_of_inference(make_case):
+    write("mine.py", RIGHT["functions"])
+    process = Process(os.path.abspath("mine.py"))
+    try:
+        kernel = process.load()
+        assert passes_of(kernel) == ("forward", "backward", "infer", "infer_backward")
+        found = kernel.run(accuracy.check, make_case("6x3x4/channels-first"), each_call=True)
+    finally:
+        process.close()
+    assert {each.array for each in found} > set(accuracy.GRADIENTS_OF_INFERENCE)
+    assert {each.verdict for each in found} == {Verdict.PASS}
+
+
+def test_a_kernel_of_inference_alone_is_verified_with_its_backward():
+    options = ("--search", "0", "--random", "normal", "--dtype", "float64")
+    write("twice.py", INFER + INFER_BACKWARD.replace("* delta,", "* delta * 2,"))
+    assert "dx of inference is 2 times what it should be" in " ".join(
+        run("verify", "twice.py", *options, code=1).stdout.split()
+    )
+    write("mine.py", INFER + INFER_BACKWARD)
+    run("verify", "mine.py", *options)
+    assert fails("gradcheck", "mine.py", *SMALL).endswith("checks its infer and infer_backward")
+    assert fails("bench", "mine.py", *SMALL).endswith("give --pass infer")  # its backward is not timed
