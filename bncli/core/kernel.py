@@ -73,6 +73,17 @@ class Infer(Protocol):
     ) -> Array: ...
 
 
+class Device(NamedTuple):
+    """A device other than the CPU: the framework that computes on it, the framework's name for it, and its model."""
+
+    framework: str
+    name: str
+    model: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.model})" if self.model else self.name
+
+
 class Prepared(NamedTuple):
     """A pass on the arrays of the kernel's own framework.
 
@@ -107,7 +118,7 @@ class Kernel:
     of a user's object, such as a torch.nn.Module. A kernel on the arrays of another framework has
     ``prepare``, whose result bench times. ``anew`` loads the kernel again, as if nothing had been called;
     None if that is not possible. ``absent`` names the passes that the kernel lacks; others stand in for them
-    where a check needs a whole kernel.
+    where a check needs a whole kernel. ``device`` is where it computes; None for the CPU.
     """
 
     forward: Forward
@@ -126,6 +137,7 @@ class Kernel:
     anew: Callable[[], Kernel] | None = None
     prepare: Prepare | None = None
     absent: tuple[str, ...] = ()
+    device: Device | None = None
 
     @property
     def has_infer(self) -> bool:
@@ -174,6 +186,7 @@ class IsolatedKernel:
     params: tuple[str, ...] = (OWN,)
     kind: str = ""
     absent: tuple[str, ...] = ()
+    device: Device | None = None
 
     def run(
         self,

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import psutil
 
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import Device, Kernel
 from bncli.errors import BncliError, KernelFault
 from bncli.isolation import transfer
 from bncli.loading.guard import described, guarded
@@ -42,6 +42,7 @@ class Description:
     params: tuple[str, ...] = Kernel.params
     kind: str = ""
     absent: tuple[str, ...] = ()
+    device: Device | None = None
 
 
 def serve(jobs: Connection[Any, Any], printed: Connection[Any, Any], trace: str) -> None:
@@ -77,6 +78,7 @@ def describe(spec: str, name: str) -> Description:
         kernel.params,
         kernel.kind,
         kernel.absent,
+        kernel.device,
     )
 
 

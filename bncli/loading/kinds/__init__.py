@@ -13,8 +13,10 @@ from typing import Any, NamedTuple, Protocol
 from numpy.typing import NDArray
 
 from bncli import plugins
-from bncli.core.kernel import Kernel, Prepared
+from bncli.arrays import framework
+from bncli.core.kernel import Device, Kernel, Prepared
 from bncli.loading import views
+from bncli.loading.absent import unavailable
 
 Array = NDArray[Any]
 
@@ -34,6 +36,7 @@ class Given:
     """The settings of the object's file; ``name``, ``spec`` and ``file`` are the kernel's own.
 
     ``arrays`` names a framework, and ``ndim`` is the number of axes of x that the object takes; None if not set.
+    ``device`` is the framework's name for a device other than the CPU.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Given:
     dtypes: tuple[str, ...] = Kernel.dtypes
     params: tuple[str, ...] = Kernel.params
     summary: str = ""
+    device: str = ""
 
     def ranks(self, possible: Sequence[int]) -> Sequence[int]:
         """The numbers of axes of x to try: the file's ``ndim``, or all that are ``possible``."""
@@ -55,13 +59,15 @@ class Given:
         passes: Passes,
         *,
         kind: str,
-        set_threads: Callable[[int], int | None] | None = None,
+        arrays: str = "numpy",
     ) -> Kernel:
         """The kernel of ``passes``, which take NumPy arrays, a batch with ``rank`` axes.
 
-        It is never called with complex x, which few such functions support.
+        ``arrays`` is the framework that computes. The kernel is never called with complex x, which few such functions
+        support.
         """
         view = views.VIEWS[rank]
+        own = framework(arrays)
 
         def function(prepare: Callable[..., Prepared]) -> views.Function:
             return views.Function(lambda *given: prepare(*given).run(), view, takes_out=False)
@@ -84,14 +90,23 @@ class Given:
             dtypes=self.dtypes,
             params=self.params,
             summary=self.summary,
-            set_threads=set_threads,
+            set_threads=None if arrays == "numpy" else own.set_threads,
             tries_complex=False,
             name=self.name,
             spec=self.spec,
             file=self.file,
-            kind=kind,
+            kind=f"{kind} on {self.device}" if self.device else kind,
             prepare=prepare,
+            device=Device(arrays, self.device, own.hardware(self.device)) if self.device else None,
         )
+
+    def lacks(self, arrays: str) -> Kernel | None:
+        """The kernel to return if the framework ``arrays`` cannot compute here; None if it can.
+
+        Raises InputError if the framework does not know the device.
+        """
+        missing = framework(arrays).available(self.device)
+        return unavailable(self.name, self.spec, missing) if missing else None
 
 
 class Kind(Protocol):

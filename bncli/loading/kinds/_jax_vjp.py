@@ -19,7 +19,7 @@ def numbers() -> Any:
     return jax().numpy
 
 
-def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]]) -> Passes:
+def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]], device: str = "") -> Passes:
     """The passes of a computation; ``bound`` turns JAX arrays x, gamma, beta and epsilon into a call that returns y.
 
     Timed calls are compiled by jax.jit, as in a training step.
@@ -41,9 +41,9 @@ def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]]) -> Passes:
 
     def forward(x: Array, gamma: Array, beta: Array, epsilon: float, timed: bool = False) -> Prepared:
         with scope(x):
-            given = tuple(map(take, (x, gamma, beta)))
+            given = [take(each, device) for each in (x, gamma, beta)]
         function = compiled(epsilon) if timed else partial(with_pullback, epsilon)
-        return Prepared(computed(x, function, *given), lambda found: (give(found[0]), found[1]))
+        return Prepared(computed(x, function, *given), lambda found: (give(found[0], device), found[1]))
 
     @cache
     def compiled_backward() -> Any:
@@ -51,9 +51,9 @@ def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]]) -> Passes:
 
     def backward(dy: Array, saved: Any, timed: bool = False) -> Prepared:
         with scope(dy):
-            given = take(dy)
+            given = take(dy, device)
         call = computed(dy, compiled_backward(), saved, given) if timed else computed(dy, saved, given)
-        return Prepared(call, lambda found: tuple(map(give, found)))
+        return Prepared(call, lambda found: tuple(give(each, device) for each in found))
 
     return Passes(forward, backward)
 

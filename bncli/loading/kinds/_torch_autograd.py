@@ -6,20 +6,23 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from bncli.arrays.torch import give, holds, take, torch
+from bncli.arrays import framework
+from bncli.arrays.torch import holds, torch
 from bncli.core.kernel import Gradients, Prepared
 from bncli.loading.kinds import Passes
 from bncli.loading.results import Malformed
+from bncli.loading.taken import Taken
 
 Array = NDArray[Any]
 
 
 class Graph(NamedTuple):
-    """The values saved by forward: y with its graph, x, gamma and beta, and their edges in it."""
+    """The values saved by forward: y with its graph, x, gamma and beta, their edges in it, and the call's arrays."""
 
     y: Any
     inputs: tuple[Any, ...]
     edges: tuple[Any, ...]
+    taken: Taken
 
 
 def numbers() -> Any:
@@ -27,20 +30,22 @@ def numbers() -> Any:
     return torch()
 
 
-def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]]) -> Passes:
+def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]], device: str = "") -> Passes:
     """The passes of a computation; ``bound`` turns tensors x, gamma, beta and epsilon into a call that returns y."""
 
     def forward(x: Array, gamma: Array, beta: Array, epsilon: float, timed: bool = False) -> Prepared:
-        given = {"x": enter(x), "gamma": enter(gamma), "beta": enter(beta)}
+        taken = Taken(framework("torch"), device)
+        given = {name: enter(taken.take(each)) for name, each in (("x", x), ("gamma", gamma), ("beta", beta))}
         # The function may change x in place: the gradient is that of the original x.
         inputs = tuple(given.values())
         edges = tuple(map(torch().autograd.graph.get_gradient_edge, inputs))
 
         def deliver(found: Any) -> tuple[Array, Graph]:
+            taken.write_back()
             y = first_tensor(found)
-            return give(y), Graph(y, inputs, edges)
+            return taken.give(y), Graph(y, inputs, edges, taken)
 
-        return Prepared(bound({**given, "epsilon": epsilon}), deliver)
+        return Prepared(taken.waiting(bound({**given, "epsilon": epsilon})), deliver)
 
     return Passes(forward, backward)
 
@@ -52,20 +57,22 @@ def backward(dy: Array, saved: Graph, timed: bool = False) -> Prepared:
     # A second backward of one forward is allowed.
     # Edges take longer: some microseconds.
     of = saved.inputs if timed else saved.edges
-    grad = partial(torch().autograd.grad, saved.y, of, take(dy), retain_graph=True, allow_unused=True)
-    return Prepared(grad, _gradients)
+    taken = Taken(saved.taken.arrays, saved.taken.device, earlier=saved.taken)
+    grad = partial(torch().autograd.grad, saved.y, of, taken.take(dy), retain_graph=True, allow_unused=True)
+
+    def deliver(found: Sequence[Any]) -> tuple[Array, ...]:
+        taken.write_back()
+        for name, gradient in zip(Gradients._fields, found, strict=True):
+            if gradient is None:
+                raise Malformed(f"there is no {name}: backward returned None, or y does not depend on {name[1:]}")
+        return tuple(map(taken.give, found))
+
+    return Prepared(taken.waiting(grad), deliver)
 
 
-def _gradients(found: Sequence[Any]) -> tuple[Array, ...]:
-    for name, gradient in zip(Gradients._fields, found, strict=True):
-        if gradient is None:
-            raise Malformed(f"there is no {name}: backward returned None, or y does not depend on {name[1:]}")
-    return tuple(map(give, found))
-
-
-def enter(array: Array) -> Any:
-    """A tensor over the memory of ``array`` that requires a gradient; unlike a leaf, it may be changed in place."""
-    return _enter().apply(torch().zeros((), requires_grad=True), take(array))
+def enter(tensor: Any) -> Any:
+    """A view of ``tensor`` that requires a gradient; unlike a leaf, it may be changed in place."""
+    return _enter().apply(torch().zeros((), requires_grad=True), tensor)
 
 
 def first_tensor(found: Any) -> Any:

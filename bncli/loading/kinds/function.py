@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bncli.arrays import framework
 from bncli.core.kernel import BACKWARD, Kernel, Prepared
 from bncli.errors import InputError
-from bncli.loading.absent import completed, stand_in, with_nothing_saved
+from bncli.loading.absent import completed, prepared_stand_in, with_nothing_saved
 from bncli.loading.kinds import Given, Passes, _jax_vjp, _torch_autograd, torch_module
 from bncli.loading.kinds._parameters import BETA, EPSILON, GAMMA, Signature, X, signature
 from bncli.loading.kinds._rank import fitting
@@ -47,13 +47,13 @@ def kernel(value: Any, given: Given) -> Kernel:
             return taken.bound(value, {**inputs, **taken.others(numbers, inputs[GAMMA])})
 
         kind = f"{KIND} of {name} arrays"
-        return given.kernel(
-            rank, DIFFERENTIATED_BY[name].passes(bound), kind=kind, set_threads=framework(name).set_threads
-        )
+        return given.kernel(rank, DIFFERENTIATED_BY[name].passes(bound, given.device), kind=kind, arrays=name)
 
     found: list[Kernel] = []
     errors: list[str] = []
     for name in _possible(given):
+        if lacking := given.lacks(name):
+            return lacking
         try:
             found.append(fitting(partial(of, name), given.ranks(RANKS), given.dtypes[0]))
         except InputError as error:
@@ -71,6 +71,8 @@ def _possible(given: Given) -> list[str]:
     """The frameworks of which the function may be: the one its file names, else those imported, or installed."""
     if given.arrays:
         return [name for name in DIFFERENTIATED_BY if name == given.arrays]
+    if given.device:
+        raise InputError(f'its device is {given.device!r}: write arrays = "torch" or "jax" into its file, too')
     found = [name for name in DIFFERENTIATED_BY if framework(name).available() is None]
     return [name for name in found if name in sys.modules] or found
 
@@ -82,11 +84,8 @@ def _forward_alone(value: Any, taken: Signature, given: Given) -> Kernel:
         inputs = {X: x, GAMMA: gamma, BETA: beta, EPSILON: epsilon, **taken.others(np, gamma)}
         return Prepared(with_nothing_saved(taken.bound(value, inputs)), lambda found: (found[0], None))
 
-    def backward(dy: Array, saved: Any, timed: bool = False) -> Prepared:
-        return Prepared(partial(stand_in().backward, dy, saved), tuple)
-
     def of(rank: int) -> Kernel:
-        kernel = given.kernel(rank, Passes(forward, backward), kind=f"{KIND} of NumPy arrays")
+        kernel = given.kernel(rank, Passes(forward, prepared_stand_in(BACKWARD)), kind=f"{KIND} of NumPy arrays")
         return replace(completed(kernel, (BACKWARD,)), prepare=None)
 
     return fitting(of, given.ranks(RANKS), given.dtypes[0])

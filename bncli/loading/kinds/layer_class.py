@@ -33,6 +33,8 @@ def is_one(value: Any) -> bool:
 
 
 def kernel(value: Any, given: Given) -> Kernel:
+    if lacking := given.lacks("numpy"):
+        return lacking
     made, entered = signature(value), signature(value.forward, skip=1)
     takes_delta = len(inspect.signature(value.backward).parameters) > 1
     if not (made.takes(GAMMA) and made.takes(BETA)):

@@ -20,6 +20,8 @@ def is_one(value: Any) -> bool:
 
 
 def kernel(value: Any, given: Given) -> Kernel:
+    if lacking := given.lacks("torch"):
+        return lacking
     torch = tensors.torch()
     # If the class has a setup_context, its forward has no ctx.
     taken = signature(value.forward, skip=value.setup_context is torch.autograd.Function.setup_context)
@@ -27,9 +29,9 @@ def kernel(value: Any, given: Given) -> Kernel:
     def bound(inputs: Mapping[str, Any]) -> Callable[[], Any]:
         return taken.bound(value.apply, {**inputs, **taken.others(torch, inputs[GAMMA])})
 
-    passes = _torch_autograd.passes(bound)
+    passes = _torch_autograd.passes(bound, given.device)
 
     def of(rank: int) -> Kernel:
-        return given.kernel(rank, passes, kind=KIND, set_threads=tensors.set_threads)
+        return given.kernel(rank, passes, kind=KIND, arrays="torch")
 
     return fitting(of, given.ranks(RANKS), given.dtypes[0])

@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from bncli.arrays import framework
 from bncli.arrays import torch as tensors
 from bncli.core.kernel import Kernel, Prepared
 from bncli.errors import InputError
 from bncli.loading.kinds import Given, _torch_autograd
 from bncli.loading.kinds._parameters import BETA, EPSILON, FEATURES, GAMMA, MEAN, VAR, role
 from bncli.loading.kinds._rank import fitting
+from bncli.loading.taken import Taken
 
 Array = NDArray[Any]
 Make = Callable[[int, float], Any]
@@ -48,6 +50,8 @@ def is_one(value: Any) -> bool:
 
 
 def kernel(value: Any, given: Given) -> Kernel:
+    if lacking := given.lacks("torch"):
+        return lacking
     make = _instances(value) if isinstance(value, tensors.torch().nn.Module) else _made(value)
     module = make(*TRIED)
     if not isinstance(module, tensors.torch().nn.Module):
@@ -61,31 +65,38 @@ def kernel(value: Any, given: Given) -> Kernel:
         return partial(module.train(), inputs["x"])
 
     tracks = {MEAN, VAR} <= _tensors(module, module.named_buffers()).keys()
-    passes = _torch_autograd.passes(bound)._replace(infer=_infer(make) if tracks else None)
+    passes = _torch_autograd.passes(bound, given.device)
+    passes = passes._replace(infer=_infer(make, given.device) if tracks else None)
 
     def of(rank: int) -> Kernel:
-        return given.kernel(rank, passes, kind=KIND, set_threads=tensors.set_threads)
+        return given.kernel(rank, passes, kind=KIND, arrays="torch")
 
     return fitting(of, given.ranks(RANKS), given.dtypes[0])
 
 
-def _infer(make: Make) -> Callable[..., Prepared]:
+def _infer(make: Make, device: str) -> Callable[..., Prepared]:
     def infer(
         x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, timed: bool = False
     ) -> Prepared:
-        module = _with_parameters(make(gamma.size, epsilon), tensors.take(gamma), tensors.take(beta))
+        taken = Taken(framework("torch"), device)
+        module = _with_parameters(make(gamma.size, epsilon), taken.take(gamma), taken.take(beta))
         buffers = _tensors(module, module.named_buffers())
         for name, array in ((MEAN, mean), (VAR, var)):
-            _set(buffers[name], tensors.take(array), "_buffers")
-        call = tensors.torch().no_grad()(partial(module.eval(), tensors.take(x)))
-        return Prepared(call, lambda found: tensors.give(_torch_autograd.first_tensor(found)))
+            _set(buffers[name], taken.take(array), "_buffers")
+        call = tensors.torch().no_grad()(partial(module.eval(), taken.take(x)))
+
+        def deliver(found: Any) -> Array:
+            taken.write_back()
+            return taken.give(_torch_autograd.first_tensor(found))
+
+        return Prepared(taken.waiting(call), deliver)
 
     return infer
 
 
 def _with_parameters(module: Any, gamma: Any, beta: Any) -> Any:
-    """``module``, of the dtype of gamma, with gamma and beta in place of its own parameters."""
-    module.to(gamma.dtype)
+    """``module``, of the dtype and device of gamma, with gamma and beta in place of its own parameters."""
+    module.to(gamma.device, gamma.dtype)
     parameters = _tensors(module, module.named_parameters())
     for name, tensor in ((GAMMA, gamma), (BETA, beta)):
         _set(parameters[name], tensor, "_parameters")
