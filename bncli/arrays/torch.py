@@ -76,7 +76,7 @@ def give(value: Any, device: str = "") -> Array:
 
 def wait(value: Any, device: str = "") -> Any:
     if device:
-        getattr(torch(), "accelerator", torch().cuda).synchronize(device)
+        _module(device).synchronize(*[device] * (":" in device))  # that of mps takes no argument
     return value  # the CPU computes at once
 
 

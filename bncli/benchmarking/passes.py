@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bncli.benchmarking.buffers import Outputs
 from bncli.benchmarking.timing import Call, first_call
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel, passes_of
+from bncli.core.kernel import Device, Kernel, passes_of
 from bncli.core.problem import statistics_dtype
 from bncli.core.rows.times import FRESH, WARM
 from bncli.loading.guard import guarded
@@ -26,13 +26,17 @@ GIVEN = "given"
 
 
 class PassKey(NamedTuple):
-    """The identity of a pass on one problem; ``threads`` is None if the kernel chooses their number."""
+    """The identity of a pass on one problem; ``threads`` is None if the kernel chooses their number.
+
+    ``device`` is the kernel's own.
+    """
 
     kernel: str
     direction: str
     outputs: str = FRESH
     cache: str = WARM
     threads: int | None = None
+    device: Device | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def passes(
                 once()
                 results = partial(_results, direction, partial(_run, safe, direction, given))
             calls.append(_call(timed, direction, given))
-        key = PassKey(kernel.name, direction, GIVEN if outputs else FRESH, cache, threads)
+        key = PassKey(kernel.name, direction, GIVEN if outputs else FRESH, cache, threads, kernel.device)
         found.append(Pass(key, calls, first, results))
     return found
 
