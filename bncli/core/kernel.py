@@ -11,6 +11,8 @@ from bncli.core.problem import HALF
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bncli.core.stateful import LayerClass
+
     Array = NDArray[Any]
 
 Arguments = TypeVarTuple("Arguments")
@@ -118,7 +120,8 @@ class Kernel:
     of a user's object, such as a torch.nn.Module. A kernel on the arrays of another framework has
     ``prepare``, whose result bench times. ``anew`` loads the kernel again, as if nothing had been called;
     None if that is not possible. ``absent`` names the passes that the kernel lacks; others stand in for them
-    where a check needs a whole kernel. ``device`` is where it computes; None for the CPU.
+    where a check needs a whole kernel. ``layer`` makes layers with a state of their own, if the kernel comes from such
+    a class. ``device`` is where it computes; None for the CPU.
     """
 
     forward: Forward
@@ -138,6 +141,7 @@ class Kernel:
     prepare: Prepare | None = None
     absent: tuple[str, ...] = ()
     device: Device | None = None
+    layer: LayerClass | None = None
 
     @property
     def has_infer(self) -> bool:
