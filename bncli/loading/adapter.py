@@ -14,8 +14,8 @@ from bncli.core.problem import DTYPES
 from bncli.errors import InputError
 from bncli.loading import views
 from bncli.loading.absent import completed, prepared_stand_in, stand_in, with_nothing_saved
+from bncli.loading.call_arrays import CallArrays
 from bncli.loading.kinds import Given, Passes
-from bncli.loading.taken import Taken
 
 PARAMETERS = {
     "forward": ("x", "gamma", "beta", "epsilon"),
@@ -161,7 +161,7 @@ class Kept(NamedTuple):
     """What a forward on a device saved, and the arrays of its call."""
 
     saved: Any
-    taken: Taken
+    taken: CallArrays
 
 
 def _on_arrays(call: Callable[..., Any], direction: str, arrays: Arrays, device: str) -> Callable[..., Prepared]:
@@ -169,7 +169,7 @@ def _on_arrays(call: Callable[..., Any], direction: str, arrays: Arrays, device:
 
     def prepare(*given: Any, timed: bool = False) -> Prepared:
         batch, kept = given[0], given[-1]
-        taken = Taken(arrays, device, kept.taken if isinstance(kept, Kept) else None)
+        taken = CallArrays(arrays, device, kept.taken if isinstance(kept, Kept) else None)
         with arrays.scope(batch):
             natives = [taken.take(each) if isinstance(each, np.ndarray) else each for each in given]
         if isinstance(kept, Kept):

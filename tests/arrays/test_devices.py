@@ -10,8 +10,8 @@ from bncli.arrays import framework
 from bncli.arrays import torch as tensors
 from bncli.errors import InputError
 from bncli.loading import adapter
+from bncli.loading.call_arrays import CallArrays
 from bncli.loading.registry import load_kernel
-from bncli.loading.taken import Taken
 from command_line import run
 
 SMALL = ("--shape", "6x5x4/channels-first", "--search", "0")
@@ -129,7 +129,7 @@ def test_a_copy_of_torch_keeps_the_strides_and_what_is_written_returns(place):
     array = place(np.arange(24.0).reshape(2, 3, 4))
     array.flags.writeable = False
     before = array.copy()
-    taken = Taken(framework("torch"), "cpu")  # copied, like one of another device
+    taken = CallArrays(framework("torch"), "cpu")  # copied, like one of another device
     value = taken.take(array)
     assert value.stride() == tuple(stride // 8 for stride in array.strides)
     assert value.data_ptr() % 16 == array.ctypes.data % 16
@@ -141,7 +141,7 @@ def test_a_copy_of_torch_keeps_the_strides_and_what_is_written_returns(place):
     array.flags.writeable = place is not LAYOUTS["broadcast"]
     if array.flags.writeable:
         array[0, 0, 0] = 7
-        Taken(framework("torch"), "cpu", earlier=taken)
+        CallArrays(framework("torch"), "cpu", earlier=taken)
         assert value[0, 0, 0] == 7
 
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from bncli.arrays import framework
 from bncli.arrays.torch import holds, torch
 from bncli.core.kernel import Gradients, Prepared
+from bncli.loading.call_arrays import CallArrays
 from bncli.loading.kinds import Passes
 from bncli.loading.results import Malformed
-from bncli.loading.taken import Taken
 
 Array = NDArray[Any]
 
@@ -22,7 +22,7 @@ class Graph(NamedTuple):
     y: Any
     inputs: tuple[Any, ...]
     edges: tuple[Any, ...]
-    taken: Taken
+    taken: CallArrays
 
 
 def numbers() -> Any:
@@ -34,7 +34,7 @@ def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]], device: str 
     """The passes of a computation; ``bound`` turns tensors x, gamma, beta and epsilon into a call that returns y."""
 
     def forward(x: Array, gamma: Array, beta: Array, epsilon: float, timed: bool = False) -> Prepared:
-        taken = Taken(framework("torch"), device)
+        taken = CallArrays(framework("torch"), device)
         given = {name: enter(taken.take(each)) for name, each in (("x", x), ("gamma", gamma), ("beta", beta))}
         # The function may change x in place: the gradient is that of the original x.
         inputs = tuple(given.values())
@@ -57,7 +57,7 @@ def backward(dy: Array, saved: Graph, timed: bool = False) -> Prepared:
     # A second backward of one forward is allowed.
     # Edges take longer: some microseconds.
     of = saved.inputs if timed else saved.edges
-    taken = Taken(saved.taken.arrays, saved.taken.device, earlier=saved.taken)
+    taken = CallArrays(saved.taken.arrays, saved.taken.device, earlier=saved.taken)
     grad = partial(torch().autograd.grad, saved.y, of, taken.take(dy), retain_graph=True, allow_unused=True)
 
     def deliver(found: Sequence[Any]) -> tuple[Array, ...]:

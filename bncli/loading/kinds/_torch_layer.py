@@ -12,10 +12,10 @@ from bncli.arrays import framework
 from bncli.arrays import torch as tensors
 from bncli.core.kernel import Gradients
 from bncli.core.stateful import LayerClass, Running
+from bncli.loading.call_arrays import CallArrays
 from bncli.loading.kinds._parameters import BETA, COUNT, GAMMA, MEAN, VAR
 from bncli.loading.kinds._torch_autograd import enter, first_tensor
 from bncli.loading.kinds._torch_tensors import named_tensors, state_of
-from bncli.loading.taken import Taken
 from bncli.loading.views import View
 
 Array = NDArray[Any]
@@ -29,7 +29,7 @@ class TorchLayer:
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.module.train(training)
-        taken = Taken(framework("torch"), self.device)
+        taken = CallArrays(framework("torch"), self.device)
         given = enter(taken.take(self.view.enter(x)))
         given.retain_grad()
         y = first_tensor(self.module(given))
@@ -39,7 +39,7 @@ class TorchLayer:
     def backward(self, dy: Array, call: Any) -> Gradients:
         given, y, before = call
         given.grad = None
-        taken = Taken(before.arrays, self.device, earlier=before)
+        taken = CallArrays(before.arrays, self.device, earlier=before)
         y.backward(taken.take(self.view.enter(dy)), retain_graph=True)
         taken.write_back()
         own = named_tensors(self.module, self.module.named_parameters())

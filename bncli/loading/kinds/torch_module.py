@@ -14,11 +14,11 @@ from bncli.arrays import framework
 from bncli.arrays import torch as tensors
 from bncli.core.kernel import Kernel, Prepared
 from bncli.errors import InputError
+from bncli.loading.call_arrays import CallArrays
 from bncli.loading.kinds import Given, _torch_autograd, _torch_layer
 from bncli.loading.kinds._parameters import AFFINE, BETA, EPSILON, FEATURES, GAMMA, MEAN, MOMENTUM, TRACK, VAR, role
 from bncli.loading.kinds._rank import fitting
 from bncli.loading.kinds._torch_tensors import STATISTICS, named_tensors, state_of
-from bncli.loading.taken import Taken
 from bncli.loading.views import VIEWS
 
 Array = NDArray[Any]
@@ -75,7 +75,7 @@ def _infer(make: Make, device: str) -> Callable[..., Prepared]:
     def infer(
         x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, timed: bool = False
     ) -> Prepared:
-        taken = Taken(framework("torch"), device)
+        taken = CallArrays(framework("torch"), device)
         module = _with_parameters(make(gamma.size, epsilon), taken.take(gamma), taken.take(beta))
         state = state_of(module)
         for name, array in ((MEAN, mean), (VAR, var)):

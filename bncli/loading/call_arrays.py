@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 
-class Taken:
+class CallArrays:
     """The arrays that a framework takes for one call, and ``earlier`` ones, which a forward may have kept for it.
 
     On the CPU they lie in NumPy's memory. On a device they are copies: their contents follow NumPy's before the call,
     and NumPy's follow theirs after it, so that a check finds a kernel that changes its inputs.
     """
 
-    def __init__(self, arrays: Arrays, device: str = "", earlier: Taken | None = None) -> None:
+    def __init__(self, arrays: Arrays, device: str = "", earlier: CallArrays | None = None) -> None:
         self.arrays, self.device = arrays, device
         self._copies: list[tuple[Any, Array]] = [*earlier._copies] if earlier else []
         for value, array in self._copies:
