@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,12 +54,14 @@ class Pass:
 
 
 def writing_into(outputs: Outputs, kernel: Kernel) -> Kernel:
-    """``kernel``, but always writing into ``outputs``."""
+    """``kernel``, but always writing into ``outputs``; a time then includes the copy of a framework's results."""
+    takes_out = "out" in signature(kernel.forward).parameters
     return replace(
         kernel,
         forward=partial(kernel.forward, out=outputs.y),
         backward=partial(kernel.backward, out=outputs.gradients),
         infer=kernel.infer and partial(kernel.infer, out=outputs.y),
+        prepare=None if takes_out else kernel.prepare,
     )
 
 

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 import naive
+from bncli.arrays import torch as tensors
+from bncli.benchmarking.buffers import outputs_for
+from bncli.benchmarking.passes import passes
 from bncli.core.kernel import Gradients
-from bncli.kernels import _torch
 from bncli.loading.registry import load_kernel, registered_kernel
 
 PEERS = ("torch", "onednn", "inductor", "jax")
@@ -218,10 +220,10 @@ def test_jax_has_as_many_threads_as_it_is_told_though_it_had_others(threads):
 @pytest.mark.parametrize("dtype", UNIT)
 def test_tensors_lie_over_the_memory_of_arrays(make_case, dtype):
     x = make_case(f"4x3/{dtype}").x
-    tensor = _torch.tensor(x)
+    tensor = tensors.take(x)
     assert tensor.data_ptr() == x.ctypes.data
     assert str(tensor.dtype) == f"torch.{dtype}"
-    back = _torch.give(tensor)
+    back = tensors.give(tensor)
     assert np.shares_memory(back, x)
     np.testing.assert_array_equal(back, x)
 
@@ -270,11 +272,21 @@ def test_a_peer_takes_whatever_strides(make_case, name, dtype, strides):
     np.testing.assert_allclose(y.astype(float), expected.astype(float), rtol=1e-2, atol=1e-2)
 
 
-@pytest.mark.parametrize("strides", STRIDED)
-def test_contiguous_tensors_lie_over_what_is_contiguous_and_hold_what_is_not(strides):
-    dense = np.arange(6.0).reshape(3, 2)
-    assert _torch.contiguous(dense).data_ptr() == dense.ctypes.data
-    laid = STRIDED[strides](dense)
-    tensor = _torch.contiguous(laid)
-    assert tensor.is_contiguous()
-    np.testing.assert_array_equal(_torch.give(tensor), laid)
+@pytest.mark.parametrize("name", PEERS)
+def test_what_is_timed_of_a_peer_gives_its_results(make_case, name):
+    case, kernel = make_case("6x3x5x4/channels-first/float32"), load_kernel(name)
+    expected = run(kernel, case)
+    y, saved = kernel.prepare("forward", case.x, case.gamma, case.beta, case.problem.epsilon).run()
+    gradients = kernel.prepare("backward", case.dy, saved).run()
+    for array, value in {"y": y, **gradients._asdict()}.items():
+        np.testing.assert_array_equal(value, expected[array])
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_the_time_with_given_outputs_includes_the_copy_into_them(make_case, name):
+    case, kernel = make_case("6x3x5x4/channels-first/float32"), load_kernel(name)
+    outputs = outputs_for(case)
+    forward, backward, infer = passes(kernel, [case], ("forward", "backward", "infer"), [outputs])
+    assert forward.calls[0]()[0] is outputs.y
+    assert backward.calls[0]()[0] is outputs.gradients.dx
+    assert infer.calls[0]() is outputs.y
