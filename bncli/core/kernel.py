@@ -100,6 +100,17 @@ class InferForward(Protocol):
     ) -> tuple[Array, Any]: ...
 
 
+class Device(NamedTuple):
+    """A device other than the CPU: the framework that computes on it, the framework's name for it, and its model."""
+
+    framework: str
+    name: str
+    model: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.model})" if self.model else self.name
+
+
 class Prepared(NamedTuple):
     """A pass on the arrays of the kernel's own framework.
 
@@ -135,12 +146,12 @@ class Kernel:
     ``prepare``, whose result bench times. ``anew`` loads the kernel again, as if nothing had been called;
     None if that is not possible. ``absent`` names the passes that the kernel lacks; others stand in for them
     where a check needs a whole kernel. ``infer_backward`` returns the gradients of inference, in which mean and
-    var are constants, given what ``infer_forward`` saved; a kernel has both of these or neither. ``layer`` makes layers
-    with a state of their own, if the kernel comes from such a class. ``parameters`` are those of gamma and beta that
-    the kernel takes: it ignores the others, and computes with a gamma of 1 and a beta of 0. Of the gradients that
-    a backward returns, those that ``gradients`` does not name are zeros that stand for nothing. ``optional`` has the
-    sets of parameters that a caller may leave out, and a ``selective`` kernel computes some gradients without the
-    others; ``chosen`` returns the kernel that is called so.
+    var are constants, given what ``infer_forward`` saved; a kernel has both of these or neither. ``device`` is where it
+    computes; None for the CPU. ``layer`` makes layers with a state of their own, if the kernel comes from such a class.
+    ``parameters`` are those of gamma and beta that the kernel takes: it ignores the others, and computes with a gamma
+    of 1 and a beta of 0. Of the gradients that a backward returns, those that ``gradients`` does not name are zeros
+    that stand for nothing. ``optional`` has the sets of parameters that a caller may leave out, and a ``selective``
+    kernel computes some gradients without the others; ``chosen`` returns the kernel that is called so.
     """
 
     forward: Forward
@@ -161,6 +172,7 @@ class Kernel:
     anew: Callable[[], Kernel] | None = None
     prepare: Prepare | None = None
     absent: tuple[str, ...] = ()
+    device: Device | None = None
     layer: LayerClass | None = None
     parameters: tuple[str, ...] = PARAMETERS
     gradients: tuple[str, ...] = Gradients._fields
@@ -222,6 +234,7 @@ class IsolatedKernel:
     absent: tuple[str, ...] = ()
     has_infer_backward: bool = False
     parameters: tuple[str, ...] = PARAMETERS
+    device: Device | None = None
 
     def run(
         self,

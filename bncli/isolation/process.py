@@ -69,6 +69,7 @@ class Process:
             absent=found.absent,
             has_infer_backward=found.has_infer_backward,
             parameters=found.parameters,
+            device=found.device,
         )
 
     def set_threads(self, count: int) -> None:

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import psutil
 
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import Device, Kernel
 from bncli.errors import BncliError, KernelFault
 from bncli.isolation import transfer
 from bncli.loading.guard import described, guarded
@@ -44,6 +44,7 @@ class Description:
     absent: tuple[str, ...] = ()
     has_infer_backward: bool = False
     parameters: tuple[str, ...] = Kernel.parameters
+    device: Device | None = None
 
 
 def serve(jobs: Connection[Any, Any], printed: Connection[Any, Any], trace: str) -> None:
@@ -81,6 +82,7 @@ def describe(spec: str, name: str) -> Description:
         kernel.absent,
         kernel.has_infer_backward,
         kernel.parameters,
+        kernel.device,
     )
 
 
