@@ -107,7 +107,7 @@ class Kernel:
     of a user's object, such as a torch.nn.Module. A kernel on the arrays of another framework has
     ``prepare``, whose result bench times. ``anew`` loads the kernel again, as if nothing had been called;
     None if that is not possible. ``absent`` names the passes that the kernel lacks; others stand in for them
-    where a check needs a whole kernel.
+    where a check needs a whole kernel. ``untimed`` says why a time of it would mean nothing, if so.
     """
 
     forward: Forward
@@ -126,6 +126,7 @@ class Kernel:
     anew: Callable[[], Kernel] | None = None
     prepare: Prepare | None = None
     absent: tuple[str, ...] = ()
+    untimed: str = ""
 
     @property
     def has_infer(self) -> bool:
@@ -174,6 +175,7 @@ class IsolatedKernel:
     params: tuple[str, ...] = (OWN,)
     kind: str = ""
     absent: tuple[str, ...] = ()
+    untimed: str = ""
 
     def run(
         self,

@@ -67,6 +67,7 @@ class Process:
             process=self,
             kind=found.kind,
             absent=found.absent,
+            untimed=found.untimed,
         )
 
     def set_threads(self, count: int) -> None:

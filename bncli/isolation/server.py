@@ -42,6 +42,7 @@ class Description:
     params: tuple[str, ...] = Kernel.params
     kind: str = ""
     absent: tuple[str, ...] = ()
+    untimed: str = ""
 
 
 def serve(jobs: Connection[Any, Any], printed: Connection[Any, Any], trace: str) -> None:
@@ -77,6 +78,7 @@ def describe(spec: str, name: str) -> Description:
         kernel.params,
         kernel.kind,
         kernel.absent,
+        kernel.untimed,
     )
 
 

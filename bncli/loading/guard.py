@@ -17,6 +17,7 @@ import numpy as np
 from bncli.core.kernel import AnyKernel, Gradients, Kernel, Prepared
 from bncli.errors import BncliError, KernelFault, KernelMalformed, KernelRefused
 from bncli.loading import float_environment, results, streams
+from bncli.loading.hints import hint
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,14 +104,8 @@ class _Guard:
             raise
         except BaseException as error:
             kind = KernelRefused if isinstance(error, REFUSALS) else KernelFault
-            said = f"kernel {kernel.name!r}: {function} raised {described(error, kernel.file)}{_hint(error)}"
+            said = f"kernel {kernel.name!r}: {function} raised {described(error, kernel.file)}"
             raise kind(said) from error
-
-
-def _hint(error: BaseException) -> str:
-    if not isinstance(error, np.exceptions.AxisError):
-        return ""
-    return "; x is (outer, feature, inner): write ndim = 4 into the file for (N, C, H, W), or 2 for (rows, features)"
 
 
 def _given(out: Any) -> dict[str, Any]:
@@ -162,6 +157,7 @@ def quiet(report: Callable[[str], object] = lambda change: None) -> Iterator[Non
 def described(error: BaseException, file: str = "") -> str:
     """Describe an error and its place in one line: ``ZeroDivisionError: division by zero (mine.py, line 12)``.
 
+    A hint follows if the error is a common one.
     The place is the innermost line in ``file``; without a frame of ``file``, in the first file outside bncli.
     """
     message = " ".join(str(error).split())
@@ -171,7 +167,8 @@ def described(error: BaseException, file: str = "") -> str:
     if isinstance(error, SyntaxError) and error.lineno:
         return text  # Python has put the place into the message
     where = _where(error, file)
-    return f"{text} ({os.path.basename(where[0])}, line {where[1]})" if where else text
+    place = f" ({os.path.basename(where[0])}, line {where[1]})" if where else ""
+    return f"{text}{place}{hint(error)}"
 
 
 def _where(error: BaseException, file: str) -> tuple[str, int] | None:

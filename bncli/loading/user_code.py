@@ -18,6 +18,7 @@ from bncli.errors import InputError, Unavailable
 from bncli.loading import objects
 from bncli.loading.guard import described, quiet, remember
 from bncli.loading.imports import import_file, import_named
+from bncli.loading.interpreted import untimed
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -38,6 +39,7 @@ def user_kernel(spec: str, *, anew: bool = False) -> Kernel | None:
             return None
         stem = PurePath(place).stem if from_file else place.rpartition(".")[2]
         kernel = objects.named(module, name, spec) if name else objects.only(module, stem, spec)
+        kernel = replace(kernel, untimed=untimed(module))
     return replace(kernel, anew=partial(_anew, spec)) if from_file else kernel
 
 
@@ -60,14 +62,15 @@ def as_kernel(namespace: Any) -> Kernel:
     """
     name = str(getattr(namespace, "__name__", type(namespace).__name__)).rpartition(".")[2]
     with _loading(name):
-        return objects.kernel_of(namespace, name)
+        return replace(objects.kernel_of(namespace, name), untimed=untimed(namespace))
 
 
 def published_kernel(name: str, point: EntryPoint) -> Kernel:
     """The kernel that an installed package publishes as ``name``; a broken one becomes an unavailable kernel."""
     try:
         with _loading(point.value, name):
-            return objects.kernel_of(point.load(), name, name)
+            found = point.load()
+            return replace(objects.kernel_of(found, name, name), untimed=untimed(found))
     except InputError as error:
         return _unavailable(name, str(error))
 
