@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 LONGEST = 300  # characters of an error's message: some compilers write pages
 PASSING = (KeyboardInterrupt, MemoryError, KernelFault)
 REFUSALS = (ValueError, TypeError, NotImplementedError)
-BETWEEN = ("bncli", "importlib", "importlib_metadata")  # packages whose frames precede a user's code
+# Packages whose frames are between bncli and a user's code.
+BETWEEN = ("bncli", "importlib", "importlib_metadata", "jax", "torch", "triton")
 
 
 def guarded(kernel: Kernel) -> Kernel:
@@ -158,7 +159,7 @@ def described(error: BaseException, file: str = "") -> str:
     """Describe an error and its place in one line: ``ZeroDivisionError: division by zero (mine.py, line 12)``.
 
     A hint follows if the error is a common one.
-    The place is the innermost line in ``file``; without a frame of ``file``, in the first file outside bncli.
+    The place is the innermost line in ``file``; without a frame of ``file``, in the first file of a user.
     """
     message = " ".join(str(error).split())
     if len(message) > LONGEST:
