@@ -11,6 +11,8 @@ from bncli.core.problem import HALF
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bncli.core.stateful import LayerClass
+
     Array = NDArray[Any]
 
 Arguments = TypeVarTuple("Arguments")
@@ -107,7 +109,8 @@ class Kernel:
     of a user's object, such as a torch.nn.Module. A kernel on the arrays of another framework has
     ``prepare``, whose result bench times. ``anew`` loads the kernel again, as if nothing had been called;
     None if that is not possible. ``absent`` names the passes that the kernel lacks; others stand in for them
-    where a check needs a whole kernel. ``untimed`` says why a time of it would mean nothing, if so.
+    where a check needs a whole kernel. ``untimed`` says why a time of it would mean nothing, if so. ``layer`` makes
+    layers with a state of their own, if the kernel comes from such a class.
     """
 
     forward: Forward
@@ -127,6 +130,7 @@ class Kernel:
     prepare: Prepare | None = None
     absent: tuple[str, ...] = ()
     untimed: str = ""
+    layer: LayerClass | None = None
 
     @property
     def has_infer(self) -> bool:

@@ -10,6 +10,7 @@ from bncli.errors import InputError
 X, GAMMA, BETA, EPSILON = "x", "gamma", "beta", "epsilon"
 MEAN, VAR, TRAINING, MOMENTUM = "running_mean", "running_var", "training", "momentum"
 FEATURES = "num_features"
+AFFINE, TRACK, COUNT = "affine", "track_running_stats", "num_batches_tracked"
 GIVEN = (X, GAMMA, BETA, EPSILON)
 NAMES = {
     X: ("x", "input", "inputs", "inp", "inpt", "data"),
@@ -19,7 +20,10 @@ NAMES = {
     MEAN: ("running_mean", "moving_mean", "mean"),
     VAR: ("running_var", "moving_var", "running_variance", "moving_variance", "var", "variance"),
     TRAINING: ("training", "train", "is_training", "train_mode"),
-    MOMENTUM: ("momentum",),
+    MOMENTUM: ("momentum", "running_momentum"),
+    AFFINE: ("affine", "elementwise_affine"),
+    TRACK: ("track_running_stats", "track_running_statistics"),
+    COUNT: ("num_batches_tracked",),
     FEATURES: ("num_features", "features", "n_features", "channels", "num_channels", "dim"),
 }
 ROLES = {name: role for role, names in NAMES.items() for name in names}
