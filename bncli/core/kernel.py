@@ -75,6 +75,19 @@ class Infer(Protocol):
     ) -> Array: ...
 
 
+class Parts(NamedTuple):
+    """Functions of parts of a batch, whose statistics are merged; one that a kernel lacks is None.
+
+    Moments are a count, an int or (F,), a mean (F,), and M2 (F,), the sum of (x - mean)**2. ``stats(x)`` returns those
+    of a part x (N, F, S), where N may be 0; ``merge(a, b)`` returns those of two parts together.
+    ``reduce(dy, x, mean, inv_std)`` returns the sums of dy and of dy * x_hat over a part, both (F,).
+    """
+
+    stats: Callable[[Array], Any] | None = None
+    merge: Callable[[Any, Any], Any] | None = None
+    reduce: Callable[[Array, Array, Array, Array], Any] | None = None
+
+
 class Prepared(NamedTuple):
     """A pass on the arrays of the kernel's own framework.
 
@@ -111,6 +124,7 @@ class Kernel:
     None if that is not possible. ``absent`` names the passes that the kernel lacks; others stand in for them
     where a check needs a whole kernel. ``untimed`` says why a time of it would mean nothing, if so. ``layer`` makes
     layers with a state of their own, if the kernel comes from such a class.
+    ``parts`` are its functions of parts of a batch.
     """
 
     forward: Forward
@@ -131,6 +145,7 @@ class Kernel:
     absent: tuple[str, ...] = ()
     untimed: str = ""
     layer: LayerClass | None = None
+    parts: Parts | None = None
 
     @property
     def has_infer(self) -> bool:

@@ -93,20 +93,26 @@ class _Guard:
                 raise results.Malformed(f"set_threads returned {before!r}: return the number before, or None")
             return before
 
-    @contextlib.contextmanager
-    def _faults_of(self, function: str, passing: tuple[type[BaseException], ...] = PASSING) -> Iterator[None]:
-        kernel = self.kernel
-        try:
-            with watched(kernel, function):
-                yield
-        except results.Malformed as fault:
-            raise KernelMalformed(f"kernel {kernel.name!r}: {fault}") from fault
-        except passing:
-            raise
-        except BaseException as error:
-            kind = KernelRefused if isinstance(error, REFUSALS) else KernelFault
-            said = f"kernel {kernel.name!r}: {function} raised {described(error, kernel.file)}"
-            raise kind(said) from error
+    def _faults_of(
+        self, function: str, passing: tuple[type[BaseException], ...] = PASSING
+    ) -> contextlib.AbstractContextManager[None]:
+        return faults_of(self.kernel, function, passing)
+
+
+@contextlib.contextmanager
+def faults_of(kernel: Kernel, function: str, passing: tuple[type[BaseException], ...] = PASSING) -> Iterator[None]:
+    """Call ``function`` of ``kernel`` within this: its errors become KernelFaults, as ``guarded`` describes."""
+    try:
+        with watched(kernel, function):
+            yield
+    except results.Malformed as fault:
+        raise KernelMalformed(f"kernel {kernel.name!r}: {fault}") from fault
+    except passing:
+        raise
+    except BaseException as error:
+        kind = KernelRefused if isinstance(error, REFUSALS) else KernelFault
+        said = f"kernel {kernel.name!r}: {function} raised {described(error, kernel.file)}"
+        raise kind(said) from error
 
 
 def _given(out: Any) -> dict[str, Any]:

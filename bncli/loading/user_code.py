@@ -19,6 +19,7 @@ from bncli.loading import objects
 from bncli.loading.guard import described, quiet, remember
 from bncli.loading.imports import import_file, import_named
 from bncli.loading.interpreted import untimed
+from bncli.loading.part_functions import parts_of
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -39,7 +40,7 @@ def user_kernel(spec: str, *, anew: bool = False) -> Kernel | None:
             return None
         stem = PurePath(place).stem if from_file else place.rpartition(".")[2]
         kernel = objects.named(module, name, spec) if name else objects.only(module, stem, spec)
-        kernel = replace(kernel, untimed=untimed(module))
+        kernel = _with_facts(kernel, module)
     return replace(kernel, anew=partial(_anew, spec)) if from_file else kernel
 
 
@@ -47,6 +48,11 @@ def _anew(spec: str) -> Kernel:
     kernel = user_kernel(spec, anew=True)
     assert kernel is not None  # for the type checker: a file is there, or InputError is raised
     return kernel
+
+
+def _with_facts(kernel: Kernel, source: Any) -> Kernel:
+    """``kernel`` with what its module or namespace holds besides its passes."""
+    return replace(kernel, untimed=untimed(source), parts=parts_of(source, kernel))
 
 
 def is_object(spec: str) -> bool:
@@ -62,7 +68,7 @@ def as_kernel(namespace: Any) -> Kernel:
     """
     name = str(getattr(namespace, "__name__", type(namespace).__name__)).rpartition(".")[2]
     with _loading(name):
-        return replace(objects.kernel_of(namespace, name), untimed=untimed(namespace))
+        return _with_facts(objects.kernel_of(namespace, name), namespace)
 
 
 def published_kernel(name: str, point: EntryPoint) -> Kernel:
@@ -70,7 +76,7 @@ def published_kernel(name: str, point: EntryPoint) -> Kernel:
     try:
         with _loading(point.value, name):
             found = point.load()
-            return replace(objects.kernel_of(found, name, name), untimed=untimed(found))
+            return _with_facts(objects.kernel_of(found, name, name), found)
     except InputError as error:
         return _unavailable(name, str(error))
 

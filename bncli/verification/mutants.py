@@ -13,6 +13,7 @@ from bncli.verification._mutants import (
     inference_faults,
     memory_faults,
     memory_layout_faults,
+    parts_faults,
     place_faults,
     precision_faults,
     right_kernels,
@@ -39,6 +40,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *value_faults.MUTANTS,
     *type_faults.MUTANTS,
     *inference_faults.MUTANTS,
+    *parts_faults.MUTANTS,
     *chance_faults.MUTANTS,
 )
 RIGHT: tuple[Kernel, ...] = (*right_kernels.KERNELS, *right_styles.KERNELS)
