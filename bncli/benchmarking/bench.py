@@ -102,6 +102,7 @@ def report(
     ``progress`` receives the number of problems that are done, ``on_problem`` the rows of each problem and the report
     so far. Raises Interrupted, with the report so far, on Ctrl-C.
     """
+    _require_times(kernels)
     _require_passes(kernels, settings)
     rows: list[BenchRow] = []
     remarks: list[str] = []
@@ -177,6 +178,13 @@ def _failed(row: BenchRow) -> bool:
 def _verdict(row: BenchRow) -> Verdict:
     """The verdict of the row; PASS if nothing was judged."""
     return Verdict(row.judged.verdict) if row.judged else Verdict.PASS
+
+
+def _require_times(kernels: Sequence[AnyKernel]) -> None:
+    """Raise InputError if a time of one of the kernels would mean nothing."""
+    for kernel in kernels:
+        if kernel.untimed:
+            raise InputError(f"kernel {kernel.name!r} is not timed: {kernel.untimed}")
 
 
 def _require_passes(kernels: Sequence[AnyKernel], settings: Settings) -> None:

@@ -111,6 +111,19 @@ class Device(NamedTuple):
         return f"{self.name} ({self.model})" if self.model else self.name
 
 
+class Parts(NamedTuple):
+    """Functions of parts of a batch, whose statistics are merged; one that a kernel lacks is None.
+
+    Moments are a count, an int or (F,), a mean (F,), and M2 (F,), the sum of (x - mean)**2. ``stats(x)`` returns those
+    of a part x (N, F, S), where N may be 0; ``merge(a, b)`` returns those of two parts together.
+    ``reduce(dy, x, mean, inv_std)`` returns the sums of dy and of dy * x_hat over a part, both (F,).
+    """
+
+    stats: Callable[[Array], Any] | None = None
+    merge: Callable[[Any, Any], Any] | None = None
+    reduce: Callable[[Array, Array, Array, Array], Any] | None = None
+
+
 class Prepared(NamedTuple):
     """A pass on the arrays of the kernel's own framework.
 
@@ -147,7 +160,8 @@ class Kernel:
     None if that is not possible. ``absent`` names the passes that the kernel lacks; others stand in for them
     where a check needs a whole kernel. ``infer_backward`` returns the gradients of inference, in which mean and
     var are constants, given what ``infer_forward`` saved; a kernel has both of these or neither. ``device`` is where it
-    computes; None for the CPU. ``layer`` makes layers with a state of their own, if the kernel comes from such a class.
+    computes; None for the CPU. ``untimed`` says why a time of it would mean nothing, if so. ``layer`` makes layers with
+    a state of their own, if the kernel comes from such a class. ``parts`` are its functions of parts of a batch.
     ``parameters`` are those of gamma and beta that the kernel takes: it ignores the others, and computes with a gamma
     of 1 and a beta of 0. Of the gradients that a backward returns, those that ``gradients`` does not name are zeros
     that stand for nothing. ``optional`` has the sets of parameters that a caller may leave out, and a ``selective``
@@ -173,7 +187,9 @@ class Kernel:
     prepare: Prepare | None = None
     absent: tuple[str, ...] = ()
     device: Device | None = None
+    untimed: str = ""
     layer: LayerClass | None = None
+    parts: Parts | None = None
     parameters: tuple[str, ...] = PARAMETERS
     gradients: tuple[str, ...] = Gradients._fields
     optional: tuple[tuple[str, ...], ...] = ()
@@ -235,6 +251,7 @@ class IsolatedKernel:
     has_infer_backward: bool = False
     parameters: tuple[str, ...] = PARAMETERS
     device: Device | None = None
+    untimed: str = ""
 
     def run(
         self,

@@ -70,6 +70,7 @@ class Process:
             has_infer_backward=found.has_infer_backward,
             parameters=found.parameters,
             device=found.device,
+            untimed=found.untimed,
         )
 
     def set_threads(self, count: int) -> None:

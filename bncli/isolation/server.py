@@ -45,6 +45,7 @@ class Description:
     has_infer_backward: bool = False
     parameters: tuple[str, ...] = Kernel.parameters
     device: Device | None = None
+    untimed: str = ""
 
 
 def serve(jobs: Connection[Any, Any], printed: Connection[Any, Any], trace: str) -> None:
@@ -83,6 +84,7 @@ def describe(spec: str, name: str) -> Description:
         kernel.has_infer_backward,
         kernel.parameters,
         kernel.device,
+        kernel.untimed,
     )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from bncli.core.kernel import INFER, INFER_BACKWARD, AnyKernel, Gradients, Kernel, Prepared
 from bncli.errors import BncliError, KernelFault, KernelMalformed, KernelRefused
 from bncli.loading import float_environment, results, streams
+from bncli.loading.hints import hint
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 LONGEST = 300  # characters of an error's message: some compilers write pages
 PASSING = (KeyboardInterrupt, MemoryError, KernelFault)
 REFUSALS = (ValueError, TypeError, NotImplementedError)
-BETWEEN = ("bncli", "importlib", "importlib_metadata")  # packages whose frames precede a user's code
+# Packages whose frames are between bncli and a user's code.
+BETWEEN = ("bncli", "importlib", "importlib_metadata", "jax", "torch", "triton")
 
 
 def guarded(kernel: Kernel) -> Kernel:
@@ -107,26 +109,26 @@ class _Guard:
                 raise results.Malformed(f"set_threads returned {before!r}: return the number before, or None")
             return before
 
-    @contextlib.contextmanager
-    def _faults_of(self, function: str, passing: tuple[type[BaseException], ...] = PASSING) -> Iterator[None]:
-        kernel = self.kernel
-        try:
-            with watched(kernel, function):
-                yield
-        except results.Malformed as fault:
-            raise KernelMalformed(f"kernel {kernel.name!r}: {fault}") from fault
-        except passing:
-            raise
-        except BaseException as error:
-            kind = KernelRefused if isinstance(error, REFUSALS) else KernelFault
-            said = f"kernel {kernel.name!r}: {function} raised {described(error, kernel.file)}{_hint(error)}"
-            raise kind(said) from error
+    def _faults_of(
+        self, function: str, passing: tuple[type[BaseException], ...] = PASSING
+    ) -> contextlib.AbstractContextManager[None]:
+        return faults_of(self.kernel, function, passing)
 
 
-def _hint(error: BaseException) -> str:
-    if not isinstance(error, np.exceptions.AxisError):
-        return ""
-    return "; x is (outer, feature, inner): write ndim = 4 into the file for (N, C, H, W), or 2 for (rows, features)"
+@contextlib.contextmanager
+def faults_of(kernel: Kernel, function: str, passing: tuple[type[BaseException], ...] = PASSING) -> Iterator[None]:
+    """Call ``function`` of ``kernel`` within this: its errors become KernelFaults, as ``guarded`` describes."""
+    try:
+        with watched(kernel, function):
+            yield
+    except results.Malformed as fault:
+        raise KernelMalformed(f"kernel {kernel.name!r}: {fault}") from fault
+    except passing:
+        raise
+    except BaseException as error:
+        kind = KernelRefused if isinstance(error, REFUSALS) else KernelFault
+        said = f"kernel {kernel.name!r}: {function} raised {described(error, kernel.file)}"
+        raise kind(said) from error
 
 
 def _given(out: Any) -> dict[str, Any]:
@@ -178,7 +180,8 @@ def quiet(report: Callable[[str], object] = lambda change: None) -> Iterator[Non
 def described(error: BaseException, file: str = "") -> str:
     """Describe an error and its place in one line: ``ZeroDivisionError: division by zero (mine.py, line 12)``.
 
-    The place is the innermost line in ``file``; without a frame of ``file``, in the first file outside bncli.
+    A hint follows if the error is a common one.
+    The place is the innermost line in ``file``; without a frame of ``file``, in the first file of a user.
     """
     message = " ".join(str(error).split())
     if len(message) > LONGEST:
@@ -187,7 +190,8 @@ def described(error: BaseException, file: str = "") -> str:
     if isinstance(error, SyntaxError) and error.lineno:
         return text  # Python has put the place into the message
     where = _where(error, file)
-    return f"{text} ({os.path.basename(where[0])}, line {where[1]})" if where else text
+    place = f" ({os.path.basename(where[0])}, line {where[1]})" if where else ""
+    return f"{text}{place}{hint(error)}"
 
 
 def _where(error: BaseException, file: str) -> tuple[str, int] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
@@ -22,7 +22,8 @@ def named(module: ModuleType, path: str, spec: str) -> Kernel:
     value: Any = module
     for name in path.split("."):
         if not hasattr(value, name):
-            raise InputError(plugins.unknown("object in it", name, candidates(module) or vars(module)))
+            public = [each for each in vars(module) if not each.startswith("_")]
+            raise InputError(plugins.unknown("object in it", name, candidates(module) or public))
         value = getattr(value, name)
     return kernel_of(value, path.rpartition(".")[2], spec, module)
 
@@ -39,6 +40,11 @@ def only(module: ModuleType, name: str, spec: str) -> Kernel:
         described = _listed(f"{each} ({kind})" for each, kind in found.items())
         raise InputError(f"it holds {described}: choose one, as {spec}:{next(iter(found))}")
     if not found:
+        own = [
+            each for each in vars(module).values() if inspect.isfunction(each) and each.__module__ == module.__name__
+        ]
+        if len(own) == 1:
+            raise InputError(f"{own[0].__name__} {_takes(own[0])}")
         return adapter.adapt(module, name, spec)  # its error lists what is missing
     return kernel_of(getattr(module, next(iter(found))), name, spec, module)
 
@@ -48,7 +54,7 @@ def kernel_of(value: Any, name: str = "", spec: str = "", module: ModuleType | N
     kind = kinds.kind_of(value)
     if kind is None:
         if inspect.isfunction(value):
-            raise InputError(f"it takes {_listed(inspect.signature(value).parameters)}, not x, gamma, beta and epsilon")
+            raise InputError(f"it {_takes(value)}")
         return adapter.adapt(value, name, spec)
     module = module or inspect.getmodule(value)
     return kind.kernel(value, adapter.given(module, name, spec, value))
@@ -69,6 +75,10 @@ def candidates(module: ModuleType) -> dict[str, str]:
         name: kind for name, kind in found.items() if kind != function.KIND or function.is_whole(vars(module)[name])
     }
     return whole or found
+
+
+def _takes(function: Callable[..., Any]) -> str:
+    return f"takes {_listed(inspect.signature(function).parameters)}, not x, gamma, beta and epsilon"
 
 
 def _listed(words: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from bncli import plugins
 from bncli.core.kernel import AnyKernel, Kernel, types_of
 from bncli.core.problem import HALF, Problem
 from bncli.errors import InputError, Unavailable
-from bncli.loading.user_code import as_kernel, published_kernel, user_kernel
+from bncli.loading.user_code import as_kernel, is_object, published_kernel, user_kernel
 
 PACKAGE = "bncli.kernels"
 
@@ -49,6 +49,8 @@ def load_kernel(spec: str) -> Kernel:
     and Unavailable, with what is missing, if it cannot run on this machine.
     """
     kernel = registered_kernel(spec) if is_registered(spec) else user_kernel(spec)
+    if kernel is None and is_object(spec):
+        raise InputError(f"cannot load {spec!r} as a kernel: there is no module {spec.rpartition(':')[0]!r}")
     if kernel is None:
         raise InputError(plugins.unknown("kernel", spec, kernel_names()))
     return _able(kernel, spec)

@@ -70,6 +70,19 @@ def _shape(name: str, dy: Array) -> Shape:
     return dy.shape if name == "dx" else dy.shape[1:2]
 
 
+def per_feature(function: str, result: Any, names: tuple[str, ...], features: int) -> tuple[Array, ...]:
+    """Return the values of ``result``, which are (F,), or for a count a number; raises Malformed."""
+    values = []
+    for name, value in zip(names, _unpack(function, result, names), strict=True):
+        found = np.asarray(value)
+        if found.shape != (features,) and (name != "count" or found.ndim):
+            raise Malformed(f"the {name} of {function} has shape {found.shape}, expected {(features,)}")
+        if not is_numeric(found):
+            raise Malformed(f"the {name} of {function} holds {found.dtype}, not numbers")
+        values.append(found)
+    return tuple(values)
+
+
 def array(name: str, value: Any, shape: Shape) -> Array:
     """Return ``value`` if it is an array of numbers, of ``shape``; else raise Malformed."""
     if not isinstance(value, np.ndarray) or type(value) not in PLAIN:

@@ -19,6 +19,8 @@ from bncli.loading import objects
 from bncli.loading.absent import unavailable
 from bncli.loading.guard import described, quiet, remember
 from bncli.loading.imports import import_file, import_named
+from bncli.loading.interpreted import untimed
+from bncli.loading.part_functions import parts_of
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -39,6 +41,7 @@ def user_kernel(spec: str, *, anew: bool = False) -> Kernel | None:
             return None
         stem = PurePath(place).stem if from_file else place.rpartition(".")[2]
         kernel = objects.named(module, name, spec) if name else objects.only(module, stem, spec)
+        kernel = _with_facts(kernel, module)
     return replace(kernel, anew=partial(_anew, spec)) if from_file else kernel
 
 
@@ -46,6 +49,11 @@ def _anew(spec: str) -> Kernel:
     kernel = user_kernel(spec, anew=True)
     assert kernel is not None  # for the type checker: a file is there, or InputError is raised
     return kernel
+
+
+def _with_facts(kernel: Kernel, source: Any) -> Kernel:
+    """``kernel`` with what its module or namespace holds besides its passes."""
+    return replace(kernel, untimed=untimed(source), parts=parts_of(source, kernel))
 
 
 def is_object(spec: str) -> bool:
@@ -61,14 +69,15 @@ def as_kernel(namespace: Any) -> Kernel:
     """
     name = str(getattr(namespace, "__name__", type(namespace).__name__)).rpartition(".")[2]
     with _loading(name):
-        return objects.kernel_of(namespace, name)
+        return _with_facts(objects.kernel_of(namespace, name), namespace)
 
 
 def published_kernel(name: str, point: EntryPoint) -> Kernel:
     """The kernel that an installed package publishes as ``name``; a broken one becomes an unavailable kernel."""
     try:
         with _loading(point.value, name):
-            return objects.kernel_of(point.load(), name, name)
+            found = point.load()
+            return _with_facts(objects.kernel_of(found, name, name), found)
     except InputError as error:
         return unavailable(name, name, str(error))
 

@@ -14,6 +14,7 @@ from bncli.verification._mutants import (
     left_out_faults,
     memory_faults,
     memory_layout_faults,
+    parts_faults,
     place_faults,
     precision_faults,
     right_kernels,
@@ -40,6 +41,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *value_faults.MUTANTS,
     *type_faults.MUTANTS,
     *inference_faults.MUTANTS,
+    *parts_faults.MUTANTS,
     *chance_faults.MUTANTS,
     *left_out_faults.MUTANTS,
 )

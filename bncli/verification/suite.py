@@ -16,6 +16,7 @@ from bncli.loading.guard import guarded
 from bncli.verification import accuracy, contract, finding, inexact, invariants
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.layers import layer_findings
+from bncli.verification.parts import part_checks
 
 SHAPES = {
     Layout.PER_ACTIVATION: (16, 6, 5, 3),
@@ -114,6 +115,7 @@ def behaviour(kernel: AnyKernel, case: Case) -> list[Judged]:
     """The checks that do not depend on the data, invariants and contract, on a benign ``case``."""
     try:
         found, kept = kernel.run(invariants.check, case), kernel.run(contract.check, case)
+        found = [*found, *kernel.run(part_checks.check, case)]
     except KernelFault as fault:
         found, kept = [], Finding(kernel.name, "", "", Verdict.WRONG, np.inf, 0.0, reason=str(fault))
     return [*(Judged(finding.method, case, finding) for finding in found), Judged(contract.ARRAY, case, kept)]

@@ -8,6 +8,7 @@ from bncli.core.kernel import Kernel, types_of
 from bncli.verification import accuracy, contract, gradients, invariants
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.mutants import Mutant
+from bncli.verification.parts import part_checks
 from bncli.verification.search import searching
 
 # Descriptors and names of --random. Every fault must be caught on all of these on which it is visible.
@@ -92,6 +93,8 @@ def caught_by(kernel: Kernel, case: Case) -> set[str]:
     """The checks that call ``kernel`` wrong on ``case``."""
     found = {_check_of(finding) for finding in gradients.check(kernel, case, case.seed) if _wrong(finding)}
     if invariants.suits(case) and any(map(_wrong, invariants.check(kernel, case))):
+        found.add(INVARIANTS)
+    if any(map(_wrong, part_checks.check(kernel, case))):  # merging is associative
         found.add(INVARIANTS)
     return found
 

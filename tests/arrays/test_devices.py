@@ -66,6 +66,42 @@ def test_a_change_of_the_inputs_on_the_device_is_found(faulty, says):
     assert says in " ".join(result.stdout.split())
 
 
+OTHERS = """
+def infer(x, gamma, beta, mean, var, epsilon):
+    y, *saved = launch(_infer, 3, x, gamma, beta, mean, var, epsilon)
+    return y, saved
+def _infer(x, gamma, beta, mean, var, epsilon):
+    std = (var[:, None] + epsilon) ** 0.5
+    x_hat = (x - mean[:, None]) / std
+    return gamma[:, None] * x_hat + beta[:, None], x_hat, gamma[:, None] / std
+def infer_backward(dy, saved):
+    return launch(lambda dy, x_hat, scale: (scale * dy, (dy * x_hat).sum((0, 2)), dy.sum((0, 2))), 3, dy, *saved)
+def reduce(dy, x, mean, inv_std):
+    return launch(_reduce, 2, dy, x, mean, inv_std)
+def _reduce(dy, x, mean, inv_std):
+    x_hat = (x - mean[:, None]) * inv_std[:, None]
+    return dy.sum((0, 2)), (dy * x_hat).sum((0, 2))
+"""
+
+
+@pytest.mark.usefixtures("card")
+@pytest.mark.parametrize(
+    ("right", "wrong", "says"),
+    [
+        ("", "", ""),
+        ("(scale * dy", "(2 * scale * dy", "dx of inference is 2 times what it should be"),
+        ("* inv_std[:, None]\n    return dy", "\n    return dy", "inv_std"),
+    ],
+)
+def test_inference_and_parts_of_a_batch_are_judged_on_a_device(right, wrong, says):
+    write()
+    with open("mine.py", "a", encoding="utf-8") as file:
+        file.write(OTHERS.replace(right, wrong) if right else OTHERS)
+    given = ("--search", "0", "--random", "normal", "--layout", "channels-first", "--dtype", "float64")
+    result = run("verify", "mine.py", *given, code=int(bool(says)))
+    assert says in " ".join(result.stdout.split())
+
+
 def test_a_device_that_is_not_there_is_said_in_one_line(card, monkeypatch):
     write()
     monkeypatch.setattr(card, "present", False)

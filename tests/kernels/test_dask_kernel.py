@@ -17,10 +17,14 @@ from hypothesis import strategies as st
 
 from bncli.cli import main
 from bncli.core.kernel import Gradients
+from bncli.core.problem import Problem
+from bncli.core.source import draw
 from bncli.errors import InputError
 from bncli.kernels.dask import engine
 from bncli.kernels.dask.merging import ARITY, Moments, merge_moments, tree
 from bncli.loading.registry import load_kernel, registered_kernel
+from bncli.verification.finding import Verdict
+from bncli.verification.parts import part_checks
 
 HERE = pytest.mark.skipif(registered_kernel("dask").available() is not None, reason="Dask is not installed")
 MISSING = "Dask is not installed: pip install 'bncli[cluster]'"
@@ -170,3 +174,15 @@ def test_knowing_the_kernel_imports_neither_dask_nor_what_it_compiles():
     code += "; print({'dask', 'numba'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout == "set()\n", done.stdout + done.stderr
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_its_merging_passes_the_checks_of_parts(dtype):
+    """In every order and tree, of empty parts as of thousands."""
+    with np.errstate(all="ignore"):
+        found = part_checks.check(
+            registered_kernel("dask"), draw("normal", Problem.parse(f"6x5/per-activation/{dtype}/eps=1e-05"), 0)
+        )
+    assert len(found) == 15
+    assert {each.verdict for each in found} == {Verdict.PASS}

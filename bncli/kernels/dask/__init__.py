@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.core.kernel import Gradients, Kernel, Saved
+from bncli.core.kernel import Gradients, Kernel, Parts, Saved
 from bncli.kernels.dask import engine, normalization
+from bncli.kernels.dask.merging import Moments, merge_moments
 from bncli.kernels.dask.normalization import Statistics
 
 Array = NDArray[Any]
@@ -47,6 +48,23 @@ def infer(
     return y
 
 
+def stats(x: Array) -> Moments:
+    from bncli.kernels.dask import blocks
+
+    return blocks.moments(x)
+
+
+def merge(a: Moments, b: Moments) -> Moments:
+    return merge_moments((a, b))
+
+
+def reduce(dy: Array, x: Array, mean: Array, inv_std: Array) -> tuple[Array, Array]:
+    from bncli.kernels.dask import blocks
+
+    found = blocks.sums(dy, x, mean)
+    return found.of_dy, found.of_product * inv_std
+
+
 def available() -> str | None:
     return None if find_spec("dask") else "Dask is not installed: pip install 'bncli[cluster]'"
 
@@ -59,4 +77,5 @@ KERNEL = Kernel(
     available=available,
     set_threads=engine.set_threads,
     tries_complex=False,
+    parts=Parts(stats, merge, reduce),
 )

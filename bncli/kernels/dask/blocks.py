@@ -20,7 +20,7 @@ def moments(x: Array) -> Moments:
     """Count, mean and M2 of each feature of a block."""
     x = np.asarray(x)
     samples, features, inner = x.shape
-    count, (mean, squares) = np.zeros(features, np.int64), np.empty((2, features))
+    count, (mean, squares) = np.zeros(features, np.int64), np.zeros((2, features))
     for rows in _lanes(x):
         compiled.moments(rows, features, inner, count, mean, squares)
     return Moments(samples * inner, mean, squares)
@@ -57,12 +57,14 @@ def propagate(
 
 
 def _lanes(array: Array, given: bool = True) -> Iterator[Array]:
-    """``array`` as (rows, lanes): all complete rows, and the rest.
+    """``array`` as (rows, lanes): all complete rows, and the rest; nothing of an empty array.
 
     With few features, a row has several samples, so that its lanes fill a tile.
     """
     array = _plain(array, array.dtype) if given else array
     samples, features, inner = array.shape
+    if not samples:
+        return
     repeats = min(samples, max(1, compiled.LANES // (features * inner)))
     whole = samples // repeats * repeats
     yield array[:whole].reshape(-1, repeats * features * inner)

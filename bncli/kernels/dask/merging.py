@@ -43,7 +43,7 @@ def merge_moments(parts: Sequence[Moments]) -> Moments:
 def _merge(a: Moments, b: Moments) -> Moments:
     samples = a.samples + b.samples
     shift = b.mean - a.mean
-    share = b.samples / samples
+    share = b.samples / max(samples, 1)
     return Moments(samples, a.mean + shift * share, a.squares + b.squares + shift * shift * (a.samples * share))
 
 

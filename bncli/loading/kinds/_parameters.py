@@ -104,7 +104,7 @@ def signature(function: Callable[..., Any], skip: int = 0) -> Signature:
         return Signature(GIVEN, {})
     named = [each for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
     required = [each for each in named if each.default is each.empty]
-    if not any(role(each.name) for each in named) and len(required) in (0, len(GIVEN)):
+    if parameters and not any(role(each.name) for each in named) and len(required) in (0, len(GIVEN)):
         return Signature(GIVEN, {})
     if strange := [each.name for each in required if role(each.name) is None]:
         known = ", ".join(NAMES)

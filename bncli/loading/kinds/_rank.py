@@ -8,6 +8,7 @@ import numpy as np
 from bncli.core.kernel import Kernel
 from bncli.errors import InputError
 from bncli.loading.guard import described
+from bncli.loading.results import Malformed
 
 TRIED = (6, 3, 4)  # the canonical shape to try: no two axes are equal, in any view
 
@@ -38,5 +39,6 @@ def fitting(kernel_of: Callable[[Any], Kernel], ranks: Sequence[Any], dtype: str
             return kernel
     if without_backward:
         return without_backward[0]
-    tried = " or ".join(map(str, ranks))
-    raise InputError(f"it fails on x of {tried} axes: with {ranks[0]} it raised {described(errors[0])}")
+    tried, first = " or ".join(map(str, ranks)), errors[0]
+    why = str(first) if isinstance(first, Malformed) else f"it raised {described(first)}"
+    raise InputError(f"it fails on x of {tried} axes: with {ranks[0]} {why}")

@@ -30,6 +30,8 @@ DIFFERENTIATED_BY: dict[str, ModuleType] = {"torch": _torch_autograd, "jax": _ja
 def is_one(value: Any) -> bool:
     if not callable(value) or isinstance(value, type) or inspect.ismodule(value) or torch_module.is_one(value):
         return False
+    if type(value).__module__.startswith("triton."):
+        return False  # it is launched on a grid of programs, and returns nothing
     try:
         taken = signature(value)
     except InputError:

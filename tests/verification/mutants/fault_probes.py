@@ -1,6 +1,8 @@
 """What a seeded fault may need to show, and the problems on which it may."""
 
 import dataclasses
+import functools
+import itertools
 
 import numpy as np
 
@@ -167,6 +169,31 @@ def strided(kernel, case):
     return shows(kernel, writable(case, x=wide[:, ::2]))
 
 
+def in_parts(kernel, case):
+    """Parts of 1, 2, 4, 0 and 0 items, folded from either end, near 0 and far from it."""
+    if not kernel.parts:
+        return False
+    rng = np.random.default_rng(case.seed)
+    x, dy = rng.normal(size=(2, 7, 3, 2))
+    cuts, inv_std = [slice(0, 1), slice(1, 3), slice(3, 7), slice(7, 7), slice(7, 7)], np.array([2.0, 3.0, 4.0])
+    for far, way in itertools.product((1.0, 1e7), (1, -1)):
+        moved = x + far
+        mean = moved.mean((0, 2))
+        centred = moved - mean[:, None]
+        right = [np.full(3, 14), mean, (centred**2).sum((0, 2))]
+        right += [dy.sum((0, 2)), (dy * centred).sum((0, 2)) * inv_std]
+        with np.errstate(all="ignore"):
+            stats = [kernel.parts.stats(moved[cut]) for cut in cuts[::way]]
+            before = np.array([each[1] for each in stats])
+            found = [*functools.reduce(kernel.parts.merge, stats)]
+        sums = [kernel.parts.reduce(dy[cut], moved[cut], mean, inv_std) for cut in cuts]
+        found += [sum(each) for each in zip(*sums, strict=True)]
+        changed = not np.array_equal(before, [each[1] for each in stats])
+        if changed or any(not np.allclose(a, b, 1e-9, 1e-6) for a, b in zip(found, right, strict=True)):
+            return True
+    return False
+
+
 def takes(kernel, problem):
     return Problem.parse(problem).dtype in kernel.dtypes
 
@@ -185,6 +212,7 @@ PROBES = {
     "two threads": threaded,
     "read-only input": read_only,
     "input that is not contiguous": strided,
+    "parts of a batch": in_parts,
 }
 
 HIDDEN = [mutant for mutant in MUTANTS if mutant.case]

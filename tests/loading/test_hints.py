@@ -1,8 +1,10 @@
-"""A kernel for another number of axes is told how to get them."""
+"""An error of many users is followed by how to fix it."""
+
+import sys
 
 import pytest
 
-from command_line import run
+from command_line import fails, run
 from user_files import write
 
 pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
@@ -26,3 +28,12 @@ def test_the_error_says_how_and_then_it_passes():
     write("images.py", "ndim = 4\n" + IMAGES)
     for layout in ("nchw", "nhwc", "per-activation"):
         run("gradcheck", "images.py", "--shape", f"4x3x4x5/{layout}", "--search", "0.3")
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"), [("torch", "peers"), ("jax", "peers"), ("triton", "triton"), ("ml_dtypes", "bfloat16")]
+)
+def test_a_missing_framework_names_the_extra_that_installs_it(module, extra, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    write("mine.py", f"import {module}\n")
+    assert fails("gradcheck", "mine.py").endswith(f"; pip install 'bncli[{extra}]'")
