@@ -86,7 +86,7 @@ def _in_float16(self: RightLayer, x: Array, mean: Array, var: Array) -> None:
 
 def _with_an_axis(self: RightLayer, x: Array, mean: Array, var: Array) -> None:
     RIGHT_STEP(self, x, mean, var)
-    self.mean = self.mean.reshape((1, -1))  # type: ignore[assignment]  # the fault
+    self.mean = self.mean.reshape((1, -1))
 
 
 def _of_eval_with_an_axis(self: RightLayer, x: Array, mean: Array, var: Array) -> tuple[Array, Array]:
