@@ -1,17 +1,17 @@
 """Layer classes in files: their faults are named, and right ones pass, whatever their convention."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from bncli.loading.registry import load_kernel
 from bncli.verification.finding import Verdict
 from bncli.verification.layers import layer_findings
-from command_line import rows, run
+from command_line import fails, rows, run
 from layer_files import EVALUATE, MEANS, UNBIASED, UPDATE, layer
-from user_files import fails, loaded, write
 
-pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
-
+NAME = "mine.py"
 OPTIONS = ("--search", "0", "--random", "normal", "--shape", "6x5", "--dtype", "float64")
 KERAS = UPDATE.replace("(1 - m)", "M").replace("m *", "(1 - m) *").replace("M", "m")
 NEXT = "; self.running_mean = self.running_mean.astype('float16')"
@@ -27,7 +27,9 @@ UPDATES = {
 }
 EVALUATIONS = {
     "eval before the first training step uses the batch's statistics": "pass",
-    "eval after training adds epsilon after the square root": f"{EVALUATE}; var = (var**0.5 + self.eps) ** 2 - self.eps",
+    "eval after training adds epsilon after the square root": (
+        f"{EVALUATE}; var = (var**0.5 + self.eps) ** 2 - self.eps"
+    ),
     "eval changes the running mean": f"self.running_mean = 0.9 * self.running_mean + 0.1 * mean; {EVALUATE}",
 }
 FAULTS = {
@@ -42,6 +44,16 @@ CONVENTIONS = {
     "momentum is the weight of the old value; the variance is biased, as in Keras, Flax, ONNX and Paddle": KERAS,
     "momentum is the weight of the new batch; the variance is biased, as in none of": UPDATE,
 }
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def loaded(text, name=NAME):
+    Path(name).write_text(text, encoding="utf-8")
+    return load_kernel(name)
 
 
 def findings(text, dtype="float64", required="", seed=0):
@@ -61,7 +73,7 @@ def test_a_convention_is_named_and_no_fault(words, update):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_right_layers_pass_with_each_seed(dtype):
-    kernels = [load_kernel(write(f"layer{k}.py", layer(update))) for k, update in enumerate(CONVENTIONS.values())]
+    kernels = [loaded(layer(update), f"layer{k}.py") for k, update in enumerate(CONVENTIONS.values())]
     for seed in range(12):
         assert said(layer_findings.check(kernels[seed % 3], dtype, seed)) == ""
 
@@ -89,10 +101,10 @@ def test_a_convention_can_be_required(update, required, words):
 
 
 def test_verify_prints_the_convention_and_reproduces_a_fault():
-    write("mine.py", layer())
-    result = run("verify", "mine.py", *OPTIONS)
+    loaded(layer())
+    result = run("verify", NAME, *OPTIONS)
     assert "as in PyTorch" in " ".join(result.stdout.split())
-    found = rows("verify", "mine.py", *OPTIONS, "--running", "keras", code=1)
+    found = rows("verify", NAME, *OPTIONS, "--running", "keras", code=1)
     wrong = [row for row in found if row["verdict"] == "WRONG"]
     assert [row["check"] for row in wrong] == ["running statistics"]
     again = wrong[0]["reproduce"].removeprefix("reproduce: bncli ").split()
@@ -111,8 +123,8 @@ def test_a_layer_without_running_statistics_says_so_and_is_judged_for_the_rest()
 
 def test_a_layer_without_backward_is_judged_for_forward():
     text = layer().partition("    def backward")[0]
-    write("mine.py", text)
-    result = run("verify", "mine.py", *OPTIONS)
+    loaded(text)
+    result = run("verify", NAME, *OPTIONS)
     assert "mine is a layer class: forward, infer" in result.stderr
     assert "as in PyTorch" in " ".join(result.stdout.split())
 
@@ -123,7 +135,7 @@ def test_an_error_of_the_layer_is_one_line_with_its_place():
 
 
 def test_an_unknown_convention_is_an_error():
-    write("mine.py", layer())
+    loaded(layer())
     assert "'--running': 'torch' is not one of" in fails("verify", "mine.py", "--running", "torch")
 
 
