@@ -69,7 +69,7 @@ def fit_of(
 
 
 def _misfit(subject: Subject, fit: Fit) -> tuple[bool, float]:
-    """The smaller, the better. Quantities that differ by a factor fit alike: their weights do not sum to 1 in each step."""
+    """The smaller, the better. Of quantities that differ by a factor, one has weights that sum to 1 in each step."""
     if fit.error > subject.tolerance:
         return True, fit.error
     return False, float(np.abs(fit.old + fit.new - 1).max())
