@@ -125,4 +125,4 @@ def _check_of(finding: Finding) -> str:
         return CONTRACT
     if finding.method != accuracy.METHOD:
         return SLOPES
-    return VALUES if finding.array == "y" else GRADIENTS
+    return VALUES if finding.array in ("y", "infer") else GRADIENTS
