@@ -140,8 +140,8 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
 
 def _given(source: Any, name: str, default: Any = None) -> Any:
     value = getattr(source, name, default)
-    # ``from numpy import *`` brings an ndim and dtypes with another meaning.
-    return default if value is getattr(np, name, NOT_GIVEN) else value
+    # ``from numpy import *`` brings another ndim and other dtypes; a package may have a module ``arrays``.
+    return default if value is getattr(np, name, NOT_GIVEN) or inspect.ismodule(value) else value
 
 
 def _may_be_none(source: Any, parameters: Sequence[str]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from bncli.core.kernel import BETA, GAMMA, PARAMETERS, subsets
@@ -46,15 +47,17 @@ class Default(NamedTuple):
 class Signature(NamedTuple):
     """How to call a function: ``by_position`` has a role, or a default, for each parameter; ``by_name`` has roles.
 
-    The default of the roles in ``optional`` is None.
+    ``defaults`` are those of the roles; that of the roles in ``optional`` is None.
     """
 
     by_position: tuple[str | Default, ...]
     by_name: Mapping[str, str]
+    defaults: Mapping[str, Any] = MappingProxyType({})
     optional: tuple[str, ...] = ()
 
     def bound(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable[[], Any]:
-        """``function`` with the ``arguments`` of its roles."""
+        """``function`` with the ``arguments`` of its roles, and the defaults of others."""
+        arguments = {**self.defaults, **arguments}
         given = (each.value if isinstance(each, Default) else arguments[each] for each in self.by_position)
         return partial(function, *given, **{name: arguments[role] for name, role in self.by_name.items()})
 
@@ -105,5 +108,8 @@ def signature(function: Callable[..., Any], skip: int = 0) -> Signature:
     keyword = [each for each in named if each.kind is each.KEYWORD_ONLY]
     optional = tuple(found for each in named if each.default is None and (found := role(each.name)) is not None)
     return Signature(
-        tuple(by_position), {each.name: found for each in keyword if (found := role(each.name)) is not None}, optional
+        tuple(by_position),
+        {each.name: found for each in keyword if (found := role(each.name)) is not None},
+        {role(each.name) or each.name: each.default for each in named if each.default is not each.empty},
+        optional,
     )

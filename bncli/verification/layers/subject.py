@@ -92,12 +92,22 @@ class Subject(NamedTuple):
 
 
 def running_of(layer: Layer) -> Running:
-    """The running statistics of a layer that has some, (F,)."""
-    found = layer.running()
-    assert found is not None
-    return found._replace(mean=found.mean.reshape(-1), var=found.var.reshape(-1))
+    """The running statistics (F,) of a layer that has some; before the first step there may be none yet: 0 and 1."""
+    return flat(layer.running() or Running(np.zeros(FEATURES), np.ones(FEATURES)))
+
+
+def flat(running: Running) -> Running:
+    """``running`` with statistics of shape (F,)."""
+    return running._replace(mean=running.mean.reshape(-1), var=running.var.reshape(-1))
 
 
 def statistics_of(layer: Layer) -> tuple[Array, Array] | None:
     """The running mean and variance (F,); None if the layer tracks none."""
     return None if layer.running() is None else running_of(layer).statistics
+
+
+def tracks(subject: Subject) -> bool:
+    """Whether the layers of ``subject`` have running statistics after a training step."""
+    layer = subject.layer()
+    layer.forward(subject.batches()[0], True)
+    return layer.running() is not None
