@@ -25,9 +25,9 @@ from bncli.core.kernel import (
 from bncli.core.problem import DTYPES
 from bncli.errors import InputError
 from bncli.loading import results, views
+from bncli.loading._functions_layer import ARGUMENTS as UPDATE
+from bncli.loading._functions_layer import layer_class
 from bncli.loading.absent import completed, stand_in, with_nothing_saved
-from bncli.loading.functions_layer import ARGUMENTS as UPDATE
-from bncli.loading.functions_layer import layer_class
 from bncli.loading.kinds import Given, Passes, Taken, without
 from bncli.loading.namespace_parameters import leaving_out, none_by_default, signature_of, taken_by
 
