@@ -93,8 +93,11 @@ def make_case():
 
 @pytest.fixture(scope="session")
 def saved_results(tmp_path_factory):
-    """saved_results["bench"] is a file that ``bncli bench --export`` wrote; and so on."""
-    return results.Results(tmp_path_factory.mktemp("results"))
+    """saved_results["bench"] is a file that ``bncli bench --export`` wrote; and so on. Workers share them."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "saved-results"
+    folder.mkdir(exist_ok=True)
+    return results.Results(folder)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Results of every command that has charts, as a user saves them."""
 
+import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -29,7 +31,10 @@ COMMANDS = {
 
 
 class Results(Mapping[str, Path]):
-    """A file for each in ``folder``, and one of a comparison, by their names; each is made when it is first wanted."""
+    """A file for each in ``folder``, and one of a comparison, by their names; each is made when it is first wanted.
+
+    Processes may share the folder: the first file of a name stays, whoever wrote it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -44,6 +49,9 @@ class Results(Mapping[str, Path]):
         file = self.folder / f"{name}.json"
         if not file.exists():
             words = ["compare", *[str(self["bench"])] * 2] if name == "compare" else COMMANDS[name]
-            done = CliRunner().invoke(main, [*words, "--export", str(file)])
+            own = self.folder / f"{name}-{os.getpid()}.json"
+            done = CliRunner().invoke(main, [*words, "--export", str(own)])
             assert done.exit_code == (1 if name == "gradcheck" else 0), done.output
+            with contextlib.suppress(FileExistsError):
+                os.link(own, file)
         return file

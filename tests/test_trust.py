@@ -136,8 +136,9 @@ def test_no_name_of_a_kernel_steers_what_shows_a_plot(words, suffix, tmp_path, m
         assert not CONTROL.search(page)
 
 
-@pytest.mark.parametrize("suffix", [".svg", ".png", ".pdf"])
-@pytest.mark.parametrize("command", ["forward", "backward"])
+@pytest.mark.parametrize(
+    ("command", "suffix"), [("forward", ".svg"), ("backward", ".svg"), ("backward", ".png"), ("backward", ".pdf")]
+)
 def test_no_name_of_an_image_or_a_kernel_steers_what_shows_a_picture(
     command, suffix, tmp_path, monkeypatch, drawn_texts
 ):

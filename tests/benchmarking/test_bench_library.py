@@ -106,14 +106,13 @@ def test_wrong_inference_is_shown_again_by_bench_itself():
 
 
 def test_a_sweep_ends_with_exponents():
-    words = ("--shape", "5x{2..32:x4}", "--kernel", "numpy", "--max-time", "0", "--format")
-    shown = run(*words, "table").stdout
+    words = ("--shape", "5x{2..32:x4}", "--kernel", "numpy", "--max-time", "0", "--export", "out.json")
+    shown = run(*words).stdout
     title = shown.index("5x{2..32:x4}/per-activation/float64/eps=1e-08: time ~ size^k")
     assert shown.index("5x32/") < title
     assert "exponent k" in shown[title:]
-    found = json.loads(run(*words, "json").stdout)
-    assert {row["sweep"] for row in found["rows"]} == {"5x{2..32:x4}/per-activation/float64/eps=1e-08"}
-    assert "exponent" not in run("--shape", "5x{2..8:x4}", *words[2:], "table").stdout
+    assert {row["sweep"] for row in saved()["rows"]} == {"5x{2..32:x4}/per-activation/float64/eps=1e-08"}
+    assert "exponent" not in run("--shape", "5x{2..8:x4}", *words[2:]).stdout
 
 
 @pytest.mark.parametrize("threads", ["0", "1,0", "1,,2", "two", "1,-1", "1;2", ""])

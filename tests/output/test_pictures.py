@@ -124,8 +124,7 @@ def test_no_name_is_given_twice(sources):
     assert len(found) == len(set(found)) == len(sources)
 
 
-@pytest.mark.parametrize("suffix", [".png", ".svg"])
-@pytest.mark.parametrize("command", ["forward", "backward"])
+@pytest.mark.parametrize(("command", "suffix"), [("forward", ".svg"), ("backward", ".svg"), ("backward", ".png")])
 def test_the_figure_is_written_and_is_one_picture(command, suffix, photos, tmp_path):
     pytest.importorskip("matplotlib")
     path = tmp_path / f"picture{suffix}"
