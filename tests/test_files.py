@@ -263,7 +263,7 @@ def test_a_kill_at_any_moment_leaves_whole_files():
 
 
 @pytest.mark.slow
-def test_whoever_kills_would_notice_a_half_written_file(tmp_path, monkeypatch):
+def test_a_half_written_file_would_be_noticed_after_a_kill(tmp_path, monkeypatch):
     monkeypatch.setattr(
         kill, "WRITER", kill.WRITER.replace("files.replace_text(Path(sys.argv[1]),", "Path(sys.argv[1]).write_text(")
     )

@@ -188,7 +188,7 @@ def test_nothing_calls_a_shell_or_runs_text():
     assert found == {("isolation/transfer.py", "pickle.loads")}
 
 
-def test_whoever_called_a_shell_would_be_found(tmp_path):
+def test_a_call_of_a_shell_would_be_found(tmp_path):
     file = tmp_path / "file.py"
     file.write_text("import os\ndef f(name):\n    os.system('ls ' + name)\n")
     assert "os.system" in calls(file)

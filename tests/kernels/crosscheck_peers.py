@@ -160,7 +160,7 @@ def test_a_peer_fills_out_and_returns_it(make_case, name, dtype, shape):
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("name", "dtype"), PAIRS)
-def test_a_peer_keeps_two_forwards_apart(make_case, name, dtype, shape):
+def test_a_peer_does_not_mix_up_two_forwards(make_case, name, dtype, shape):
     case, other = make_case(f"{shape}/{dtype}"), make_case(f"{shape}/{dtype}", seed=1)
     kernel = load_kernel(name)
     expected = run(kernel, case)
@@ -173,7 +173,7 @@ def test_a_peer_keeps_two_forwards_apart(make_case, name, dtype, shape):
 
 @pytest.mark.parametrize("shape", LARGER)
 @pytest.mark.parametrize("name", PEERS)
-def test_a_peer_is_right_whatever_the_number_of_threads(make_case, name, shape):
+def test_a_peer_is_right_with_any_number_of_threads(make_case, name, shape):
     case = make_case(f"{shape}/float32/eps=1e-05")
     wide = case.select(np.arange(case.problem.features), "float64")
     expected = run(load_kernel("reference"), wide)
@@ -254,7 +254,7 @@ STRIDED = {
 
 @pytest.mark.parametrize("strides", STRIDED)
 @pytest.mark.parametrize(("name", "dtype"), PAIRS)
-def test_a_peer_takes_whatever_strides(make_case, name, dtype, strides):
+def test_a_peer_takes_any_strides(make_case, name, dtype, strides):
     case, kernel = make_case(f"6x3x5/channels-first/{dtype}"), load_kernel(name)
     batch = {} if strides == "one value for all" else {"x": STRIDED[strides](case.x), "dy": STRIDED[strides](case.dy)}
     parameters = {array: STRIDED[strides](getattr(case, array)) for array in ("gamma", "beta")}

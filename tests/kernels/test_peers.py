@@ -96,7 +96,7 @@ def test_a_pytorch_that_cannot_be_imported_is_said_in_one_line(tmp_path):
 
 
 @pytest.mark.parametrize("built", [True, False])
-def test_a_pytorch_without_onednn_is_told_apart(monkeypatch, built):
+def test_a_pytorch_without_onednn_is_recognized(monkeypatch, built):
     torch = ModuleType("torch")
     torch.__spec__ = ModuleSpec("torch", None)
     torch.backends = SimpleNamespace(mkldnn=SimpleNamespace(is_available=lambda: built))

@@ -37,7 +37,7 @@ def words(path):
 
 
 @pytest.mark.usefixtures("_matplotlib")
-def test_a_benchmark_is_drawn_beside_its_table(tmp_path):
+def test_a_benchmark_is_drawn_as_well_as_printed(tmp_path):
     result = run("bench", *NUMPY, "--max-time", "0", "--plot", "out.svg")
     assert "numpy" in result.stdout
     found = words(tmp_path / "out.svg")

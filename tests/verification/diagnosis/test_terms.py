@@ -56,7 +56,7 @@ TERMS = {
 
 @pytest.mark.parametrize("problem", ["8x3x2x5/channels-first/eps=0.001", "5x3x4x7/channels-last/float32/eps=0.3"])
 @pytest.mark.parametrize("term", TERMS)
-def test_whatever_a_term_may_be_multiplied_by_is_named(right, term, problem):
+def test_every_factor_of_a_term_is_named(right, term, problem):
     r = right(problem, seed=3)
     name, factors = TERMS[term]
     for says, factor in factors.items():
