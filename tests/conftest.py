@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-import results
 from bncli.core.case import complete, generator
 from bncli.core.problem import Problem
 
@@ -94,10 +93,12 @@ def make_case():
 @pytest.fixture(scope="session")
 def saved_results(tmp_path_factory):
     """saved_results["bench"] is a file that ``bncli bench --export`` wrote; and so on. Workers share them."""
+    from results import Results  # whose helpers are registered by now
+
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "saved-results"
     folder.mkdir(exist_ok=True)
-    return results.Results(folder)
+    return Results(folder)
 
 
 @pytest.fixture

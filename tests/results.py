@@ -5,9 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from click.testing import CliRunner
-
-from bncli.cli import main
+from command_line import invoke
 
 RANGE = [word for rows in (8, 16, 32) for word in ("--shape", f"{rows}x6/per-activation")]
 COMMANDS = {
@@ -50,7 +48,7 @@ class Results(Mapping[str, Path]):
         if not file.exists():
             words = ["compare", *[str(self["bench"])] * 2] if name == "compare" else COMMANDS[name]
             own = self.folder / f"{name}-{os.getpid()}.json"
-            done = CliRunner().invoke(main, [*words, "--export", str(own)])
+            done = invoke(*words, "--export", str(own))
             assert done.exit_code == (1 if name == "gradcheck" else 0), done.output
             with contextlib.suppress(FileExistsError):
                 os.link(own, file)

@@ -7,15 +7,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from click.testing import CliRunner
 
 import bncli
 from bench_runs import BASIC, problems_of, run, saved
 from bncli.benchmarking import bench as one
-from bncli.cli import main
 from bncli.core.kernel import Kernel
 from bncli.errors import CheckFailed, InputError
 from bncli.loading.registry import load_kernel
+from command_line import invoke
 
 NUMPY = load_kernel("numpy")
 pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
@@ -87,7 +86,7 @@ def test_a_wrong_kernel_gets_the_command_that_shows_it():
     line = next(line for line in shown.stdout.splitlines() if line.startswith("reproduce: "))
     words = shlex.split(line.removeprefix("reproduce: "))
     assert words[1] == "gradcheck"
-    result = CliRunner().invoke(main, words[1:])
+    result = invoke(*words[1:])
     assert (result.exit_code, "numpynet: dx is WRONG" in result.stderr) == (1, True)
     assert [row["reproduce"] for row in saved()["rows"] if row["verdict"] == "WRONG"] == [line]
     assert not any(row["reproduce"] for row in saved()["rows"] if row["verdict"] == "PASS")

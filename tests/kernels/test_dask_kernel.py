@@ -11,16 +11,15 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bncli.cli import main
 from bncli.core.kernel import Gradients
 from bncli.errors import InputError
 from bncli.kernels.dask import engine
 from bncli.kernels.dask.merging import ARITY, Moments, merge_moments, tree
 from bncli.loading.registry import load_kernel, registered_kernel
+from command_line import invoke
 
 HERE = pytest.mark.skipif(registered_kernel("dask").available() is not None, reason="Dask is not installed")
 MISSING = "Dask is not installed: pip install 'bncli[cluster]'"
@@ -159,7 +158,7 @@ except ValueError as error:
 def test_a_missing_dask_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "dask", None)
     assert registered_kernel("dask").available() == MISSING
-    result = CliRunner().invoke(main, ["forward", "--kernel", "dask", "--shape", "5x4"])
+    result = invoke("forward", "--kernel", "dask", "--shape", "5x4")
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr == f"bncli: error: kernel 'dask' cannot run here: {MISSING}\n"
 

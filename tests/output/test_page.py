@@ -10,11 +10,10 @@ import sys
 from typing import get_args
 
 import pytest
-from click.testing import CliRunner
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bncli.cli import main
+import command_line
 from bncli.comparison import saved
 from bncli.core.report import Column, Kind, Report
 from bncli.output.page import html, sections
@@ -36,9 +35,7 @@ pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
 
 
 def run(*args, code=0):
-    result = CliRunner().invoke(main, ["report", *map(str, args)])
-    assert result.exit_code == code, (result.output, result.exception)
-    return result
+    return command_line.run("report", *args, code=code)
 
 
 def parsed(text):

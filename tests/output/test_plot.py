@@ -5,14 +5,13 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
 from bncli import plugins
-from bncli.cli import main
 from bncli.comparison import saved
 from bncli.output.charts import charts
 from bncli.output.drawing import figure
+from command_line import run
 from planted import typed
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -23,12 +22,6 @@ pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
 @pytest.fixture
 def _matplotlib():
     pytest.importorskip("matplotlib", reason="a plot needs the extra plot")
-
-
-def run(*args, code=0):
-    result = CliRunner().invoke(main, [str(arg) for arg in args])
-    assert result.exit_code == code, (result.output, result.exception)
-    return result
 
 
 def words(path):

@@ -1,12 +1,9 @@
 """The checks are checked: every fault is caught, every right kernel passes, and both are counted truly."""
 
 import dataclasses
-import json
 
 import pytest
-from click.testing import CliRunner
 
-from bncli.cli import main
 from bncli.core.kernel import Kernel
 from bncli.core.problem import Problem
 from bncli.core.source import draw
@@ -17,6 +14,7 @@ from bncli.verification.finding import Finding, Verdict
 from bncli.verification.mutants import MUTANTS, RIGHT, Mutant
 from bncli.verification.search import searching
 from bncli.verification.trials import Outcome
+from command_line import rows, run
 
 NUMPY = load_kernel("numpy")
 
@@ -208,18 +206,12 @@ def test_a_fault_must_be_caught_wherever_it_shows_or_once_where_it_needs_somethi
 
 
 def test_the_command_runs_chosen_faults_and_names_the_nearest():
-    runner = CliRunner()
-    chosen = runner.invoke(main, ["selftest", "--fault", "swapped", "--no-torch", "--format", "json"])
-    assert chosen.exit_code == 0
-    assert [row["kernel"] for row in json.loads(chosen.stdout)["rows"]] == ["swapped"]
-    unknown = runner.invoke(main, ["selftest", "--fault", "swappd"])
-    assert unknown.exit_code == 2
+    assert [row["kernel"] for row in rows("selftest", "--fault", "swapped", "--no-torch")] == ["swapped"]
+    unknown = run("selftest", "--fault", "swappd", code=2)
     assert "no fault is called 'swappd': did you mean 'swapped'?" in unknown.stderr
 
 
 def test_a_comparison_that_cannot_be_made_is_said(monkeypatch):
     monkeypatch.setattr("bncli.verification.torchcheck.available", lambda: "torch is not installed: install it")
-    assert CliRunner().invoke(main, ["selftest", "--fault", "swapped"]).exit_code == 0
-    asked = CliRunner().invoke(main, ["selftest", "--fault", "swapped", "--torch"])
-    assert asked.exit_code == 3
-    assert "torch is not installed" in asked.stderr
+    run("selftest", "--fault", "swapped")
+    assert "torch is not installed" in run("selftest", "--fault", "swapped", "--torch", code=3).stderr
