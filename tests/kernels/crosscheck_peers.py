@@ -36,16 +36,6 @@ def run(kernel, case):
     return found | {name: getattr(saved, name) for name in STATISTICS}
 
 
-def exact(case):
-    """What scalar loops with exact sums give, in float64."""
-    own = case.problem.own
-    found = naive.batchnorm(
-        own(case.x), case.gamma, case.beta, own(case.dy), case.problem.epsilon, str(case.problem.layout)
-    )
-    found["inv_std"] = 1 / np.sqrt(found["var"] + case.problem.epsilon)
-    return {name: case.problem.canonical(a) if a.ndim > 1 else a for name, a in found.items()}
-
-
 def sizes(case, expected):
     """How large the terms of each array are, per feature: one rounding of any of them is a unit roundoff of that."""
     count, inv_std = case.problem.samples, expected["inv_std"]
@@ -78,7 +68,7 @@ def require_close(case, found, expected):
 @pytest.mark.parametrize(("name", "dtype"), PAIRS)
 def test_a_peer_equals_scalar_loops(make_case, name, dtype, shape, epsilon):
     case = make_case(f"{shape}/{dtype}/eps={epsilon}")
-    require_close(case, run(load_kernel(name), case), exact(case))
+    require_close(case, run(load_kernel(name), case), naive.expected_of(case))
 
 
 @pytest.mark.parametrize("shape", LARGER)
@@ -93,7 +83,7 @@ def test_a_peer_equals_the_reference_on_many_samples(make_case, name, dtype, sha
 def test_a_mean_far_above_the_deviation_costs_a_peer_no_more_digits_than_it_must(make_case, name):
     # The mean is rounded to float32: four digits of x_hat are gone, and no more than that.
     case = make_case("64x50/float32/eps=1e-05", mean=1e4)
-    found, expected = run(load_kernel(name), case), exact(case)
+    found, expected = run(load_kernel(name), case), naive.expected_of(case)
     require_close(case, found, expected)
     assert np.abs(found["y"] - expected["y"]).max() < 0.01
 
@@ -259,7 +249,7 @@ def test_a_peer_takes_any_strides(make_case, name, dtype, strides):
     batch = {} if strides == "one value for all" else {"x": STRIDED[strides](case.x), "dy": STRIDED[strides](case.dy)}
     parameters = {array: STRIDED[strides](getattr(case, array)) for array in ("gamma", "beta")}
     laid = dataclasses.replace(case, **batch, **parameters)
-    require_close(laid, run(kernel, laid), exact(laid))
+    require_close(laid, run(kernel, laid), naive.expected_of(laid))
     given = (
         laid.x,
         laid.gamma,
