@@ -74,10 +74,7 @@ class SlopeJudge:
     def _too_small(self, size: float, allowed: Array) -> str:
         samples = self.case.problem.samples
         if samples <= 2:
-            return (
-                f"with {samples} sample{'s' * (samples > 1)} per feature it is 0 whatever the kernel does: "
-                "give 3 or more"
-            )
+            return f"with {samples} sample{'s' * (samples > 1)} per feature it is 0 for any kernel: give 3 or more"
         return (
             f"the expected gradient, at most {size:.2g}, is too small relative to the tolerance, "
             f"{np.nanmin(allowed):.2g}, for a mistake to show: give a dy that is neither constant nor a multiple of x"

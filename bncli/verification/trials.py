@@ -84,7 +84,7 @@ def _with_search(outcome: Outcome, wrong: bool) -> Outcome:
 
 
 def found_by_search(kernel: Kernel) -> bool:
-    """Whether one of the first cases of a search is WRONG. They are those of seed 0, whatever the data's seed."""
+    """Whether one of the first cases of a search is WRONG. They are those of seed 0 for any seed of the data."""
     return searching.search(kernel, SECONDS, cases=SEARCHED, narrowed=False).wrong is not None
 
 

@@ -188,7 +188,7 @@ def on_path(when: Callable[[Array], bool], wrong: Kernel, right: Kernel = RIGHT)
 
 
 def memory_of(array: Array) -> Array:
-    """What lies in the memory of ``array`` from its start, whatever its strides, in its shape."""
+    """What lies in the memory of ``array`` from its start, in its shape but without its strides."""
     if array.flags.c_contiguous:
         return array
     owner = array

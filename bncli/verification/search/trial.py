@@ -46,7 +46,7 @@ class Tried:
 
 
 def run(kernel: Kernel, line: CaseLine) -> Tried:
-    """Try ``line`` on ``kernel``. Whatever the kernel raises, but MemoryError and KeyboardInterrupt, is a verdict."""
+    """Try ``line`` on ``kernel``. All errors of the kernel but MemoryError and KeyboardInterrupt are verdicts."""
     if too_large(line.problem):
         return Tried(line, Verdict.NOT_TRIED, reason="it takes more than a quarter of the memory that is free")
     safe = guarded(kernel)
