@@ -22,7 +22,7 @@ pytest.register_assert_rewrite("command_line", *_HELPERS)
 
 # A first call compiles, and a machine may be busy: what hypothesis calls slow is that.
 settings.register_profile(
-    "bncli", deadline=None, derandomize=True, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
+    "bncli", deadline=None, derandomize=True, max_examples=20, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("bncli")
 

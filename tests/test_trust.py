@@ -113,7 +113,12 @@ def is_harmless(path, texts):
 
 # What is drawn is the same in all formats.
 @pytest.mark.parametrize(
-    ("words", "suffix"), [*((words, ".svg") for words in DRAWN), ("gradcheck", ".png"), ("gradcheck", ".pdf")]
+    ("words", "suffix"),
+    [
+        *((words, ".svg") for words in DRAWN if words != "bench {}"),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in (("bench {}", ".svg"), ("gradcheck", ".png"))),
+        ("gradcheck", ".pdf"),
+    ],
 )
 def test_no_name_of_a_kernel_steers_what_shows_a_plot(words, suffix, tmp_path, monkeypatch, drawn_texts):
     monkeypatch.chdir(tmp_path)
@@ -134,9 +139,7 @@ def test_no_name_of_a_kernel_steers_what_shows_a_plot(words, suffix, tmp_path, m
         assert not CONTROL.search(page)
 
 
-@pytest.mark.parametrize(
-    ("command", "suffix"), [("forward", ".svg"), ("backward", ".svg"), ("backward", ".png"), ("backward", ".pdf")]
-)
+@pytest.mark.parametrize(("command", "suffix"), [("forward", ".svg"), ("backward", ".svg"), ("backward", ".png")])
 def test_no_name_of_an_image_or_a_kernel_steers_what_shows_a_picture(
     command, suffix, tmp_path, monkeypatch, drawn_texts
 ):

@@ -120,7 +120,7 @@ def test_what_is_wrong_from_the_first_call_is_not_timed_and_disturbs_nobody(make
 
 
 @pytest.mark.parametrize("key", [id, lambda array: array.ctypes.data])
-@pytest.mark.parametrize("shape", ["5x4x4x3", "2x3/float32", "100x2000"])
+@pytest.mark.parametrize("shape", ["5x4x4x3", "2x3/float32", pytest.param("100x2000", marks=pytest.mark.slow)])
 def test_an_answer_kept_by_address_is_found_out(make_case, key, shape):
     answers = {}
 

@@ -1,5 +1,6 @@
 """Every registered kernel against scalar loops and extended precision, and the kernels' contract."""
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -25,15 +26,19 @@ SHAPES = {
     "channels-last": "6x5x4x3",
     "channels-first": "6x3x5x4",
 }
-# Other layouts and larger shapes have other engines of numba's, which take long to compile.
+# Other layouts, dtypes and larger shapes have other engines of numba's, which take long to compile.
 RIGHT_KERNELS = [pytest.param(name, marks=pytest.mark.slow) if name == "numba" else name for name in RIGHT]
 TOLERANCE = {"float64": 5e-13, "float32": 5e-6}
 
 
 def in_each_layout(names):
-    slow = {("numba", layout) for layout in SHAPES if layout != "per-activation"}
-    pairs = [(name, layout) for name in names for layout in SHAPES]
-    return [pytest.param(*pair, marks=pytest.mark.slow if pair in slow else []) for pair in pairs]
+    """Names, layouts and dtypes."""
+
+    def is_slow(name, layout, dtype):
+        return name == "numba" and (layout, dtype) != ("per-activation", "float32")
+
+    each = itertools.product(names, SHAPES, ("float32", "float64"))
+    return [pytest.param(*one, marks=pytest.mark.slow if is_slow(*one) else []) for one in each]
 
 
 def relative(actual, expected):
@@ -45,8 +50,7 @@ def run(kernel, case):
     return {"y": y, **Gradients(*kernel.backward(case.dy, saved))._asdict()}, saved
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("name", "layout"), in_each_layout(RIGHT))
+@pytest.mark.parametrize(("name", "layout", "dtype"), in_each_layout(RIGHT))
 def test_kernel_equals_scalar_loops(make_case, name, layout, dtype):
     for epsilon in (1e-8, 0.5):  # an epsilon as large as the variance hides a wrong one, and a tiny one does too
         case = make_case(f"{SHAPES[layout]}/{layout}/{dtype}/eps={epsilon}")
@@ -166,8 +170,7 @@ def test_the_specimen_is_the_published_listing(make_case):
     assert relative(actual["dx"], case.problem.canonical(delta)) < 1e-14
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("name", "layout"), in_each_layout(KERNELS))
+@pytest.mark.parametrize(("name", "layout", "dtype"), in_each_layout(KERNELS))
 def test_results_are_whole_new_arrays_of_the_dtype(make_case, name, layout, dtype):
     case = make_case(f"{SHAPES[layout]}/{layout}/{dtype}")
     kernel = load_kernel(name)
@@ -209,8 +212,9 @@ def test_dx_may_be_written_over_dy(make_case, name):
     np.testing.assert_array_equal(dy, expected["dx"])
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("name", "layout"), in_each_layout(n for n in KERNELS if registered_kernel(n).infer))
+@pytest.mark.parametrize(
+    ("name", "layout", "dtype"), in_each_layout(name for name in KERNELS if registered_kernel(name).infer)
+)
 def test_inference_equals_scalar_loops(make_case, name, layout, dtype):
     case = make_case(f"{SHAPES[layout]}/{layout}/{dtype}/eps=0.001")
     rng = np.random.default_rng(5)

@@ -104,7 +104,7 @@ def test_what_one_thread_does_alone_is_one_task():
         assert _engine(shape).forward in (columns.forward, whole.forward, split.forward)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", quick("float32", "float64"))
 @pytest.mark.parametrize("shape", quick(*SHAPES), ids=str)
 @pytest.mark.usefixtures("_keep_threads")
 def test_bits_depend_neither_on_threads_nor_on_alignment(shape, dtype):

@@ -183,7 +183,7 @@ def test_data_on_a_coarse_grid_are_no_false_alarm(make_case):
         assert {finding.verdict for finding in accuracy.check(einsum, case)} == {Verdict.PASS}
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_constant_features_are_no_false_alarm(dtype):
     for kernel in [kernel for kernel in RIGHT if dtype in kernel.dtypes]:
         report = bncli.verify(kernel, [f"500x6/{dtype}/eps=1e-05"], random=["constant"])
