@@ -67,6 +67,7 @@ class Process:
             process=self,
             kind=found.kind,
             absent=found.absent,
+            parameters=found.parameters,
         )
 
     def set_threads(self, count: int) -> None:

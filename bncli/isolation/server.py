@@ -42,6 +42,7 @@ class Description:
     params: tuple[str, ...] = Kernel.params
     kind: str = ""
     absent: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = Kernel.parameters
 
 
 def serve(jobs: Connection[Any, Any], printed: Connection[Any, Any], trace: str) -> None:
@@ -77,6 +78,7 @@ def describe(spec: str, name: str) -> Description:
         kernel.params,
         kernel.kind,
         kernel.absent,
+        kernel.parameters,
     )
 
 
@@ -118,13 +120,14 @@ def _each_call_within(kernel: Kernel, seconds: float, file: IO[str]) -> Kernel:
 
         return function and call
 
-    load = kernel.anew
+    load, chosen = kernel.anew, kernel.chosen
     return replace(
         kernel,
         forward=bounded(kernel.forward),
         backward=bounded(kernel.backward),
         infer=bounded(kernel.infer),
         anew=load and (lambda: _each_call_within(load(), seconds, file)),
+        chosen=chosen and (lambda choice: _each_call_within(chosen(choice), seconds, file)),
     )
 
 

@@ -62,7 +62,7 @@ class _Guard:
 
     def backward(self, dy: Array, saved: Any, *, out: Gradients | None = None) -> Gradients:
         with self._faults_of("backward"):
-            return results.gradients(self.kernel.backward(dy, saved, **_given(out)), dy.shape)
+            return results.gradients(self.kernel.backward(dy, saved, **_given(out)), dy)
 
     def infer(
         self, x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None

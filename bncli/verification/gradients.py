@@ -49,6 +49,7 @@ def check(kernel: Kernel, case: Case, seed: int = 0, method: Method = Method.AUT
     Slopes are taken only of a float64 ``case``. ``seed`` is that of the probes. A kernel that raises is WRONG.
     Raises InputError if ``method`` does not suit the kernel or the case.
     """
+    case = case.taking(kernel.parameters)
     try:
         found = list(_values(guarded(kernel), case, seed, method))
     except KernelFault as fault:
@@ -128,8 +129,9 @@ def _against_slopes(
             "give a dy for which mean(dy) and mean(dy * x_hat) are not 0"
         )
         judged = replace(judged, verdict=Verdict.UNDECIDED, reason=reason)
-    return [
-        judged,
-        judge.finding("dgamma", Method.CENTRAL, [Comparison(dgamma, slopes.along_gamma(), None)]),
-        judge.finding("dbeta", Method.CENTRAL, [Comparison(dbeta, slopes.along_beta(), None)]),
-    ]
+    found = [judged]
+    if "dgamma" in kernel.gradients:
+        found.append(judge.finding("dgamma", Method.CENTRAL, [Comparison(dgamma, slopes.along_gamma(), None)]))
+    if "dbeta" in kernel.gradients:
+        found.append(judge.finding("dbeta", Method.CENTRAL, [Comparison(dbeta, slopes.along_beta(), None)]))
+    return found

@@ -7,8 +7,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from bncli.arrays.jax import give, holds, jax, scope, take
-from bncli.core.kernel import Prepared
+from bncli.core.kernel import Choice, Prepared
 from bncli.loading.kinds import Passes
+from bncli.loading.kinds._parameters import LIKE
 from bncli.loading.results import Malformed
 
 Array = NDArray[Any]
@@ -19,21 +20,27 @@ def numbers() -> Any:
     return jax().numpy
 
 
-def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]]) -> Passes:
+def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]], choice: Choice) -> Passes:
     """The passes of a computation; ``bound`` turns JAX arrays x, gamma, beta and epsilon into a call that returns y.
 
-    Timed calls are compiled by jax.jit, as in a training step.
+    Parameters that are not in ``choice`` are None, and only the gradients in ``choice`` are computed. Timed calls are
+    compiled by jax.jit, as in a training step.
     """
+    asked = [name.removeprefix("d") for name in choice.gradients]
 
     def with_pullback(epsilon: float, x: Any, gamma: Any, beta: Any) -> Any:
-        def y_of(x: Any, gamma: Any, beta: Any) -> Any:
-            found = bound({"x": x, "gamma": gamma, "beta": beta, "epsilon": epsilon})()
+        given = {"x": x, "gamma": gamma, "beta": beta}
+        inputs = {**dict.fromkeys(given), **{name: given[name] for name in ("x", *choice.parameters)}}
+
+        def y_of(*differentiated: Any) -> Any:
+            own = dict(zip(asked, differentiated, strict=True))
+            found = bound({**inputs, **own, LIKE: gamma, "epsilon": epsilon})()
             first = found[0] if isinstance(found, (tuple, list)) and found else found
             if not holds(first):
                 raise Malformed(f"y is of type {type(first).__name__}, not a JAX array")
             return first
 
-        return jax().vjp(y_of, x, gamma, beta)
+        return jax().vjp(y_of, *(given[name] for name in asked))
 
     @cache
     def compiled(epsilon: float) -> Any:

@@ -7,18 +7,19 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from bncli.arrays.torch import give, holds, take, torch
-from bncli.core.kernel import Gradients, Prepared
+from bncli.core.kernel import Choice, Prepared
 from bncli.loading.kinds import Passes
+from bncli.loading.kinds._parameters import LIKE
 from bncli.loading.results import Malformed
 
 Array = NDArray[Any]
 
 
 class Graph(NamedTuple):
-    """The values saved by forward: y with its graph, x, gamma and beta, and their edges in it."""
+    """The values saved by forward: y with its graph, and the inputs that require a gradient, with their edges in it."""
 
     y: Any
-    inputs: tuple[Any, ...]
+    inputs: dict[str, Any]
     edges: tuple[Any, ...]
 
 
@@ -27,39 +28,46 @@ def numbers() -> Any:
     return torch()
 
 
-def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]]) -> Passes:
-    """The passes of a computation; ``bound`` turns tensors x, gamma, beta and epsilon into a call that returns y."""
+def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]], choice: Choice) -> Passes:
+    """The passes of a computation; ``bound`` turns tensors x, gamma, beta and epsilon into a call that returns y.
+
+    Parameters that are not in ``choice`` are None, and only the inputs whose gradients are require one.
+    """
+    asked = [name.removeprefix("d") for name in choice.gradients]
 
     def forward(x: Array, gamma: Array, beta: Array, epsilon: float, timed: bool = False) -> Prepared:
-        given = {"x": enter(x), "gamma": enter(gamma), "beta": enter(beta)}
+        given = {"x": x, "gamma": gamma, "beta": beta}
+        tensors: dict[str, Any] = dict.fromkeys(given)
+        for name in ("x", *choice.parameters):
+            tensors[name] = enter(given[name]) if name in asked else take(given[name])
         # The function may change x in place: the gradient is that of the original x.
-        inputs = tuple(given.values())
-        edges = tuple(map(torch().autograd.graph.get_gradient_edge, inputs))
+        inputs = {name: tensors[name] for name in asked}
+        edges = tuple(map(torch().autograd.graph.get_gradient_edge, inputs.values()))
 
         def deliver(found: Any) -> tuple[Array, Graph]:
             y = first_tensor(found)
             return give(y), Graph(y, inputs, edges)
 
-        return Prepared(bound({**given, "epsilon": epsilon}), deliver)
+        return Prepared(bound({**tensors, LIKE: take(gamma), "epsilon": epsilon}), deliver)
 
     return Passes(forward, backward)
 
 
 def backward(dy: Array, saved: Graph, timed: bool = False) -> Prepared:
-    """A call that returns dx, dgamma and dbeta. Raises Malformed if autograd lacks one of them."""
+    """A call that returns the gradients of the inputs. Raises Malformed if autograd lacks one of them."""
     if not saved.y.requires_grad:
         raise Malformed("y has no gradient: compute it with torch's operators only, and not within torch.no_grad()")
     # A second backward of one forward is allowed.
     # Edges take longer: some microseconds.
-    of = saved.inputs if timed else saved.edges
+    of = tuple(saved.inputs.values()) if timed else saved.edges
     grad = partial(torch().autograd.grad, saved.y, of, take(dy), retain_graph=True, allow_unused=True)
-    return Prepared(grad, _gradients)
+    return Prepared(grad, partial(_gradients, tuple(saved.inputs)))
 
 
-def _gradients(found: Sequence[Any]) -> tuple[Array, ...]:
-    for name, gradient in zip(Gradients._fields, found, strict=True):
+def _gradients(inputs: Sequence[str], found: Sequence[Any]) -> tuple[Array, ...]:
+    for name, gradient in zip(inputs, found, strict=True):
         if gradient is None:
-            raise Malformed(f"there is no {name}: backward returned None, or y does not depend on {name[1:]}")
+            raise Malformed(f"there is no d{name}: backward returned None, or y does not depend on {name}")
     return tuple(map(give, found))
 
 

@@ -3,39 +3,38 @@
 import copy
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from numpy.typing import NDArray
 
 from bncli.arrays import torch as tensors
-from bncli.core.kernel import Kernel, Prepared
+from bncli.core.kernel import BETA, GAMMA, PARAMETERS, Choice, Kernel, Prepared, subsets
 from bncli.errors import InputError
-from bncli.loading.kinds import Given, _torch_autograd
-from bncli.loading.kinds._parameters import BETA, EPSILON, FEATURES, GAMMA, MEAN, VAR, role
+from bncli.loading.kinds import Given, Passes, Taken, _torch_autograd, _torch_layer
+from bncli.loading.kinds._parameters import AFFINE, EPSILON, FEATURES, LIKE, MEAN, MOMENTUM, TRACK, VAR, role
 from bncli.loading.kinds._rank import fitting
+from bncli.loading.kinds._torch_tensors import STATISTICS, named_tensors, state_of
+from bncli.loading.views import VIEWS
 
 Array = NDArray[Any]
-Make = Callable[[int, float], Any]
+Make = Callable[..., Any]  # of features, epsilon and the flags to turn off, and of options by role
 
 KIND = "a torch.nn.Module"
 RANKS = (4, 3, 2, 5)  # the numbers of axes of x to try without an ``ndim``
 TRIED = (3, 1e-5)  # features and epsilon of a module that is made for inspection
-
-
-class Tensor(NamedTuple):
-    """A parameter or buffer of a module, and the submodule that has it as ``attribute``."""
-
-    owner: Any
-    attribute: str
-    value: Any
-
-    def shape(self, features: int) -> tuple[int, ...]:
-        """Its shape in a module of ``features`` features."""
-        sizes = tuple(self.value.shape)
-        axis = next((axis for axis, size in enumerate(sizes) if size > 1), min(1, len(sizes) - 1))
-        return (*sizes[:axis], features, *sizes[axis + 1 :])
+# The flags of a constructor, true unless told otherwise, that give a module the parameters.
+FLAGS = {
+    "affine": PARAMETERS,
+    "elementwise_affine": PARAMETERS,
+    "scale": (GAMMA,),
+    "use_scale": (GAMMA,),
+    "center": (BETA,),
+    "use_bias": (BETA,),
+    "bias": (BETA,),
+}
 
 
 def is_one(value: Any) -> bool:
@@ -44,120 +43,165 @@ def is_one(value: Any) -> bool:
         return False
     made = getattr(value, "func", value)  # the function of a functools.partial
     is_class = isinstance(made, type) and issubclass(made, torch.nn.Module)
-    return is_class or isinstance(value, torch.nn.Module) or (inspect.isfunction(value) and bool(_features_of(value)))
+    makes_one = inspect.isfunction(value) and FEATURES in map(role, _parameters(value))
+    return is_class or makes_one or isinstance(value, torch.nn.Module)
 
 
 def kernel(value: Any, given: Given) -> Kernel:
-    make = _instances(value) if isinstance(value, tensors.torch().nn.Module) else _made(value)
+    is_module = isinstance(value, tensors.torch().nn.Module)
+    make = _instances(value) if is_module else _made(value)
     module = make(*TRIED)
     if not isinstance(module, tensors.torch().nn.Module):
         raise InputError(f"it makes a {type(module).__name__}, not a torch.nn.Module")
-    for name in (GAMMA, BETA):
-        if name not in _tensors(module, module.named_parameters()):
-            raise InputError(f"it has no parameter {name}, or weight and bias: bncli checks modules that have both")
+    parameters = _parameters_of(module)
+    flags = {} if is_module else _flags(value)
+    tracks = {MEAN, VAR} <= state_of(module).keys()
 
-    def bound(inputs: Mapping[str, Any]) -> Callable[[], Any]:
-        module = _with_parameters(make(inputs[GAMMA].numel(), inputs[EPSILON]), inputs[GAMMA], inputs[BETA])
-        return partial(module.train(), inputs["x"])
+    def passes(choice: Choice) -> Passes:
+        off = [flag for flag, names in flags.items() if not set(names) & set(choice.parameters)]
 
-    tracks = {MEAN, VAR} <= _tensors(module, module.named_buffers()).keys()
-    passes = _torch_autograd.passes(bound)._replace(infer=_infer(make) if tracks else None)
+        def bound(inputs: Mapping[str, Any]) -> Callable[[], Any]:
+            own = {name: inputs[name] for name in choice.parameters}
+            made = make(inputs[LIKE].numel(), inputs[EPSILON], off)
+            return partial(_with_parameters(made, own, inputs[LIKE]).train(), inputs["x"])
+
+        infer = _infer(make, off, choice) if tracks else None
+        return _torch_autograd.passes(bound, choice)._replace(infer=infer)
+
+    taken = Taken(parameters, _optional(flags, parameters), selective=True)
+    momentum = _momentum(module, None if is_module else value)
+    options = set() if is_module else {AFFINE, TRACK, MOMENTUM} & _names(value).keys()
+    if momentum is not None:
+        options.add(MOMENTUM)
 
     def of(rank: int) -> Kernel:
-        return given.kernel(rank, passes, kind=KIND, set_threads=tensors.set_threads)
+        layer = _torch_layer.layer_class(make, VIEWS[rank], frozenset(options), momentum)
+        found = given.kernel(rank, passes, kind=KIND, taken=taken, set_threads=tensors.set_threads)
+        return replace(found, layer=layer)
 
     return fitting(of, given.ranks(RANKS), given.dtypes[0])
 
 
-def _infer(make: Make) -> Callable[..., Prepared]:
+def _parameters_of(module: Any) -> tuple[str, ...]:
+    """Which of gamma and beta ``module`` has. Raises InputError if others may be those that it lacks."""
+    named = dict(module.named_parameters())
+    found = tuple(name for name in PARAMETERS if name in named_tensors(module, named.items()))
+    unknown = [path for path in named if role(path.rpartition(".")[2]) not in PARAMETERS]
+    if len(found) < len(PARAMETERS) and unknown:
+        raise InputError(f"its parameter {unknown[0]} is neither gamma nor beta, or weight nor bias: rename it")
+    return found
+
+
+def _flags(maker: Callable[..., Any]) -> dict[str, tuple[str, ...]]:
+    """The flags of ``maker`` that can be turned off, with the parameters that each gives."""
+    return {name: FLAGS[name] for name, own in _parameters(maker).items() if name in FLAGS and own.default is True}
+
+
+def _optional(flags: Mapping[str, tuple[str, ...]], parameters: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """The sets of ``parameters`` that a module lacks with some of ``flags`` turned off."""
+    own = [set(names) for names in flags.values()]
+    return tuple(
+        names
+        for names in subsets(parameters)
+        if set(names) == set().union(*(each for each in own if each <= set(names)))
+    )
+
+
+def _infer(make: Make, off: Sequence[str], choice: Choice) -> Callable[..., Prepared]:
     def infer(
         x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, timed: bool = False
     ) -> Prepared:
-        module = _with_parameters(make(gamma.size, epsilon), tensors.take(gamma), tensors.take(beta))
-        buffers = _tensors(module, module.named_buffers())
+        given = {GAMMA: gamma, BETA: beta}
+        own = {name: tensors.take(given[name]) for name in choice.parameters}
+        module = _with_parameters(make(gamma.size, epsilon, off), own, tensors.take(gamma))
+        state = state_of(module)
         for name, array in ((MEAN, mean), (VAR, var)):
-            _set(buffers[name], tensors.take(array), "_buffers")
+            state[name].replace(tensors.take(array))
         call = tensors.torch().no_grad()(partial(module.eval(), tensors.take(x)))
         return Prepared(call, lambda found: tensors.give(_torch_autograd.first_tensor(found)))
 
     return infer
 
 
-def _with_parameters(module: Any, gamma: Any, beta: Any) -> Any:
-    """``module``, of the dtype of gamma, with gamma and beta in place of its own parameters."""
-    module.to(gamma.dtype)
-    parameters = _tensors(module, module.named_parameters())
-    for name, tensor in ((GAMMA, gamma), (BETA, beta)):
-        _set(parameters[name], tensor, "_parameters")
-    for buffer in _tensors(module, module.named_buffers()).values():
-        # The buffers of an instance have its own number of features.
-        _set(buffer, buffer.value.flatten()[:1].expand(gamma.numel()).clone(), "_buffers")
+def _with_parameters(module: Any, given: Mapping[str, Any], like: Any) -> Any:
+    """``module``, of the dtype of ``like`` (F,), with the ``given`` gamma and beta in place of its own parameters."""
+    module.to(like.dtype)
+    parameters = named_tensors(module, module.named_parameters())
+    for name, tensor in given.items():
+        parameters[name].replace(tensor)
+    for name in STATISTICS & (state := state_of(module)).keys():
+        # The statistics of an instance have its own number of features.
+        state[name].replace(state[name].value.flatten()[:1].expand(like.numel()).clone())
     return module
-
-
-def _set(tensor: Tensor, value: Any, registry: str) -> None:
-    """Set the attribute of the module to a contiguous ``value``, which, unlike a parameter, need not be a leaf."""
-    getattr(tensor.owner, registry).pop(tensor.attribute)
-    shaped = value.contiguous().reshape(tensor.shape(value.numel()))
-    if registry == "_buffers":
-        tensor.owner.register_buffer(tensor.attribute, shaped)
-    else:
-        setattr(tensor.owner, tensor.attribute, shaped)
-
-
-def _tensors(module: Any, named: Iterable[tuple[str, Any]]) -> dict[str, Tensor]:
-    """Parameters or buffers by their role; unknown names are left out."""
-    found = {}
-    for path, value in named:
-        owner, _, attribute = path.rpartition(".")
-        if (name := role(attribute)) is not None:
-            found[name] = Tensor(module.get_submodule(owner), attribute, value)
-    return found
 
 
 def _instances(module: Any) -> Make:
     """A function that copies ``module`` for a number of features and an epsilon."""
     names = {name: role(name) for name in vars(module)}
 
-    def make(features: int, epsilon: float) -> Any:
+    def make(features: int, epsilon: float, off: Sequence[str] = (), **options: Any) -> Any:
         own = copy.deepcopy(module)
         for name, found in names.items():
             if found == FEATURES:
                 setattr(own, name, features)
-        _set_epsilon(own, epsilon)
-        return own
+        return _with_attributes(own, {EPSILON: epsilon, **options})
 
     return make
 
 
 def _made(maker: Callable[..., Any]) -> Make:
-    """A function that calls ``maker`` for a number of features and an epsilon."""
-    parameters = inspect.signature(maker).parameters
-    features = _features_of(maker) or next(iter(parameters), None)
-    epsilon_name = next((name for name in parameters if role(name) == EPSILON), None)
+    """A function that calls ``maker`` for a number of features, an epsilon and other options."""
+    names = _names(maker)
 
-    def make(features_: int, epsilon: float) -> Any:
-        named = {epsilon_name: epsilon} if epsilon_name else {}
-        module = maker(**({features: features_} if features else {}), **named)
-        if not epsilon_name:
-            _set_epsilon(module, epsilon)
-        return module
+    def make(features: int, epsilon: float, off: Sequence[str] = (), **options: Any) -> Any:
+        values = {EPSILON: epsilon, **options}
+        given = {names[each]: value for each, value in {FEATURES: features, **values}.items() if each in names}
+        given |= dict.fromkeys(off, False)
+        return _with_attributes(maker(**given), {each: values[each] for each in values.keys() - names.keys()})
 
     return make
 
 
-def _set_epsilon(module: Any, epsilon: float) -> None:
-    own = [(each, name) for each in module.modules() for name in vars(each) if role(name) == EPSILON]
-    if not own:
-        raise InputError("its epsilon cannot be set: let its constructor take eps, or give it an attribute eps")
-    for each, name in own:
-        setattr(each, name, epsilon)
+def _with_attributes(module: Any, values: Mapping[str, Any]) -> Any:
+    """``module``, with its attributes of these roles set. Raises InputError if it has none for epsilon."""
+    for wanted, value in values.items():
+        own = [(each, name) for each in module.modules() for name in vars(each) if role(name) == wanted]
+        if wanted == EPSILON and not own:
+            raise InputError("its epsilon cannot be set: let its constructor take eps, or give it an attribute eps")
+        for each, name in own:
+            setattr(each, name, value)
+    return module
 
 
-def _features_of(maker: Callable[..., Any]) -> str | None:
-    """The parameter that takes the number of features; None if no name is known."""
-    try:
-        parameters = inspect.signature(maker).parameters
-    except (TypeError, ValueError):
-        return None
-    return next((name for name in parameters if role(name) == FEATURES), None)
+def _momentum(module: Any, maker: Any) -> float | None:
+    """The default momentum: the attribute of ``module``, or the default in the signature of ``maker``."""
+    values = [value for each in module.modules() for name, value in vars(each).items() if role(name) == MOMENTUM]
+    if callable(maker) and not values:
+        values = [own.default for name, own in _parameters(maker).items() if role(name) == MOMENTUM]
+    return next((float(value) for value in values if isinstance(value, (int, float))), None)
+
+
+def _names(maker: Callable[..., Any]) -> dict[str, str]:
+    """The parameters of ``maker`` by role; its first one takes the number of features if no name says so."""
+    parameters = _parameters(maker)
+    names = {found: name for name in reversed(parameters) if (found := role(name)) is not None}
+    first = next(iter(parameters), None)
+    if first and FEATURES not in names and first not in names.values():
+        names[FEATURES] = first
+    return names
+
+
+def _parameters(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Its parameters by name, and those of the class above where a constructor passes ``**options`` on."""
+    made = [vars(each).get("__init__") for each in maker.__mro__] if isinstance(maker, type) else [maker]
+    found: dict[str, inspect.Parameter] = {}
+    for each in filter(None, made):
+        try:
+            parameters = list(inspect.signature(each).parameters.values())
+        except (TypeError, ValueError):
+            break
+        named = (own for own in parameters if own.kind not in (own.VAR_POSITIONAL, own.VAR_KEYWORD))
+        found = {own.name: own for own in named if own.name != "self"} | found
+        if not any(own.kind is own.VAR_KEYWORD for own in parameters):
+            break
+    return found
