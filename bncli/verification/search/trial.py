@@ -52,7 +52,7 @@ def run(kernel: Kernel, line: CaseLine) -> Tried:
     if not takes(kernel, line):
         return Tried(line, Verdict.NOT_TRIED, reason="the kernel does not take it")
     own, safe = _own(kernel, line), guarded(kernel)
-    out = memory_layouts.asks(line.memory, memory_layouts.OUT) and _takes_out(own)
+    out = memory_layouts.asks(line.memory, memory_layouts.OUT) and _takes_out(kernel)
     start = perf_counter()
     with np.errstate(all="ignore"):
         try:

@@ -28,7 +28,7 @@ def test_a_fault_is_found(fault):
 @pytest.mark.parametrize(
     ("cases", "name"),
     [
-        *((30, name) for name in ("float64 inside", "refuses", "single use")),
+        *((30, name) for name in ("float64 inside", "x's own type", "refuses", "single use")),
         *(pytest.param(90, name, marks=pytest.mark.slow) for name in GOOD),
     ],
 )
