@@ -73,6 +73,16 @@ def _no_search():
         yield
 
 
+@pytest.fixture
+def _time_to_narrow(monkeypatch):
+    """A search has time enough for the smallest case and its rule on a busy machine too."""
+    from bncli.verification.search import narrowing
+
+    for name in ("SHRINKING", "RULING"):
+        monkeypatch.setattr(narrowing, name, 60)
+    monkeypatch.setattr(narrowing, "SHORTLY", (60, 60))
+
+
 @pytest.fixture(scope="session")
 def make_case():
     """make_case("5x4x4x3/channels-last", seed=1, mean=0.0, std=1.0, dy=...) -> a Case on normal data."""

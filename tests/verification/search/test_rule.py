@@ -10,11 +10,7 @@ from bncli.verification.search import confirming, narrowing, searching, trial
 from bncli.verification.search.case_line import CaseLine
 from search_kernels import RIGHT, WRONG, backward, changed, doubled, first_epsilon, in_forward, infer, later, ring
 
-
-@pytest.fixture(autouse=True)
-def time_for_all(monkeypatch):
-    for name in ("SHRINKING", "RULING"):
-        monkeypatch.setattr(narrowing, name, 60)
+pytestmark = pytest.mark.usefixtures("_time_to_narrow")
 
 
 def narrowed(make, case):
