@@ -44,6 +44,18 @@ def batchnorm(x, gamma, beta, dy, epsilon, layout):
     return {"y": y, "dx": dx, **{name: np.array(values) for name, values in flat.items()}}
 
 
+def infer_backward(x, gamma, dy, mean, var, epsilon, layout):
+    """dx of the shape of x, dgamma and dbeta flat, where the given statistics are constants; float64."""
+    dx, dgamma, dbeta = np.empty(x.shape), [], []
+    for feature, members in enumerate(groups(x.shape, layout)):
+        std = math.sqrt(float(var[feature]) + epsilon)
+        for i in members:
+            dx[i] = float(gamma[feature]) / std * float(dy[i])
+        dgamma.append(math.fsum(float(dy[i]) * ((float(x[i]) - float(mean[feature])) / std) for i in members))
+        dbeta.append(math.fsum(float(dy[i]) for i in members))
+    return {"dx": dx, "dgamma": np.array(dgamma), "dbeta": np.array(dbeta)}
+
+
 def infer(x, gamma, beta, mean, var, epsilon, layout):
     """y from given statistics, of the shape of x, float64."""
     y = np.empty(x.shape)
@@ -57,7 +69,7 @@ def infer(x, gamma, beta, mean, var, epsilon, layout):
 def expected_of(case):
     """What a kernel returns and saves for a Case: canonical, (N, F, S) and (F,), float64.
 
-    "inferred" is the y of infer, where the case has running statistics.
+    Where the case has running statistics, "inferred" is the y of infer, and "dx of inference" a gradient of it.
     """
     own, problem = case.problem.own, case.problem
     arguments = problem.epsilon, str(problem.layout)
@@ -65,4 +77,6 @@ def expected_of(case):
     found["inv_std"] = 1 / np.sqrt(found["var"] + problem.epsilon)
     if case.mean is not None:
         found["inferred"] = infer(own(case.x), case.gamma, case.beta, case.mean, case.var, *arguments)
+        of_inference = infer_backward(own(case.x), case.gamma, own(case.dy), case.mean, case.var, *arguments)
+        found |= {f"{name} of inference": array for name, array in of_inference.items()}
     return {name: problem.canonical(array) if array.ndim > 1 else array for name, array in found.items()}

@@ -12,6 +12,8 @@ from bncli.core.kernel import (
     BACKWARD,
     FORWARD,
     INFER,
+    INFER_BACKWARD,
+    INFER_FORWARD,
     OWN,
     PARAMETERS,
     Choice,
@@ -22,7 +24,7 @@ from bncli.core.kernel import (
 )
 from bncli.core.problem import DTYPES
 from bncli.errors import InputError
-from bncli.loading import views
+from bncli.loading import results, views
 from bncli.loading.absent import completed, stand_in, with_nothing_saved
 from bncli.loading.kinds import Given, Passes, Taken, without
 from bncli.loading.namespace_parameters import leaving_out, none_by_default, signature_of, taken_by
@@ -31,6 +33,8 @@ ARGUMENTS = {
     "forward": ("x", "gamma", "beta", "epsilon"),
     "backward": ("dy", "saved"),
     "infer": ("x", "gamma", "beta", "mean", "var", "epsilon"),
+    "infer_forward": ("x", "gamma", "beta", "mean", "var", "epsilon"),
+    "infer_backward": ("dy", "saved"),
 }
 REQUIRED = (FORWARD, BACKWARD)
 NOT_GIVEN = object()
@@ -63,8 +67,9 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
     """The kernel in ``namespace``: a module or an object with ``forward`` and ``backward``, or one with a ``KERNEL``.
 
     A kernel without a backward, or with an infer alone, is judged and timed for what it has.
-    Functions are called by position, so that their parameters may have any names. Optional members:
-    ``infer``, ``ndim`` (3, or one of ``views.MEANING``), ``dtypes``, ``summary`` (default: the first line of
+    Functions are called by position, so that their parameters may have any names. With an ``infer_backward``,
+    infer returns y and saved, unless there is an ``infer_forward`` that does. Optional members: these three,
+    ``ndim`` (3, or one of ``views.MEANING``), ``dtypes``, ``summary`` (default: the first line of
     the module's docstring), ``available``, ``set_threads``, and a parameter ``out`` of any function.
     A forward without gamma, beta or both is known by the names of its parameters. ``optional`` names those that may be
     None: by default those whose default is None. ``arrays`` names the framework whose arrays the functions take. The
@@ -85,6 +90,7 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
     functions = {name: _function(source, name, view, parameters) for name in ARGUMENTS if _given(source, name)}
     if BACKWARD in absent and FORWARD in functions:
         functions[FORWARD] = functions[FORWARD]._replace(call=with_nothing_saved(functions[FORWARD].call))
+    _complete_inference(functions)
     module = namespace if inspect.ismodule(namespace) else inspect.getmodule(next(iter(functions.values())).call)
     reference = stand_in()
     base = Kernel(
@@ -108,26 +114,14 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
         own = {name: leaving_out(function, name, parameters, choice) for name, function in functions.items()}
         kernel = replace(base, parameters=choice.parameters, gradients=choice.gradients)
         if on_numpy:
-            return completed(
-                replace(
-                    kernel,
-                    forward=views.forward_of(own[FORWARD]) if FORWARD in own else reference.forward,
-                    backward=views.backward_of(own[BACKWARD], choice.gradients)
-                    if BACKWARD in own
-                    else reference.backward,
-                    infer=views.infer_of(own[INFER]) if INFER in own else None,
-                ),
-                absent,
-            )
+            return completed(replace(kernel, **views.passes_of(own, choice.gradients)), absent)
         passes = Passes(**{name: _on_arrays(each.call, name, arrays) for name, each in own.items()})
         there = given(source, base.name, spec, source).kernel(
             _ndim(source), lambda _: passes, kind="", taken=Taken(choice.parameters)
         )
         return replace(
             kernel,
-            forward=there.forward,
-            backward=there.backward,
-            infer=there.infer,
+            **{name: getattr(there, name) for name in own},
             prepare=there.prepare,
             tries_complex=False,
             set_threads=kernel.set_threads or arrays.set_threads,
@@ -136,6 +130,26 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
     optional = _may_be_none(source, parameters)
     whole = chosen(Choice(parameters, gradients_of(parameters)))
     return replace(whole, optional=subsets(optional), chosen=chosen if optional else None)
+
+
+def _complete_inference(functions: dict[str, views.Function]) -> None:
+    """Make an infer that returns y alone, and an infer_forward that returns saved too, of the one that is given."""
+    if INFER_BACKWARD not in functions:
+        functions.pop(INFER_FORWARD, None)
+        return
+    saving = functions.get(INFER_FORWARD) or functions.get(INFER)
+    if saving is None:
+        raise InputError(f"it has {INFER_BACKWARD} and no {INFER}: write {_written(INFER)}, which returns y and saved")
+    functions[INFER_FORWARD] = saving
+    if functions.get(INFER, saving) is saving:
+        functions[INFER] = saving._replace(call=_y_alone(saving.call))
+
+
+def _y_alone(function: Callable[..., Any]) -> Callable[..., Any]:
+    def infer(*given: Any, **options: Any) -> Any:
+        return results.pair(function(*given, **options), INFER)[0]
+
+    return infer
 
 
 def _given(source: Any, name: str, default: Any = None) -> Any:
@@ -226,7 +240,7 @@ def _on_arrays(call: Callable[..., Any], direction: str, arrays: Arrays) -> Call
     def deliver(found: Any) -> Any:
         if not isinstance(found, (tuple, list)):
             return give(found)
-        own = 1 if direction == "forward" else 0  # saved is not converted
+        own = 1 if direction in (FORWARD, INFER_FORWARD) else 0  # saved is not converted
         return *map(give, found[: len(found) - own]), *found[len(found) - own :]
 
     def give(value: Any) -> Any:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bncli.core.kernel import BACKWARD, PARAMETERS, Choice
+from bncli.core.kernel import BACKWARD, INFER_BACKWARD, PARAMETERS, Choice
 from bncli.loading import views
 from bncli.loading.kinds._parameters import EPSILON, X, role
 
@@ -25,7 +25,7 @@ def none_by_default(call: Any, parameters: Sequence[str]) -> tuple[str, ...]:
 
 def leaving_out(function: views.Function, name: str, taken: Sequence[str], choice: Choice) -> views.Function:
     """``function``, called without the parameters that it has not ``taken``, and with None for those left out."""
-    if name == BACKWARD or choice.parameters == PARAMETERS:
+    if name in (BACKWARD, INFER_BACKWARD) or choice.parameters == PARAMETERS:
         return function
 
     def call(x: Any, gamma: Any, beta: Any, *rest: Any, **options: Any) -> Any:

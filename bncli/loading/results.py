@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bncli.core.kernel import Gradients
+from bncli.core.kernel import BACKWARD, FORWARD, Gradients
 from bncli.core.layout import Shape
 from bncli.errors import KernelFault
 
@@ -28,25 +28,34 @@ class Malformed(KernelFault):
     """A function returned a result of the wrong number, type or shape; the message does not name the kernel yet."""
 
 
-def y_and_saved(result: Any, shape: Shape) -> tuple[Array, Any]:
-    """Return forward's y (N, F, S) and saved, for an x of ``shape``; raises Malformed."""
-    y, saved = _unpack("forward", result, ("y", "saved"))
+def y_and_saved(result: Any, shape: Shape, function: str = FORWARD) -> tuple[Array, Any]:
+    """Return the y (N, F, S) and saved of ``function``, for an x of ``shape``; raises Malformed."""
+    y, saved = pair(result, function)
     return array("y", y, shape), saved
 
 
-def gradients(result: Any, dy: Array, names: tuple[str, ...] = Gradients._fields) -> Gradients:
-    """Return those of backward's gradients for ``dy`` that ``names`` has, and zeros for the others.
+def pair(result: Any, function: str) -> tuple[Any, Any]:
+    """Return the two results of ``function``, y and saved, of any type; raises Malformed."""
+    y, saved = _unpack(function, result, ("y", "saved"))
+    return y, saved
+
+
+def gradients(
+    result: Any, dy: Array, names: tuple[str, ...] = Gradients._fields, function: str = BACKWARD
+) -> Gradients:
+    """Return those of the gradients of ``function`` for ``dy`` that ``names`` has, and zeros for the others.
 
     Axis 1 of dy is the features. Raises Malformed.
     """
-    return whole({name: array(name, value, _shape(name, dy)) for name, value in named(result, names).items()}, dy)
+    found = named(result, names, function)
+    return whole({name: array(name, value, _shape(name, dy)) for name, value in found.items()}, dy)
 
 
-def named(result: Any, names: tuple[str, ...] = Gradients._fields) -> dict[str, Any]:
-    """What backward returned, by name. Gradients that are not in ``names`` may be left out. Raises Malformed."""
+def named(result: Any, names: tuple[str, ...] = Gradients._fields, function: str = BACKWARD) -> dict[str, Any]:
+    """What ``function`` returned, by name. Gradients that are not in ``names`` may be left out. Raises Malformed."""
     has_all = isinstance(result, (tuple, list)) and len(result) == len(Gradients._fields)
     returned = Gradients._fields if has_all else names
-    values = zip(returned, _unpack("backward", result, returned), strict=True)
+    values = zip(returned, _unpack(function, result, returned), strict=True)
     return {name: value for name, value in values if name in names}
 
 

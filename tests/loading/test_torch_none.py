@@ -131,7 +131,7 @@ def test_a_fault_is_found_and_the_rule_says_where(text, right, wrong, rule, part
 @pytest.mark.parametrize(
     ("text", "missing", "arrays"),
     [
-        (NOT_AFFINE, "without gamma and beta", {"y", "dx", "contract"}),
+        (NOT_AFFINE, "without gamma and beta", {"y", "dx", "infer", "dx of inference", "contract"}),
         (ONLY_SCALE, "without beta", {"y", "dx", "dgamma", "contract"}),
         (ONLY_CENTER, "without gamma", {"y", "dx", "dbeta", "contract"}),
     ],

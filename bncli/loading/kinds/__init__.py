@@ -13,7 +13,16 @@ from typing import Any, NamedTuple, Protocol
 from numpy.typing import NDArray
 
 from bncli import plugins
-from bncli.core.kernel import PARAMETERS, Choice, Kernel, Prepared, gradients_of
+from bncli.core.kernel import (
+    BACKWARD,
+    INFER,
+    INFER_BACKWARD,
+    PARAMETERS,
+    Choice,
+    Kernel,
+    Prepared,
+    gradients_of,
+)
 from bncli.loading import results, views
 
 Array = NDArray[Any]
@@ -21,13 +30,16 @@ Array = NDArray[Any]
 
 class Passes(NamedTuple):
     """The passes of an object, with arguments prepared: forward(x, gamma, beta, epsilon), backward(dy, saved) and
-    infer(x, gamma, beta, mean, var, epsilon). They get ``timed=True`` when they are timed. gamma and beta are arrays
-    even where a ``Choice`` leaves them out: only their shape and dtype count then.
+    infer(x, gamma, beta, mean, var, epsilon). They get ``timed=True`` when they are timed. infer_forward and
+    infer_backward are forward and backward of inference. gamma and beta are arrays even where a ``Choice`` leaves them
+    out: only their shape and dtype count then.
     """
 
     forward: Callable[..., Prepared]
     backward: Callable[..., Prepared]
     infer: Callable[..., Prepared] | None = None
+    infer_forward: Callable[..., Prepared] | None = None
+    infer_backward: Callable[..., Prepared] | None = None
 
 
 class Taken(NamedTuple):
@@ -111,18 +123,17 @@ class Given:
 
             def deliver(found: Any) -> Any:
                 returned = prepared.deliver(found)
-                if direction == "infer":
+                if direction == INFER:
                     return view.leave(returned, batch.shape)
-                if direction == "backward":
-                    returned = results.whole(results.named(returned, choice.gradients), batch)
+                if direction in (BACKWARD, INFER_BACKWARD):
+                    returned = results.whole(results.named(returned, choice.gradients, direction), batch)
                 return view.leave(returned[0], batch.shape), *returned[1:]
 
             return Prepared(prepared.call, deliver)
 
+        functions = {name: function(each) for name, each in passes._asdict().items() if each}
         return Kernel(
-            views.forward_of(function(passes.forward)),
-            views.backward_of(function(passes.backward), choice.gradients),
-            passes.infer and views.infer_of(function(passes.infer)),
+            **views.passes_of(functions, choice.gradients),
             dtypes=self.dtypes,
             params=self.params,
             summary=self.summary,

@@ -76,6 +76,15 @@ class Signature(NamedTuple):
         running = {role: make(inputs[LIKE]) for role, make in made.items() if self.takes(role)}
         return self.bound(function, {**inputs, **running, TRAINING: True, MOMENTUM: 0.1})
 
+    @property
+    def infers(self) -> bool:
+        """Whether inference can be asked for: with a mean and a variance, and without training."""
+        return all(map(self.takes, (MEAN, VAR, TRAINING)))
+
+    def bound_in_inference(self, function: Callable[..., Any], inputs: Mapping[str, Any]) -> Callable[[], Any]:
+        """``function`` with ``inputs``, a mean and a variance among them, and the other arguments of inference."""
+        return self.bound(function, {**inputs, TRAINING: False, MOMENTUM: 0.1})
+
     def taken(self, given: Given, *, selective: bool = False) -> Taken:
         """The parameters that the function takes, and those that may be None: the file's, or the default's."""
         parameters = tuple(name for name in PARAMETERS if self.takes(name))

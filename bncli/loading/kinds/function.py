@@ -51,9 +51,16 @@ def kernel(value: Any, given: Given) -> Kernel:
         def bound(inputs: Mapping[str, Any]) -> Callable[[], Any]:
             return own.bound_in_training(value, inputs, by.numbers())
 
+        def inferring(inputs: Mapping[str, Any]) -> Callable[[], Any]:
+            return own.bound_in_inference(value, inputs)
+
+        def passes(choice: Choice) -> Passes:
+            training: Passes = by.passes(bound, choice)
+            return by.with_inference(training, inferring, choice) if own.infers else training
+
         return given.kernel(
             rank,
-            partial(by.passes, bound),
+            passes,
             kind=f"{KIND} of {name} arrays",
             taken=own.taken(given, selective=True),
             set_threads=framework(name).set_threads,

@@ -8,10 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from numpy.typing import NDArray
-
 from bncli.arrays import torch as tensors
-from bncli.core.kernel import BETA, GAMMA, PARAMETERS, Choice, Kernel, Prepared, subsets
+from bncli.core.kernel import BETA, GAMMA, PARAMETERS, Choice, Kernel, subsets
 from bncli.errors import InputError
 from bncli.loading.kinds import Given, Passes, Taken, _torch_autograd, _torch_layer
 from bncli.loading.kinds._parameters import AFFINE, EPSILON, FEATURES, LIKE, MEAN, MOMENTUM, TRACK, VAR, role
@@ -19,7 +17,6 @@ from bncli.loading.kinds._rank import fitting
 from bncli.loading.kinds._torch_tensors import STATISTICS, named_tensors, state_of
 from bncli.loading.views import VIEWS
 
-Array = NDArray[Any]
 Make = Callable[..., Any]  # of features, epsilon and the flags to turn off, and of options by role
 
 KIND = "a torch.nn.Module"
@@ -60,13 +57,21 @@ def kernel(value: Any, given: Given) -> Kernel:
     def passes(choice: Choice) -> Passes:
         off = [flag for flag, names in flags.items() if not set(names) & set(choice.parameters)]
 
-        def bound(inputs: Mapping[str, Any]) -> Callable[[], Any]:
+        def made(inputs: Mapping[str, Any]) -> Any:
             own = {name: inputs[name] for name in choice.parameters}
-            made = make(inputs[LIKE].numel(), inputs[EPSILON], off)
-            return partial(_with_parameters(made, own, inputs[LIKE]).train(), inputs["x"])
+            return _with_parameters(make(inputs[LIKE].numel(), inputs[EPSILON], off), own, inputs[LIKE])
 
-        infer = _infer(make, off, choice) if tracks else None
-        return _torch_autograd.passes(bound, choice)._replace(infer=infer)
+        def bound(inputs: Mapping[str, Any]) -> Callable[[], Any]:
+            return partial(made(inputs).train(), inputs["x"])
+
+        def inferring(inputs: Mapping[str, Any]) -> Callable[[], Any]:
+            state = state_of(module := made(inputs))
+            for name in (MEAN, VAR):
+                state[name].replace(inputs[name])
+            return partial(module.eval(), inputs["x"])
+
+        training = _torch_autograd.passes(bound, choice)
+        return _torch_autograd.with_inference(training, inferring, choice) if tracks else training
 
     taken = Taken(parameters, _optional(flags, parameters), selective=True)
     momentum = _momentum(module, None if is_module else value)
@@ -105,22 +110,6 @@ def _optional(flags: Mapping[str, tuple[str, ...]], parameters: Sequence[str]) -
         for names in subsets(parameters)
         if set(names) == set().union(*(each for each in own if each <= set(names)))
     )
-
-
-def _infer(make: Make, off: Sequence[str], choice: Choice) -> Callable[..., Prepared]:
-    def infer(
-        x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, timed: bool = False
-    ) -> Prepared:
-        given = {GAMMA: gamma, BETA: beta}
-        own = {name: tensors.take(given[name]) for name in choice.parameters}
-        module = _with_parameters(make(gamma.size, epsilon, off), own, tensors.take(gamma))
-        state = state_of(module)
-        for name, array in ((MEAN, mean), (VAR, var)):
-            state[name].replace(tensors.take(array))
-        call = tensors.torch().no_grad()(partial(module.eval(), tensors.take(x)))
-        return Prepared(call, lambda found: tensors.give(_torch_autograd.first_tensor(found)))
-
-    return infer
 
 
 def _with_parameters(module: Any, given: Mapping[str, Any], like: Any) -> Any:

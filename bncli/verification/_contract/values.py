@@ -23,6 +23,8 @@ def dtypes(kernel: Kernel, case: Case) -> str:
         found["y of infer"] = kernel.infer(
             case.x, case.gamma, case.beta, *accuracy.other_statistics(case), case.problem.epsilon
         )
+    if kernel.infer_backward is not None:
+        found |= accuracy.run_inference(kernel, case)
     problem = case.problem
     judged = {name: array.dtype for name, array in found.items() if accuracy.is_judged(kernel, name)}
     wrong = {name: dtype for name, dtype in judged.items() if dtype != problem.dtype_of(name)}
@@ -89,6 +91,10 @@ def inference(kernel: Kernel, case: Case) -> str:
             if found.verdict is Verdict.WRONG:
                 y = kernel.infer(each.x, each.gamma, each.beta, mean, var, each.problem.epsilon)
                 return _described("infer", "gives", "give", found, cause(each, "infer", y))
+        for found in accuracy.check_gradients_of_inference(kernel, each):
+            if found.verdict is Verdict.WRONG:
+                array = accuracy.run_inference(kernel, each)[found.array]
+                return _described(found.array, "is", "be", found, cause(each, found.array, array))
     return ""
 
 

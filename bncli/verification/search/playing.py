@@ -123,8 +123,17 @@ class _Player:
             return
         x, gamma, beta, mean, var = self._shown("x", "gamma", "beta", "mean", "var")
         out = {"out": np.full(x.shape, np.nan, x.dtype)} if self.out else {}
-        y = self.kernel.infer(x, gamma, beta, mean, var, self.epsilon, **out)
-        self._answer("infer", {"infer": out.get("out", y)})
+        if self.kernel.infer_forward is None or self.kernel.infer_backward is None:
+            y = self.kernel.infer(x, gamma, beta, mean, var, self.epsilon, **out)
+            self._answer("infer", {"infer": out.get("out", y)})
+            return
+        y, saved = self.kernel.infer_forward(x, gamma, beta, mean, var, self.epsilon, **out)
+        (dy,) = self._shown("dy")
+        into = Gradients(*(np.full(like.shape, np.nan, like.dtype) for like in (dy, gamma, gamma)))
+        found = self.kernel.infer_backward(dy, saved, **({"out": into} if self.out else {}))
+        gradients = zip(accuracy.GRADIENTS_OF_INFERENCE, into if self.out else found, strict=True)
+        judged = {name: array for name, array in gradients if accuracy.is_judged(self.kernel, name)}
+        self._answer("infer", {"infer": out.get("out", y), **judged})
 
     def _w(self) -> None:
         self._write(NAMES)

@@ -151,7 +151,7 @@ def _threads(kernel: Kernel, count: int) -> Iterator[None]:
 
 
 def _takes_out(kernel: Kernel) -> bool:
-    functions = (kernel.forward, kernel.backward, kernel.infer)
+    functions = (kernel.forward, kernel.backward, kernel.infer, kernel.infer_forward, kernel.infer_backward)
     return all("out" in signature(function).parameters for function in functions if function is not None)
 
 

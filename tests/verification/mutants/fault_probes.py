@@ -36,6 +36,10 @@ def results_of(kernel, case):
         found["inferred"] = kernel.infer(case.x, case.gamma, case.beta, case.mean, case.var, epsilon)
     found["y"], saved = kernel.forward(case.x, case.gamma, case.beta, epsilon)
     found["dx"], found["dgamma"], found["dbeta"] = kernel.backward(case.dy, saved)
+    if kernel.infer_backward:
+        _, kept = kernel.infer_forward(case.x, case.gamma, case.beta, case.mean, case.var, epsilon)
+        names = (f"{name} of inference" for name in Gradients._fields)
+        found |= zip(names, kernel.infer_backward(case.dy, kept), strict=True)
     return found | {name: getattr(saved, name) for name in ("mean", "var", "inv_std") if hasattr(saved, name)}
 
 
