@@ -86,7 +86,9 @@ def _judged(
     found = inexact.settle(case, found, partial(inexact.passes, guarded(kernel)))
     findings = {finding.array: finding for finding in found}
     return {
-        each.key: Judged(each, worst([findings[array] for array in RESULTS[each.key.direction]]), digests)
+        each.key: Judged(
+            each, worst([findings[array] for array in RESULTS[each.key.direction] if array in findings]), digests
+        )
         for each in made
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, TypeVarTuple
 
@@ -22,6 +22,7 @@ Result = TypeVar("Result")
 OWN = "own"
 FORWARD, BACKWARD, INFER = "forward", "backward", "infer"
 INFER_FORWARD, INFER_BACKWARD = "infer_forward", "infer_backward"
+GAMMA, BETA = PARAMETERS = ("gamma", "beta")
 
 
 class Saved(NamedTuple):
@@ -92,6 +93,13 @@ class InferForward(Protocol):
     ) -> tuple[Array, Any]: ...
 
 
+class Choice(NamedTuple):
+    """The ``parameters`` that a caller passes, where those left out are None, and the ``gradients`` that it needs."""
+
+    parameters: tuple[str, ...] = PARAMETERS
+    gradients: tuple[str, ...] = Gradients._fields
+
+
 class Prepared(NamedTuple):
     """A pass on the arrays of the kernel's own framework.
 
@@ -126,9 +134,13 @@ class Kernel:
     of a user's object, such as a torch.nn.Module. A kernel on the arrays of another framework has
     ``prepare``, whose result bench times. ``anew`` loads the kernel again, as if nothing had been called;
     None if that is not possible. ``absent`` names the passes that the kernel lacks; others stand in for them
-    where a check needs a whole kernel. ``infer_backward`` returns the gradients of inference, in which mean and
-    var are constants, given what ``infer_forward`` saved; a kernel has both of these or neither. ``layer`` makes layers
-    with a state of their own, if the kernel comes from such a class.
+    where a check needs a whole kernel. ``infer_backward`` returns the gradients of inference, in which mean and var
+    are constants, given what ``infer_forward`` saved; a kernel has both of these or neither. ``layer`` makes layers
+    with a state of their own, if the kernel comes from such a class. ``parameters`` are those of gamma and beta that
+    the kernel takes: it ignores the others, and computes with a gamma of 1 and a beta of 0. Of the gradients that
+    backward returns, those that ``gradients`` does not name are zeros that stand for nothing. ``optional`` has the
+    sets of parameters that a caller may leave out, and a ``selective`` kernel computes some gradients without the
+    others; ``chosen`` returns the kernel that is called so.
     """
 
     forward: Forward
@@ -150,6 +162,11 @@ class Kernel:
     prepare: Prepare | None = None
     absent: tuple[str, ...] = ()
     layer: LayerClass | None = None
+    parameters: tuple[str, ...] = PARAMETERS
+    gradients: tuple[str, ...] = Gradients._fields
+    optional: tuple[tuple[str, ...], ...] = ()
+    selective: bool = False
+    chosen: Callable[[Choice], Kernel] | None = None
 
     @property
     def has_infer(self) -> bool:
@@ -203,6 +220,7 @@ class IsolatedKernel:
     params: tuple[str, ...] = (OWN,)
     kind: str = ""
     absent: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = PARAMETERS
     has_infer_backward: bool = False
 
     def run(
@@ -230,6 +248,17 @@ def passes_of(kernel: AnyKernel) -> tuple[str, ...]:
     training = tuple(each for each in (FORWARD, BACKWARD) if each not in kernel.absent)
     inference = (INFER,) * kernel.has_infer + (INFER_BACKWARD,) * kernel.has_infer_backward
     return training + inference
+
+
+def gradients_of(parameters: tuple[str, ...]) -> tuple[str, ...]:
+    """The gradients of x and of ``parameters``."""
+    return tuple(name for name in Gradients._fields if name == "dx" or name[1:] in parameters)
+
+
+def subsets(parameters: Collection[str]) -> tuple[tuple[str, ...], ...]:
+    """Each of ``parameters`` alone, and all of several."""
+    alone = tuple((name,) for name in PARAMETERS if name in parameters)
+    return (*alone, PARAMETERS) if len(alone) > 1 else alone
 
 
 def types_of(kernel: AnyKernel) -> tuple[str, ...]:

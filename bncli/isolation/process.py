@@ -67,6 +67,7 @@ class Process:
             process=self,
             kind=found.kind,
             absent=found.absent,
+            parameters=found.parameters,
             has_infer_backward=found.has_infer_backward,
         )
 

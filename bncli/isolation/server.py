@@ -42,6 +42,7 @@ class Description:
     params: tuple[str, ...] = Kernel.params
     kind: str = ""
     absent: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = Kernel.parameters
     has_infer_backward: bool = False
 
 
@@ -78,6 +79,7 @@ def describe(spec: str, name: str) -> Description:
         kernel.params,
         kernel.kind,
         kernel.absent,
+        kernel.parameters,
         kernel.has_infer_backward,
     )
 
@@ -120,7 +122,7 @@ def _each_call_within(kernel: Kernel, seconds: float, file: IO[str]) -> Kernel:
 
         return function and call
 
-    load = kernel.anew
+    load, chosen = kernel.anew, kernel.chosen
     return replace(
         kernel,
         forward=bounded(kernel.forward),
@@ -129,6 +131,7 @@ def _each_call_within(kernel: Kernel, seconds: float, file: IO[str]) -> Kernel:
         infer_forward=bounded(kernel.infer_forward),
         infer_backward=bounded(kernel.infer_backward),
         anew=load and (lambda: _each_call_within(load(), seconds, file)),
+        chosen=chosen and (lambda choice: _each_call_within(chosen(choice), seconds, file)),
     )
 
 

@@ -1,7 +1,6 @@
 """Make a Kernel of a module or an object that has a forward and a backward."""
 
 import inspect
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,14 +8,28 @@ from typing import Any
 import numpy as np
 
 from bncli.arrays import Arrays, framework, frameworks
-from bncli.core.kernel import BACKWARD, FORWARD, INFER, INFER_BACKWARD, INFER_FORWARD, OWN, Kernel, Prepared
+from bncli.core.kernel import (
+    BACKWARD,
+    FORWARD,
+    INFER,
+    INFER_BACKWARD,
+    INFER_FORWARD,
+    OWN,
+    PARAMETERS,
+    Choice,
+    Kernel,
+    Prepared,
+    gradients_of,
+    subsets,
+)
 from bncli.core.problem import DTYPES
 from bncli.errors import InputError
 from bncli.loading import results, views
 from bncli.loading.absent import completed, stand_in, with_nothing_saved
-from bncli.loading.kinds import Given, Passes
+from bncli.loading.kinds import Given, Passes, Taken, without
+from bncli.loading.namespace_parameters import leaving_out, none_by_default, signature_of, taken_by
 
-PARAMETERS = {
+ARGUMENTS = {
     "forward": ("x", "gamma", "beta", "epsilon"),
     "backward": ("dy", "saved"),
     "infer": ("x", "gamma", "beta", "mean", "var", "epsilon"),
@@ -29,7 +42,7 @@ NOT_GIVEN = object()
 
 def is_namespace(value: Any) -> bool:
     """Whether ``value`` has a forward, a backward or a ``KERNEL``, and so is meant as a kernel."""
-    return any(hasattr(value, name) for name in ("KERNEL", *PARAMETERS))
+    return any(hasattr(value, name) for name in ("KERNEL", *ARGUMENTS))
 
 
 def given(module: Any, name: str, spec: str, value: Any) -> Given:
@@ -46,6 +59,7 @@ def given(module: Any, name: str, spec: str, value: Any) -> Given:
         dtypes=_dtypes(module),
         params=_params(module),
         summary=_summary(getattr(value, "__doc__", None) or ""),
+        optional=_optional(module),
     )
 
 
@@ -57,8 +71,9 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
     infer returns y and saved, unless there is an ``infer_forward`` that does. Optional members: these three,
     ``ndim`` (3, or one of ``views.MEANING``), ``dtypes``, ``summary`` (default: the first line of
     the module's docstring), ``available``, ``set_threads``, and a parameter ``out`` of any function.
-    ``arrays`` names the framework whose arrays the functions take. The default of ``name`` is the
-    namespace's own name.
+    A forward without gamma, beta or both is known by the names of its parameters. ``optional`` names those that may be
+    None: by default those whose default is None. ``arrays`` names the framework whose arrays the functions take. The
+    default of ``name`` is the namespace's own name.
 
     Raises InputError if a member is malformed. Errors of the user's code pass.
     """
@@ -71,18 +86,16 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
             "bncli kernels --template prints one to start from"
         )
     view, arrays = views.VIEWS[_ndim(source)], _framework(source)
-    functions = {name: _function(source, name, view) for name in PARAMETERS if _given(source, name)}
+    parameters = taken_by(_entry(source))
+    functions = {name: _function(source, name, view, parameters) for name in ARGUMENTS if _given(source, name)}
     if BACKWARD in absent and FORWARD in functions:
         functions[FORWARD] = functions[FORWARD]._replace(call=with_nothing_saved(functions[FORWARD].call))
     _complete_inference(functions)
     module = namespace if inspect.ismodule(namespace) else inspect.getmodule(next(iter(functions.values())).call)
     reference = stand_in()
-    kernel = Kernel(
-        views.forward_of(functions[FORWARD]) if FORWARD in functions else reference.forward,
-        views.backward_of(functions[BACKWARD]) if BACKWARD in functions else reference.backward,
-        views.infer_of(functions[INFER]) if INFER in functions else None,
-        views.infer_forward_of(functions[INFER_FORWARD]) if INFER_FORWARD in functions else None,
-        views.backward_of(functions[INFER_BACKWARD], INFER_BACKWARD) if INFER_BACKWARD in functions else None,
+    base = Kernel(
+        reference.forward,
+        reference.backward,
         dtypes=_dtypes(source),
         params=_params(source),
         summary=_summary(_given(source, "summary") or getattr(module, "__doc__", None) or ""),
@@ -91,24 +104,50 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
         name=name or str(getattr(namespace, "__name__", "kernel")).rpartition(".")[2],
         spec=spec,
         file=getattr(module, "__file__", None) or "",
+        kind="" if parameters == PARAMETERS else f"a kernel{without(parameters)}",
     )
-    if arrays is framework("numpy"):
-        return completed(kernel, absent) if absent else kernel
-    if absent:
+    on_numpy = arrays is framework("numpy")
+    if absent and not on_numpy:
         raise InputError(f"it has no {' and no '.join(absent)}: on {_name_of_framework(source)} arrays, write them too")
-    passes = Passes(**{name: _on_arrays(each.call, name, arrays) for name, each in functions.items()})
-    own = given(source, kernel.name, spec, source).kernel(_ndim(source), passes, kind="")
-    return replace(
-        kernel,
-        forward=own.forward,
-        backward=own.backward,
-        infer=own.infer,
-        infer_forward=own.infer_forward,
-        infer_backward=own.infer_backward,
-        prepare=own.prepare,
-        tries_complex=False,
-        set_threads=kernel.set_threads or arrays.set_threads,
-    )
+
+    def chosen(choice: Choice) -> Kernel:
+        own = {name: leaving_out(function, name, parameters, choice) for name, function in functions.items()}
+        kernel = replace(base, parameters=choice.parameters, gradients=choice.gradients)
+        if on_numpy:
+            return completed(
+                replace(
+                    kernel,
+                    forward=views.forward_of(own[FORWARD]) if FORWARD in own else reference.forward,
+                    backward=views.backward_of(own[BACKWARD], choice.gradients)
+                    if BACKWARD in own
+                    else reference.backward,
+                    infer=views.infer_of(own[INFER]) if INFER in own else None,
+                    infer_forward=views.infer_forward_of(own[INFER_FORWARD]) if INFER_FORWARD in own else None,
+                    infer_backward=views.backward_of(own[INFER_BACKWARD], choice.gradients, INFER_BACKWARD)
+                    if INFER_BACKWARD in own
+                    else None,
+                ),
+                absent,
+            )
+        passes = Passes(**{name: _on_arrays(each.call, name, arrays) for name, each in own.items()})
+        there = given(source, base.name, spec, source).kernel(
+            _ndim(source), lambda _: passes, kind="", taken=Taken(choice.parameters)
+        )
+        return replace(
+            kernel,
+            forward=there.forward,
+            backward=there.backward,
+            infer=there.infer,
+            infer_forward=there.infer_forward,
+            infer_backward=there.infer_backward,
+            prepare=there.prepare,
+            tries_complex=False,
+            set_threads=kernel.set_threads or arrays.set_threads,
+        )
+
+    optional = _may_be_none(source, parameters)
+    whole = chosen(Choice(parameters, gradients_of(parameters)))
+    return replace(whole, optional=subsets(optional), chosen=chosen if optional else None)
 
 
 def _complete_inference(functions: dict[str, views.Function]) -> None:
@@ -133,37 +172,54 @@ def _y_alone(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _given(source: Any, name: str, default: Any = None) -> Any:
     value = getattr(source, name, default)
-    # ``from numpy import *`` brings an ndim and dtypes with another meaning.
-    return default if value is getattr(np, name, NOT_GIVEN) else value
+    # ``from numpy import *`` brings another ndim and other dtypes; a package may have a module ``arrays``.
+    return default if value is getattr(np, name, NOT_GIVEN) or inspect.ismodule(value) else value
 
 
-def _function(source: Any, name: str, view: views.View) -> views.Function:
+def _may_be_none(source: Any, parameters: Sequence[str]) -> tuple[str, ...]:
+    """Those of ``parameters`` that may be None: what the file says, or those whose default is None."""
+    said = _optional(source)
+    found = none_by_default(_entry(source), parameters) if said is None else said
+    return tuple(name for name in parameters if name in found)
+
+
+def _entry(source: Any) -> Any:
+    return _given(source, FORWARD) or _given(source, INFER)
+
+
+def _optional(source: Any) -> tuple[str, ...] | None:
+    found = _given(source, "optional")
+    if found is None:
+        return None
+    if isinstance(found, str) or not isinstance(found, Sequence) or not set(found) <= set(PARAMETERS):
+        raise InputError(f"its optional is {found!r}: list {' or '.join(map(repr, PARAMETERS))}, or both")
+    return tuple(found)
+
+
+def _function(source: Any, name: str, view: views.View, taken: Sequence[str]) -> views.Function:
     call = getattr(source, name)
     if not callable(call):
         raise InputError(f"its {name} is of type {type(call).__name__}, not a function")
     try:
-        signature = _signature(call)
+        signature = signature_of(call)
     except ValueError:
         signature = None  # compiled, without a signature
     try:
-        positional = signature.bind(*PARAMETERS[name]).arguments if signature else {}
+        positional = signature.bind(*_arguments(name, taken)).arguments if signature else {}
     except TypeError as error:
-        raise InputError(f"its {name} cannot be called as {_written(name)}: {error}") from error
+        raise InputError(f"its {name} cannot be called as {_written(name, taken)}: {error}") from error
     takes_out = signature is not None and "out" in signature.parameters.keys() - positional.keys()
+    # ``out`` holds all gradients.
+    takes_out = takes_out and taken == PARAMETERS
     return views.Function(call, view, takes_out)
 
 
-def _signature(call: Callable[..., Any]) -> inspect.Signature:
-    if sys.version_info >= (3, 14):
-        from annotationlib import Format
-
-        # Annotations are evaluated only here; they may name classes imported for type checkers only.
-        return inspect.signature(call, annotation_format=Format.STRING)
-    return inspect.signature(call)
+def _arguments(name: str, taken: Sequence[str]) -> list[str]:
+    return [each for each in ARGUMENTS[name] if each not in PARAMETERS or each in taken]
 
 
-def _written(name: str) -> str:
-    return f"{name}({', '.join(PARAMETERS[name])})"
+def _written(name: str, taken: Sequence[str] = PARAMETERS) -> str:
+    return f"{name}({', '.join(_arguments(name, taken))})"
 
 
 def _ndim(source: Any) -> int:

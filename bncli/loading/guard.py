@@ -64,7 +64,7 @@ class _Guard:
 
     def backward(self, dy: Array, saved: Any, *, out: Gradients | None = None) -> Gradients:
         with self._faults_of("backward"):
-            return results.gradients(self.kernel.backward(dy, saved, **_given(out)), dy.shape)
+            return results.gradients(self.kernel.backward(dy, saved, **_given(out)), dy)
 
     def infer(
         self, x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
@@ -85,7 +85,7 @@ class _Guard:
     def infer_backward(self, dy: Array, saved: Any, *, out: Gradients | None = None) -> Gradients:
         assert self.kernel.infer_backward is not None
         with self._faults_of(INFER_BACKWARD):
-            return results.gradients(self.kernel.infer_backward(dy, saved, **_given(out)), dy.shape, INFER_BACKWARD)
+            return results.gradients(self.kernel.infer_backward(dy, saved, **_given(out)), dy, function=INFER_BACKWARD)
 
     def prepare(self, direction: str, *given: Any) -> Prepared:
         assert self.kernel.prepare is not None

@@ -96,10 +96,10 @@ def forward_of(function: Function) -> Forward:
     return _declare_out(forward, function)
 
 
-def backward_of(function: Function, name: str = BACKWARD) -> Backward:
-    """Return ``function`` as a kernel's backward; it raises Malformed unless the result is the gradients.
+def backward_of(function: Function, names: tuple[str, ...] = Gradients._fields, called: str = BACKWARD) -> Backward:
+    """Return ``function``, whose gradients are ``names``, as a kernel's backward.
 
-    Errors call it ``name``.
+    It raises Malformed unless the result is these gradients; the error calls the function ``called``.
     """
 
     def backward(dy: Array, saved: Any, *, out: Gradients | None = None) -> Gradients:
@@ -107,7 +107,7 @@ def backward_of(function: Function, name: str = BACKWARD) -> Backward:
         dx, dgamma, dbeta = out or (None, None, None)
         target = function.target(dx)
         targets = None if out is None or target is None else Gradients(target, *out[1:])
-        found = results.gradients(function(seen, saved, out=targets), seen.shape, name)
+        found = results.gradients(function(seen, saved, out=targets), seen, names, called)
         return Gradients(
             _deliver(found.dx, target, dx, view, dy.shape),
             _deliver(found.dgamma, targets and dgamma, dgamma, CANONICAL, dy.shape),

@@ -29,6 +29,7 @@ def explain(kernel: Kernel, case: Case, findings: Sequence[Finding]) -> dict[str
     The arrays that others are made of come first. Where y and a gradient pass, and the gradient is not the slope of
     y, the sentences on FORWARD are of another gamma or beta for which y is wrong.
     """
+    case = case.taking(kernel.parameters)
     wrong = {
         finding.array: finding.wrong_features
         for finding in findings

@@ -11,6 +11,7 @@ from bncli.verification._mutants import (
     chance_faults,
     forward_faults,
     inference_faults,
+    left_out_faults,
     memory_faults,
     memory_layout_faults,
     place_faults,
@@ -40,5 +41,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *type_faults.MUTANTS,
     *inference_faults.MUTANTS,
     *chance_faults.MUTANTS,
+    *left_out_faults.MUTANTS,
 )
-RIGHT: tuple[Kernel, ...] = (*right_kernels.KERNELS, *right_styles.KERNELS)
+RIGHT: tuple[Kernel, ...] = (*right_kernels.KERNELS, *right_styles.KERNELS, *left_out_faults.KERNELS)

@@ -110,7 +110,7 @@ def report(
     digits: float | None = None,
 ) -> Report:
     """For each kernel, check and dtype the worst of all problems; and a ``search``. Fewer ``digits`` fail."""
-    first = {problem.dtype: problem for problem in reversed(problems)}
+    last = {problem.dtype: problem for problem in problems}
 
     def judge(kernel: AnyKernel, problem: Problem) -> Iterator[Judged]:
         for scenario in suite.scenarios(random, problem):
@@ -118,7 +118,7 @@ def report(
             yield from suite.on_data(kernel, scenario, case)
         benign = draw(suite.BENIGN, problem, seed)
         yield from suite.behaviour(kernel, benign)
-        if problem == first[problem.dtype]:
+        if problem == last[problem.dtype]:
             yield from suite.layers(kernel, benign, running)
 
     return with_search(_report(judge, problems, kernels, options, progress, digits), kernels, search or Search())

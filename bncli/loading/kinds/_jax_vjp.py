@@ -7,9 +7,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from bncli.arrays.jax import give, holds, jax, scope, take
-from bncli.core.kernel import Prepared
+from bncli.core.kernel import Choice, Prepared
 from bncli.loading.kinds import Passes
-from bncli.loading.kinds._parameters import MEAN, VAR
+from bncli.loading.kinds._parameters import LIKE, MEAN, VAR
 from bncli.loading.results import Malformed
 
 Array = NDArray[Any]
@@ -20,13 +20,13 @@ def numbers() -> Any:
     return jax().numpy
 
 
-def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]]) -> Passes:
+def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]], choice: Choice) -> Passes:
     """The passes of a computation; ``bound`` turns JAX arrays x, gamma, beta and epsilon into a call that returns y.
 
-    Timed calls are compiled by jax.jit, as in a training step.
+    Parameters that are not in ``choice`` are None, and only the gradients in ``choice`` are computed. Timed calls are
+    compiled by jax.jit, as in a training step.
     """
-
-    with_pullback = partial(_with_pullback, bound)
+    with_pullback = partial(_with_pullback, bound, choice)
 
     @cache
     def compiled(epsilon: float) -> Any:
@@ -51,11 +51,12 @@ def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]]) -> Passes:
     return Passes(forward, backward)
 
 
-def with_inference(training: Passes, bound: Callable[[Mapping[str, Any]], Callable[[], Any]]) -> Passes:
+def with_inference(training: Passes, bound: Callable[[Mapping[str, Any]], Callable[[], Any]], choice: Choice) -> Passes:
     """``training``, with inference; ``bound`` also gets the running mean and variance, which are constants."""
 
     def y_of(epsilon: float, x: Any, gamma: Any, beta: Any, mean: Any, var: Any) -> Any:
-        return _first_array(bound({"x": x, "gamma": gamma, "beta": beta, MEAN: mean, VAR: var, "epsilon": epsilon})())
+        inputs = _passed(choice, {"x": x, "gamma": gamma, "beta": beta})
+        return _first_array(bound({**inputs, MEAN: mean, VAR: var, "epsilon": epsilon})())
 
     @cache
     def compiled(epsilon: float) -> Any:
@@ -75,21 +76,35 @@ def with_inference(training: Passes, bound: Callable[[Mapping[str, Any]], Callab
         with scope(x):
             given = tuple(map(take, (x, gamma, beta)))
             statistics = {MEAN: take(mean), VAR: take(var)}
-        function = partial(_with_pullback, lambda inputs: bound({**inputs, **statistics}), epsilon)
+        function = partial(_with_pullback, lambda inputs: bound({**inputs, **statistics}), choice, epsilon)
         return Prepared(computed(x, function, *given), lambda found: (give(found[0]), found[1]))
 
     return training._replace(infer=infer, infer_forward=infer_forward, infer_backward=training.backward)
 
 
 def _with_pullback(
-    bound: Callable[[Mapping[str, Any]], Callable[[], Any]], epsilon: float, x: Any, gamma: Any, beta: Any
+    bound: Callable[[Mapping[str, Any]], Callable[[], Any]],
+    choice: Choice,
+    epsilon: float,
+    x: Any,
+    gamma: Any,
+    beta: Any,
 ) -> Any:
-    """y, and the function that returns its gradients."""
+    """y, and the function that returns the gradients in ``choice``."""
+    asked = [name.removeprefix("d") for name in choice.gradients]
+    given = {"x": x, "gamma": gamma, "beta": beta}
+    inputs = _passed(choice, given)
 
-    def y_of(x: Any, gamma: Any, beta: Any) -> Any:
-        return _first_array(bound({"x": x, "gamma": gamma, "beta": beta, "epsilon": epsilon})())
+    def y_of(*differentiated: Any) -> Any:
+        return _first_array(bound({**inputs, **dict(zip(asked, differentiated, strict=True)), "epsilon": epsilon})())
 
-    return jax().vjp(y_of, x, gamma, beta)
+    return jax().vjp(y_of, *(given[name] for name in asked))
+
+
+def _passed(choice: Choice, given: Mapping[str, Any]) -> dict[str, Any]:
+    """``given``, in which parameters that are not in ``choice`` are None, and ``LIKE``."""
+    passed = {name: given[name] for name in ("x", *choice.parameters)}
+    return {**dict.fromkeys(given), **passed, LIKE: given["gamma"]}
 
 
 def _first_array(found: Any) -> Any:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.arrays import torch as tensors
-from bncli.core.kernel import Gradients
+from bncli.core.kernel import BETA, GAMMA, Gradients
 from bncli.core.stateful import LayerClass, Running
-from bncli.loading.kinds._parameters import BETA, COUNT, GAMMA, MEAN, VAR
+from bncli.loading.kinds._parameters import COUNT, MEAN, VAR
 from bncli.loading.kinds._torch_autograd import enter, first_tensor
 from bncli.loading.kinds._torch_tensors import named_tensors, state_of
 from bncli.loading.views import View

@@ -60,8 +60,8 @@ EVAL: tuple[Callable[[Subject], Iterator[str]], ...] = (eval_before, eval_after)
 
 def _eval(subject: Subject, layer: Layer, steps: list[Step], when: str) -> Iterator[str]:
     x, dy = subject.pair()
-    running = running_of(layer)
     y, _ = layer.forward(x, False)
+    running = running_of(layer)
     if subject.differs(y, normalized(x, dy, subject.parameters(), EPSILON, running.statistics).y):
         known = _known(subject, x, dy, running, steps)
         name = next((name for name, each in known.items() if not subject.differs(y, each)), "")

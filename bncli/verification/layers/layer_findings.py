@@ -20,7 +20,7 @@ from bncli.verification.layers import (
     training_mode,
     update_rule,
 )
-from bncli.verification.layers.subject import SIZES, TOLERANCE, Subject
+from bncli.verification.layers.subject import SIZES, TOLERANCE, Subject, tracks
 
 METHOD = "layer"
 RUNNING = "running statistics"
@@ -38,7 +38,7 @@ def check(kernel: Kernel, dtype: str, seed: int, required: str = "") -> list[Fin
     """
     if kernel.layer is None or dtype not in TOLERANCE:
         return []
-    subject = Subject(kernel.layer, dtype, seed)
+    subject = Subject(kernel.layer, dtype, seed, kernel.parameters)
     with quiet(), np.errstate(all="ignore"):
         return list(_groups(kernel, subject, required))
 
@@ -48,8 +48,7 @@ def _groups(kernel: Kernel, subject: Subject, required: str) -> Iterator[Finding
         return _finding(kernel, name, _said(kernel, subject, checks), _said(kernel, subject, remarks))
 
     follows_a_rule = False
-    tracks = subject.layer().running() is not None
-    if tracks:
+    if tracked := tracks(subject):
         yield (rule := _running(kernel, subject, required))
         follows_a_rule = rule.verdict is Verdict.PASS
         yield group(STATE, layer_state.CHECKS, layer_state.REMARKS)
@@ -59,7 +58,7 @@ def _groups(kernel: Kernel, subject: Subject, required: str) -> Iterator[Finding
     checks = [*training_mode.TRAINING, *(training_mode.GRADIENTS if subject.layers.backward else ())]
     # Where a plain training step is wrong, the other checks of values would only show that again.
     yield _finding(kernel, TRAINING, wrong, []) if wrong else group(TRAINING, checks)
-    if tracks and subject.layers.evaluates:
+    if tracked and subject.layers.evaluates:
         yield group(EVAL, [*eval_mode.EVAL, *([eval_mode.eval_gradients] if subject.layers.backward else [])])
     if subject.layers.copies:
         yield group(COPIES, (layer_copies.check,))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.core.kernel import Gradients
+from bncli.core.kernel import Gradients, gradients_of
 from bncli.verification.layers.subject import Subject
 
 Array = NDArray[Any]
@@ -44,6 +44,8 @@ def normalized(
 
 def wrong_gradients(subject: Subject, found: Gradients, expected: Gradients, when: str) -> Iterator[str]:
     """A sentence that names the gradients that differ, if any do."""
-    wrong = [name for name in Gradients._fields if subject.differs(getattr(found, name), getattr(expected, name))]
+    wrong = [
+        name for name in gradients_of(subject.has) if subject.differs(getattr(found, name), getattr(expected, name))
+    ]
     if wrong:
         yield f"{when} {' and '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} wrong"

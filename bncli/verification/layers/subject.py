@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bncli.core.kernel import BETA, GAMMA, PARAMETERS
 from bncli.core.stateful import Layer, LayerClass, Running
 
 Array = NDArray[Any]
@@ -28,11 +29,15 @@ class Step(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """A class of layers, judged in ``dtype`` on batches drawn from ``seed``."""
+    """A class of layers, judged in ``dtype`` on batches drawn from ``seed``.
+
+    ``has`` are those of gamma and beta that the layers have.
+    """
 
     layers: LayerClass
     dtype: str
     seed: int
+    has: tuple[str, ...] = PARAMETERS
 
     @property
     def tolerance(self) -> float:
@@ -40,10 +45,16 @@ class Subject(NamedTuple):
         return TOLERANCE[self.dtype]
 
     def parameters(self) -> tuple[Array, Array]:
-        """gamma and beta (F,), of both signs."""
+        """gamma and beta (F,), of both signs; 1 and 0 where the layers have none."""
         rng = np.random.default_rng((self.seed, 1))
         gamma = rng.uniform(0.5, 2, FEATURES) * np.where(np.arange(FEATURES) % 2, -1, 1)
-        return gamma.astype(self.dtype), rng.normal(0, 2, FEATURES).astype(self.dtype)
+        return self.own(gamma, rng.normal(0, 2, FEATURES))
+
+    def own(self, gamma: Array, beta: Array) -> tuple[Array, Array]:
+        """``gamma`` and ``beta``, but 1 and 0 where the layers have none."""
+        gamma = gamma if GAMMA in self.has else np.ones(FEATURES)
+        beta = beta if BETA in self.has else np.zeros(FEATURES)
+        return gamma.astype(self.dtype), beta.astype(self.dtype)
 
     def layer(self, **options: Any) -> Layer:
         """A new layer with ``parameters``, and ``EPSILON`` unless ``options`` hold another."""
@@ -81,12 +92,18 @@ class Subject(NamedTuple):
 
 
 def running_of(layer: Layer) -> Running:
-    """The running statistics of a layer that has some, (F,)."""
-    found = layer.running()
-    assert found is not None
+    """The running statistics (F,) of a layer that has some; before the first step there may be none yet: 0 and 1."""
+    found = layer.running() or Running(np.zeros(FEATURES), np.ones(FEATURES))
     return found._replace(mean=found.mean.reshape(-1), var=found.var.reshape(-1))
 
 
 def statistics_of(layer: Layer) -> tuple[Array, Array] | None:
     """The running mean and variance (F,); None if the layer tracks none."""
     return None if layer.running() is None else running_of(layer).statistics
+
+
+def tracks(subject: Subject) -> bool:
+    """Whether the layers of ``subject`` have running statistics after a training step."""
+    layer = subject.layer()
+    layer.forward(subject.batches()[0], True)
+    return layer.running() is not None
