@@ -39,9 +39,9 @@ def _rows(batch: Array) -> Array:
     return np.asarray(VIEWS[2].enter(batch)[:, None, None])
 
 
-# NumPyNet's images have the features of a sample in their last axis, and it averages over the first.
-FORMS = {"(N, 1, 1, F)": Form(_rows, lambda found, shape: VIEWS[2].leave(found[:, 0, 0], shape), (1, 1, -1))}
-FORMS |= {MEANING[rank]: Form(VIEWS[rank].enter, VIEWS[rank].leave) for rank in (2, 4, 3, 5)}
+NUMPYNET = "(N, 1, 1, F)"  # its images; it averages over the first axis, and features are in the last
+FORMS = {MEANING[rank]: Form(VIEWS[rank].enter, VIEWS[rank].leave) for rank in (2, 4, 3, 5)}
+FORMS[NUMPYNET] = Form(_rows, lambda found, shape: VIEWS[2].leave(found[:, 0, 0], shape), (1, 1, -1))
 
 
 def is_one(value: Any) -> bool:
@@ -59,11 +59,11 @@ def is_one(value: Any) -> bool:
 
 def kernel(value: Any, given: Given) -> Kernel:
     made = getattr(value, "func", value)
-    make = _maker(value, made, given)
+    make, whole = _maker(value, made, given), hasattr(made, BACKWARD)
     forms = (MEANING[given.ndim],) if given.ndim else tuple(FORMS)
-    return fitting(
-        lambda form: _kernel(value, hasattr(made, BACKWARD), given, make, FORMS[form]), forms, given.dtypes[0]
-    )
+    if not signature(value).takes(FEATURES):
+        forms = tuple(sorted(forms, key=lambda form: form != NUMPYNET))  # gamma and beta come in its shape
+    return fitting(lambda form: _kernel(value, whole, given, make, FORMS[form]), forms, given.dtypes[0])
 
 
 def _kernel(value: Any, whole: bool, given: Given, make: Make, form: Form) -> Kernel:

@@ -12,7 +12,7 @@ from bncli.core.stateful import Layer, Running
 from bncli.loading.guard import REFUSALS
 from bncli.verification.layers.normalizing import normalized, wrong_gradients
 from bncli.verification.layers.running_quantities import unbiased
-from bncli.verification.layers.subject import EPSILON, Step, Subject, running_of, statistics_of
+from bncli.verification.layers.subject import EPSILON, Step, Subject, flat, running_of, statistics_of
 
 Array = NDArray[Any]
 
@@ -60,8 +60,10 @@ EVAL: tuple[Callable[[Subject], Iterator[str]], ...] = (eval_before, eval_after)
 
 def _eval(subject: Subject, layer: Layer, steps: list[Step], when: str) -> Iterator[str]:
     x, dy = subject.pair()
+    before = layer.running()
     y, _ = layer.forward(x, False)
-    running = running_of(layer)
+    # Some layers have no statistics before their first call.
+    running = running_of(layer) if before is None else flat(before)
     if subject.differs(y, normalized(x, dy, subject.parameters(), EPSILON, running.statistics).y):
         known = _known(subject, x, dy, running, steps)
         name = next((name for name, each in known.items() if not subject.differs(y, each)), "")

@@ -49,10 +49,7 @@ class Fit(NamedTuple):
 def fit_of(
     subject: Subject, steps: Sequence[Step], quantities: Mapping[str, Quantity], part: Callable[[Running], Array]
 ) -> Fit | None:
-    """The first of ``quantities``, the right one, if it fits; else the one with the smallest residual.
-
-    None if nothing changes.
-    """
+    """The first of ``quantities``, the right one, if it fits; else the one that fits best; None if nothing changes."""
     values = [(part(step.before).astype("float64"), part(step.after).astype("float64")) for step in steps]
     if all(np.abs(after - before).max() <= UNCHANGED * max(np.abs(after).max(), 1) for before, after in values):
         return None
@@ -67,8 +64,15 @@ def fit_of(
         if best is None and fit.error <= subject.tolerance:
             first = quantity(steps[0], steps[0], own)
             return fit._replace(replaces=_replaces(values[0], first, fit, (1.0, unbiased(steps[0].x))))
-        best = fit if best is None or fit.error < best.error else best
+        best = fit if best is None or _misfit(subject, fit) < _misfit(subject, best) else best
     return best
+
+
+def _misfit(subject: Subject, fit: Fit) -> tuple[bool, float]:
+    """The smaller, the better. Quantities that differ by a factor fit alike: their weights do not sum to 1 in each step."""
+    if fit.error > subject.tolerance:
+        return True, fit.error
+    return False, float(np.abs(fit.old + fit.new - 1).max())
 
 
 def _weights(before: Array, after: Array, stored: Array) -> tuple[float, float, float]:

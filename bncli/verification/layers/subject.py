@@ -93,8 +93,12 @@ class Subject(NamedTuple):
 
 def running_of(layer: Layer) -> Running:
     """The running statistics (F,) of a layer that has some; before the first step there may be none yet: 0 and 1."""
-    found = layer.running() or Running(np.zeros(FEATURES), np.ones(FEATURES))
-    return found._replace(mean=found.mean.reshape(-1), var=found.var.reshape(-1))
+    return flat(layer.running() or Running(np.zeros(FEATURES), np.ones(FEATURES)))
+
+
+def flat(running: Running) -> Running:
+    """``running`` with statistics of shape (F,)."""
+    return running._replace(mean=running.mean.reshape(-1), var=running.var.reshape(-1))
 
 
 def statistics_of(layer: Layer) -> tuple[Array, Array] | None:
