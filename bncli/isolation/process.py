@@ -67,6 +67,8 @@ class Process:
             process=self,
             kind=found.kind,
             absent=found.absent,
+            has_infer_backward=found.has_infer_backward,
+            parameters=found.parameters,
             device=found.device,
         )
 

@@ -42,6 +42,8 @@ class Description:
     params: tuple[str, ...] = Kernel.params
     kind: str = ""
     absent: tuple[str, ...] = ()
+    has_infer_backward: bool = False
+    parameters: tuple[str, ...] = Kernel.parameters
     device: Device | None = None
 
 
@@ -78,6 +80,8 @@ def describe(spec: str, name: str) -> Description:
         kernel.params,
         kernel.kind,
         kernel.absent,
+        kernel.has_infer_backward,
+        kernel.parameters,
         kernel.device,
     )
 
@@ -120,13 +124,16 @@ def _each_call_within(kernel: Kernel, seconds: float, file: IO[str]) -> Kernel:
 
         return function and call
 
-    load = kernel.anew
+    load, chosen = kernel.anew, kernel.chosen
     return replace(
         kernel,
         forward=bounded(kernel.forward),
         backward=bounded(kernel.backward),
         infer=bounded(kernel.infer),
+        infer_forward=bounded(kernel.infer_forward),
+        infer_backward=bounded(kernel.infer_backward),
         anew=load and (lambda: _each_call_within(load(), seconds, file)),
+        chosen=chosen and (lambda choice: _each_call_within(chosen(choice), seconds, file)),
     )
 
 

@@ -32,6 +32,7 @@ class Compiled(NamedTuple):
     forward: Any
     backward: Any
     infer: Any
+    infer_forward: Any
 
 
 def forward(x: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[Any, Any]:
@@ -52,6 +53,15 @@ def statistics(kept: Any) -> tuple[Any, Any, Any]:
     return mean, var, inv_std
 
 
+def infer_forward(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float) -> tuple[Any, Any]:
+    y, vjp = _compiled().infer_forward(x, gamma, beta, mean, var, epsilon)
+    return y, vjp
+
+
+def infer_backward(dy: Any, vjp: Any) -> Any:
+    return _compiled().backward(vjp, dy)
+
+
 def set_threads(threads: int) -> int:
     """Bind XLA's threads; returns the number before. JAX's backends restart, and compile again."""
     cores = getattr(os, "process_cpu_count", os.cpu_count)  # from Python 3.13 on, the cores that this process may use
@@ -65,7 +75,7 @@ def set_threads(threads: int) -> int:
 @cache
 def _compiled() -> Compiled:
     jit = jax().jit
-    return Compiled(jit(_with_vjp), jit(_apply_vjp), jit(_infer))
+    return Compiled(jit(_with_vjp), jit(_apply_vjp), jit(_infer), jit(_infer_with_vjp))
 
 
 # XLA compiles the functions below: x may have any number of axes; the second one is the feature axis.
@@ -95,6 +105,10 @@ def _infer(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: Any) -> 
     return y.astype(x.dtype)
 
 
+def _infer_with_vjp(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: Any) -> Any:
+    return jax().vjp(partial(_infer, mean=mean, var=var, epsilon=epsilon), x, gamma, beta)
+
+
 def _widen(x: Any) -> Any:
     return x.astype(np.promote_types(x.dtype, np.float32))
 
@@ -109,7 +123,7 @@ def _squeeze(x: Array) -> Array:
 
 KERNEL = kernel(
     "jax",
-    Native(forward, backward, infer, statistics, view=_squeeze),
+    Native(forward, backward, infer, statistics, infer_forward, infer_backward, view=_squeeze),
     dtypes=("float16", "bfloat16", "float32", "float64"),
     params=("float32", OWN),
     summary="jax.numpy compiled by XLA; backward derived by jax.vjp",

@@ -35,6 +35,17 @@ def infer(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float) ->
     return torch().native_batch_norm(x, gamma, beta, *statistics, False, 0.0, epsilon)[0]
 
 
+def infer_forward(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float) -> tuple[Any, Any]:
+    return infer(x, gamma, beta, mean, var, epsilon), (x, gamma, mean.to(gamma.dtype), var.to(gamma.dtype), epsilon)
+
+
+def infer_backward(dy: Any, kept: Any) -> Any:
+    x, gamma, mean, var, epsilon = kept
+    return torch().ops.aten.native_batch_norm_backward(
+        dy, x, gamma.contiguous(), mean, var, None, None, False, epsilon, [True] * 3
+    )
+
+
 def statistics(kept: Any) -> tuple[Any, Any, Any]:
     x, gamma, mean, inv_std, unbiased = kept
     samples = x.numel() // gamma.numel()
@@ -45,7 +56,7 @@ def statistics(kept: Any) -> tuple[Any, Any, Any]:
 
 KERNEL = kernel(
     "torch",
-    Native(forward, backward, infer, statistics),
+    Native(forward, backward, infer, statistics, infer_forward, infer_backward),
     dtypes=("float16", "bfloat16", "float32", "float64"),
     params=("float32", OWN),
     summary="PyTorch's operator, native_batch_norm, on NumPy's memory",

@@ -1,7 +1,6 @@
 """Make a Kernel of a module or an object that has a forward and a backward."""
 
 import inspect
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -9,18 +8,34 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bncli.arrays import Arrays, framework, frameworks
-from bncli.core.kernel import BACKWARD, FORWARD, INFER, OWN, Kernel, Prepared
+from bncli.core.kernel import (
+    BACKWARD,
+    FORWARD,
+    INFER,
+    INFER_BACKWARD,
+    INFER_FORWARD,
+    OWN,
+    PARAMETERS,
+    Choice,
+    Kernel,
+    Prepared,
+    gradients_of,
+    subsets,
+)
 from bncli.core.problem import DTYPES
 from bncli.errors import InputError
-from bncli.loading import views
+from bncli.loading import results, views
 from bncli.loading.absent import completed, prepared_stand_in, stand_in, with_nothing_saved
 from bncli.loading.call_arrays import CallArrays
-from bncli.loading.kinds import Given, Passes
+from bncli.loading.kinds import Given, Passes, Taken, without
+from bncli.loading.namespace_parameters import leaving_out, none_by_default, signature_of, taken_by
 
-PARAMETERS = {
+ARGUMENTS = {
     "forward": ("x", "gamma", "beta", "epsilon"),
     "backward": ("dy", "saved"),
     "infer": ("x", "gamma", "beta", "mean", "var", "epsilon"),
+    "infer_forward": ("x", "gamma", "beta", "mean", "var", "epsilon"),
+    "infer_backward": ("dy", "saved"),
 }
 REQUIRED = (FORWARD, BACKWARD)
 NOT_GIVEN = object()
@@ -28,7 +43,7 @@ NOT_GIVEN = object()
 
 def is_namespace(value: Any) -> bool:
     """Whether ``value`` has a forward, a backward or a ``KERNEL``, and so is meant as a kernel."""
-    return any(hasattr(value, name) for name in ("KERNEL", *PARAMETERS))
+    return any(hasattr(value, name) for name in ("KERNEL", *ARGUMENTS))
 
 
 def given(module: Any, name: str, spec: str, value: Any) -> Given:
@@ -45,6 +60,7 @@ def given(module: Any, name: str, spec: str, value: Any) -> Given:
         dtypes=_dtypes(module),
         params=_params(module),
         summary=_summary(getattr(value, "__doc__", None) or ""),
+        optional=_optional(module),
         device=_device(module),
     )
 
@@ -53,11 +69,13 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
     """The kernel in ``namespace``: a module or an object with ``forward`` and ``backward``, or one with a ``KERNEL``.
 
     A kernel without a backward, or with an infer alone, is judged and timed for what it has.
-    Functions are called by position, so that their parameters may have any names. Optional members:
-    ``infer``, ``ndim`` (3, or one of ``views.MEANING``), ``dtypes``, ``summary`` (default: the first line of
+    Functions are called by position, so that their parameters may have any names. With an ``infer_backward``,
+    infer returns y and saved, unless there is an ``infer_forward`` that does. Optional members: these three,
+    ``ndim`` (3, or one of ``views.MEANING``), ``dtypes``, ``summary`` (default: the first line of
     the module's docstring), ``available``, ``set_threads``, and a parameter ``out`` of any function.
-    ``arrays`` names the framework whose arrays the functions take, and ``device`` where they are. The default of
-    ``name`` is the namespace's own name.
+    A forward without gamma, beta or both is known by the names of its parameters. ``optional`` names those that may be
+    None: by default those whose default is None. ``arrays`` names the framework whose arrays the functions take, and
+    ``device`` where they are. The default of ``name`` is the namespace's own name.
 
     Raises InputError if a member is malformed. Errors of the user's code pass.
     """
@@ -69,16 +87,19 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
             f"it has no {' and no '.join(absent)}: a kernel needs {needed}; "
             "bncli kernels --template prints one to start from"
         )
-    view, arrays, device = views.VIEWS[_ndim(source)], framework(_name_of_framework(source)), _device(source)
-    functions = {name: _function(source, name, view) for name in PARAMETERS if _given(source, name)}
+    view, framework_name, device = views.VIEWS[_ndim(source)], _name_of_framework(source), _device(source)
+    arrays = framework(framework_name)
+    parameters = taken_by(_entry(source))
+    functions = {name: _function(source, name, view, parameters) for name in ARGUMENTS if _given(source, name)}
     if BACKWARD in absent and FORWARD in functions:
         functions[FORWARD] = functions[FORWARD]._replace(call=with_nothing_saved(functions[FORWARD].call))
+    _complete_inference(functions)
     module = namespace if inspect.ismodule(namespace) else inspect.getmodule(next(iter(functions.values())).call)
     reference = stand_in()
-    kernel = Kernel(
-        views.forward_of(functions[FORWARD]) if FORWARD in functions else reference.forward,
-        views.backward_of(functions[BACKWARD]) if BACKWARD in functions else reference.backward,
-        views.infer_of(functions[INFER]) if INFER in functions else None,
+    about = without(parameters) + (f" on {device}" if device else "")
+    base = Kernel(
+        reference.forward,
+        reference.backward,
         dtypes=_dtypes(source),
         params=_params(source),
         summary=_summary(_given(source, "summary") or getattr(module, "__doc__", None) or ""),
@@ -87,59 +108,105 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
         name=name or str(getattr(namespace, "__name__", "kernel")).rpartition(".")[2],
         spec=spec,
         file=getattr(module, "__file__", None) or "",
+        kind=f"a kernel{about}" if about else "",
     )
-    if arrays is not framework("numpy") and not kernel.available():
-        called = {name: _on_arrays(each.call, name, arrays, device) for name, each in functions.items()}
+    on_numpy = framework_name == "numpy" or base.available()
+
+    def chosen(choice: Choice) -> Kernel:
+        own = {name: leaving_out(function, name, parameters, choice) for name, function in functions.items()}
+        kernel = replace(base, parameters=choice.parameters, gradients=choice.gradients)
+        if on_numpy:
+            return completed(replace(kernel, **views.passes_of(own, choice.gradients)), absent)
+        called = {name: _on_arrays(each.call, name, arrays, device) for name, each in own.items()}
         passes = Passes(**{name: prepared_stand_in(name) for name in absent} | called)
-        kind = f"a kernel of {_name_of_framework(source)} arrays" if device else ""
-        own = given(source, kernel.name, spec, source).kernel(
-            _ndim(source), passes, kind=kind, arrays=_name_of_framework(source)
+        there = given(source, base.name, spec, source).kernel(
+            _ndim(source), lambda _: passes, kind="", taken=Taken(choice.parameters), arrays=framework_name
         )
         kernel = replace(
             kernel,
-            **{name: getattr(own, name) for name in functions},
-            prepare=own.prepare,
+            **{name: getattr(there, name) for name in own},
+            prepare=there.prepare,
             tries_complex=False,
             set_threads=kernel.set_threads or arrays.set_threads,
-            kind=own.kind,
-            device=own.device,
+            device=there.device,
         )
-    return completed(kernel, absent) if absent else kernel
+        return completed(kernel, absent)
+
+    optional = _may_be_none(source, parameters)
+    whole = chosen(Choice(parameters, gradients_of(parameters)))
+    return replace(whole, optional=subsets(optional), chosen=chosen if optional else None)
+
+
+def _complete_inference(functions: dict[str, views.Function]) -> None:
+    """Make an infer that returns y alone, and an infer_forward that returns saved too, of the one that is given."""
+    if INFER_BACKWARD not in functions:
+        functions.pop(INFER_FORWARD, None)
+        return
+    saving = functions.get(INFER_FORWARD) or functions.get(INFER)
+    if saving is None:
+        raise InputError(f"it has {INFER_BACKWARD} and no {INFER}: write {_written(INFER)}, which returns y and saved")
+    functions[INFER_FORWARD] = saving
+    if functions.get(INFER, saving) is saving:
+        functions[INFER] = saving._replace(call=_y_alone(saving.call))
+
+
+def _y_alone(function: Callable[..., Any]) -> Callable[..., Any]:
+    def infer(*given: Any, **options: Any) -> Any:
+        return results.pair(function(*given, **options), INFER)[0]
+
+    return infer
 
 
 def _given(source: Any, name: str, default: Any = None) -> Any:
     value = getattr(source, name, default)
-    # ``from numpy import *`` brings an ndim and dtypes with another meaning.
-    return default if value is getattr(np, name, NOT_GIVEN) else value
+    # ``from numpy import *`` brings another ndim and other dtypes; a package may have a module ``arrays``.
+    return default if value is getattr(np, name, NOT_GIVEN) or inspect.ismodule(value) else value
 
 
-def _function(source: Any, name: str, view: views.View) -> views.Function:
+def _may_be_none(source: Any, parameters: Sequence[str]) -> tuple[str, ...]:
+    """Those of ``parameters`` that may be None: what the file says, or those whose default is None."""
+    said = _optional(source)
+    found = none_by_default(_entry(source), parameters) if said is None else said
+    return tuple(name for name in parameters if name in found)
+
+
+def _entry(source: Any) -> Any:
+    return _given(source, FORWARD) or _given(source, INFER)
+
+
+def _optional(source: Any) -> tuple[str, ...] | None:
+    found = _given(source, "optional")
+    if found is None:
+        return None
+    if isinstance(found, str) or not isinstance(found, Sequence) or not set(found) <= set(PARAMETERS):
+        raise InputError(f"its optional is {found!r}: list {' or '.join(map(repr, PARAMETERS))}, or both")
+    return tuple(found)
+
+
+def _function(source: Any, name: str, view: views.View, taken: Sequence[str]) -> views.Function:
     call = getattr(source, name)
     if not callable(call):
         raise InputError(f"its {name} is of type {type(call).__name__}, not a function")
     try:
-        signature = _signature(call)
+        signature = signature_of(call)
     except ValueError:
         signature = None  # compiled, without a signature
     try:
-        positional = signature.bind(*PARAMETERS[name]).arguments if signature else {}
+        positional = signature.bind(*_arguments(name, taken)).arguments if signature else {}
     except TypeError as error:
-        raise InputError(f"its {name} cannot be called as {_written(name)}: {error}") from error
+        raise InputError(f"its {name} cannot be called as {_written(name, taken)}: {error}") from error
     takes_out = signature is not None and "out" in signature.parameters.keys() - positional.keys()
+    # ``out`` holds all gradients.
+    takes_out = takes_out and taken == PARAMETERS
     return views.Function(call, view, takes_out)
 
 
-def _signature(call: Callable[..., Any]) -> inspect.Signature:
-    if sys.version_info >= (3, 14):
-        from annotationlib import Format
-
-        # Annotations are evaluated only here; they may name classes imported for type checkers only.
-        return inspect.signature(call, annotation_format=Format.STRING)
-    return inspect.signature(call)
+def _arguments(name: str, taken: Sequence[str]) -> list[str]:
+    return [each for each in ARGUMENTS[name] if each not in PARAMETERS or each in taken]
 
 
-def _written(name: str) -> str:
-    return f"{name}({', '.join(PARAMETERS[name])})"
+def _written(name: str, taken: Sequence[str] = PARAMETERS) -> str:
+    return f"{name}({', '.join(_arguments(name, taken))})"
 
 
 def _ndim(source: Any) -> int:
@@ -183,7 +250,7 @@ def _on_arrays(call: Callable[..., Any], direction: str, arrays: Arrays, device:
             taken.write_back()
             if not isinstance(found, (tuple, list)):
                 return give(found)
-            if direction != FORWARD or not found:
+            if direction not in (FORWARD, INFER_FORWARD) or not found:
                 return tuple(map(give, found))
             *results, saved = found
             return *map(give, results), Kept(saved, taken) if device else saved  # saved is not converted

@@ -10,8 +10,6 @@ import pytest
 
 import naive
 from bncli.arrays import torch as tensors
-from bncli.benchmarking.buffers import outputs_for
-from bncli.benchmarking.passes import passes
 from bncli.core.kernel import Gradients
 from bncli.loading.registry import load_kernel, registered_kernel
 
@@ -116,6 +114,22 @@ def test_inference_of_a_peer_equals_scalar_loops(make_case, name, dtype, shape):
     out = np.full_like(case.x, np.nan)
     assert kernel.infer(*given, out=out) is out
     np.testing.assert_array_equal(out, fresh)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("name", "dtype"), [pair for pair in PAIRS if pair[0] in ("jax", "torch")])
+def test_the_backward_of_inference_of_a_peer_equals_scalar_loops(make_case, name, dtype, shape):
+    case, kernel = make_case(f"{shape}/{dtype}/eps=0.001"), load_kernel(name)
+    rng, problem = np.random.default_rng(5), case.problem
+    mean, var = rng.normal(size=case.gamma.shape), rng.uniform(0.1, 2, case.gamma.shape)
+    _, saved = kernel.infer_forward(case.x, case.gamma, case.beta, mean, var, problem.epsilon)
+    out = Gradients(*(np.full_like(each, np.nan) for each in (case.x, case.gamma, case.gamma)))
+    assert all(a is b for a, b in zip(kernel.infer_backward(case.dy, saved, out=out), out, strict=True))
+    expected = naive.infer_backward(
+        problem.own(case.x), case.gamma, problem.own(case.dy), mean, var, problem.epsilon, str(problem.layout)
+    )
+    statistics = {"mean": mean, "var": var, "inv_std": 1 / np.sqrt(var + problem.epsilon)}
+    require_close(case, out._asdict(), {**expected, "dx": problem.canonical(expected["dx"]), **statistics})
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -270,23 +284,3 @@ def test_a_peer_takes_whatever_strides(make_case, name, dtype, strides):
     )
     y, expected = kernel.infer(*given, 1e-3), kernel.infer(*map(np.ascontiguousarray, given), 1e-3)
     np.testing.assert_allclose(y.astype(float), expected.astype(float), rtol=1e-2, atol=1e-2)
-
-
-@pytest.mark.parametrize("name", PEERS)
-def test_what_is_timed_of_a_peer_gives_its_results(make_case, name):
-    case, kernel = make_case("6x3x5x4/channels-first/float32"), load_kernel(name)
-    expected = run(kernel, case)
-    y, saved = kernel.prepare("forward", case.x, case.gamma, case.beta, case.problem.epsilon).run()
-    gradients = kernel.prepare("backward", case.dy, saved).run()
-    for array, value in {"y": y, **gradients._asdict()}.items():
-        np.testing.assert_array_equal(value, expected[array])
-
-
-@pytest.mark.parametrize("name", PEERS)
-def test_the_time_with_given_outputs_includes_the_copy_into_them(make_case, name):
-    case, kernel = make_case("6x3x5x4/channels-first/float32"), load_kernel(name)
-    outputs = outputs_for(case)
-    forward, backward, infer = passes(kernel, [case], ("forward", "backward", "infer"), [outputs])
-    assert forward.calls[0]()[0] is outputs.y
-    assert backward.calls[0]()[0] is outputs.gradients.dx
-    assert infer.calls[0]() is outputs.y

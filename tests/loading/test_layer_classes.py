@@ -77,4 +77,6 @@ def test_the_library_takes_the_class_itself():
 
 def test_a_layer_that_takes_no_scales_is_one_line():
     write("mine.py", PUBLISHED.replace("scales=None, bias=None", "momentum=0.9").replace("scales, bias", "None, None"))
-    assert "its constructor takes neither scales and bias nor gamma and beta" in fails("gradcheck", "mine.py", *SMALL)
+    assert "its constructor takes neither num_features, nor scales and bias, nor gamma and beta" in fails(
+        "gradcheck", "mine.py", *SMALL
+    )

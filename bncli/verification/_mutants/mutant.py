@@ -9,7 +9,7 @@ from typing import Literal
 from bncli.core.kernel import Kernel
 from bncli.core.problem import Problem
 
-Kind = Literal["dx", "dgamma, dbeta", "y", "statistics", "precision", "infer", "contract"]
+Kind = Literal["dx", "dgamma, dbeta", "y", "statistics", "precision", "infer", "contract", "layer"]
 Needs = Literal[
     "",
     "a negative gamma",
@@ -26,6 +26,7 @@ Needs = Literal[
     "read-only input",
     "input that is not contiguous",
     "a case of its own",
+    "a layer",
 ]
 Visible = Callable[[Problem], bool]
 
