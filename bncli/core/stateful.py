@@ -54,7 +54,7 @@ class Layer(Protocol):
 Make = Callable[..., Layer]  # of the number of features, the dtype, epsilon and, by name, options
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LayerClass:
     """How to make layers of one class: ``make(features, dtype, epsilon, **options)``.
 

@@ -25,6 +25,8 @@ from bncli.core.kernel import (
 from bncli.core.problem import DTYPES
 from bncli.errors import InputError
 from bncli.loading import results, views
+from bncli.loading._functions_layer import ARGUMENTS as UPDATE
+from bncli.loading._functions_layer import layer_class
 from bncli.loading.absent import completed, prepared_stand_in, stand_in, with_nothing_saved
 from bncli.loading.call_arrays import CallArrays
 from bncli.loading.kinds import Given, Passes, Taken, without
@@ -75,7 +77,8 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
     the module's docstring), ``available``, ``set_threads``, and a parameter ``out`` of any function.
     A forward without gamma, beta or both is known by the names of its parameters. ``optional`` names those that may be
     None: by default those whose default is None. ``arrays`` names the framework whose arrays the functions take, and
-    ``device`` where they are. The default of ``name`` is the namespace's own name.
+    ``device`` where they are. The default of ``name`` is the namespace's own name. With an ``update``
+    of running statistics it is a layer, too.
 
     Raises InputError if a member is malformed. Errors of the user's code pass.
     """
@@ -134,7 +137,19 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
 
     optional = _may_be_none(source, parameters)
     whole = chosen(Choice(parameters, gradients_of(parameters)))
-    return replace(whole, optional=subsets(optional), chosen=chosen if optional else None)
+    whole = replace(whole, optional=subsets(optional), chosen=chosen if optional else None)
+    return replace(whole, layer=layer_class(whole, update)) if (update := _update(source)) else whole
+
+
+def _update(source: Any) -> Callable[..., Any] | None:
+    """The function that updates running statistics; another one may have this name, too."""
+    update = _optional_function(source, "update")
+    try:
+        if update is not None:
+            signature_of(update).bind(*UPDATE)
+    except (TypeError, ValueError):
+        return None
+    return update
 
 
 def _complete_inference(functions: dict[str, views.Function]) -> None:

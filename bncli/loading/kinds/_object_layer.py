@@ -95,7 +95,7 @@ class ObjectLayer:
     def state(self, part: str) -> Any:
         """The object's running mean, variance or count; None if it has none yet."""
         values = (getattr(self.layer, name, None) for name in STATE[part])
-        return next((value for value in values if value is not None), None)
+        return next((value for value in values if value is not None and not isinstance(value, str)), None)
 
     def set_parameters(self, gamma: Array, beta: Array) -> None:
         for role, array in ((GAMMA, gamma), (BETA, beta)):
@@ -106,8 +106,9 @@ class ObjectLayer:
     def set_running(self, mean: Array, var: Array) -> None:
         """Write a running mean and variance (F,). Raises AttributeError if the object has none to write to."""
         for part, array in ((MEAN, mean), (VAR, var)):
-            name = next((name for name in STATE[part] if hasattr(self.layer, name)), STATE[part][0])
-            self._write(name, array)
+            # A text under such a name is the name of a convention.
+            known = (name for name in STATE[part] if not isinstance(getattr(self.layer, name, ""), str))
+            self._write(next(known, STATE[part][0]), array)
 
     def _write(self, name: str, array: Array) -> None:
         old: Any = getattr(self.layer, name, None)

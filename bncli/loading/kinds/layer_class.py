@@ -78,17 +78,24 @@ def _kernel(value: Any, whole: bool, given: Given, make: Make, form: Form) -> Ke
     def backward(dy: Array, saved: ObjectLayer, timed: bool = False) -> Prepared:
         return saved.leaving(dy)
 
-    def infer(
+    def infer_forward(
         x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, timed: bool = False
     ) -> Prepared:
         layer = make(form, x.shape[1], x.dtype.name, epsilon)
         layer.set_parameters(gamma, beta)
         layer.set_running(mean, var)
         prepared = layer.entering(x, False)
+        return Prepared(prepared.call, lambda found: (prepared.deliver(found)[0], layer))
+
+    def infer(*inputs: Any, timed: bool = False) -> Prepared:
+        prepared = infer_forward(*inputs)
         return Prepared(prepared.call, lambda found: prepared.deliver(found)[0])
 
-    modes, tracks = _abilities(make, form, given.dtypes[0])
-    kernel = given.kernel(CANONICAL, lambda _: Passes(forward, backward, infer if tracks else None), kind=KIND)
+    modes, tracks, differentiates = _abilities(make, form, given.dtypes[0])
+    passes = Passes(forward, backward, infer if tracks else None)
+    if differentiates:
+        passes = passes._replace(infer_forward=infer_forward, infer_backward=backward)
+    kernel = given.kernel(CANONICAL, lambda _: passes, kind=KIND)
     layers = LayerClass(
         lambda features, dtype, epsilon, **options: make(form, features, dtype, epsilon, **options),
         frozenset({AFFINE, TRACK, MOMENTUM} & signature(value).defaults.keys()),
@@ -128,17 +135,24 @@ def _set_epsilon(layer: Any, epsilon: float) -> None:
         setattr(layer, name, epsilon)
 
 
-def _abilities(make: Make, form: Form, dtype: str) -> tuple[bool, bool]:
-    """Whether its layers have two modes, and whether their running statistics can be set."""
-    layer = make(form, SMALL.shape[1], dtype, 1e-5)
+def _abilities(make: Make, form: Form, dtype: str) -> tuple[bool, bool, bool]:
+    """Whether its layers have two modes, running statistics that can be set, and a backward of inference."""
+    layer, x = make(form, SMALL.shape[1], dtype, 1e-5), SMALL.astype(dtype)
     modes = has_modes(layer.layer, layer.entered)
     try:
-        layer.forward(SMALL.astype(dtype), True)
-        tracks = layer.running() is not None
+        layer.forward(x, True)
+        tracks = modes and layer.running() is not None
         layer.set_running(*np.ones((2, SMALL.shape[1]), dtype))
     except Exception:  # noqa: BLE001  # the user's code may raise anything
-        return modes, False
-    return modes, modes and tracks
+        return modes, False, False
+    try:
+        # What training left behind would hide that eval keeps nothing for a backward.
+        layer = make(form, SMALL.shape[1], dtype, 1e-5)
+        layer.set_running(*np.ones((2, SMALL.shape[1]), dtype))
+        layer.backward(x, layer.forward(x, False)[1])
+    except Exception:  # noqa: BLE001
+        return modes, tracks, False
+    return modes, tracks, tracks
 
 
 def _momentum(value: Any) -> float | None:

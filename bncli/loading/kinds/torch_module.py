@@ -120,9 +120,6 @@ def _with_parameters(module: Any, given: Mapping[str, Any], like: Any) -> Any:
     parameters = named_tensors(module, module.named_parameters())
     for name, tensor in given.items():
         parameters[name].replace(tensor)
-    for name in STATISTICS & (state := state_of(module)).keys():
-        # The statistics of an instance have its own number of features.
-        state[name].replace(state[name].value.flatten()[:1].expand(like.numel()).clone())
     return module
 
 
@@ -135,6 +132,10 @@ def _instances(module: Any) -> Make:
         for name, found in names.items():
             if found == FEATURES:
                 setattr(own, name, features)
+        for name, tensor in {**named_tensors(own, own.named_parameters()), **state_of(own)}.items():
+            if name in (*PARAMETERS, *STATISTICS) and tensor.value.numel() != features:
+                resized = tensor.value.detach().flatten()[:1].expand(features).clone().reshape(tensor.shape(features))
+                tensor.replace(tensors.torch().nn.Parameter(resized) if name in PARAMETERS else resized)
         return _with_attributes(own, {EPSILON: epsilon, **options})
 
     return make

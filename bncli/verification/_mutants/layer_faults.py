@@ -1,4 +1,4 @@
-"""Faults of layers: in running statistics, in the modes, and in the state that calls leave behind."""
+"""faults of layers: in running statistics, in the modes, and in the state that calls leave behind"""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _stepping(
     var: Quantity = _unbiased,
     weights: Callable[[float], tuple[float, float]] = lambda weight: (weight, weight),
 ) -> Callable[..., None]:
-    """A step that averages other quantities; ``weights`` turns the right weight into those of mean and variance."""
+    """a step that averages other quantities; ``weights`` turns the right weight into those of mean and variance"""
 
     def step(self: RightLayer, x: Array, batch_mean: Array, batch_var: Array) -> None:
         self.steps += 1
@@ -172,108 +172,108 @@ def _step_in_place(self: RightLayer, x: Array, mean: Array, var: Array) -> None:
 
 
 MUTANTS = (
-    layer_fault("running-never", "The running statistics are never updated.", step=lambda *given: None),
+    layer_fault("running-never", "the running statistics are never updated", step=lambda *given: None),
     layer_fault(
-        "running-mean-alone", "The running variance is never updated.",
+        "running-mean-alone", "the running variance is never updated",
         step=_stepping(weights=lambda weight: (weight, 0)),
     ),
     layer_fault(
-        "running-var-alone", "The running mean is never updated.", step=_stepping(weights=lambda weight: (0, weight))
+        "running-var-alone", "the running mean is never updated", step=_stepping(weights=lambda weight: (0, weight))
     ),
     layer_fault(
-        "momentum-swapped-in-var", "momentum weighs the old value in the running variance alone.",
+        "momentum-swapped-in-var", "momentum weighs the old value in the running variance alone",
         step=_stepping(weights=lambda weight: (weight, 1 - weight)),
     ),
     layer_fault(
-        "momentum-squared-in-var", "The running variance is updated with the square of momentum.",
+        "momentum-squared-in-var", "the running variance is updated with the square of momentum",
         step=_stepping(weights=lambda weight: (weight, weight**2)),
     ),
-    layer_fault("momentum-ignored", "The weight of the new batch is always 0.1.", weight=lambda self: 0.1),
-    layer_fault("running-twice", "A training step updates the running statistics twice.", step=_twice),
-    layer_fault("running-sum", "The old running mean is not scaled down.", step=_plus_the_new),
+    layer_fault("momentum-ignored", "the weight of the new batch is always 0.1", weight=lambda self: 0.1),
+    layer_fault("running-twice", "a training step updates the running statistics twice", step=_twice),
+    layer_fault("running-sum", "the old running mean is not scaled down", step=_plus_the_new),
     layer_fault(
-        "running-inv-std", "The running variance holds inv_std.",
+        "running-inv-std", "the running variance holds inv_std",
         step=_stepping(var=lambda own, x, mean, var: 1 / np.sqrt(var + own.epsilon)),
         of_eval=lambda self, x, mean, var: (self.mean, 1 / self.var**2 - self.epsilon),
     ),
     layer_fault(
-        "running-var-with-epsilon", "epsilon is added to the variance that is averaged.",
+        "running-var-with-epsilon", "epsilon is added to the variance that is averaged",
         step=_stepping(var=lambda own, x, mean, var: _unbiased(own, x, mean, var) + own.epsilon),
     ),
     layer_fault(
-        "running-std", "The running variance averages the standard deviation.",
+        "running-std", "the running variance averages the standard deviation",
         step=_stepping(var=lambda own, x, mean, var: np.sqrt(var)),
     ),
     layer_fault(
-        "running-second-moment", "The running variance averages x squared.",
+        "running-second-moment", "the running variance averages x squared",
         step=_stepping(var=lambda own, x, mean, var: var + mean**2),
     ),
     layer_fault(
-        "running-var-about-running-mean", "The variance that is averaged is taken about the running mean.",
+        "running-var-about-running-mean", "the variance that is averaged is taken about the running mean",
         step=_stepping(var=lambda own, x, mean, var: var + (mean - own.mean) ** 2),
     ),
-    layer_fault("running-mean-of-the-last-batch", "The running mean averages the batch before.",
+    layer_fault("running-mean-of-the-last-batch", "the running mean averages the batch before",
                 step=_of_the_batch_before),
     layer_fault(
-        "running-mean-of-one-item", "The running mean averages the first item alone.",
+        "running-mean-of-one-item", "the running mean averages the first item alone",
         step=_stepping(mean=lambda own, x, mean, var: x[:1].mean(SAMPLES)),
     ),
     layer_fault(
-        "running-var-of-items", "The running variance averages the items' own variances.",
+        "running-var-of-items", "the running variance averages the items' own variances",
         step=_stepping(var=lambda own, x, mean, var: x.var(2).mean(0)),
     ),
     layer_fault(
-        "bessel-of-items", "The unbiased variance counts the items in place of the samples.",
+        "bessel-of-items", "the unbiased variance counts the items in place of the samples",
         step=_stepping(var=lambda own, x, mean, var: var * (x.shape[0] / max(x.shape[0] - 1, 1))),
     ),
     layer_fault(
-        "bessel-twice", "The unbiased variance is corrected twice.",
+        "bessel-twice", "the unbiased variance is corrected twice",
         step=_stepping(var=lambda own, x, mean, var: _unbiased(own, x, mean, _unbiased(own, x, mean, var))),
     ),
     layer_fault(
-        "running-sum-of-squares", "The running variance averages a sum that is not divided.",
+        "running-sum-of-squares", "the running variance averages a sum that is not divided",
         step=_stepping(var=lambda own, x, mean, var: var * _samples(x)),
     ),
-    layer_fault("one-sample-nan", "A batch of one sample leaves NaN in the running variance.",
+    layer_fault("one-sample-nan", "a batch of one sample leaves NaN in the running variance",
                 step=_without_care_for_one_sample),
-    layer_fault("running-narrowed", "A training step narrows the running mean.", step=_in_float16),
+    layer_fault("running-narrowed", "a training step narrows the running mean", step=_in_float16),
     layer_fault(
-        "running-with-an-axis", "A training step adds an axis to the running mean.",
+        "running-with-an-axis", "a training step adds an axis to the running mean",
         step=lambda self, x, mean, var: _with_an_axis(self, x, mean, var), of_eval=_of_eval_with_an_axis,
     ),
-    layer_fault("steps-not-counted", "The number of steps stays the same.", step=_not_counted),
-    layer_fault("eval-counts", "eval counts as a training step.", of_eval=_eval_that_counts),
-    layer_fault("eval-updates", "eval updates the running statistics.", of_eval=_eval_that_updates),
-    layer_fault("backward-updates", "backward changes the running mean.", backward=_backward_that_updates),
-    layer_fault("running-shared", "All layers share their running statistics.", step=_shared,
+    layer_fault("steps-not-counted", "the number of steps stays the same", step=_not_counted),
+    layer_fault("eval-counts", "eval counts as a training step", of_eval=_eval_that_counts),
+    layer_fault("eval-updates", "eval updates the running statistics", of_eval=_eval_that_updates),
+    layer_fault("backward-updates", "backward changes the running mean", backward=_backward_that_updates),
+    layer_fault("running-shared", "all layers share their running statistics", step=_shared,
                 running=_running_of_the_class),
-    layer_fault("eval-of-the-batch", "eval uses the batch's statistics.",
+    layer_fault("eval-of-the-batch", "eval uses the batch's statistics",
                 of_eval=lambda self, x, mean, var: (mean, var)),
-    layer_fault("eval-of-the-batch-at-first", "eval uses the batch's statistics before the first training step.",
+    layer_fault("eval-of-the-batch-at-first", "eval uses the batch's statistics before the first training step",
                 of_eval=_of_the_batch_at_first),
     layer_fault(
-        "eval-bessel", "eval multiplies the running variance by n / (n - 1).",
+        "eval-bessel", "eval multiplies the running variance by n / (n - 1)",
         of_eval=lambda self, x, mean, var: (self.mean, _unbiased(self, x, self.mean, self.var)),
     ),
-    layer_fault("eval-epsilon", "eval uses an epsilon of 1e-5.",
+    layer_fault("eval-epsilon", "eval uses an epsilon of 1e-5",
                 used_epsilon=lambda self, training: self.epsilon if training else 1e-5),
-    layer_fault("eval-gradient-of-training", "The gradient of eval is that of training.",
+    layer_fault("eval-gradient-of-training", "the gradient of eval is that of training",
                 differentiates=lambda self, call: True),
-    layer_fault("eval-parameters-kept", "eval keeps the gamma and beta of its first call.",
+    layer_fault("eval-parameters-kept", "eval keeps the gamma and beta of its first call",
                 parameters=_parameters_of_the_first_eval),
-    layer_fault("training-by-running", "Training uses the running statistics after three steps.",
+    layer_fault("training-by-running", "training uses the running statistics after three steps",
                 normalizing=_running_after_three_steps),
-    layer_fault("eval-for-ever", "After an eval the layer stays in eval mode.", normalizing=_in_eval_for_ever),
-    layer_fault("last-call", "backward uses the last forward, whichever call it is for.",
+    layer_fault("eval-for-ever", "after an eval the layer stays in eval mode", normalizing=_in_eval_for_ever),
+    layer_fault("last-call", "backward uses the last forward, whichever call it is for",
                 forward=_forward_that_keeps, backward=_backward_of_the_last_call),
-    layer_fault("dbeta-adds-alone", "Two backwards add up in dbeta, and not in dgamma.", collect=_only_dbeta_adds),
-    layer_fault("copy-loses-statistics", "A deepcopy has fresh running statistics.",
+    layer_fault("dbeta-adds-alone", "two backwards add up in dbeta, and not in dgamma", collect=_only_dbeta_adds),
+    layer_fault("copy-loses-statistics", "a deepcopy has fresh running statistics",
                 __deepcopy__=_copied_without_statistics),
-    layer_fault("copy-shares-statistics", "A deepcopy shares its running statistics with the layer.",
+    layer_fault("copy-shares-statistics", "a deepcopy shares its running statistics with the layer",
                 __deepcopy__=_copied_with_the_same_arrays, step=_step_in_place),
-    layer_fault("momentum-none-is-0", "momentum=None leaves the running statistics unchanged.",
+    layer_fault("momentum-none-is-0", "momentum=None leaves the running statistics unchanged",
                 weight=lambda self: self.momentum or 0.0),
-    layer_fault("no-tracking-is-ignored", "Without running statistics eval uses a mean of 0 and a variance of 1.",
+    layer_fault("no-tracking-is-ignored", "without running statistics eval uses a mean of 0 and a variance of 1",
                 normalizing=lambda self, mean, var, training: (
                     (mean, var) if training or self.tracks else (0 * mean, 0 * var + 1))),
 )  # fmt: skip

@@ -188,7 +188,8 @@ PROBES = {
 }
 
 HIDDEN = [mutant for mutant in MUTANTS if mutant.case]
-PLAIN = [mutant for mutant in MUTANTS if not mutant.case]
+# The faults of layers have a test of their own.
+PLAIN = [mutant for mutant in MUTANTS if not mutant.case and mutant.kind != "layer"]
 VISIBLE = [(mutant, problem) for mutant in PLAIN for problem in PROBLEMS if mutant.visible(Problem.parse(problem))]
 
 # Faults of inference that the order of the plain calls shows.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bncli.core.kernel import Gradients, Kernel
+from bncli.core.kernel import BACKWARD, Gradients, Kernel
 from bncli.core.stateful import MOMENTUM, LayerClass, Running
 from bncli.loading.results import Malformed
 
@@ -34,8 +34,7 @@ class FunctionsLayer:
     def forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         given = x, self.gamma.copy(), self.beta.copy()
         if not training:
-            assert self.kernel.infer is not None  # for the type checker: ``evaluates`` says so
-            return self.kernel.infer(*given, self.mean.copy(), self.var.copy(), self.epsilon), None
+            return self._inferred(*given, self.mean.copy(), self.var.copy(), self.epsilon)
         y, saved = self.kernel.forward(*given, self.epsilon)
         wide = x.astype("float64")
         batch = (each.astype(x.dtype) for each in (wide.mean(SAMPLES), wide.var(SAMPLES)))
@@ -43,10 +42,20 @@ class FunctionsLayer:
         if not isinstance(found, (tuple, list)) or len(found) != len(("mean", "var")):
             raise Malformed("update returned no pair: return the running mean and the running variance")
         self.mean, self.var = (np.asarray(each) for each in found)
-        return y, saved
+        return y, (self.kernel.backward, saved)
+
+    def _inferred(self, *given: Any) -> tuple[Array, Any]:
+        if self.kernel.infer_forward is not None:
+            y, saved = self.kernel.infer_forward(*given)
+            return y, (self.kernel.infer_backward, saved)
+        assert self.kernel.infer is not None  # for the type checker: ``evaluates`` says so
+        return self.kernel.infer(*given), (None, None)
 
     def backward(self, dy: Array, call: Any) -> Gradients:
-        return Gradients(*self.kernel.backward(dy, call))
+        backward, saved = call
+        if backward is None:
+            raise NotImplementedError("there is no infer_backward")
+        return Gradients(*backward(dy, saved))
 
     def zero_grad(self) -> None:
         """The kernel's backward adds nothing up."""
@@ -68,5 +77,10 @@ def layer_class(kernel: Kernel, update: Update) -> LayerClass:
         return FunctionsLayer(kernel, update, features, dtype, epsilon, momentum)
 
     return LayerClass(
-        make, frozenset({MOMENTUM}), DEFAULT, many_forwards=True, backward=True, evaluates=kernel.infer is not None
+        make,
+        frozenset({MOMENTUM}),
+        DEFAULT,
+        many_forwards=True,
+        backward=BACKWARD not in kernel.absent,
+        evaluates=kernel.infer is not None,
     )
