@@ -19,15 +19,16 @@ PUBLIC = [
     for path in sorted(PACKAGE.rglob("*.py"))
     if not any(part.startswith("_") for part in path.relative_to(PACKAGE).with_suffix("").parts)
 ]
-# What every plugin of a room has: bncli.core.kernel, bncli.arrays and bncli.loading.kinds say what each must do.
+# What every plugin of a room has: bncli.core.kernel, bncli.kernels._framework, bncli.arrays and bncli.loading.kinds
+# say what each must do.
 OF_A_PLUGIN = {
     "kernels": {
         *("forward", "backward", "infer", "infer_forward", "infer_backward"),
-        *("available", "set_threads", "Compiled", "statistics"),
+        *("statistics", "available", "set_threads", "Compiled"),
     },
     "arrays": {
-        *("available", "hardware", "holds", "take", "give", "wait", "scope", "set_threads"),
-        *("refresh", "write_back", "copy", "add"),
+        *("available", "hardware", "holds", "take", "give", "wait", "refresh", "write_back", "copy", "add"),
+        *("scope", "set_threads"),
     },
     "loading/kinds": {"is_one", "kernel"},
 }

@@ -8,7 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.arrays import framework
-from bncli.core.kernel import BACKWARD, FORWARD, INFER, INFER_BACKWARD, INFER_FORWARD, Gradients, Kernel, Prepared
+from bncli.core.kernel import (
+    BACKWARD,
+    FORWARD,
+    INFER,
+    INFER_BACKWARD,
+    INFER_FORWARD,
+    Gradients,
+    Kernel,
+    Prepared,
+)
 from bncli.core.layout import Shape
 from bncli.errors import MemoryNotHeld
 
@@ -20,7 +29,7 @@ class Native(NamedTuple):
 
     forward(x, gamma, beta, epsilon) returns y, and what backward(dy, kept) needs for dx, dgamma and dbeta;
     infer(x, gamma, beta, mean, var, epsilon) returns y, and statistics(kept) mean, var and inv_std. infer_forward and
-    infer_backward are forward and backward of inference; both are None for a kernel without.
+    infer_backward are forward and backward of inference.
     """
 
     forward: Callable[..., tuple[Any, Any]]
@@ -33,12 +42,12 @@ class Native(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """What the framework's forward kept, and the batch's statistics, (F,)."""
+    """What the framework's forward kept, and the batch's statistics, (F,); None in inference."""
 
     kept: Any
-    mean: Array
-    var: Array
-    inv_std: Array
+    mean: Array | None = None
+    var: Array | None = None
+    inv_std: Array | None = None
 
 
 def kernel(name: str, native: Native, **settings: Any) -> Kernel:
@@ -76,35 +85,37 @@ def kernel(name: str, native: Native, **settings: Any) -> Kernel:
             dx, *rest = map(arrays.give, found)
             return Gradients(dx.reshape(shape), *rest)
         y, kept = found
-        saved = Saved(kept, *map(arrays.give, native.statistics(kept))) if direction == FORWARD else kept
-        return arrays.give(y).reshape(shape), saved
+        statistics = native.statistics(kept) if direction == FORWARD else ()
+        return arrays.give(y).reshape(shape), Saved(kept, *map(arrays.give, statistics))
 
-    def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Any]:
-        y, saved = prepare(FORWARD, x, gamma, beta, epsilon).run()
-        return _into(out, y), saved
+    def entering(direction: str) -> Any:
+        def enter(*given: Any, out: Array | None = None) -> tuple[Array, Saved]:
+            y, saved = prepare(direction, *given).run()
+            return _into(out, y), saved
 
-    def backward(dy: Array, saved: Any, *, out: Gradients | None = None) -> Gradients:
-        found = prepare(BACKWARD, dy, saved).run()
-        return Gradients(*map(_into, out, found)) if out else found
+        return enter
+
+    def leaving(direction: str) -> Any:
+        def leave(dy: Array, saved: Saved, *, out: Gradients | None = None) -> Gradients:
+            found = prepare(direction, dy, saved).run()
+            return Gradients(*map(_into, out, found)) if out else found
+
+        return leave
 
     def infer(
         x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
     ) -> Array:
         return _into(out, prepare(INFER, x, gamma, beta, mean, var, epsilon).run())
 
-    def infer_forward(
-        x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
-    ) -> tuple[Array, Any]:
-        y, kept = prepare(INFER_FORWARD, x, gamma, beta, mean, var, epsilon).run()
-        return _into(out, y), kept
-
-    def infer_backward(dy: Array, saved: Any, *, out: Gradients | None = None) -> Gradients:
-        found = prepare(INFER_BACKWARD, dy, saved).run()
-        return Gradients(*map(_into, out, found)) if out else found
-
-    if native.infer_backward:
-        settings |= {INFER_FORWARD: infer_forward, INFER_BACKWARD: infer_backward}
-    return Kernel(forward, backward, infer, prepare=prepare, **settings)
+    return Kernel(
+        entering(FORWARD),
+        leaving(BACKWARD),
+        infer,
+        native.infer_forward and entering(INFER_FORWARD),
+        native.infer_backward and leaving(INFER_BACKWARD),
+        prepare=prepare,
+        **settings,
+    )
 
 
 def _into(out: Array | None, found: Array) -> Array:

@@ -48,17 +48,18 @@ def infer(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float) ->
     return _compiled().infer(x, gamma, beta, mean, var, epsilon)
 
 
-def infer_forward(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float) -> Any:
-    return _compiled().infer_forward(x, gamma, beta, mean, var, epsilon)
+def statistics(kept: Any) -> tuple[Any, Any, Any]:
+    mean, var, inv_std = kept[1]
+    return mean, var, inv_std
+
+
+def infer_forward(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float) -> tuple[Any, Any]:
+    y, vjp = _compiled().infer_forward(x, gamma, beta, mean, var, epsilon)
+    return y, vjp
 
 
 def infer_backward(dy: Any, vjp: Any) -> Any:
     return _compiled().backward(vjp, dy)
-
-
-def statistics(kept: Any) -> tuple[Any, Any, Any]:
-    mean, var, inv_std = kept[1]
-    return mean, var, inv_std
 
 
 def set_threads(threads: int) -> int:

@@ -36,14 +36,13 @@ def infer(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float) ->
 
 
 def infer_forward(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float) -> tuple[Any, Any]:
-    return infer(x, gamma, beta, mean, var, epsilon), (x, gamma, mean, var, epsilon)
+    return infer(x, gamma, beta, mean, var, epsilon), (x, gamma, mean.to(gamma.dtype), var.to(gamma.dtype), epsilon)
 
 
 def infer_backward(dy: Any, kept: Any) -> Any:
     x, gamma, mean, var, epsilon = kept
-    statistics = mean.to(gamma.dtype), var.to(gamma.dtype)
     return torch().ops.aten.native_batch_norm_backward(
-        dy, x, gamma.contiguous(), *statistics, None, None, False, epsilon, [True] * 3
+        dy, x, gamma.contiguous(), mean, var, None, None, False, epsilon, [True] * 3
     )
 
 

@@ -77,8 +77,8 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
     the module's docstring), ``available``, ``set_threads``, and a parameter ``out`` of any function.
     A forward without gamma, beta or both is known by the names of its parameters. ``optional`` names those that may be
     None: by default those whose default is None. ``arrays`` names the framework whose arrays the functions take, and
-    ``device`` where they are. The default of ``name`` is the namespace's own name. With an ``update`` of running
-    statistics it is a layer, too.
+    ``device`` where they are. The default of ``name`` is the namespace's own name. With an ``update``
+    of running statistics it is a layer, too.
 
     Raises InputError if a member is malformed. Errors of the user's code pass.
     """
@@ -90,7 +90,8 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
             f"it has no {' and no '.join(absent)}: a kernel needs {needed}; "
             "bncli kernels --template prints one to start from"
         )
-    view, arrays, device = views.VIEWS[_ndim(source)], framework(_name_of_framework(source)), _device(source)
+    view, framework_name, device = views.VIEWS[_ndim(source)], _name_of_framework(source), _device(source)
+    arrays = framework(framework_name)
     parameters = taken_by(_entry(source))
     functions = {name: _function(source, name, view, parameters) for name in ARGUMENTS if _given(source, name)}
     if BACKWARD in absent and FORWARD in functions:
@@ -98,6 +99,7 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
     _complete_inference(functions)
     module = namespace if inspect.ismodule(namespace) else inspect.getmodule(next(iter(functions.values())).call)
     reference = stand_in()
+    about = without(parameters) + (f" on {device}" if device else "")
     base = Kernel(
         reference.forward,
         reference.backward,
@@ -109,9 +111,9 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
         name=name or str(getattr(namespace, "__name__", "kernel")).rpartition(".")[2],
         spec=spec,
         file=getattr(module, "__file__", None) or "",
-        kind="" if parameters == PARAMETERS else f"a kernel{without(parameters)}",
+        kind=f"a kernel{about}" if about else "",
     )
-    on_numpy = arrays is framework("numpy") or bool(base.available())
+    on_numpy = framework_name == "numpy" or base.available()
 
     def chosen(choice: Choice) -> Kernel:
         own = {name: leaving_out(function, name, parameters, choice) for name, function in functions.items()}
@@ -121,11 +123,7 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
         called = {name: _on_arrays(each.call, name, arrays, device) for name, each in own.items()}
         passes = Passes(**{name: prepared_stand_in(name) for name in absent} | called)
         there = given(source, base.name, spec, source).kernel(
-            _ndim(source),
-            lambda _: passes,
-            kind=f"a kernel of {_name_of_framework(source)} arrays",
-            taken=Taken(choice.parameters),
-            arrays=_name_of_framework(source),
+            _ndim(source), lambda _: passes, kind="", taken=Taken(choice.parameters), arrays=framework_name
         )
         kernel = replace(
             kernel,
@@ -133,7 +131,6 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
             prepare=there.prepare,
             tries_complex=False,
             set_threads=kernel.set_threads or arrays.set_threads,
-            kind=there.kind if device else kernel.kind,
             device=there.device,
         )
         return completed(kernel, absent)

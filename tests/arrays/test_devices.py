@@ -48,7 +48,7 @@ def write(before="pass", later="pass", **settings):
 def test_a_right_kernel_passes_and_its_device_is_said():
     write()
     result = run("gradcheck", "mine.py", *SMALL)
-    assert "mine is a kernel of card arrays on card: forward, backward" in result.stderr
+    assert "mine is a kernel on card: forward, backward" in result.stderr
     run("verify", "mine.py", "--search", "0", "--random", "normal", "--layout", "channels-first", "--dtype", "float64")
 
 

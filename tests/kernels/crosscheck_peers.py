@@ -10,8 +10,6 @@ import pytest
 
 import naive
 from bncli.arrays import torch as tensors
-from bncli.benchmarking.buffers import outputs_for
-from bncli.benchmarking.passes import passes
 from bncli.core.kernel import Gradients
 from bncli.loading.registry import load_kernel, registered_kernel
 
@@ -276,23 +274,3 @@ def test_a_peer_takes_any_strides(make_case, name, dtype, strides):
     )
     y, expected = kernel.infer(*given, 1e-3), kernel.infer(*map(np.ascontiguousarray, given), 1e-3)
     np.testing.assert_allclose(y.astype(float), expected.astype(float), rtol=1e-2, atol=1e-2)
-
-
-@pytest.mark.parametrize("name", PEERS)
-def test_what_is_timed_of_a_peer_gives_its_results(make_case, name):
-    case, kernel = make_case("6x3x5x4/channels-first/float32"), load_kernel(name)
-    expected = run(kernel, case)
-    y, saved = kernel.prepare("forward", case.x, case.gamma, case.beta, case.problem.epsilon).run()
-    gradients = kernel.prepare("backward", case.dy, saved).run()
-    for array, value in {"y": y, **gradients._asdict()}.items():
-        np.testing.assert_array_equal(value, expected[array])
-
-
-@pytest.mark.parametrize("name", PEERS)
-def test_the_time_with_given_outputs_includes_the_copy_into_them(make_case, name):
-    case, kernel = make_case("6x3x5x4/channels-first/float32"), load_kernel(name)
-    outputs = outputs_for(case)
-    forward, backward, infer = passes(kernel, [case], ("forward", "backward", "infer"), [outputs])
-    assert forward.calls[0]()[0] is outputs.y
-    assert backward.calls[0]()[0] is outputs.gradients.dx
-    assert infer.calls[0]() is outputs.y
