@@ -44,6 +44,18 @@ def batchnorm(x, gamma, beta, dy, epsilon, layout):
     return {"y": y, "dx": dx, **{name: np.array(values) for name, values in flat.items()}}
 
 
+def infer_backward(x, gamma, dy, mean, var, epsilon, layout):
+    """dx of the shape of x, dgamma and dbeta flat, where the given statistics are constants; float64."""
+    dx, dgamma, dbeta = np.empty(x.shape), [], []
+    for feature, members in enumerate(groups(x.shape, layout)):
+        std = math.sqrt(float(var[feature]) + epsilon)
+        for i in members:
+            dx[i] = float(gamma[feature]) / std * float(dy[i])
+        dgamma.append(math.fsum(float(dy[i]) * ((float(x[i]) - float(mean[feature])) / std) for i in members))
+        dbeta.append(math.fsum(float(dy[i]) for i in members))
+    return {"dx": dx, "dgamma": np.array(dgamma), "dbeta": np.array(dbeta)}
+
+
 def infer(x, gamma, beta, mean, var, epsilon, layout):
     """y from given statistics, of the shape of x, float64."""
     y = np.empty(x.shape)

@@ -21,7 +21,10 @@ PUBLIC = [
 ]
 # What every plugin of a room has: bncli.core.kernel, bncli.arrays and bncli.loading.kinds say what each must do.
 OF_A_PLUGIN = {
-    "kernels": {"forward", "backward", "infer", "available", "set_threads", "Compiled"},
+    "kernels": {
+        *("forward", "backward", "infer", "infer_forward", "infer_backward"),
+        *("available", "set_threads", "Compiled"),
+    },
     "arrays": {"available", "holds", "take", "give", "wait", "scope", "set_threads"},
     "loading/kinds": {"is_one", "kernel"},
 }

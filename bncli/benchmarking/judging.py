@@ -86,7 +86,9 @@ def _judged(
     found = inexact.settle(case, found, partial(inexact.passes, guarded(kernel)))
     findings = {finding.array: finding for finding in found}
     return {
-        each.key: Judged(each, worst([findings[array] for array in RESULTS[each.key.direction]]), digests)
+        each.key: Judged(
+            each, worst([findings[array] for array in RESULTS[each.key.direction] if array in findings]), digests
+        )
         for each in made
     }
 
@@ -157,10 +159,15 @@ def overwritten(kernel: Kernel) -> Finding:
 
 
 def _verify(kernel: Kernel, case: Case, directions: Sequence[str]) -> list[Finding]:
-    findings = accuracy.check(replace(kernel, infer=None), case) if set(directions) & set(TRAINING) else []
+    findings = accuracy.check(_training(kernel), case) if set(directions) & set(TRAINING) else []
     if "infer" in directions:
         findings += accuracy.check_inference(kernel, case)
     return findings
+
+
+def _training(kernel: Kernel) -> Kernel:
+    """``kernel`` without inference."""
+    return replace(kernel, infer=None, infer_forward=None, infer_backward=None)
 
 
 def _remembering(kernel: Kernel, digests: dict[str, int]) -> Kernel:

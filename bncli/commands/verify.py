@@ -20,6 +20,7 @@ from bncli.loading.registry import require_types
 from bncli.output.terminal import console
 from bncli.verification import suite
 from bncli.verification import verify as reports
+from bncli.verification.layers.running_conventions import REQUIRABLE
 from bncli.verification.search.case_line import CaseLine
 
 LIVE_ARRAYS = 24  # of x's size: the arrays of the reference, in a wider dtype, are held at once
@@ -41,6 +42,11 @@ def _problem_data_and_kernel(command: Any) -> Any:
 
 @click.command(epilog="Example: bncli verify numba --random offset-1e6 --random outlier")
 @click.option("--curve", is_flag=True, help="Show only the error at rising |mean|/std, and where a kernel breaks down.")
+@click.option(
+    "--running",
+    type=click.Choice(list(REQUIRABLE)),
+    help="The convention that a layer's running statistics must follow.  [default: any, which the result names]",
+)
 @_options.DIGITS
 @_search.options("10")
 @_problem_data_and_kernel
@@ -54,6 +60,7 @@ def verify(
     timeout: float | None,
     search: float | None,
     case: CaseLine | None,
+    running: str | None,
     digits: float | None,
     **asked: Any,
 ) -> None:
@@ -63,7 +70,8 @@ def verify(
     layouts: its share of the error budget, its correct digits, and its place. The budget is derived from
     the dtype, the number of samples and the conditioning |mean|/std. Then come the invariants, which need
     no reference (a shifted, a scaled, a reordered batch; the sums of dx and of dx x_hat), the contract,
-    and a search, as in gradcheck.
+    and a search, as in gradcheck. A layer, such as a torch.nn.Module, is checked for its running
+    statistics, its modes and its copies, too.
 
     Without options: a small shape in each layout, float32 and float64, every kind of data, epsilon 1e-5.
     With --image or --array: the problem of these data, per-activation unless --layout is given; invariants
@@ -79,6 +87,7 @@ def verify(
         require_memory(problem, kernels, LIVE_ARRAYS)
 
     with output.of_interrupted(), np.errstate(all="ignore"), console.progress() as update:
+        options = (*execution.options, *(("--running", running) if running else ()))
         wanted = None if curve else _search.search(execution, update, search, case, asked)
 
         def progress(done: float, doing: str) -> None:
@@ -86,7 +95,7 @@ def verify(
 
         if source != RANDOM:
             data = build_case(source, stored_request(source, asked), admit=admit)
-            report = reports.report_on(source, data, kernels, execution.options, progress, wanted, digits)
+            report = reports.report_on(source, data, kernels, options, progress, wanted, running or "", digits)
         else:
             randoms = asked[RANDOM] or distributions()
             problems, seed = [] if case else _problems(kernels, CURVE if curve else (), asked), asked["seed"]
@@ -95,7 +104,7 @@ def verify(
             report = (
                 reports.curve_report(problems, kernels, seed)
                 if curve
-                else reports.report(problems, randoms, kernels, seed, execution.options, progress, wanted, digits)
+                else reports.report(problems, randoms, kernels, seed, options, progress, wanted, running or "", digits)
             )
     output.emit(report)
 

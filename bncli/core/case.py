@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 BLOCK = 1 << 20  # elements processed at a time, so that a large batch needs no further large arrays
 BATCH = ("x", "dy")
 STATISTICS = ("mean", "var")
+NEUTRAL = (("gamma", 1), ("beta", 0))
 ARRAYS = ("x", "gamma", "beta", "dy", *STATISTICS)
 
 
@@ -51,6 +52,13 @@ class Case:
         gamma, beta = (array[features].astype(dtype or array.dtype) for array in (self.gamma, self.beta))
         problem = Problem(x.shape, Layout.CHANNELS_FIRST, dtype or own.dtype, own.epsilon, "" if dtype else own.params)
         return Case(problem, x=x, gamma=gamma, beta=beta, dy=dy, seed=self.seed)
+
+    def taking(self, parameters: Collection[str]) -> Case:
+        """This case with a gamma of 1 or a beta of 0 where these are not in ``parameters``."""
+        fixed = {name: np.full_like(getattr(self, name), value) for name, value in NEUTRAL if name not in parameters}
+        for array in fixed.values():
+            array.flags.writeable = False
+        return replace(self, **fixed) if fixed else self
 
     def warnings(self) -> list[str]:
         """Warnings that concern every result on these data."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, TypeVarTuple
 
@@ -21,6 +21,8 @@ Result = TypeVar("Result")
 
 OWN = "own"
 FORWARD, BACKWARD, INFER = "forward", "backward", "infer"
+GAMMA, BETA = PARAMETERS = ("gamma", "beta")
+INFER_FORWARD, INFER_BACKWARD = "infer_forward", "infer_backward"
 
 
 class Saved(NamedTuple):
@@ -88,6 +90,29 @@ class Parts(NamedTuple):
     reduce: Callable[[Array, Array, Array, Array], Any] | None = None
 
 
+class Choice(NamedTuple):
+    """The ``parameters`` that a caller passes, where those left out are None, and the ``gradients`` that it needs."""
+
+    parameters: tuple[str, ...] = PARAMETERS
+    gradients: tuple[str, ...] = Gradients._fields
+
+
+class InferForward(Protocol):
+    """The y of infer, and what infer_backward needs."""
+
+    def __call__(
+        self,
+        x: Array,
+        gamma: Array,
+        beta: Array,
+        mean: Array,
+        var: Array,
+        epsilon: float,
+        *,
+        out: Array | None = None,
+    ) -> tuple[Array, Any]: ...
+
+
 class Prepared(NamedTuple):
     """A pass on the arrays of the kernel's own framework.
 
@@ -122,14 +147,21 @@ class Kernel:
     of a user's object, such as a torch.nn.Module. A kernel on the arrays of another framework has
     ``prepare``, whose result bench times. ``anew`` loads the kernel again, as if nothing had been called;
     None if that is not possible. ``absent`` names the passes that the kernel lacks; others stand in for them
-    where a check needs a whole kernel. ``untimed`` says why a time of it would mean nothing, if so. ``layer`` makes
-    layers with a state of their own, if the kernel comes from such a class.
-    ``parts`` are its functions of parts of a batch.
+    where a check needs a whole kernel. ``infer_backward`` returns the gradients of inference, in which mean and
+    var are constants, given what ``infer_forward`` saved; a kernel has both of these or neither. ``layer`` makes layers
+    with a state of their own, if the kernel comes from such a class. ``parameters`` are those of gamma and beta that
+    the kernel takes: it ignores the others, and computes with a gamma of 1 and a beta of 0. Of the gradients that
+    a backward returns, those that ``gradients`` does not name are zeros that stand for nothing. ``optional`` has the
+    sets of parameters that a caller may leave out, and a ``selective`` kernel computes some gradients without the
+    others; ``chosen`` returns the kernel that is called so. ``untimed`` says why a time of the
+    kernel would mean nothing, if so. ``parts`` are its functions of parts of a batch.
     """
 
     forward: Forward
     backward: Backward
     infer: Infer | None = None
+    infer_forward: InferForward | None = None
+    infer_backward: Backward | None = None
     dtypes: tuple[str, ...] = ("float32", "float64")
     params: tuple[str, ...] = (OWN,)
     summary: str = ""
@@ -146,11 +178,21 @@ class Kernel:
     untimed: str = ""
     layer: LayerClass | None = None
     parts: Parts | None = None
+    parameters: tuple[str, ...] = PARAMETERS
+    gradients: tuple[str, ...] = Gradients._fields
+    optional: tuple[tuple[str, ...], ...] = ()
+    selective: bool = False
+    chosen: Callable[[Choice], Kernel] | None = None
 
     @property
     def has_infer(self) -> bool:
         """Whether the kernel has an ``infer``."""
         return self.infer is not None
+
+    @property
+    def has_infer_backward(self) -> bool:
+        """Whether the kernel has an ``infer_backward``."""
+        return self.infer_backward is not None
 
     def run(self, job: Callable[[Kernel, *Arguments], Result], *arguments: *Arguments) -> Result:
         """Return ``job(kernel, *arguments)``, computed here."""
@@ -195,6 +237,8 @@ class IsolatedKernel:
     kind: str = ""
     absent: tuple[str, ...] = ()
     untimed: str = ""
+    has_infer_backward: bool = False
+    parameters: tuple[str, ...] = PARAMETERS
 
     def run(
         self,
@@ -217,9 +261,21 @@ AnyKernel = Kernel | IsolatedKernel
 
 
 def passes_of(kernel: AnyKernel) -> tuple[str, ...]:
-    """Those of forward, backward and infer that a kernel has."""
+    """Those of forward, backward, infer and infer_backward that a kernel has."""
     training = tuple(each for each in (FORWARD, BACKWARD) if each not in kernel.absent)
-    return (*training, INFER) if kernel.has_infer else training
+    inference = (INFER,) * kernel.has_infer + (INFER_BACKWARD,) * kernel.has_infer_backward
+    return training + inference
+
+
+def gradients_of(parameters: tuple[str, ...]) -> tuple[str, ...]:
+    """The gradients of x and of ``parameters``."""
+    return tuple(name for name in Gradients._fields if name == "dx" or name[1:] in parameters)
+
+
+def subsets(parameters: Collection[str]) -> tuple[tuple[str, ...], ...]:
+    """Each of ``parameters`` alone, and all of several."""
+    alone = tuple((name,) for name in PARAMETERS if name in parameters)
+    return (*alone, PARAMETERS) if len(alone) > 1 else alone
 
 
 def types_of(kernel: AnyKernel) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ DTYPE_ALIASES = {
 }
 HALF = tuple(dtype for dtype, size in ITEMSIZE.items() if size == 2)
 OF_FEATURES = ("gamma", "beta", "dgamma", "dbeta")  # arrays in the parameters' dtype
+OF_INFERENCE = " of inference"  # after the name of a gradient: with mean and var as constants
 EPSILON = 1e-8
 
 _COUNT = re.compile(r"\d{1,12}", re.ASCII)
@@ -119,7 +120,7 @@ class Problem:
 
     def dtype_of(self, array: str) -> str:
         """The dtype of one of x, y, dx, gamma and so on, by its name."""
-        return self.params or self.dtype if array in OF_FEATURES else self.dtype
+        return self.params or self.dtype if array.removesuffix(OF_INFERENCE) in OF_FEATURES else self.dtype
 
     @property
     def canonical_shape(self) -> tuple[int, int, int]:

@@ -17,12 +17,19 @@ MOMENTUM, AFFINE, TRACK = "momentum", "affine", "track_running_stats"  # options
 
 
 class Running(NamedTuple):
-    """Copies of a layer's running mean and variance, (F,); ``steps`` is its number of training steps, if it
-    counts them."""
+    """Copies of a layer's running mean and variance, in its own shapes.
+
+    ``steps`` is its number of training steps, if it counts them.
+    """
 
     mean: Array
     var: Array
     steps: int | None = None
+
+    @property
+    def statistics(self) -> tuple[Array, Array]:
+        """Mean and variance."""
+        return self.mean, self.var
 
 
 class Layer(Protocol):
@@ -47,7 +54,7 @@ class Layer(Protocol):
 Make = Callable[..., Layer]  # of the number of features, the dtype, epsilon and, by name, options
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LayerClass:
     """How to make layers of one class: ``make(features, dtype, epsilon, **options)``.
 

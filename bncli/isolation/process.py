@@ -68,6 +68,8 @@ class Process:
             kind=found.kind,
             absent=found.absent,
             untimed=found.untimed,
+            has_infer_backward=found.has_infer_backward,
+            parameters=found.parameters,
         )
 
     def set_threads(self, count: int) -> None:

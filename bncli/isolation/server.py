@@ -43,6 +43,8 @@ class Description:
     kind: str = ""
     absent: tuple[str, ...] = ()
     untimed: str = ""
+    has_infer_backward: bool = False
+    parameters: tuple[str, ...] = Kernel.parameters
 
 
 def serve(jobs: Connection[Any, Any], printed: Connection[Any, Any], trace: str) -> None:
@@ -79,6 +81,8 @@ def describe(spec: str, name: str) -> Description:
         kernel.kind,
         kernel.absent,
         kernel.untimed,
+        kernel.has_infer_backward,
+        kernel.parameters,
     )
 
 
@@ -120,13 +124,16 @@ def _each_call_within(kernel: Kernel, seconds: float, file: IO[str]) -> Kernel:
 
         return function and call
 
-    load = kernel.anew
+    load, chosen = kernel.anew, kernel.chosen
     return replace(
         kernel,
         forward=bounded(kernel.forward),
         backward=bounded(kernel.backward),
         infer=bounded(kernel.infer),
+        infer_forward=bounded(kernel.infer_forward),
+        infer_backward=bounded(kernel.infer_backward),
         anew=load and (lambda: _each_call_within(load(), seconds, file)),
+        chosen=chosen and (lambda choice: _each_call_within(chosen(choice), seconds, file)),
     )
 
 

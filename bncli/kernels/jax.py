@@ -41,6 +41,7 @@ class Compiled(NamedTuple):
     forward: Any
     backward: Any
     infer: Any
+    infer_forward: Any
 
 
 def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
@@ -50,10 +51,7 @@ def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array |
 
 
 def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
-    with jax().enable_x64(True):
-        gradients = _compiled().backward(saved.vjp, _squeeze(dy))
-    dx, dgamma, dbeta = map(_deliver, gradients, [dy.shape, (-1,), (-1,)], out or [None] * 3)
-    return dx, dgamma, dbeta
+    return infer_backward(dy, saved.vjp, out=out)
 
 
 def infer(
@@ -62,6 +60,21 @@ def infer(
     with jax().enable_x64(True):
         y = _compiled().infer(_squeeze(x), gamma, beta, mean, var, epsilon)
     return _deliver(y, x.shape, out)
+
+
+def infer_forward(
+    x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
+) -> tuple[Array, Any]:
+    with jax().enable_x64(True):
+        y, vjp = _compiled().infer_forward(_squeeze(x), gamma, beta, mean, var, epsilon)
+    return _deliver(y, x.shape, out), vjp
+
+
+def infer_backward(dy: Array, saved: Any, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
+    with jax().enable_x64(True):
+        gradients = _compiled().backward(saved, _squeeze(dy))
+    dx, dgamma, dbeta = map(_deliver, gradients, [dy.shape, (-1,), (-1,)], out or [None] * 3)
+    return dx, dgamma, dbeta
 
 
 def set_threads(threads: int) -> int:
@@ -77,7 +90,7 @@ def set_threads(threads: int) -> int:
 @cache
 def _compiled() -> Compiled:
     jit = jax().jit
-    return Compiled(jit(_with_vjp), jit(_apply_vjp), jit(_infer))
+    return Compiled(jit(_with_vjp), jit(_apply_vjp), jit(_infer), jit(_infer_with_vjp))
 
 
 # XLA compiles the functions below: x may have any number of axes; the second one is the feature axis.
@@ -107,6 +120,10 @@ def _infer(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: Any) -> 
     return y.astype(x.dtype)
 
 
+def _infer_with_vjp(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: Any) -> Any:
+    return jax().vjp(partial(_infer, mean=mean, var=var, epsilon=epsilon), x, gamma, beta)
+
+
 def _widen(x: Any) -> Any:
     return x.astype(np.promote_types(x.dtype, np.float32))
 
@@ -132,6 +149,8 @@ KERNEL = Kernel(
     forward,
     backward,
     infer,
+    infer_forward,
+    infer_backward,
     dtypes=("float16", "bfloat16", "float32", "float64"),
     params=("float32", OWN),
     summary="jax.numpy compiled by XLA; backward derived by jax.vjp",

@@ -51,6 +51,13 @@ def infer(
     return y
 
 
+def infer_forward(
+    x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
+) -> tuple[Array, Saved]:
+    y = infer(x, gamma, beta, mean, var, epsilon, out=out)
+    return y, Saved(x, gamma, mean, var, 1 / np.sqrt(var.astype(_accumulator(var)) + epsilon))
+
+
 def _moments(x: Array, rows: Sequence[slice], scratch: Sequence[Array]) -> tuple[Array, Array]:
     """Mean and biased variance of a block of features."""
     count = x.shape[0] * x.shape[2]
@@ -86,6 +93,33 @@ def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[
     return dx, dgamma, dbeta
 
 
+def infer_backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
+    """dx = gamma * inv_std * dy: mean and var are constants."""
+    x, gamma, mean, _, inv_std = saved
+    dx, dgamma, dbeta = out or Gradients(np.empty_like(dy), np.empty_like(gamma), np.empty_like(gamma))
+    scratch = _scratch(x, x.dtype, _accumulator(x), _accumulator(x))
+    for f, rows in _blocks(x.shape):
+        dbeta[f], product = _sums_of_gradients(dy[:, f], x[:, f], mean[f], rows, scratch)
+        dgamma[f] = product * inv_std[f]
+        scale = _spread(gamma[f] * inv_std[f], x)
+        for r in reversed(rows):
+            np.multiply(dy[r, f], scale, out=dx[r, f])
+    return dx, dgamma, dbeta
+
+
+def _sums_of_gradients(
+    dy: Array, x: Array, mean: Array, rows: Sequence[slice], scratch: Sequence[Array]
+) -> tuple[Array, Array]:
+    """The sums of dy and of dy * (x - mean) of a block of features."""
+    pivot = mean.astype(x.dtype)
+    narrow, *wide = scratch
+    sum_dy, product = _sums(
+        (_widen(dy[r], wide[0]), _widen(np.subtract(x[r], pivot[:, None], out=_shaped(narrow, x[r])), wide[1]))
+        for r in rows
+    )
+    return sum_dy, product - (mean - pivot) * sum_dy
+
+
 def _backward(
     dy: Array,
     x: Array,
@@ -97,23 +131,16 @@ def _backward(
     scratch: Sequence[Array],
 ) -> tuple[Array, Array]:
     """Write dx of a block of features; returns dgamma and dbeta."""
-    pivot = mean.astype(x.dtype)
-    rest = mean - pivot
-    narrow, *wide = scratch
-
-    def centred(r: slice) -> Array:
-        return np.asarray(np.subtract(x[r], pivot[:, None], out=_shaped(narrow, x[r])))
-
-    sum_dy, product = _sums((_widen(dy[r], wide[0]), _widen(centred(r), wide[1])) for r in rows)
-    dgamma = (product - rest * sum_dy) * inv_std
+    sum_dy, product = _sums_of_gradients(dy, x, mean, rows, scratch)
+    dgamma = product * inv_std
 
     # dx = scale * (dy - mean_dy - x_hat * mean_dy_x_hat), with its coefficients combined per feature.
     count = x.shape[0] * x.shape[2]
-    scale = gamma * inv_std
-    slope = scale * inv_std * dgamma / -count
+    pivot, scale = mean.astype(x.dtype), gamma * inv_std
+    rest, slope = mean - pivot, scale * inv_std * dgamma / -count
     factor, offset, of_dy = (_spread(each, x) for each in (slope, scale * sum_dy / -count - slope * rest, scale))
     for r in reversed(rows):
-        of_x = centred(r)
+        of_x = np.subtract(x[r], pivot[:, None], out=_shaped(scratch[0], x[r]))
         of_x *= factor
         of_x += offset
         tile = np.multiply(dy[r], of_dy, out=dx[r])
@@ -176,4 +203,11 @@ def _spread(per_feature: Array, like: Array) -> Array:
     return np.asarray(per_feature.astype(like.dtype)[:, None])
 
 
-KERNEL = Kernel(forward, backward, infer, summary="clear NumPy, in tiles that stay in the cache; float64 statistics")
+KERNEL = Kernel(
+    forward,
+    backward,
+    infer,
+    infer_forward,
+    infer_backward,
+    summary="clear NumPy, in tiles that stay in the cache; float64 statistics",
+)

@@ -64,10 +64,31 @@ def infer(
     return y
 
 
+def infer_forward(
+    x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
+) -> tuple[Array, Saved]:
+    wide = wider(x.dtype).type
+    inv_std = 1 / np.sqrt(var + wide(epsilon))
+    return infer(x, gamma, beta, mean, var, epsilon, out=out), Saved(x, gamma, mean, var, inv_std)
+
+
+def infer_backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
+    x, gamma, mean, _, inv_std = saved
+    dx, dgamma, dbeta = out or Gradients(np.empty_like(dy), np.empty_like(gamma), np.empty_like(gamma))
+    wide = dy.astype(wider(dy.dtype))
+    x_hat = (x.astype(wide.dtype) - mean[:, None]) * inv_std[:, None]
+    dx[...] = (gamma * inv_std)[:, None] * wide
+    dgamma[...] = (wide * x_hat).sum(SAMPLES)
+    dbeta[...] = wide.sum(SAMPLES)
+    return dx, dgamma, dbeta
+
+
 KERNEL = Kernel(
     forward,
     backward,
     infer,
+    infer_forward,
+    infer_backward,
     dtypes=DTYPES,
     params=("float32", OWN),
     summary="the formulas in a wider type; slow and obvious: the oracle",

@@ -7,7 +7,7 @@ arithmetic is PyTorch's; the saved statistics are in the dtype of x. If S is 1, 
 on the number of threads.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,16 @@ from bncli.core.kernel import OWN, Gradients, Kernel, Saved
 from bncli.kernels._torch import contiguous, deliver, tensor
 
 Array = NDArray[Any]
+
+
+class Constants(NamedTuple):
+    """What infer_forward keeps for infer_backward: x (N, F, S), the others (F,)."""
+
+    x: Array
+    gamma: Array
+    mean: Array
+    var: Array
+    epsilon: float
 
 
 def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
@@ -49,6 +59,22 @@ def infer(
     return deliver(y, out)
 
 
+def infer_forward(
+    x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
+) -> tuple[Array, Constants]:
+    return infer(x, gamma, beta, mean, var, epsilon, out=out), Constants(x, gamma, mean, var, epsilon)
+
+
+def infer_backward(dy: Array, saved: Constants, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
+    x, gamma, mean, var, epsilon = saved
+    given, x_, *statistics = map(tensor, (dy, x, mean.astype(gamma.dtype), var.astype(gamma.dtype)))
+    gradients = torch().ops.aten.native_batch_norm_backward(
+        given, x_, contiguous(gamma), *statistics, None, None, False, epsilon, [True] * 3
+    )
+    dx, dgamma, dbeta = map(deliver, gradients, out or [None] * 3)
+    return dx, dgamma, dbeta
+
+
 def _biased(var: Array, samples: int) -> Array:
     """The biased variance from the unbiased one, which is 0 / 0 for a single sample."""
     return np.asarray(var * ((samples - 1) / samples)) if samples > 1 else np.zeros_like(var)
@@ -58,6 +84,8 @@ KERNEL = Kernel(
     forward,
     backward,
     infer,
+    infer_forward,
+    infer_backward,
     dtypes=("float16", "bfloat16", "float32", "float64"),
     params=("float32", OWN),
     summary="PyTorch's operator, native_batch_norm, on NumPy's memory",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from bncli.core.kernel import Gradients, Kernel
+from bncli.core.kernel import GAMMA, Backward, Gradients, Kernel, Saved
 from bncli.core.layout import Layout
 from bncli.core.problem import EPSILON, Problem
 from bncli.errors import InputError
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _START = {"scales": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}
 _NEEDS_FORWARD = "backward needs a forward before it: call forward(inpt) first"
-_NEEDS_TRAINING = "the last forward used the running statistics, which have no gradient: use training=True"
 _OVERWRITTEN = "backward wrote its error over the input of the last forward: call forward(inpt) again"
 _ONE_SAMPLE = "with one sample per feature, the output is always bias and the error 0: give a larger batch"
 
@@ -131,23 +130,21 @@ class BatchNorm:
         # The kernel's backward relies on these arguments: neither an update nor the user may change them.
         given = problem.canonical(x), scales.flatten(), bias.flatten()
         into = {"out": problem.canonical(self._memory("y", problem, x))} if self.reuse_buffers else {}
-        saved = None
         if training:
             y, saved = self.kernel.forward(*given, problem.epsilon, **into)
+            backward = self.kernel.backward
             statistics = self._saved_statistics(saved, problem)
             running = running.updated(
                 statistics.mean, statistics.var, problem.samples, self.running_momentum, self.running_variance
             )
         else:
-            if self.kernel.infer is None:
-                raise InputError(f"kernel {self.kernel.name!r} has no infer: use training=True or another kernel")
-            mean, var = running.mean.copy(), running.var.copy()
-            y = self.kernel.infer(*given, mean.ravel(), var.ravel(), problem.epsilon, **into)
-            statistics = _Statistics(mean, var, 1 / np.sqrt(var + problem.epsilon))
+            inv_std = 1 / np.sqrt(running.var + problem.epsilon)
+            statistics = _Statistics(running.mean.copy(), running.var.copy(), inv_std)
+            y, saved, backward = self._inferred(given, statistics, problem.epsilon, into)
 
         # Nothing is assigned before here, so that a refused call changes nothing.
         self.dtype, self._problem, self._saved = problem.dtype, problem, saved
-        self._no_backward = "" if training else _NEEDS_TRAINING
+        self._no_backward, self._backward, self._training = "", backward, training
         self.scales, self.bias, (self.running_mean, self.running_var) = scales, bias, running
         self.x, self.output, (self.mean, self.var, self.inv_std) = x, problem.own(y), statistics
         self.delta = np.zeros_like(self.output)
@@ -156,17 +153,19 @@ class BatchNorm:
     def backward(self, delta: Array | None = None, copy: bool = False) -> Array:
         """dx = scales * inv_std * (dy - mean(dy) - x_hat * mean(dy * x_hat)), where dy is ``self.delta``.
 
+        After a forward with ``training=False`` the statistics are constants: dx = scales * inv_std * dy.
+
         dy comes from the next layer and dx goes to the previous; both have the input's shape. dx is written
         into ``delta``, any writable array of floats, which is returned; without ``delta``, into a new array. For one
-        sample per feature dx is 0. Sets ``scales_updates`` = sum(dy * x_hat) and ``bias_updates`` = sum(dy).
+        sample per feature dx of training is 0. Sets ``scales_updates`` = sum(dy * x_hat), ``bias_updates`` = sum(dy).
 
         ``delta`` may be or overlap any other array. The kernel writes to it without a copy if it is contiguous, of
         the layer's dtype, and overlaps no other array. If it overlaps the input, ``x`` and ``x_hat`` are lost, and
         another backward needs another forward. ``self.delta`` changes only if ``delta`` overlaps it;
         ``copy=True`` first makes ``self.delta`` a private copy, which keeps dy in any case.
 
-        Raises InputError before a forward, or after one with ``training=False``; for a delta, of either kind, of
-        another shape or not of real numbers; for a ``delta`` that cannot be written to or is not of floats.
+        Raises InputError before a forward; for a delta, of either kind, of another shape or not of real numbers; for a
+        ``delta`` that cannot be written to or is not of floats.
         """
         if self._no_backward:
             raise InputError(self._no_backward)
@@ -257,12 +256,28 @@ class BatchNorm:
         arrays = (getattr(saved, name) for name in _Statistics._fields)
         return _Statistics(*(np.array(array, "float64").reshape(problem.feature_shape) for array in arrays))
 
+    def _inferred(
+        self, given: tuple[Array, Array, Array], statistics: _Statistics, epsilon: float, into: dict[str, Any]
+    ) -> tuple[Array, Any, Backward]:
+        """y from ``statistics``, what its backward needs, and that backward: the kernel's own, or the reference's."""
+        kernel = self.kernel
+        mean, var, inv_std = (array.flatten() for array in statistics)
+        if kernel.infer is None:
+            raise InputError(f"kernel {kernel.name!r} has no infer: use training=True or another kernel")
+        if kernel.infer_forward is not None and kernel.infer_backward is not None:
+            return *kernel.infer_forward(*given, mean, var, epsilon, **into), kernel.infer_backward
+        y = kernel.infer(*given, mean, var, epsilon, **into)
+        gamma = given[1] if GAMMA in kernel.parameters else np.ones_like(given[1])
+        backward = load_kernel("reference").infer_backward
+        assert backward is not None  # for the type checker
+        return y, Saved(given[0], gamma, mean, var, inv_std), backward
+
     def _differentiate(self, dy: Array, dx: Array) -> Array:
         """Write the gradient into ``dx``, contiguous and of the layer's dtype, and set the parameters' own."""
         problem = self._problem
         dgamma, dbeta = np.empty((2, problem.features), problem.dtype)
-        self.kernel.backward(problem.canonical(dy), self._saved, out=Gradients(problem.canonical(dx), dgamma, dbeta))
-        if problem.samples == 1:
+        self._backward(problem.canonical(dy), self._saved, out=Gradients(problem.canonical(dx), dgamma, dbeta))
+        if problem.samples == 1 and self._training:
             dx[...] = 0  # the kernel's rounding error, times inv_std = 1 / sqrt(epsilon), may be large
         self.scales_updates, self.bias_updates = dgamma.reshape(self.scales.shape), dbeta.reshape(self.bias.shape)
         self._can_update = True

@@ -10,8 +10,10 @@ from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bncli import plugins
-from bncli.core.kernel import BACKWARD, FORWARD, Kernel
+from bncli.core.kernel import BACKWARD, FORWARD, GAMMA, Kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,9 +29,10 @@ def stand_in() -> Kernel:
 
 def completed(kernel: Kernel, absent: Sequence[str]) -> Kernel:
     """``kernel``, whose ``absent`` passes are those of ``stand_in`` already; its forward keeps what these need."""
+    chosen = kernel.chosen
     if BACKWARD in absent and FORWARD not in absent:
-        kernel = replace(kernel, forward=_with_saved(kernel.forward))
-    return replace(kernel, absent=tuple(absent))
+        kernel = replace(kernel, forward=_with_saved(kernel.forward, kernel.parameters))
+    return replace(kernel, absent=tuple(absent), chosen=chosen and (lambda choice: completed(chosen(choice), absent)))
 
 
 def with_nothing_saved(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,10 +46,12 @@ def with_nothing_saved(function: Callable[..., Any]) -> Callable[..., Any]:
     return forward
 
 
-def _with_saved(own: Callable[..., Any]) -> Any:
+def _with_saved(own: Callable[..., Any], parameters: Sequence[str]) -> Any:
     @wraps(own)  # its signature says whether it takes out
     def forward(x: Array, gamma: Array, beta: Array, epsilon: float, **options: Any) -> tuple[Array, Any]:
         y, _ = own(x, gamma, beta, epsilon, **options)
-        return y, stand_in().forward(x, gamma, beta, epsilon)[1]
+        # The stand-in's backward is that of a kernel with these parameters.
+        scale = gamma if GAMMA in parameters else np.ones_like(gamma)
+        return y, stand_in().forward(x, scale, beta, epsilon)[1]
 
     return forward

@@ -1,7 +1,6 @@
 """Make a Kernel of a module or an object that has a forward and a backward."""
 
 import inspect
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,17 +8,35 @@ from typing import Any
 import numpy as np
 
 from bncli.arrays import Arrays, framework, frameworks
-from bncli.core.kernel import BACKWARD, FORWARD, INFER, OWN, Kernel, Prepared
+from bncli.core.kernel import (
+    BACKWARD,
+    FORWARD,
+    INFER,
+    INFER_BACKWARD,
+    INFER_FORWARD,
+    OWN,
+    PARAMETERS,
+    Choice,
+    Kernel,
+    Prepared,
+    gradients_of,
+    subsets,
+)
 from bncli.core.problem import DTYPES
 from bncli.errors import InputError
-from bncli.loading import views
+from bncli.loading import results, views
+from bncli.loading._functions_layer import ARGUMENTS as UPDATE
+from bncli.loading._functions_layer import layer_class
 from bncli.loading.absent import completed, stand_in, with_nothing_saved
-from bncli.loading.kinds import Given, Passes
+from bncli.loading.kinds import Given, Passes, Taken, without
+from bncli.loading.namespace_parameters import leaving_out, none_by_default, signature_of, taken_by
 
-PARAMETERS = {
+ARGUMENTS = {
     "forward": ("x", "gamma", "beta", "epsilon"),
     "backward": ("dy", "saved"),
     "infer": ("x", "gamma", "beta", "mean", "var", "epsilon"),
+    "infer_forward": ("x", "gamma", "beta", "mean", "var", "epsilon"),
+    "infer_backward": ("dy", "saved"),
 }
 REQUIRED = (FORWARD, BACKWARD)
 NOT_GIVEN = object()
@@ -27,7 +44,7 @@ NOT_GIVEN = object()
 
 def is_namespace(value: Any) -> bool:
     """Whether ``value`` has a forward, a backward or a ``KERNEL``, and so is meant as a kernel."""
-    return any(hasattr(value, name) for name in ("KERNEL", *PARAMETERS))
+    return any(hasattr(value, name) for name in ("KERNEL", *ARGUMENTS))
 
 
 def given(module: Any, name: str, spec: str, value: Any) -> Given:
@@ -44,6 +61,7 @@ def given(module: Any, name: str, spec: str, value: Any) -> Given:
         dtypes=_dtypes(module),
         params=_params(module),
         summary=_summary(getattr(value, "__doc__", None) or ""),
+        optional=_optional(module),
     )
 
 
@@ -51,11 +69,13 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
     """The kernel in ``namespace``: a module or an object with ``forward`` and ``backward``, or one with a ``KERNEL``.
 
     A kernel without a backward, or with an infer alone, is judged and timed for what it has.
-    Functions are called by position, so that their parameters may have any names. Optional members:
-    ``infer``, ``ndim`` (3, or one of ``views.MEANING``), ``dtypes``, ``summary`` (default: the first line of
+    Functions are called by position, so that their parameters may have any names. With an ``infer_backward``,
+    infer returns y and saved, unless there is an ``infer_forward`` that does. Optional members: these three,
+    ``ndim`` (3, or one of ``views.MEANING``), ``dtypes``, ``summary`` (default: the first line of
     the module's docstring), ``available``, ``set_threads``, and a parameter ``out`` of any function.
-    ``arrays`` names the framework whose arrays the functions take. The default of ``name`` is the
-    namespace's own name.
+    A forward without gamma, beta or both is known by the names of its parameters. ``optional`` names those that may be
+    None: by default those whose default is None. ``arrays`` names the framework whose arrays the functions take. The
+    default of ``name`` is the namespace's own name. With an ``update`` of running statistics it is a layer, too.
 
     Raises InputError if a member is malformed. Errors of the user's code pass.
     """
@@ -68,15 +88,16 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
             "bncli kernels --template prints one to start from"
         )
     view, arrays = views.VIEWS[_ndim(source)], _framework(source)
-    functions = {name: _function(source, name, view) for name in PARAMETERS if _given(source, name)}
+    parameters = taken_by(_entry(source))
+    functions = {name: _function(source, name, view, parameters) for name in ARGUMENTS if _given(source, name)}
     if BACKWARD in absent and FORWARD in functions:
         functions[FORWARD] = functions[FORWARD]._replace(call=with_nothing_saved(functions[FORWARD].call))
+    _complete_inference(functions)
     module = namespace if inspect.ismodule(namespace) else inspect.getmodule(next(iter(functions.values())).call)
     reference = stand_in()
-    kernel = Kernel(
-        views.forward_of(functions[FORWARD]) if FORWARD in functions else reference.forward,
-        views.backward_of(functions[BACKWARD]) if BACKWARD in functions else reference.backward,
-        views.infer_of(functions[INFER]) if INFER in functions else None,
+    base = Kernel(
+        reference.forward,
+        reference.backward,
         dtypes=_dtypes(source),
         params=_params(source),
         summary=_summary(_given(source, "summary") or getattr(module, "__doc__", None) or ""),
@@ -85,57 +106,116 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
         name=name or str(getattr(namespace, "__name__", "kernel")).rpartition(".")[2],
         spec=spec,
         file=getattr(module, "__file__", None) or "",
+        kind="" if parameters == PARAMETERS else f"a kernel{without(parameters)}",
     )
-    if arrays is framework("numpy"):
-        return completed(kernel, absent) if absent else kernel
-    if absent:
+    on_numpy = arrays is framework("numpy")
+    if absent and not on_numpy:
         raise InputError(f"it has no {' and no '.join(absent)}: on {_name_of_framework(source)} arrays, write them too")
-    passes = Passes(**{name: _on_arrays(each.call, name, arrays) for name, each in functions.items()})
-    own = given(source, kernel.name, spec, source).kernel(_ndim(source), passes, kind="")
-    return replace(
-        kernel,
-        forward=own.forward,
-        backward=own.backward,
-        infer=own.infer,
-        prepare=own.prepare,
-        tries_complex=False,
-        set_threads=kernel.set_threads or arrays.set_threads,
-    )
+
+    def chosen(choice: Choice) -> Kernel:
+        own = {name: leaving_out(function, name, parameters, choice) for name, function in functions.items()}
+        kernel = replace(base, parameters=choice.parameters, gradients=choice.gradients)
+        if on_numpy:
+            return completed(replace(kernel, **views.passes_of(own, choice.gradients)), absent)
+        passes = Passes(**{name: _on_arrays(each.call, name, arrays) for name, each in own.items()})
+        there = given(source, base.name, spec, source).kernel(
+            _ndim(source), lambda _: passes, kind="", taken=Taken(choice.parameters)
+        )
+        return replace(
+            kernel,
+            **{name: getattr(there, name) for name in own},
+            prepare=there.prepare,
+            tries_complex=False,
+            set_threads=kernel.set_threads or arrays.set_threads,
+        )
+
+    optional = _may_be_none(source, parameters)
+    whole = chosen(Choice(parameters, gradients_of(parameters)))
+    whole = replace(whole, optional=subsets(optional), chosen=chosen if optional else None)
+    return replace(whole, layer=layer_class(whole, update)) if (update := _update(source)) else whole
+
+
+def _update(source: Any) -> Callable[..., Any] | None:
+    """The function that updates running statistics; another one may have this name, too."""
+    update = _optional_function(source, "update")
+    try:
+        if update is not None:
+            signature_of(update).bind(*UPDATE)
+    except (TypeError, ValueError):
+        return None
+    return update
+
+
+def _complete_inference(functions: dict[str, views.Function]) -> None:
+    """Make an infer that returns y alone, and an infer_forward that returns saved too, of the one that is given."""
+    if INFER_BACKWARD not in functions:
+        functions.pop(INFER_FORWARD, None)
+        return
+    saving = functions.get(INFER_FORWARD) or functions.get(INFER)
+    if saving is None:
+        raise InputError(f"it has {INFER_BACKWARD} and no {INFER}: write {_written(INFER)}, which returns y and saved")
+    functions[INFER_FORWARD] = saving
+    if functions.get(INFER, saving) is saving:
+        functions[INFER] = saving._replace(call=_y_alone(saving.call))
+
+
+def _y_alone(function: Callable[..., Any]) -> Callable[..., Any]:
+    def infer(*given: Any, **options: Any) -> Any:
+        return results.pair(function(*given, **options), INFER)[0]
+
+    return infer
 
 
 def _given(source: Any, name: str, default: Any = None) -> Any:
     value = getattr(source, name, default)
-    # ``from numpy import *`` brings an ndim and dtypes with another meaning.
-    return default if value is getattr(np, name, NOT_GIVEN) else value
+    # ``from numpy import *`` brings another ndim and other dtypes; a package may have a module ``arrays``.
+    return default if value is getattr(np, name, NOT_GIVEN) or inspect.ismodule(value) else value
 
 
-def _function(source: Any, name: str, view: views.View) -> views.Function:
+def _may_be_none(source: Any, parameters: Sequence[str]) -> tuple[str, ...]:
+    """Those of ``parameters`` that may be None: what the file says, or those whose default is None."""
+    said = _optional(source)
+    found = none_by_default(_entry(source), parameters) if said is None else said
+    return tuple(name for name in parameters if name in found)
+
+
+def _entry(source: Any) -> Any:
+    return _given(source, FORWARD) or _given(source, INFER)
+
+
+def _optional(source: Any) -> tuple[str, ...] | None:
+    found = _given(source, "optional")
+    if found is None:
+        return None
+    if isinstance(found, str) or not isinstance(found, Sequence) or not set(found) <= set(PARAMETERS):
+        raise InputError(f"its optional is {found!r}: list {' or '.join(map(repr, PARAMETERS))}, or both")
+    return tuple(found)
+
+
+def _function(source: Any, name: str, view: views.View, taken: Sequence[str]) -> views.Function:
     call = getattr(source, name)
     if not callable(call):
         raise InputError(f"its {name} is of type {type(call).__name__}, not a function")
     try:
-        signature = _signature(call)
+        signature = signature_of(call)
     except ValueError:
         signature = None  # compiled, without a signature
     try:
-        positional = signature.bind(*PARAMETERS[name]).arguments if signature else {}
+        positional = signature.bind(*_arguments(name, taken)).arguments if signature else {}
     except TypeError as error:
-        raise InputError(f"its {name} cannot be called as {_written(name)}: {error}") from error
+        raise InputError(f"its {name} cannot be called as {_written(name, taken)}: {error}") from error
     takes_out = signature is not None and "out" in signature.parameters.keys() - positional.keys()
+    # ``out`` holds all gradients.
+    takes_out = takes_out and taken == PARAMETERS
     return views.Function(call, view, takes_out)
 
 
-def _signature(call: Callable[..., Any]) -> inspect.Signature:
-    if sys.version_info >= (3, 14):
-        from annotationlib import Format
-
-        # Annotations are evaluated only here; they may name classes imported for type checkers only.
-        return inspect.signature(call, annotation_format=Format.STRING)
-    return inspect.signature(call)
+def _arguments(name: str, taken: Sequence[str]) -> list[str]:
+    return [each for each in ARGUMENTS[name] if each not in PARAMETERS or each in taken]
 
 
-def _written(name: str) -> str:
-    return f"{name}({', '.join(PARAMETERS[name])})"
+def _written(name: str, taken: Sequence[str] = PARAMETERS) -> str:
+    return f"{name}({', '.join(_arguments(name, taken))})"
 
 
 def _ndim(source: Any) -> int:
@@ -174,7 +254,7 @@ def _on_arrays(call: Callable[..., Any], direction: str, arrays: Arrays) -> Call
     def deliver(found: Any) -> Any:
         if not isinstance(found, (tuple, list)):
             return give(found)
-        own = 1 if direction == "forward" else 0  # saved is not converted
+        own = 1 if direction in (FORWARD, INFER_FORWARD) else 0  # saved is not converted
         return *map(give, found[: len(found) - own]), *found[len(found) - own :]
 
     def give(value: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bncli.core.kernel import AnyKernel, Gradients, Kernel, Prepared
+from bncli.core.kernel import INFER, INFER_BACKWARD, AnyKernel, Gradients, Kernel, Prepared
 from bncli.errors import BncliError, KernelFault, KernelMalformed, KernelRefused
 from bncli.loading import float_environment, results, streams
 from bncli.loading.hints import hint
@@ -45,6 +45,8 @@ def guarded(kernel: Kernel) -> Kernel:
         forward=guard.forward,
         backward=guard.backward,
         infer=kernel.infer and guard.infer,
+        infer_forward=kernel.infer_forward and guard.infer_forward,
+        infer_backward=kernel.infer_backward and guard.infer_backward,
         prepare=kernel.prepare and guard.prepare,
         set_threads=kernel.set_threads and guard.set_threads,
     )
@@ -64,7 +66,7 @@ class _Guard:
 
     def backward(self, dy: Array, saved: Any, *, out: Gradients | None = None) -> Gradients:
         with self._faults_of("backward"):
-            return results.gradients(self.kernel.backward(dy, saved, **_given(out)), dy.shape)
+            return results.gradients(self.kernel.backward(dy, saved, **_given(out)), dy)
 
     def infer(
         self, x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
@@ -73,6 +75,20 @@ class _Guard:
         with self._faults_of("infer"):
             y = self.kernel.infer(x, gamma, beta, mean, var, epsilon, **_given(out))
             return results.array("y", y, x.shape)
+
+    def infer_forward(
+        self, x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
+    ) -> tuple[Array, Any]:
+        assert self.kernel.infer_forward is not None
+        with self._faults_of(INFER):
+            found = self.kernel.infer_forward(x, gamma, beta, mean, var, epsilon, **_given(out))
+            return results.y_and_saved(found, x.shape, INFER)
+
+    def infer_backward(self, dy: Array, saved: Any, *, out: Gradients | None = None) -> Gradients:
+        assert self.kernel.infer_backward is not None
+        with self._faults_of(INFER_BACKWARD):
+            found = self.kernel.infer_backward(dy, saved, **_given(out))
+            return results.gradients(found, dy, function=INFER_BACKWARD)
 
     def prepare(self, direction: str, *given: Any) -> Prepared:
         assert self.kernel.prepare is not None

@@ -11,6 +11,7 @@ from bncli import plugins
 from bncli.core.kernel import Kernel
 from bncli.errors import InputError
 from bncli.loading import adapter, kinds
+from bncli.loading.kinds import function
 
 
 def named(module: ModuleType, path: str, spec: str) -> Kernel:
@@ -60,14 +61,20 @@ def kernel_of(value: Any, name: str = "", spec: str = "", module: ModuleType | N
 
 
 def candidates(module: ModuleType) -> dict[str, str]:
-    """The objects that ``module`` itself defines and that are kernels, with their kinds."""
+    """The objects that ``module`` itself defines and that are kernels, with their kinds.
+
+    Functions without gamma or beta are left out where there are others.
+    """
     found = {}
     for name, value in vars(module).items():
         # An instance has the __module__ of its class, and no name of its own.
         own = getattr(value, "__module__", None) == module.__name__ or not hasattr(value, "__name__")
         if own and not name.startswith("_") and (kind := kinds.kind_of(value)) is not None:
             found[name] = kind.KIND
-    return found
+    whole = {
+        name: kind for name, kind in found.items() if kind != function.KIND or function.is_whole(vars(module)[name])
+    }
+    return whole or found
 
 
 def _takes(function: Callable[..., Any]) -> str:

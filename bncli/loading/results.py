@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bncli.core.kernel import Gradients
+from bncli.core.kernel import BACKWARD, FORWARD, Gradients
 from bncli.core.layout import Shape
 from bncli.errors import KernelFault
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
@@ -26,17 +28,46 @@ class Malformed(KernelFault):
     """A function returned a result of the wrong number, type or shape; the message does not name the kernel yet."""
 
 
-def y_and_saved(result: Any, shape: Shape) -> tuple[Array, Any]:
-    """Return forward's y (N, F, S) and saved, for an x of ``shape``; raises Malformed."""
-    y, saved = _unpack("forward", result, ("y", "saved"))
+def y_and_saved(result: Any, shape: Shape, function: str = FORWARD) -> tuple[Array, Any]:
+    """Return the y (N, F, S) and saved of ``function``, for an x of ``shape``; raises Malformed."""
+    y, saved = pair(result, function)
     return array("y", y, shape), saved
 
 
-def gradients(result: Any, shape: Shape) -> Gradients:
-    """Return backward's gradients for a dy of ``shape``, whose axis 1 is the features; raises Malformed."""
-    dx, dgamma, dbeta = _unpack("backward", result, Gradients._fields)
-    features = shape[1:2]
-    return Gradients(array("dx", dx, shape), array("dgamma", dgamma, features), array("dbeta", dbeta, features))
+def pair(result: Any, function: str) -> tuple[Any, Any]:
+    """Return the two results of ``function``, y and saved, of any type; raises Malformed."""
+    y, saved = _unpack(function, result, ("y", "saved"))
+    return y, saved
+
+
+def gradients(
+    result: Any, dy: Array, names: tuple[str, ...] = Gradients._fields, function: str = BACKWARD
+) -> Gradients:
+    """Return those of the gradients of ``function`` for ``dy`` that ``names`` has, and zeros for the others.
+
+    Axis 1 of dy is the features. Raises Malformed.
+    """
+    found = named(result, names, function)
+    return whole({name: array(name, value, _shape(name, dy)) for name, value in found.items()}, dy)
+
+
+def named(result: Any, names: tuple[str, ...] = Gradients._fields, function: str = BACKWARD) -> dict[str, Any]:
+    """What ``function`` returned, by name. Gradients that are not in ``names`` may be left out. Raises Malformed."""
+    has_all = isinstance(result, (tuple, list)) and len(result) == len(Gradients._fields)
+    returned = Gradients._fields if has_all else names
+    values = zip(returned, _unpack(function, result, returned), strict=True)
+    return {name: value for name, value in values if name in names}
+
+
+def whole(found: Mapping[str, Array], dy: Array) -> Gradients:
+    """The gradients in ``found``, and zeros for those that it lacks."""
+    return Gradients(
+        *(found[name] if name in found else np.zeros(_shape(name, dy), dy.dtype) for name in Gradients._fields)
+    )
+
+
+def _shape(name: str, dy: Array) -> Shape:
+    return dy.shape if name == "dx" else dy.shape[1:2]
 
 
 def per_feature(function: str, result: Any, names: tuple[str, ...], features: int) -> tuple[Array, ...]:
@@ -73,7 +104,7 @@ def _unpack(function: str, result: Any, names: tuple[str, ...]) -> tuple[Any, ..
     values = tuple(result) if isinstance(result, (tuple, list)) else (result,)
     if len(values) != len(names):
         found = "nothing" if result is None else f"{_number(len(values))} value{'s' * (len(values) != 1)}"
-        wanted = f"{', '.join(names[:-1])} and {names[-1]}"
+        wanted = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
         raise Malformed(f"{function} returned {found}, not {_number(len(names))}: return {wanted}")
     return values
 

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from bncli.core.kernel import Backward, Forward, Gradients, Infer
+from bncli.core.kernel import (
+    BACKWARD,
+    FORWARD,
+    INFER,
+    INFER_BACKWARD,
+    INFER_FORWARD,
+    Backward,
+    Forward,
+    Gradients,
+    Infer,
+    InferForward,
+)
 from bncli.core.layout import Shape
 from bncli.loading import results
 
@@ -96,15 +107,18 @@ def forward_of(function: Function) -> Forward:
     return _declare_out(forward, function)
 
 
-def backward_of(function: Function) -> Backward:
-    """Return ``function`` as a kernel's backward; it raises Malformed unless the result is the gradients."""
+def backward_of(function: Function, names: tuple[str, ...] = Gradients._fields, called: str = BACKWARD) -> Backward:
+    """Return ``function``, whose gradients are ``names``, as a kernel's backward.
+
+    It raises Malformed, where it is ``called`` so, unless the result is these gradients.
+    """
 
     def backward(dy: Array, saved: Any, *, out: Gradients | None = None) -> Gradients:
         view, seen = function.view, function.view.enter(dy)
         dx, dgamma, dbeta = out or (None, None, None)
         target = function.target(dx)
         targets = None if out is None or target is None else Gradients(target, *out[1:])
-        found = results.gradients(function(seen, saved, out=targets), seen.shape)
+        found = results.gradients(function(seen, saved, out=targets), seen, names, called)
         return Gradients(
             _deliver(found.dx, target, dx, view, dy.shape),
             _deliver(found.dgamma, targets and dgamma, dgamma, CANONICAL, dy.shape),
@@ -125,6 +139,32 @@ def infer_of(function: Function) -> Infer:
         return _deliver(y, target, out, function.view, x.shape)
 
     return _declare_out(infer, function)
+
+
+def infer_forward_of(function: Function) -> InferForward:
+    """Return ``function`` as a kernel's infer_forward; it raises Malformed unless the result is y and saved."""
+
+    def infer_forward(
+        x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
+    ) -> tuple[Array, Any]:
+        seen, target = function.view.enter(x), function.target(out)
+        found = function(seen, gamma, beta, mean, var, epsilon, out=target)
+        y, saved = results.y_and_saved(found, seen.shape, INFER)
+        return _deliver(y, target, out, function.view, x.shape), saved
+
+    return _declare_out(infer_forward, function)
+
+
+def passes_of(functions: Mapping[str, Function], gradients: tuple[str, ...]) -> dict[str, Any]:
+    """The passes of a kernel, by name, from ``functions`` by the same names; a backward returns ``gradients``."""
+    made: dict[str, Callable[[Function], Any]] = {
+        FORWARD: forward_of,
+        BACKWARD: lambda function: backward_of(function, gradients),
+        INFER: infer_of,
+        INFER_FORWARD: infer_forward_of,
+        INFER_BACKWARD: lambda function: backward_of(function, gradients, INFER_BACKWARD),
+    }
+    return {name: made[name](function) for name, function in functions.items()}
 
 
 def _declare_out(made: Made, function: Function) -> Made:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.case import Case
-from bncli.core.kernel import BACKWARD, FORWARD, Gradients, Kernel
+from bncli.core.kernel import BACKWARD, FORWARD, PARAMETERS, Gradients, Kernel
 from bncli.core.problem import statistics_dtype
 from bncli.errors import InputError
 from bncli.layer import BatchNorm
@@ -56,8 +56,11 @@ def backward(kernel: Kernel, case: Case, step: Step | None = None) -> Arrays:
     kernel = guarded(kernel)
     if BACKWARD in kernel.absent:
         raise InputError(f"kernel {kernel.name!r} has no backward: bncli forward shows its y")
+    if step and (lacking := [name for name in PARAMETERS if name not in kernel.parameters]):
+        raise InputError(f"kernel {kernel.name!r} has no {' and no '.join(lacking)} to update: leave out --update")
     arrays, saved = _forward(kernel, case)
-    arrays |= Gradients(*kernel.backward(case.dy, saved))._asdict()
+    found = Gradients(*kernel.backward(case.dy, saved))._asdict()
+    arrays |= {name: found[name] for name in kernel.gradients}
     return arrays | _updated(kernel, case, step) if step else arrays
 
 

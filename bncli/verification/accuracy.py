@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.case import Case
-from bncli.core.kernel import BACKWARD, FORWARD, Gradients, Kernel
-from bncli.core.problem import finfo, statistics_dtype
+from bncli.core.kernel import BACKWARD, FORWARD, Gradients, Kernel, Saved
+from bncli.core.problem import OF_INFERENCE, finfo, statistics_dtype
 from bncli.loading.registry import load_kernel
 from bncli.loading.results import is_numeric
 from bncli.verification import tolerance
@@ -19,6 +19,7 @@ Array = NDArray[Any]
 
 BLOCK = 1 << 19  # elements that are judged at a time: the reference needs several arrays of them, in a wide type
 STATISTICS = ("mean", "var", "inv_std")
+GRADIENTS_OF_INFERENCE = tuple(f"{name}{OF_INFERENCE}" for name in Gradients._fields)
 METHOD = "reference"
 SAMPLES = (0, 2)
 FAR = 10  # times the deviation: from here on rms(x) explains lost digits
@@ -37,7 +38,7 @@ def check(kernel: Kernel, case: Case) -> list[Finding]:
         del y
         if BACKWARD not in kernel.absent:
             findings += judge(kernel, case, Gradients(*kernel.backward(case.dy, saved))._asdict())
-    return findings + check_inference(kernel, case)
+    return findings + check_inference(kernel, case) + check_gradients_of_inference(kernel, case)
 
 
 def statistics(saved: Any, case: Case) -> dict[str, Array]:
@@ -57,10 +58,54 @@ def check_inference(kernel: Kernel, case: Case) -> list[Finding]:
     """Judge y computed from given statistics; no finding for a kernel without infer."""
     if kernel.infer is None:
         return []
+    case = case.taking(kernel.parameters)
     mean, var, expected, magnitude = inference(case)
     seen = _ReferenceJudge("infer", case)
     seen.see(0, kernel.infer(case.x, case.gamma, case.beta, mean, var, case.problem.epsilon), expected, magnitude)
     return [seen.finding(kernel)]
+
+
+def check_gradients_of_inference(kernel: Kernel, case: Case) -> list[Finding]:
+    """Judge the gradients of inference; no finding for a kernel without infer_backward."""
+    if kernel.infer_backward is None:
+        return []
+    case = case.taking(kernel.parameters)
+    expected, judges = gradients_of_inference(case), []
+    for name, array in run_inference(kernel, case).items():
+        if is_judged(kernel, name):
+            judges.append(_ReferenceJudge(name, case))
+            judges[-1].see(0, array, *expected[name])
+    return [seen.finding(kernel) for seen in judges]
+
+
+def run_inference(kernel: Kernel, case: Case) -> dict[str, Array]:
+    """The gradients of inference, by their names, for a kernel that has infer_backward."""
+    assert kernel.infer_forward is not None  # for the type checker
+    assert kernel.infer_backward is not None
+    mean, var = other_statistics(case)
+    _, saved = kernel.infer_forward(case.x, case.gamma, case.beta, mean, var, case.problem.epsilon)
+    return dict(zip(GRADIENTS_OF_INFERENCE, kernel.infer_backward(case.dy, saved), strict=True))
+
+
+def gradients_of_inference(case: Case) -> dict[str, tuple[Array, Magnitude]]:
+    """The gradients of inference as they should be, with the statistics of ``inference``, and their magnitudes."""
+    saved = frozen(case)
+    wide, of_features = np.empty(case.x.shape, np.longdouble), np.empty((2, *case.gamma.shape), np.longdouble)
+    reference = load_kernel(METHOD)
+    assert reference.infer_backward is not None  # for the type checker
+    found = reference.infer_backward(case.dy, saved, out=Gradients(wide, *of_features))
+    sizes = tolerance.magnitudes_of_inference(case.dy, saved, case.problem.dtype)
+    return {name: (value, sizes[name]) for name, value in zip(GRADIENTS_OF_INFERENCE, found, strict=True)}
+
+
+def frozen(case: Case) -> Saved:
+    """The statistics of ``inference`` in a wide type, with x and gamma."""
+    mean, var = other_statistics(case)
+    reference = load_kernel(METHOD)
+    assert reference.infer_forward is not None  # for the type checker
+    _, saved = reference.infer_forward(case.x, case.gamma, case.beta, mean, var, case.problem.epsilon)
+    wide = saved.inv_std.dtype
+    return Saved(case.x, case.gamma, mean.astype(wide), var.astype(wide), saved.inv_std)
 
 
 def inference(case: Case) -> tuple[Array, Array, Array, Magnitude]:
@@ -88,20 +133,32 @@ def other_statistics(case: Case) -> tuple[Array, Array]:
     """
     dtype = statistics_dtype(case.problem.dtype)
     x, ends = case.x.astype(np.float64), finfo(dtype)
-    mean, spread = x.mean(SAMPLES), x.std(SAMPLES)
-    spread = np.where(spread > 0, spread, np.maximum(np.abs(mean), 1))
+    mean, spread, span = x.mean(SAMPLES), x.std(SAMPLES), x.max(SAMPLES) - x.min(SAMPLES)
+    # The deviation of tiny x underflows; a mean far beyond x would hide x where there is no beta.
+    spread = np.where(spread > 0, spread, np.where(span > 0, span, np.maximum(np.abs(mean), 1)))
     var = np.clip(4 * spread * spread, float(ends.smallest_normal), float(ends.max) / 4)
     return (mean + spread / 2).astype(dtype), var.astype(dtype)
 
 
 def judge(kernel: Kernel, case: Case, actual: Mapping[str, Array]) -> list[Finding]:
-    """Compare the arrays in ``actual``, any of y, mean, var, inv_std, dx, dgamma, dbeta, with ``reference``."""
+    """Compare the arrays in ``actual``, any of y, mean, var, inv_std, dx, dgamma, dbeta, with ``reference``.
+
+    A gradient that the kernel does not have is left out.
+    """
+    case = case.taking(kernel.parameters)
+    actual = {name: array for name, array in actual.items() if is_judged(kernel, name)}
     judges = {name: _ReferenceJudge(name, case) for name in actual}
     for features in _blocks(case):
         for name, expected, magnitude in _expected(case, features, actual):
             block = actual[name][:, features] if actual[name].ndim == 3 else actual[name][features]
             judges[name].see(features.start, block, expected, magnitude)
     return [each.finding(kernel) for each in judges.values()]
+
+
+def is_judged(kernel: Kernel, name: str) -> bool:
+    """Whether the array ``name`` is none of the gradients, of training or inference, that ``kernel`` does not have."""
+    gradient = name.removesuffix(OF_INFERENCE)
+    return gradient in kernel.gradients or gradient not in Gradients._fields
 
 
 def differ(case: Case, first: Mapping[str, Array], second: Mapping[str, Array]) -> list[str]:

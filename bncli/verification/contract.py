@@ -49,7 +49,9 @@ def check(kernel: Kernel, case: Case) -> Finding:
 
     The checks call backward at most once for each forward, and pass fewer features than ``case`` has.
     """
-    small = case.select(np.arange(min(case.problem.features, max(2, SMALL // case.problem.samples))))
+    small = case.taking(kernel.parameters).select(
+        np.arange(min(case.problem.features, max(2, SMALL // case.problem.samples)))
+    )
     safe = guarded(kernel)
     broken: dict[str, str] = {}
     remarks: dict[str, str] = {}

@@ -45,7 +45,8 @@ def curve(kernel: Kernel, case: Case) -> list[Point]:
     The error is that of the values themselves, with no allowance for a rounding of the mean: so the curve shows
     which kernels lose digits to it. Raises KernelFault where the kernel does.
     """
-    return [_point(guarded(kernel), offset(case, ratio), ratio) for ratio in RATIOS]
+    own = case.taking(kernel.parameters)
+    return [_point(guarded(kernel), offset(own, ratio), ratio) for ratio in RATIOS]
 
 
 def breakdown(points: list[Point]) -> float | None:

@@ -23,10 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import Kernel, Saved
+from bncli.core.problem import OF_INFERENCE
 from bncli.errors import KernelFault
 from bncli.loading.registry import load_kernel
 from bncli.verification import tolerance
+from bncli.verification.tolerance import Magnitude
 
 Array = NDArray[Any]
 
@@ -52,12 +54,17 @@ class Slopes:
     """
 
     def __init__(self, kernel: Kernel, case: Case) -> None:
-        self.kernel, self.case = kernel, case
         _, saved = load_kernel("reference").forward(case.x, case.gamma, case.beta, case.problem.epsilon)
-        self.magnitudes = tolerance.magnitudes(case.dy, saved, case.beta, case.problem.dtype)
+        magnitudes = tolerance.magnitudes(case.dy, saved, case.beta, case.problem.dtype)
+        self._prepare(kernel, case, saved, magnitudes, magnitudes["mean"].plain)
+
+    def _prepare(
+        self, kernel: Kernel, case: Case, saved: Saved, magnitudes: dict[str, Magnitude], size_of_mean: Array
+    ) -> None:
+        self.kernel, self.case, self.magnitudes = kernel, case, magnitudes
         self.std = (1 / saved.inv_std).astype(np.float64)
         self.x_hat = ((case.x - saved.mean[:, None]) * saved.inv_std[:, None]).astype(np.float64)
-        self.conditioning = (self.magnitudes["mean"].plain / self.std).astype(np.float64)
+        self.conditioning = (size_of_mean / self.std).astype(np.float64)
         # Roundings of y are independent in each sample; a rounding of the mean or of inv_std moves all
         # samples of a feature together.
         sums = _dot(case.dy, self.x_hat), case.dy.sum(SAMPLES)
@@ -145,6 +152,26 @@ class Slopes:
 
     def _y(self, x: Array, gamma: Array, beta: Array) -> Array:
         return np.asarray(self.kernel.forward(x, gamma, beta, self.case.problem.epsilon)[0])
+
+
+class SlopesOfInference(Slopes):
+    """Derivatives of the inference of ``kernel``; ``statistics`` are the given mean and variance, both (F,).
+
+    y is affine in x, so there is no truncation error.
+    """
+
+    def __init__(self, kernel: Kernel, case: Case, statistics: tuple[Array, Array]) -> None:
+        self.statistics = statistics
+        infer_forward = load_kernel("reference").infer_forward
+        assert infer_forward is not None  # for the type checker
+        _, saved = infer_forward(case.x, case.gamma, case.beta, *statistics, case.problem.epsilon)
+        sizes = tolerance.magnitudes_of_inference(case.dy, saved, case.problem.dtype)
+        own = {name.removesuffix(OF_INFERENCE): size for name, size in sizes.items()}
+        self._prepare(kernel, case, saved, own, np.abs(saved.mean))
+
+    def _y(self, x: Array, gamma: Array, beta: Array) -> Array:
+        assert self.kernel.infer is not None  # for the type checker
+        return np.asarray(self.kernel.infer(x, gamma, beta, *self.statistics, self.case.problem.epsilon))
 
 
 def _dot(a: Array, b: Array) -> Array:

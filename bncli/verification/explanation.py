@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 FORWARD = "forward"  # in place of an array's name: what is wrong with forward where y itself passes
 DIAGNOSED = 1 << 20  # elements, wrong features first, but at least all samples of one feature
-ARRAYS = ("y", *accuracy.STATISTICS, "dbeta", "dgamma", "dx", "infer")
+ARRAYS = ("y", *accuracy.STATISTICS, "dbeta", "dgamma", "dx", "infer", *accuracy.GRADIENTS_OF_INFERENCE)
 
 
 def explain(kernel: Kernel, case: Case, findings: Sequence[Finding]) -> dict[str, tuple[str, ...]]:
@@ -29,6 +29,7 @@ def explain(kernel: Kernel, case: Case, findings: Sequence[Finding]) -> dict[str
     The arrays that others are made of come first. Where y and a gradient pass, and the gradient is not the slope of
     y, the sentences on FORWARD are of another gamma or beta for which y is wrong.
     """
+    case = case.taking(kernel.parameters)
     wrong = {
         finding.array: finding.wrong_features
         for finding in findings
@@ -75,7 +76,8 @@ def _choice(case: Case, wrong: Sequence[int]) -> Array:
 def _arrays(kernel: Kernel, case: Case, names: Collection[str]) -> dict[str, Array]:
     """The results of ``kernel`` on ``case``: the arrays in ``names``, and those computed on the way."""
     found: dict[str, Array] = {}
-    if set(names) - {"infer"}:
+    of_inference = {"infer", *accuracy.GRADIENTS_OF_INFERENCE}
+    if set(names) - of_inference:
         y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
         saves = accuracy.statistics(saved, case)
         found |= {"y": y, **{name: array for name, array in saves.items() if name in names}}
@@ -84,4 +86,6 @@ def _arrays(kernel: Kernel, case: Case, names: Collection[str]) -> dict[str, Arr
     if "infer" in names and kernel.infer is not None:
         mean, var = accuracy.other_statistics(case)
         found["infer"] = kernel.infer(case.x, case.gamma, case.beta, mean, var, case.problem.epsilon)
+    if set(names).intersection(accuracy.GRADIENTS_OF_INFERENCE):
+        found |= accuracy.run_inference(kernel, case)
     return found

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from bncli.core.case import Case
-from bncli.core.kernel import BACKWARD, AnyKernel, Kernel, passes_of
-from bncli.core.problem import Problem
+from bncli.core.kernel import BACKWARD, INFER, AnyKernel, Kernel, passes_of
+from bncli.core.problem import OF_INFERENCE, Problem
 from bncli.core.report import Column, Report
 from bncli.core.reproduce import reproduce
 from bncli.core.rows.checks import GradcheckRow
@@ -123,7 +123,8 @@ def _of(
     by_reference = {f.array: f.verdict for f in findings if f.method == accuracy.METHOD}
     by_slopes = {f.array: f.verdict for f in findings if f.method != accuracy.METHOD}
     for finding in findings:
-        by = finding.array if finding.method == accuracy.METHOD else explanation.FORWARD
+        by_values = finding.method == accuracy.METHOD or finding.array.endswith(OF_INFERENCE)
+        by = finding.array if by_values else explanation.FORWARD
         said = diagnosis.get(by, ()) if finding.verdict is Verdict.WRONG else ()
         yield GradcheckRow(
             problem=str(case.problem),
@@ -136,13 +137,21 @@ def _of(
 
 
 def _failure(finding: Finding, findings: Sequence[Finding]) -> str:
-    """The line on a failed finding. It blames y if the reference calls the gradient right, and its slopes do not."""
+    """The line on a failed finding. It blames y if the reference calls the gradient right, and its slopes do not.
+
+    The y of inference is called infer.
+    """
     right = finding.verdict is Verdict.WRONG and any(
         each.array == finding.array and each.method == accuracy.METHOD and each.verdict is Verdict.PASS
         for each in findings
     )
-    blamed = "y" if right else finding.array
+    blamed = _differentiated(finding) if right else finding.array
     return f"{finding.kernel}: {blamed} is {finding.verdict}"
+
+
+def _differentiated(finding: Finding) -> str:
+    """The array that the gradient of ``finding`` is the derivative of."""
+    return INFER if finding.array.endswith(OF_INFERENCE) else "y"
 
 
 def _note(
@@ -158,16 +167,18 @@ def _note(
         return ""
     if finding.method == accuracy.METHOD:
         # The right derivative of a wrong forward pass: the mistake is in forward alone.
-        own = finding.array != "y" and by_slopes.get(finding.array) is Verdict.PASS
+        own = finding.array not in ("y", INFER) and by_slopes.get(finding.array) is Verdict.PASS
         last = ("it is the derivative of the kernel's own forward pass",) if own else ()
         return "; ".join((f"{start} is wrong: {finding_rows.where(finding)}", *diagnosis, *last))
     if by_reference.get(finding.array) is Verdict.WRONG:
         return ""  # the note of the reference's row says it
-    if by_reference.get(finding.array) is Verdict.PASS and by_reference.get("y") is Verdict.WRONG:
-        return f"{start} is right, but it is not the derivative of this y, which is wrong"
+    y = _differentiated(finding)
+    if by_reference.get(finding.array) is Verdict.PASS and by_reference.get(y) is Verdict.WRONG:
+        return f"{start} is right, but it is not the derivative of this {y}, which is wrong"
     if diagnosis:
         return f"{start} is right, and so is y, but not with other parameters: {'; '.join(diagnosis)}"
-    slope = f"{start} is not the derivative of the forward pass: {finding_rows.where(finding)}"
+    of = "inference" if y == INFER else "the forward pass"
+    slope = f"{start} is not the derivative of {of}: {finding_rows.where(finding)}"
     if by_reference.get(finding.array) is not Verdict.PASS:
         return slope
-    return f"{slope}; by the reference both are right here, so y is wrong nearby, or differs from call to call"
+    return f"{slope}; by the reference both are right here, so {y} is wrong nearby, or differs from call to call"

@@ -8,6 +8,7 @@ narrower type prove nothing. A narrower kernel is judged by the reference alone,
 own slopes on the same data.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
@@ -23,7 +24,7 @@ from bncli.errors import InputError, KernelFault
 from bncli.loading.guard import guarded
 from bncli.loading.registry import load_kernel
 from bncli.verification import accuracy, contract, inexact, probes, tolerance
-from bncli.verification.differentiation import Slopes
+from bncli.verification.differentiation import Slope, Slopes, SlopesOfInference
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.slope_judge import Comparison, SlopeJudge
 
@@ -46,13 +47,18 @@ class Method(StrEnum):
 def check(kernel: Kernel, case: Case, seed: int = 0, method: Method = Method.AUTO) -> list[Finding]:
     """Judge y, dx, dgamma and dbeta of ``kernel`` on ``case``, and whether it keeps its contract.
 
-    Slopes are taken only of a float64 ``case``. ``seed`` is that of the probes. A kernel that raises is WRONG.
-    Raises InputError if ``method`` does not suit the kernel or the case.
+    Where it has a backward of inference, inference and its gradients are judged too. Slopes are taken only of a
+    float64 ``case``. ``seed`` is that of the probes. A kernel that raises is WRONG. Raises InputError if ``method``
+    does not suit the kernel or the case.
     """
+    case = case.taking(kernel.parameters)
+    safe = guarded(kernel)
+    found: list[Finding] = []
     try:
-        found = list(_values(guarded(kernel), case, seed, method))
+        found += _values(safe, case, seed, method)
+        found += _of_inference(safe, case, seed, method)
     except KernelFault as fault:
-        found = [of_fault(kernel, fault)]
+        found.append(of_fault(kernel, fault))
     return [*found, contract.check(kernel, case)]
 
 
@@ -73,15 +79,25 @@ def _values(kernel: Kernel, case: Case, seed: int, method: Method) -> list[Findi
         return findings + _against_slopes(kernel, case, gradients, seed, method, tolerance.budget(case.problem))
     if method is not Method.AUTO:
         raise InputError(f"--method {method} takes slopes, which prove nothing in {case.problem.dtype}: use float64")
-    return _vouched(findings, case, seed)
-
-
-def _vouched(findings: list[Finding], case: Case, seed: int) -> list[Finding]:
-    """``findings``; PASS becomes UNDECIDED if the reference does not pass its own check on the same data."""
     reference, own = load_kernel("reference"), _part(case, "float64")
     _, saved = reference.forward(own.x, own.gamma, own.beta, own.problem.epsilon)
     gradients = Gradients(*reference.backward(own.dy, saved))
-    oracle = _against_slopes(reference, own, gradients, seed, Method.AUTO, tolerance.budget(case.problem))
+    return _vouched(findings, _against_slopes(reference, own, gradients, seed, method, tolerance.budget(case.problem)))
+
+
+def _of_inference(kernel: Kernel, case: Case, seed: int, method: Method) -> list[Finding]:
+    """Judge y and the gradients of inference, if ``kernel`` has both."""
+    if kernel.infer is None or kernel.infer_backward is None:
+        return []
+    findings = accuracy.check_inference(kernel, case) + accuracy.check_gradients_of_inference(kernel, case)
+    findings = inexact.settle(case, findings, partial(inexact.passes, kernel))
+    if case.problem.dtype == "float64":
+        return findings + _inference_against_slopes(kernel, case, seed, method)
+    return _vouched(findings, _inference_against_slopes(load_kernel("reference"), _part(case, "float64"), seed, method))
+
+
+def _vouched(findings: list[Finding], oracle: list[Finding]) -> list[Finding]:
+    """``findings``; PASS becomes UNDECIDED if ``oracle``, the reference's own on the same data, do not pass."""
     doubtful = next((finding for finding in oracle if finding.verdict is not Verdict.PASS), None)
     if doubtful is None:
         return findings
@@ -107,20 +123,14 @@ def _against_slopes(
 ) -> list[Finding]:
     """Findings on dx, dgamma and dbeta; a mistake has to show above ``budget``."""
     features = differentiated_features(case.problem)
-    part = case.select(features)
-    dx, dgamma, dbeta = gradients.dx[:, features], gradients.dgamma[features], gradients.dbeta[features]
-    slopes = Slopes(kernel, part)
+    slopes = Slopes(kernel, case.select(features))
     exact = method in (Method.AUTO, Method.COMPLEX_STEP) and kernel.tries_complex and slopes.takes_complex()
     if method is Method.COMPLEX_STEP and not exact:
         raise InputError(f"kernel {kernel.name!r} computes no analytic function of complex x: use --method central")
     along = slopes.complex_step if exact else slopes.central
     name = Method.COMPLEX_STEP if exact else Method.CENTRAL if method is Method.AUTO else method
-    of_dx = [
-        Comparison(np.asarray((dx * direction).sum(SAMPLES)), along(direction), at)
-        for direction, at in probes.directions(slopes.x_hat, seed, whole=method is not Method.DIRECTIONAL)
-    ]
     judge = SlopeJudge(kernel, case, features)
-    judged = judge.finding("dx", name, of_dx)
+    judged, *others = _compared(judge, slopes, along, name, gradients._asdict(), seed)
     if judged.verdict is Verdict.PASS and (unseen := slopes.unseen_terms(budget)):
         terms = f"the {' and the '.join(unseen)} term{'s' * (len(unseen) > 1)}"
         reason = (
@@ -128,8 +138,40 @@ def _against_slopes(
             "give a dy for which mean(dy) and mean(dy * x_hat) are not 0"
         )
         judged = replace(judged, verdict=Verdict.UNDECIDED, reason=reason)
-    return [
-        judged,
-        judge.finding("dgamma", Method.CENTRAL, [Comparison(dgamma, slopes.along_gamma(), None)]),
-        judge.finding("dbeta", Method.CENTRAL, [Comparison(dbeta, slopes.along_beta(), None)]),
+    return [judged, *others]
+
+
+def _inference_against_slopes(kernel: Kernel, case: Case, seed: int, method: Method) -> list[Finding]:
+    """Findings on the gradients of inference; as y is affine in x, a complex step would show no more."""
+    features = differentiated_features(case.problem)
+    mean, var = accuracy.other_statistics(case)
+    slopes = SlopesOfInference(kernel, case.select(features), (mean[features], var[features]))
+    name = method if method is Method.DIRECTIONAL else Method.CENTRAL
+    judge = SlopeJudge(kernel, case, features)
+    return _compared(judge, slopes, slopes.central, name, accuracy.run_inference(kernel, case), seed)
+
+
+def _compared(
+    judge: SlopeJudge,
+    slopes: Slopes,
+    along: Callable[[Array], Slope],
+    method: Method,
+    gradients: Mapping[str, Array],
+    seed: int,
+) -> list[Finding]:
+    """Findings on ``gradients``: by name dx, dgamma and dbeta, of which ``along`` is for dx.
+
+    A gradient that the kernel does not have is left out.
+    """
+    (of_x, dx), *of_parameters = gradients.items()
+    chosen = dx[:, judge.features]
+    of_dx = [
+        Comparison(np.asarray((chosen * direction).sum(SAMPLES)), along(direction), at)
+        for direction, at in probes.directions(slopes.x_hat, seed, whole=method is not Method.DIRECTIONAL)
     ]
+    found = [judge.finding(of_x, method, of_dx)]
+    for (name, array), along_it in zip(of_parameters, (slopes.along_gamma, slopes.along_beta), strict=True):
+        if accuracy.is_judged(slopes.kernel, name):
+            own = [Comparison(array[judge.features], along_it(), None)]
+            found.append(judge.finding(name, Method.CENTRAL, own))
+    return found

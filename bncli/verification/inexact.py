@@ -85,7 +85,8 @@ def passes(kernel: Kernel, case: Case) -> bool:
     try:
         y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
         gradients = Gradients(*kernel.backward(case.dy, saved))
-        found = accuracy.judge(kernel, case, {"y": y, **gradients._asdict()}) + accuracy.check_inference(kernel, case)
+        found = accuracy.judge(kernel, case, {"y": y, **gradients._asdict()})
+        found += accuracy.check_inference(kernel, case) + accuracy.check_gradients_of_inference(kernel, case)
     except KernelFault:
         return False
     return all(finding.verdict is Verdict.PASS for finding in found)

@@ -40,7 +40,7 @@ def suits(case: Case) -> bool:
 
 def check(kernel: Kernel, case: Case) -> list[Finding]:
     """One finding for each invariant, on the features that vary and whose gamma is not 0; none if there are none."""
-    kernel = guarded(kernel)
+    kernel, case = guarded(kernel), case.taking(kernel.parameters)
     step = 2.0 ** BITS.get(case.problem.dtype, 8)
     x = (np.round(case.x.astype(np.float64) * step) / step).astype(case.x.dtype)
     fit = np.flatnonzero((x.astype(np.float64).std(SAMPLES) > LEAST_STD) & (case.gamma != 0))
@@ -129,7 +129,8 @@ def _sum_of_dx_x_hat(kernel: Kernel, case: Case) -> Errors:
     gamma, beta = case.gamma.astype(np.float64), case.beta.astype(np.float64)
     x_hat = (found["y"] - beta[:, None]) / gamma[:, None]
     inv_std = x_hat.std(SAMPLES) / case.x.astype(np.float64).std(SAMPLES)
-    expected = gamma * inv_std**3 * case.problem.epsilon * found["dgamma"]
+    dgamma = found["dgamma"] if "dgamma" in kernel.gradients else (case.dy * x_hat).sum(SAMPLES)
+    expected = gamma * inv_std**3 * case.problem.epsilon * dgamma
     magnitudes = _magnitudes(case)
     size = (magnitudes["dx"] * (1 + np.abs(x_hat)) + magnitudes["y"] * np.abs(found["dx"] / gamma[:, None])).sum(
         SAMPLES

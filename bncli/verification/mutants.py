@@ -11,6 +11,9 @@ from bncli.verification._mutants import (
     chance_faults,
     forward_faults,
     inference_faults,
+    layer_faults,
+    layer_steps,
+    left_out_faults,
     memory_faults,
     memory_layout_faults,
     parts_faults,
@@ -42,5 +45,12 @@ MUTANTS: tuple[Mutant, ...] = (
     *inference_faults.MUTANTS,
     *parts_faults.MUTANTS,
     *chance_faults.MUTANTS,
+    *left_out_faults.MUTANTS,
+    *layer_faults.MUTANTS,
 )
-RIGHT: tuple[Kernel, ...] = (*right_kernels.KERNELS, *right_styles.KERNELS)
+RIGHT: tuple[Kernel, ...] = (
+    *right_kernels.KERNELS,
+    *right_styles.KERNELS,
+    *left_out_faults.KERNELS,
+    layer_steps.KERNEL,
+)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel
+from bncli.core.problem import OF_INFERENCE
 from bncli.verification import tolerance
 from bncli.verification.differentiation import Slope
 from bncli.verification.finding import Finding, Verdict
@@ -45,13 +46,13 @@ class SlopeJudge:
         undecidable = (size <= tolerance.DECIDABLE * allowed).all(0) | ~has_slope.any(0)
         verdict, reason = Verdict.WRONG if wrong.any() else Verdict.PASS, ""
         if verdict is Verdict.PASS and undecidable.all():
-            verdict, reason = Verdict.UNDECIDED, self._too_small(size.max(), allowed)
+            verdict, reason = Verdict.UNDECIDED, self._too_small(array, size.max(), allowed)
         elif verdict is Verdict.PASS and undecidable.any():
             reason = _unjudged(undecidable, ~has_slope.any(0))
         at = _worst(share, comparisons)
         scale = size.max() or 1.0
         moved = sum(c.element is not None for c in comparisons) or 1
-        total = self.case.x.size if array == "dx" else self.case.gamma.size
+        total = self.case.x.size if array.startswith("dx") else self.case.gamma.size
         return Finding(
             self.kernel.name, array, str(method), verdict,
             error=float(np.abs(actual[at] - expected[at]) / scale), budget=float(allowed[at] / scale),
@@ -64,23 +65,24 @@ class SlopeJudge:
     def _index(self, comparison: Comparison, number: int, array: str) -> tuple[int, ...]:
         feature = int(self.features[number])
         problem = self.case.problem
-        if array != "dx":
+        if not array.startswith("dx"):
             return tuple(int(i) for i in np.unravel_index(feature, problem.feature_shape))
         if comparison.element is None:
             return ()
         outer, inner = divmod(int(comparison.element[number]), self.case.x.shape[2])
         return problem.position(outer, feature, inner)
 
-    def _too_small(self, size: float, allowed: Array) -> str:
-        samples = self.case.problem.samples
-        if samples <= 2:
+    def _too_small(self, array: str, size: float, allowed: Array) -> str:
+        samples, of_inference = self.case.problem.samples, array.endswith(OF_INFERENCE)
+        if samples <= 2 and not of_inference:
             return (
                 f"with {samples} sample{'s' * (samples > 1)} per feature it is 0 whatever the kernel does: "
                 "give 3 or more"
             )
+        needed = "a larger dy" if of_inference else "a dy that is neither constant nor a multiple of x"
         return (
             f"the expected gradient, at most {size:.2g}, is too small relative to the tolerance, "
-            f"{np.nanmin(allowed):.2g}, for a mistake to show: give a dy that is neither constant nor a multiple of x"
+            f"{np.nanmin(allowed):.2g}, for a mistake to show: give {needed}"
         )
 
 

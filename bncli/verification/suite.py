@@ -15,6 +15,7 @@ from bncli.errors import KernelFault, KernelRefused
 from bncli.loading.guard import guarded
 from bncli.verification import accuracy, contract, finding, inexact, invariants
 from bncli.verification.finding import Finding, Verdict
+from bncli.verification.layers import layer_findings
 from bncli.verification.parts import part_checks
 
 SHAPES = {
@@ -118,6 +119,18 @@ def behaviour(kernel: AnyKernel, case: Case) -> list[Judged]:
     except KernelFault as fault:
         found, kept = [], Finding(kernel.name, "", "", Verdict.WRONG, np.inf, 0.0, reason=str(fault))
     return [*(Judged(finding.method, case, finding) for finding in found), Judged(contract.ARRAY, case, kept)]
+
+
+def layers(kernel: AnyKernel, case: Case, running: str = "") -> list[Judged]:
+    """The checks of layers, in the dtype and with the seed of ``case``; none for a kernel that is no layer.
+
+    ``running`` is the convention that the running statistics must follow; empty: any.
+    """
+    try:
+        found = kernel.run(layer_findings.check, case.problem.dtype, case.seed, running)
+    except KernelFault as fault:
+        found = [Finding(kernel.name, layer_findings.STATE, "", Verdict.WRONG, np.inf, 0.0, reason=str(fault))]
+    return [Judged(finding.array, case, finding) for finding in found]
 
 
 def _exactness(kernel: Kernel, case: Case) -> list[Finding]:

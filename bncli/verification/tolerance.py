@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.kernel import Saved
-from bncli.core.problem import ITEMSIZE, Problem, finfo
+from bncli.core.problem import ITEMSIZE, OF_INFERENCE, Problem, finfo
 
 Array = NDArray[Any]
 
@@ -72,12 +72,31 @@ def _roundings(samples: int, dtype: str, array: str = "") -> float:
     unit = unit_roundoff(dtype)
     if ITEMSIZE[dtype] == 2:
         sums = _roundings(samples, "float32") * _unit_of_sums(dtype) / unit
-        return (NARROW_SUM if array in GIVEN_SUMS else NARROW) + sums
+        return (NARROW_SUM if array.removesuffix(OF_INFERENCE) in GIVEN_SUMS else NARROW) + sums
     return min(ROUNDINGS + min(samples, max(sqrt(samples), LARGEST / unit)), HIDING / unit)
 
 
 def _unit_of_sums(dtype: str) -> float:
     return unit_roundoff("float32" if ITEMSIZE[dtype] == 2 else dtype)
+
+
+def magnitudes_of_inference(dy: Array, saved: Saved, dtype: str) -> dict[str, Magnitude]:
+    """The magnitude of each gradient of inference; ``saved`` holds the given statistics, which are constants.
+
+    A kernel may compute sum(dy * x) - mean * sum(dy) for dgamma: that rounds as if the mean were rounded.
+    """
+    x, gamma, mean, _, inv_std = saved
+    least = float(finfo(dtype).smallest_normal)
+    raised = least * np.maximum(inv_std, 1)
+    dy = np.abs(dy)
+    sum_dy = dy.sum(SAMPLES, dtype=inv_std.dtype)
+    dgamma = (dy * np.abs(x - mean[:, None])).sum(SAMPLES) * inv_std
+    found = {
+        "dx": Magnitude(np.maximum((np.abs(gamma) * inv_std)[:, None] * dy, raised[:, None]), np.zeros(1)),
+        "dgamma": Magnitude(np.maximum(dgamma, raised), np.abs(mean) * inv_std * sum_dy),
+        "dbeta": Magnitude(np.maximum(sum_dy, least), np.zeros_like(sum_dy)),
+    }
+    return {f"{name}{OF_INFERENCE}": magnitude for name, magnitude in found.items()}
 
 
 def magnitudes(dy: Array, saved: Saved, beta: Array, dtype: str) -> dict[str, Magnitude]:

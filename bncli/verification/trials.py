@@ -7,6 +7,8 @@ from bncli.core.case import Case
 from bncli.core.kernel import Kernel, types_of
 from bncli.verification import accuracy, contract, gradients, invariants
 from bncli.verification.finding import Finding, Verdict
+from bncli.verification.layers import layer_findings
+from bncli.verification.layers.subject import TOLERANCE
 from bncli.verification.mutants import Mutant
 from bncli.verification.parts import part_checks
 from bncli.verification.search import searching
@@ -27,9 +29,10 @@ HARD_PROBLEMS = (
 )
 COMPARED = 2  # of PROBLEMS, the first, that PyTorch's gradcheck judges too
 VALUES, GRADIENTS, SLOPES, CONTRACT, INVARIANTS = "values", "gradients", "slopes", "contract", "invariants"
-SEARCH = "search"
+SEARCH, LAYER = "search", "layer"
 CHECKS = {  # with titles
     VALUES: "y", GRADIENTS: "grads", SLOPES: "slopes", CONTRACT: "contract", INVARIANTS: "invar.", SEARCH: "search",
+    LAYER: LAYER,
 }  # fmt: skip
 SEARCHED = 150  # cases of the search, the same on every machine
 SECONDS = 3600.0  # more than the cases of a search take
@@ -50,6 +53,9 @@ class Outcome(NamedTuple):
 
 def of_mutant(mutant: Mutant, cases: Sequence[Case], hard: Sequence[Case]) -> Outcome:
     """A fault must be caught on each of ``cases`` on which it is visible; one that needs special data, on any case."""
+    if mutant.kernel.layer:
+        found = _of_layer(mutant.fresh())
+        return found._replace(ok=found.caught == found.problems)
     searched = found_by_search(mutant.fresh())
     if mutant.needs:
         outcome = _with_search(_outcome(mutant.fresh(), [*cases, *hard]), searched)
@@ -61,6 +67,8 @@ def of_mutant(mutant: Mutant, cases: Sequence[Case], hard: Sequence[Case]) -> Ou
 def of_right(kernel: Kernel, cases: Sequence[Case]) -> Outcome:
     """No check may call a right kernel wrong."""
     outcome = _with_search(_outcome(kernel, cases), found_by_search(kernel))
+    if kernel.layer:
+        outcome = _together(outcome, _of_layer(kernel))
     return outcome._replace(ok=outcome.caught == 0)
 
 
@@ -82,6 +90,18 @@ def _with_search(outcome: Outcome, wrong: bool) -> Outcome:
     return outcome._replace(
         caught_by=outcome.caught_by | {SEARCH: int(wrong)}, caught=outcome.caught + wrong, problems=outcome.problems + 1
     )
+
+
+def _of_layer(kernel: Kernel) -> Outcome:
+    """What the checks of layers say of ``kernel`` in each dtype; each counts as one problem."""
+    wrong = sum(any(map(_wrong, layer_findings.check(kernel, dtype, 0))) for dtype in TOLERANCE)
+    counts = dict.fromkeys(CHECKS, 0) | {LAYER: wrong}
+    return Outcome(kernel, counts, wrong, len(TOLERANCE), ok=False)
+
+
+def _together(one: Outcome, other: Outcome) -> Outcome:
+    counts = {check: count + other.caught_by[check] for check, count in one.caught_by.items()}
+    return one._replace(caught_by=counts, caught=one.caught + other.caught, problems=one.problems + other.problems)
 
 
 def found_by_search(kernel: Kernel) -> bool:
@@ -108,4 +128,4 @@ def _check_of(finding: Finding) -> str:
         return CONTRACT
     if finding.method != accuracy.METHOD:
         return SLOPES
-    return VALUES if finding.array == "y" else GRADIENTS
+    return VALUES if finding.array in ("y", "infer") else GRADIENTS

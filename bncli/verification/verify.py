@@ -17,11 +17,13 @@ from bncli.errors import KernelFault
 from bncli.loading.registry import KernelSpec, kernel_of, require_types
 from bncli.verification import contract, curve, faults, finding_rows, suite, tolerance
 from bncli.verification.finding import Verdict, digits
+from bncli.verification.layers import layer_findings
 from bncli.verification.search.case_line import CaseLine
 from bncli.verification.search.running import Search, with_search
 from bncli.verification.suite import Judged, Scenario
 
 DTYPES = ("float32", "float64")
+REMARKING = (contract.ARRAY, layer_findings.RUNNING, layer_findings.STATE)  # checks whose PASS may have a remark
 
 Progress = Callable[[float, str], None]
 
@@ -62,19 +64,23 @@ def verify(
     seed: int = 0,
     search: float = 0.0,
     case: str = "",
+    running: str = "",
     digits: float | None = None,
 ) -> Report:
     """Verify how exact ``kernel`` is and how it behaves: what ``bncli verify`` prints.
 
     Like ``gradcheck``, but on ``problems`` (where none are given: a small one in each layout, in
     float32 and float64 as far as the kernel takes them) with each distribution of ``random`` (where
-    none are given: all). ``search``, ``case`` and ``digits`` are those of ``gradcheck``.
+    none are given: all). ``search``, ``case`` and ``digits`` are those of ``gradcheck``. ``running`` is the convention
+    that a layer's running statistics must follow: pytorch, keras, onnx, biased or unbiased; empty: any.
     """
     own = kernel_of(kernel)
     wanted = Search(search, seed, case=CaseLine.parse(case) if case else None)
     asked = [Problem.parse(problem) for problem in problems] or default_problems([own])
     with np.errstate(all="ignore"):
-        return report([] if case else asked, random or distributions(), [own], seed, search=wanted, digits=digits)
+        return report(
+            [] if case else asked, random or distributions(), [own], seed, (), unseen, wanted, running, digits
+        )
 
 
 def default_problems(
@@ -100,15 +106,20 @@ def report(
     options: Sequence[str] = (),
     progress: Progress = unseen,
     search: Search | None = None,
+    running: str = "",
     digits: float | None = None,
 ) -> Report:
     """For each kernel, check and dtype the worst of all problems; and a ``search``. Fewer ``digits`` fail."""
+    last = {problem.dtype: problem for problem in problems}
 
     def judge(kernel: AnyKernel, problem: Problem) -> Iterator[Judged]:
         for scenario in suite.scenarios(random, problem):
             case = draw(scenario.random, scenario.adapted(problem), seed)
             yield from suite.on_data(kernel, scenario, case)
-        yield from suite.behaviour(kernel, draw(suite.BENIGN, problem, seed))
+        benign = draw(suite.BENIGN, problem, seed)
+        yield from suite.behaviour(kernel, benign)
+        if problem == last[problem.dtype]:
+            yield from suite.layers(kernel, benign, running)
 
     return with_search(_report(judge, problems, kernels, options, progress, digits), kernels, search or Search())
 
@@ -120,6 +131,7 @@ def report_on(
     options: Sequence[str] = (),
     progress: Progress = unseen,
     search: Search | None = None,
+    running: str = "",
     digits: float | None = None,
 ) -> Report:
     """For each kernel and check the worst, on the data of ``case``, whose check is named after their ``source``.
@@ -131,6 +143,7 @@ def report_on(
     def judge(kernel: AnyKernel, problem: Problem) -> Iterator[Judged]:
         yield from suite.on_data(kernel, Scenario(source), case)
         yield from suite.behaviour(kernel, benign)
+        yield from suite.layers(kernel, benign, running)
 
     found = replace(_report(judge, [case.problem], kernels, options, progress, digits), warnings=case.warnings())
     return with_search(found, kernels, search or Search())
@@ -169,9 +182,12 @@ def _rows(kernel: AnyKernel, groups: Sequence[Sequence[Judged]], options: Sequen
         first, *others = fault.numbers
         same, unclear = ([worst[number] for number in numbers] for numbers in (others, fault.undiagnosed))
         notes[first] = faults.note(worst[first], fault.sentences, same, unclear)
-    rows = []
+    rows, said = [], set[str]()
     for number, (each, group) in enumerate(zip(worst, groups, strict=True)):
         note = notes.get(number, _note(each))
+        if number not in notes and note in said:
+            note = ""  # the same in another dtype
+        said.add(note)
         again = "" if number in notes and not note else reproduce("verify", kernel, each.case, options)
         rows.append(_of(each, group, again, note))
     return rows
@@ -180,9 +196,9 @@ def _rows(kernel: AnyKernel, groups: Sequence[Sequence[Judged]], options: Sequen
 def _note(judged: Judged) -> str:
     """The note of a check that has not failed."""
     finding = judged.finding
-    # The table shows a refusal; an INEXACT row, or a remark on the contract, takes a line.
+    # The table shows a refusal; an INEXACT row, or a remark, takes a line.
     worth = finding.verdict not in (Verdict.PASS, Verdict.REFUSED)
-    return faults.note(judged) if worth or (judged.check == contract.ARRAY and finding.reason) else ""
+    return faults.note(judged) if worth or (finding.reason and judged.check in REMARKING) else ""
 
 
 def _of(judged: Judged, group: Sequence[Judged], again: str, note: str) -> VerifyRow:

@@ -117,6 +117,22 @@ def test_inference_of_a_peer_equals_scalar_loops(make_case, name, dtype, shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("name", "dtype"), [pair for pair in PAIRS if pair[0] in ("jax", "torch")])
+def test_the_backward_of_inference_of_a_peer_equals_scalar_loops(make_case, name, dtype, shape):
+    case, kernel = make_case(f"{shape}/{dtype}/eps=0.001"), load_kernel(name)
+    rng, problem = np.random.default_rng(5), case.problem
+    mean, var = rng.normal(size=case.gamma.shape), rng.uniform(0.1, 2, case.gamma.shape)
+    _, saved = kernel.infer_forward(case.x, case.gamma, case.beta, mean, var, problem.epsilon)
+    out = Gradients(*(np.full_like(each, np.nan) for each in (case.x, case.gamma, case.gamma)))
+    assert all(a is b for a, b in zip(kernel.infer_backward(case.dy, saved, out=out), out, strict=True))
+    expected = naive.infer_backward(
+        problem.own(case.x), case.gamma, problem.own(case.dy), mean, var, problem.epsilon, str(problem.layout)
+    )
+    statistics = {"mean": mean, "var": var, "inv_std": 1 / np.sqrt(var + problem.epsilon)}
+    require_close(case, out._asdict(), {**expected, "dx": problem.canonical(expected["dx"]), **statistics})
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("name", "dtype"), PAIRS)
 def test_results_of_a_peer_are_its_own_and_of_the_dtype(make_case, name, dtype, shape):
     case = make_case(f"{shape}/{dtype}")

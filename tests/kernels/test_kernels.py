@@ -233,6 +233,27 @@ def test_inference_equals_scalar_loops(make_case, name, layout, dtype):
     np.testing.assert_array_equal(fresh, y)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("name", "layout"), in_each_layout(n for n in KERNELS if registered_kernel(n).infer_backward))
+def test_the_backward_of_inference_equals_scalar_loops(make_case, name, layout, dtype):
+    case, kernel = make_case(f"{SHAPES[layout]}/{layout}/{dtype}/eps=0.001"), load_kernel(name)
+    rng = np.random.default_rng(5)
+    mean, var = rng.normal(size=case.gamma.shape), rng.uniform(0.1, 2, case.gamma.shape)
+    given = case.x, case.gamma, case.beta, mean, var, 0.001
+    expected = naive.infer_backward(
+        case.problem.own(case.x), case.gamma, case.problem.own(case.dy), mean, var, 0.001, layout
+    )
+    y, saved = kernel.infer_forward(*given)
+    np.testing.assert_array_equal(y, kernel.infer(*given))
+    out = Gradients(*(np.full_like(a, np.nan) for a in (case.x, case.gamma, case.gamma)))
+    assert all(a is b for a, b in zip(kernel.infer_backward(case.dy, saved, out=out), out, strict=True))
+    for array, value in Gradients(*kernel.infer_backward(case.dy, saved))._asdict().items():
+        ought = case.problem.canonical(expected[array]) if expected[array].ndim > 1 else expected[array]
+        assert relative(value, ought) < TOLERANCE[dtype]
+        assert value.dtype == case.x.dtype
+        np.testing.assert_array_equal(value, getattr(out, array))
+
+
 def test_the_reference_hands_over_its_extra_digits(make_case):
     case = make_case("6x5")
     y = np.empty(case.x.shape, np.longdouble)

@@ -20,11 +20,13 @@ def test_a_file_of_the_page_passes(text, tmp_path, monkeypatch):
             pytest.importorskip(framework)
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(text, encoding="utf-8")
-    run("gradcheck", "mine.py", "--shape", "6x5x4", "--layout", "channels-first", "--search", "0")
+    printed = run("gradcheck", "mine.py", "--shape", "6x5x4", "--layout", "channels-first", "--search", "0").stdout
+    assert ("dx of inference" in printed) is ("infer_backward" in text)
 
 
 def test_the_page_shows_a_file_of_each_framework():
     assert [next((name for name in FRAMEWORKS if f"import {name}" in text), "numpy") for text in FILES] == [
+        "numpy",
         "numpy",
         "torch",
         "jax",

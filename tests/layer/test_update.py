@@ -1,13 +1,17 @@
 """A layer's update, and its running statistics."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bncli import BatchNorm
-from bncli.errors import InputError
-from layers import BROADCAST, FEATURES, REDUCED, SHAPE, arrays, dtypes, kernels, layouts, trained
+import naive
+from bncli import BatchNorm, load_kernel
+from layers import BROADCAST, FEATURES, REDUCED, ROUNDING, SHAPE, arrays, dtypes, kernels, layouts, trained
+
+WITHOUT = replace(load_kernel("numpy"), infer_forward=None, infer_backward=None)
 
 
 @given(
@@ -156,8 +160,41 @@ def test_inference_before_any_training_starts_from_0_and_1():
     np.testing.assert_allclose(BatchNorm(epsilon=3.0).forward(x, training=False), x / 2)
 
 
-def test_there_is_no_backward_after_inference():
-    layer, x, *_ = trained()
+@layouts
+@dtypes
+@pytest.mark.parametrize("kernel", ["numpy", "reference", WITHOUT], ids=["numpy", "reference", "without"])
+def test_the_backward_of_inference_takes_the_running_statistics_as_constants(layout, dtype, kernel):
+    x, dy, scales, bias = arrays(17, features=FEATURES[layout], dtype=dtype)
+    layer = BatchNorm(scales, bias, layout=layout, kernel=kernel, running_momentum=0.5, epsilon=1e-3)
+    layer.forward(x)
+    other = arrays(18, shape=(2, *SHAPE[1:]), dtype=dtype)[0]
+    layer.forward(other, training=False)
+    layer.delta = dy[:2].copy()
+    found = layer.backward()
+    expected = naive.infer_backward(
+        other, scales.ravel(), dy[:2], layer.running_mean.ravel(), layer.running_var.ravel(), 1e-3, layout
+    )
+    np.testing.assert_allclose(found, expected["dx"], **ROUNDING[dtype])
+    np.testing.assert_allclose(layer.scales_updates.ravel(), expected["dgamma"], **ROUNDING[dtype])
+    np.testing.assert_allclose(layer.bias_updates.ravel(), expected["dbeta"], **ROUNDING[dtype])
+    assert found.dtype == layer.scales_updates.dtype == dtype
+    layer.update(lr=0.1)
+    np.testing.assert_allclose(layer.bias, bias - 0.1 * layer.bias_updates.reshape(bias.shape), **ROUNDING[dtype])
+
+
+def test_in_inference_one_sample_has_a_gradient():
+    layer, x, dy, _ = trained(epsilon=1e-3)
+    layer.forward(x[:1], training=False)
+    layer.delta = dy[:1].copy()
+    np.testing.assert_allclose(layer.backward(), layer.scales * layer.inv_std * dy[:1])
+
+
+def test_the_mode_of_the_last_forward_decides_its_backward():
+    layer, x, dy, expected = trained()
     layer.forward(x, training=False)
-    with pytest.raises(InputError, match=r"^the last forward used the running statistics.*: use training=True$"):
-        layer.backward()
+    layer.mean[...] = layer.inv_std[...] = 7  # the caller's own
+    layer.delta = dy.copy()
+    assert np.abs(layer.backward() - expected).max() > 0.1
+    layer.forward(x)
+    layer.delta = dy.copy()
+    np.testing.assert_array_equal(layer.backward(), expected)

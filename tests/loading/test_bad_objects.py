@@ -39,7 +39,7 @@ def test_an_object_that_is_no_kernel(text, spec, reason):
 
 def test_a_layer_class_whose_constructor_takes_nothing():
     layer = "class Layer:\n    def forward(self, inpt): pass\n    def backward(self, delta): pass\n"
-    assert why(layer) == "its constructor takes neither scales and bias nor gamma and beta"
+    assert why(layer) == "its constructor takes neither num_features, nor scales and bias, nor gamma and beta"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import pytest
 
 from bncli.loading.guard import guarded
+from bncli.verification.search import searching
 from command_line import run
 from user_files import LAYOUTS, SMALL, assert_right, called, fails, loaded, write
 
@@ -71,3 +72,25 @@ def test_a_function_of_either_framework_says_so_in_its_file():
     )
     write("mine.py", either)
     assert 'it takes arrays of torch and of JAX: write arrays = "torch"' in fails("gradcheck", "mine.py", *SMALL)
+
+
+LESS = FUNCTION.replace("gamma, beta, epsilon", "gamma=None, beta=None, epsilon=1e-5").replace(
+    "inv_std * gamma[:, None] + beta[:, None]",
+    "inv_std * (1 if gamma is None else gamma[:, None]) + (0 if beta is None else beta[:, None])",
+)
+
+
+def test_what_is_none_or_not_asked_for_is_tried():
+    kernel = loaded('arrays = "jax"\n' + LESS)
+    assert kernel.optional == (("gamma",), ("beta",), ("gamma", "beta"))
+    assert searching.search(kernel, 60, cases=8).wrong is None
+    wrong = loaded('arrays = "jax"\n' + LESS.replace("1 if gamma is None", "2 if gamma is None"), "wrong.py")
+    assert "gamma=none" in str(searching.search(wrong, 60, cases=8).wrong.line)
+
+
+def test_a_function_without_gamma_and_beta_is_judged_for_what_it_has():
+    text = FUNCTION.replace(", gamma, beta", "").replace(" * gamma[:, None] + beta[:, None]", "")
+    write("mine.py", 'arrays = "jax"\n' + text)
+    found = run("gradcheck", "mine.py", *SMALL, "--search", "0")
+    assert "mine is a function of jax arrays without gamma and beta: " in found.stderr
+    assert "dgamma" not in found.stdout

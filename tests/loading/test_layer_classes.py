@@ -75,6 +75,56 @@ def test_the_library_takes_the_class_itself():
         assert {row["verdict"] for row in found if row["kernel"] == "BatchNorm_layer"} == {"PASS"}
 
 
+WITH_MODES = """
+import numpy as np
+
+class MyNorm:
+    def __init__(self, num_features, eps=1e-5):
+        self.gamma, self.beta, self.eps, self.training = np.ones(num_features), np.zeros(num_features), eps, True
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+
+    def forward(self, x):
+        if self.training:
+            mean, var = x.mean((0, 2, 3)), x.var((0, 2, 3))
+            self.running_mean = 0.9 * self.running_mean + 0.1 * mean
+            self.running_var = 0.9 * self.running_var + 0.1 * var
+        else:
+            mean, var = self.running_mean, self.running_var
+        self.inv_std = 1 / np.sqrt(var + self.eps)[:, None, None]
+        self.x_hat = (x - mean[:, None, None]) * self.inv_std
+        return self.x_hat * self.gamma[:, None, None] + self.beta[:, None, None]
+
+    def backward(self, dy):
+        axes = (0, 2, 3)
+        self.dgamma, self.dbeta = (dy * self.x_hat).sum(axes), dy.sum(axes)
+        dx = dy.copy()
+        if self.training:
+            dx -= dy.mean(axes, keepdims=True) + self.x_hat * (dy * self.x_hat).mean(axes, keepdims=True)
+        return dx * self.inv_std * self.gamma[:, None, None]
+"""
+IN_EVAL = {
+    "right": (WITH_MODES, "dx of inference PASS reference"),
+    "the formula of training": (
+        WITH_MODES.replace("        if self.training:\n            dx", "        if True:\n            dx"),
+        "mean(dy) and the x_hat term are subtracted, as in training",
+    ),
+    "none in eval": (WITH_MODES.replace("        axes", "        assert self.training\n        axes"), ""),
+}
+
+
+@pytest.mark.parametrize(("text", "says"), IN_EVAL.values(), ids=IN_EVAL)
+def test_a_backward_after_eval_is_the_backward_of_inference(text, says):
+    write("mine.py", text)
+    kernel = loaded(text)
+    assert kernel.has_infer
+    assert kernel.has_infer_backward == bool(says)
+    wrong = text is not WITH_MODES and bool(says)
+    found = run("gradcheck", "mine.py:MyNorm", "--shape", "6x5x4x2/channels-first", "--search", "0", code=int(wrong))
+    assert says in " ".join(found.stdout.split())
+
+
 def test_a_layer_that_takes_no_scales_is_one_line():
     write("mine.py", PUBLISHED.replace("scales=None, bias=None", "momentum=0.9").replace("scales, bias", "None, None"))
-    assert "its constructor takes neither scales and bias nor gamma and beta" in fails("gradcheck", "mine.py", *SMALL)
+    assert "its constructor takes neither num_features, nor scales and bias, nor gamma and beta" in fails(
+        "gradcheck", "mine.py", *SMALL
+    )

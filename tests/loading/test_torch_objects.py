@@ -155,8 +155,11 @@ LINES = {
         "mine.py:MyBN",
         "it raised OSError: no file (mine.py, line 3)",
     ),
-    "import torch\nclass MyBN(torch.nn.BatchNorm2d):\n    def __init__(self, num_features):\n"
-    "        super().__init__(num_features, affine=False)\n": ("mine.py", "it has no parameter gamma"),
+    "import torch\nclass MyBN(torch.nn.Module):\n    def __init__(self, num_features, eps=1e-5):\n"
+    "        super().__init__()\n        self.alpha = torch.nn.Parameter(torch.ones(num_features))\n": (
+        "mine.py",
+        "its parameter alpha is neither gamma nor beta, or weight nor bias: rename it",
+    ),
     "import torch\nclass MyBN(torch.autograd.Function):\n    @staticmethod\n"
     "    def forward(ctx, x, gamma, beta, groups): pass\n": (
         "mine.py",

@@ -41,7 +41,9 @@ def test_directions_are_drawn_from_the_seed_and_the_features_are_evenly_spread(m
         gradcheck.check(NUMPY, make_case(f"6x7/{dtype}"), seed=11)
     gradcheck.check(NUMPY, make_case("6x7"), seed=12, method=gradcheck.Method.DIRECTIONAL)
     gradcheck.check(NUMPY, make_case("6x7"), method=gradcheck.Method.CENTRAL)
-    assert seeds == [(11, True), (11, True), (12, False), (0, True)]
+    of_training_and_of_inference = 2
+    assert seeds[::2] == seeds[1::2] == [(11, True), (11, True), (12, False), (0, True)]
+    assert len(seeds) == 4 * of_training_and_of_inference
     for limit, features in ((70, range(7)), (30, [0, 3, 6]), (29, [0, 6]), (10, [0]), (3, [0])):
         monkeypatch.setattr(gradcheck, "DIFFERENTIATED", limit)
         np.testing.assert_array_equal(gradcheck.differentiated_features(Problem((10, 7))), features)
@@ -52,6 +54,8 @@ def test_each_gradient_is_compared_with_its_own_slope(make_case):
     assert [(f.array, f.method) for f in found] == [
         *((array, "reference") for array in ("y", "dx", "dgamma", "dbeta")),
         *(("dx", "directional"), ("dgamma", "central"), ("dbeta", "central")),
+        *((array, "reference") for array in ("infer", *accuracy.GRADIENTS_OF_INFERENCE)),
+        *zip(accuracy.GRADIENTS_OF_INFERENCE, ("directional", "central", "central"), strict=True),
         ("contract", f"{len(contract.CHECKS)} checks"),
     ]
     for array, fault in (

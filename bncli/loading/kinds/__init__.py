@@ -7,33 +7,64 @@ A file exports ``KIND``, the name of the kind for messages; ``is_one(value)``, w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
 from bncli import plugins
-from bncli.core.kernel import Kernel, Prepared
-from bncli.loading import views
+from bncli.core.kernel import (
+    BACKWARD,
+    INFER,
+    INFER_BACKWARD,
+    PARAMETERS,
+    Choice,
+    Kernel,
+    Prepared,
+    gradients_of,
+)
+from bncli.loading import results, views
 
 Array = NDArray[Any]
 
 
 class Passes(NamedTuple):
     """The passes of an object, with arguments prepared: forward(x, gamma, beta, epsilon), backward(dy, saved) and
-    infer(x, gamma, beta, mean, var, epsilon). They get ``timed=True`` when they are timed.
+    infer(x, gamma, beta, mean, var, epsilon). They get ``timed=True`` when they are timed. infer_forward and
+    infer_backward are forward and backward of inference. gamma and beta are arrays even where a ``Choice`` leaves them
+    out: only their shape and dtype count then.
     """
 
     forward: Callable[..., Prepared]
     backward: Callable[..., Prepared]
     infer: Callable[..., Prepared] | None = None
+    infer_forward: Callable[..., Prepared] | None = None
+    infer_backward: Callable[..., Prepared] | None = None
+
+
+class Taken(NamedTuple):
+    """The parameters that an object takes, those that may be None, and whether some gradients alone can be asked for.
+
+    The fields are those of ``Kernel``.
+    """
+
+    parameters: tuple[str, ...] = PARAMETERS
+    optional: tuple[tuple[str, ...], ...] = ()
+    selective: bool = False
+
+
+def without(parameters: Sequence[str]) -> str:
+    """The words on what is missing in ``parameters``; empty if nothing is."""
+    missing = " and ".join(name for name in PARAMETERS if name not in parameters)
+    return missing and f" without {missing}"
 
 
 @dataclass(frozen=True)
 class Given:
     """The settings of the object's file; ``name``, ``spec`` and ``file`` are the kernel's own.
 
-    ``arrays`` names a framework, and ``ndim`` is the number of axes of x that the object takes; None if not set.
+    ``arrays`` names a framework, ``ndim`` is the number of axes of x that the object takes, and ``optional`` are the
+    parameters that may be None; None if not set.
     """
 
     name: str
@@ -44,6 +75,7 @@ class Given:
     dtypes: tuple[str, ...] = Kernel.dtypes
     params: tuple[str, ...] = Kernel.params
     summary: str = ""
+    optional: tuple[str, ...] | None = None
 
     def ranks(self, possible: Sequence[int]) -> Sequence[int]:
         """The numbers of axes of x to try: the file's ``ndim``, or all that are ``possible``."""
@@ -52,16 +84,36 @@ class Given:
     def kernel(
         self,
         rank: int,
-        passes: Passes,
+        passes_of: Callable[[Choice], Passes],
         *,
         kind: str,
+        taken: Taken = Taken(),  # noqa: B008  # immutable
         set_threads: Callable[[int], int | None] | None = None,
     ) -> Kernel:
-        """The kernel of ``passes``, which take NumPy arrays, a batch with ``rank`` axes.
+        """The kernel of the passes that take NumPy arrays, a batch with ``rank`` axes.
 
         It is never called with complex x, which few such functions support.
         """
         view = views.VIEWS[rank]
+
+        def chosen(choice: Choice) -> Kernel:
+            return self._chosen(choice, view, passes_of(choice), kind + without(taken.parameters), set_threads)
+
+        return replace(
+            chosen(Choice(taken.parameters, gradients_of(taken.parameters))),
+            optional=taken.optional,
+            selective=taken.selective,
+            chosen=chosen,
+        )
+
+    def _chosen(
+        self,
+        choice: Choice,
+        view: views.View,
+        passes: Passes,
+        kind: str,
+        set_threads: Callable[[int], int | None] | None,
+    ) -> Kernel:
 
         def function(prepare: Callable[..., Prepared]) -> views.Function:
             return views.Function(lambda *given: prepare(*given).run(), view, takes_out=False)
@@ -71,16 +123,17 @@ class Given:
 
             def deliver(found: Any) -> Any:
                 returned = prepared.deliver(found)
-                if direction == "infer":
+                if direction == INFER:
                     return view.leave(returned, batch.shape)
+                if direction in (BACKWARD, INFER_BACKWARD):
+                    returned = results.whole(results.named(returned, choice.gradients, direction), batch)
                 return view.leave(returned[0], batch.shape), *returned[1:]
 
             return Prepared(prepared.call, deliver)
 
+        functions = {name: function(each) for name, each in passes._asdict().items() if each}
         return Kernel(
-            views.forward_of(function(passes.forward)),
-            views.backward_of(function(passes.backward)),
-            passes.infer and views.infer_of(function(passes.infer)),
+            **views.passes_of(functions, choice.gradients),
             dtypes=self.dtypes,
             params=self.params,
             summary=self.summary,
@@ -91,6 +144,8 @@ class Given:
             file=self.file,
             kind=kind,
             prepare=prepare,
+            parameters=choice.parameters,
+            gradients=choice.gradients,
         )
 
 

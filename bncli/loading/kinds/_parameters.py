@@ -3,11 +3,15 @@
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from bncli.core.kernel import BETA, GAMMA, PARAMETERS, subsets
 from bncli.errors import InputError
+from bncli.loading.kinds import Given, Taken
 
-X, GAMMA, BETA, EPSILON = "x", "gamma", "beta", "epsilon"
+X, EPSILON = "x", "epsilon"
+LIKE = "like"  # an array of gamma's shape and dtype, where gamma itself may be None
 MEAN, VAR, TRAINING, MOMENTUM = "running_mean", "running_var", "training", "momentum"
 FEATURES = "num_features"
 AFFINE, TRACK, COUNT = "affine", "track_running_stats", "num_batches_tracked"
@@ -41,13 +45,19 @@ class Default(NamedTuple):
 
 
 class Signature(NamedTuple):
-    """How to call a function: ``by_position`` has a role, or a default, for each parameter; ``by_name`` has roles."""
+    """How to call a function: ``by_position`` has a role, or a default, for each parameter; ``by_name`` has roles.
+
+    ``defaults`` are those of the roles; that of the roles in ``optional`` is None.
+    """
 
     by_position: tuple[str | Default, ...]
     by_name: Mapping[str, str]
+    defaults: Mapping[str, Any] = MappingProxyType({})
+    optional: tuple[str, ...] = ()
 
     def bound(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable[[], Any]:
-        """``function`` with the ``arguments`` of its roles."""
+        """``function`` with the ``arguments`` of its roles, and the defaults of others."""
+        arguments = {**self.defaults, **arguments}
         given = (each.value if isinstance(each, Default) else arguments[each] for each in self.by_position)
         return partial(function, *given, **{name: arguments[role] for name, role in self.by_name.items()})
 
@@ -55,11 +65,31 @@ class Signature(NamedTuple):
         """Whether there is a parameter of that role."""
         return role in self.by_position or role in self.by_name.values()
 
-    def others(self, numbers: Any, gamma: Any) -> dict[str, Any]:
-        """The other arguments of a training step; ``numbers`` is the namespace of gamma's framework."""
+    def bound_in_training(
+        self, function: Callable[..., Any], inputs: Mapping[str, Any], numbers: Any
+    ) -> Callable[[], Any]:
+        """``function`` with ``inputs`` and the other arguments of a training step.
+
+        ``numbers`` is the namespace of the framework of ``inputs``.
+        """
         made = {MEAN: numbers.zeros_like, VAR: numbers.ones_like}
-        running = {role: make(gamma) for role, make in made.items() if self.takes(role)}
-        return {**running, TRAINING: True, MOMENTUM: 0.1}
+        running = {role: make(inputs[LIKE]) for role, make in made.items() if self.takes(role)}
+        return self.bound(function, {**inputs, **running, TRAINING: True, MOMENTUM: 0.1})
+
+    @property
+    def infers(self) -> bool:
+        """Whether inference can be asked for: with a mean and a variance, and without training."""
+        return all(map(self.takes, (MEAN, VAR, TRAINING)))
+
+    def bound_in_inference(self, function: Callable[..., Any], inputs: Mapping[str, Any]) -> Callable[[], Any]:
+        """``function`` with ``inputs``, a mean and a variance among them, and the other arguments of inference."""
+        return self.bound(function, {**inputs, TRAINING: False, MOMENTUM: 0.1})
+
+    def taken(self, given: Given, *, selective: bool = False) -> Taken:
+        """The parameters that the function takes, and those that may be None: the file's, or the default's."""
+        parameters = tuple(name for name in PARAMETERS if self.takes(name))
+        optional = self.optional if given.optional is None else given.optional
+        return Taken(parameters, subsets([name for name in parameters if name in optional]), selective)
 
 
 def signature(function: Callable[..., Any], skip: int = 0) -> Signature:
@@ -85,6 +115,10 @@ def signature(function: Callable[..., Any], skip: int = 0) -> Signature:
     while by_position and isinstance(by_position[-1], Default):
         by_position.pop()
     keyword = [each for each in named if each.kind is each.KEYWORD_ONLY]
+    optional = tuple(found for each in named if each.default is None and (found := role(each.name)) is not None)
     return Signature(
-        tuple(by_position), {each.name: found for each in keyword if (found := role(each.name)) is not None}
+        tuple(by_position),
+        {each.name: found for each in keyword if (found := role(each.name)) is not None},
+        {role(each.name) or each.name: each.default for each in named if each.default is not each.empty},
+        optional,
     )

@@ -1,6 +1,7 @@
-"""Find the number of axes of x that a user's function takes, by trying."""
+"""Find the axes of x that a user's function takes, by trying."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from bncli.loading.results import Malformed
 TRIED = (6, 3, 4)  # the canonical shape to try: no two axes are equal, in any view
 
 
-def fitting(kernel_of: Callable[[int], Kernel], ranks: Sequence[int], dtype: str) -> Kernel:
+def fitting(kernel_of: Callable[[Any], Kernel], ranks: Sequence[Any], dtype: str) -> Kernel:
     """The kernel of the first of ``ranks`` on which forward and backward return results of the right shapes.
 
     If backward fails on all ranks, forward alone decides. Raises InputError, with the error of the first rank, if

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.arrays import torch as tensors
-from bncli.core.kernel import Gradients
+from bncli.core.kernel import BETA, GAMMA, Gradients
 from bncli.core.stateful import LayerClass, Running
-from bncli.loading.kinds._parameters import BETA, COUNT, GAMMA, MEAN, VAR
+from bncli.loading.kinds._parameters import COUNT, MEAN, VAR
 from bncli.loading.kinds._torch_autograd import enter, first_tensor
 from bncli.loading.kinds._torch_tensors import named_tensors, state_of
 from bncli.loading.views import View
@@ -54,7 +54,7 @@ class TorchLayer:
         if not {MEAN, VAR} <= own.keys():
             return None
         mean, var = (tensors.give(own[name].value).copy() for name in (MEAN, VAR))
-        return Running(mean.reshape(-1), var.reshape(-1), int(own[COUNT].value) if COUNT in own else None)
+        return Running(mean, var, int(own[COUNT].value) if COUNT in own else None)
 
     def set_parameters(self, gamma: Array, beta: Array) -> None:
         own = named_tensors(self.module, self.module.named_parameters())
@@ -69,7 +69,13 @@ def layer_class(make: Callable[..., Any], view: View, options: frozenset[str], m
 
     def made(features: int, dtype: str, epsilon: float, **given: Any) -> TorchLayer:
         def anew() -> Any:
-            return make(features, epsilon, **given).to(getattr(tensors.torch(), dtype))
+            torch, wanted = tensors.torch(), getattr(tensors.torch(), dtype)
+            before = torch.get_default_dtype()
+            torch.set_default_dtype(wanted)  # for tensors that are no buffers, which ``to`` does not convert
+            try:
+                return make(features, epsilon, **given).to(wanted)
+            finally:
+                torch.set_default_dtype(before)
 
         return TorchLayer(anew(), view, anew)
 

@@ -20,9 +20,11 @@ class Tensor(NamedTuple):
         """Put a contiguous ``value`` (F,) in its place, which, unlike a parameter, need not be a leaf."""
         if self.attribute in self.owner._parameters:
             del self.owner._parameters[self.attribute]  # which takes nothing but parameters
-        setattr(self.owner, self.attribute, value.contiguous().reshape(self._shape(value.numel())))
+        value, shape = value.contiguous(), self.shape(value.numel())
+        # A reshaped parameter is no parameter.
+        setattr(self.owner, self.attribute, value if tuple(value.shape) == shape else value.reshape(shape))
 
-    def _shape(self, features: int) -> tuple[int, ...]:
+    def shape(self, features: int) -> tuple[int, ...]:
         """Its shape in a module of ``features`` features."""
         sizes = tuple(self.value.shape)
         axis = next((axis for axis, size in enumerate(sizes) if size > 1), min(1, len(sizes) - 1))

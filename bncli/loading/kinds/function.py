@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.arrays import framework
-from bncli.core.kernel import BACKWARD, Kernel, Prepared
+from bncli.core.kernel import BACKWARD, BETA, GAMMA, PARAMETERS, Choice, Kernel, Prepared
 from bncli.errors import InputError
 from bncli.loading.absent import completed, stand_in, with_nothing_saved
 from bncli.loading.kinds import Given, Passes, _jax_vjp, _torch_autograd, torch_module
-from bncli.loading.kinds._parameters import BETA, EPSILON, GAMMA, Signature, X, signature
+from bncli.loading.kinds._parameters import EPSILON, LIKE, Signature, X, signature
 from bncli.loading.kinds._rank import fitting
 
 Array = NDArray[Any]
@@ -36,21 +36,36 @@ def is_one(value: Any) -> bool:
         taken = signature(value)
     except InputError:
         return False
-    return all(map(taken.takes, (X, GAMMA, BETA)))
+    return taken.takes(X) and (taken.takes(EPSILON) or (taken.takes(GAMMA) and taken.takes(BETA)))
+
+
+def is_whole(value: Any) -> bool:
+    """Whether ``value``, a function of this kind, takes gamma and beta: one that does not may be a helper."""
+    return all(map(signature(value).takes, PARAMETERS))
 
 
 def kernel(value: Any, given: Given) -> Kernel:
-    taken = signature(value)
+    own = signature(value)
 
     def of(name: str, rank: int) -> Kernel:
-        numbers = DIFFERENTIATED_BY[name].numbers()
+        by = DIFFERENTIATED_BY[name]
 
         def bound(inputs: Mapping[str, Any]) -> Callable[[], Any]:
-            return taken.bound(value, {**inputs, **taken.others(numbers, inputs[GAMMA])})
+            return own.bound_in_training(value, inputs, by.numbers())
 
-        kind = f"{KIND} of {name} arrays"
+        def inferring(inputs: Mapping[str, Any]) -> Callable[[], Any]:
+            return own.bound_in_inference(value, inputs)
+
+        def passes(choice: Choice) -> Passes:
+            training: Passes = by.passes(bound, choice)
+            return by.with_inference(training, inferring, choice) if own.infers else training
+
         return given.kernel(
-            rank, DIFFERENTIATED_BY[name].passes(bound), kind=kind, set_threads=framework(name).set_threads
+            rank,
+            passes,
+            kind=f"{KIND} of {name} arrays",
+            taken=own.taken(given, selective=True),
+            set_threads=framework(name).set_threads,
         )
 
     found: list[Kernel] = []
@@ -62,7 +77,7 @@ def kernel(value: Any, given: Given) -> Kernel:
             errors.append(f"of {name} arrays, {error}")
     if not found:
         with contextlib.suppress(InputError):
-            return _forward_alone(value, taken, given)
+            return _forward_alone(value, own, given)
         raise InputError("; ".join(errors) or "it fails on NumPy arrays")
     if len(found) > 1:
         raise InputError('it takes arrays of torch and of JAX: write arrays = "torch", "jax" or "numpy" in its file')
@@ -77,18 +92,22 @@ def _possible(given: Given) -> list[str]:
     return [name for name in found if name in sys.modules] or found
 
 
-def _forward_alone(value: Any, taken: Signature, given: Given) -> Kernel:
+def _forward_alone(value: Any, own: Signature, given: Given) -> Kernel:
     """The kernel of a function of NumPy arrays, which nothing differentiates."""
-
-    def forward(x: Array, gamma: Array, beta: Array, epsilon: float, timed: bool = False) -> Prepared:
-        inputs = {X: x, GAMMA: gamma, BETA: beta, EPSILON: epsilon, **taken.others(np, gamma)}
-        return Prepared(with_nothing_saved(taken.bound(value, inputs)), lambda found: (found[0], None))
 
     def backward(dy: Array, saved: Any, timed: bool = False) -> Prepared:
         return Prepared(partial(stand_in().backward, dy, saved), tuple)
 
+    def passes(choice: Choice) -> Passes:
+        def forward(x: Array, gamma: Array, beta: Array, epsilon: float, timed: bool = False) -> Prepared:
+            passed = {GAMMA: gamma, BETA: beta, **dict.fromkeys(set(PARAMETERS) - set(choice.parameters))}
+            call = own.bound_in_training(value, {X: x, **passed, LIKE: gamma, EPSILON: epsilon}, np)
+            return Prepared(with_nothing_saved(call), lambda found: (found[0], None))
+
+        return Passes(forward, backward)
+
     def of(rank: int) -> Kernel:
-        kernel = given.kernel(rank, Passes(forward, backward), kind=f"{KIND} of NumPy arrays")
+        kernel = given.kernel(rank, passes, kind=f"{KIND} of NumPy arrays", taken=own.taken(given))
         return replace(completed(kernel, (BACKWARD,)), prepare=None)
 
     return fitting(of, given.ranks(RANKS), given.dtypes[0])

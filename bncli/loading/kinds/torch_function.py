@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from bncli.arrays import torch as tensors
 from bncli.core.kernel import Kernel
 from bncli.loading.kinds import Given, _torch_autograd
-from bncli.loading.kinds._parameters import GAMMA, signature
+from bncli.loading.kinds._parameters import signature
 from bncli.loading.kinds._rank import fitting
 
 KIND = "a torch.autograd.Function"
@@ -22,14 +23,18 @@ def is_one(value: Any) -> bool:
 def kernel(value: Any, given: Given) -> Kernel:
     torch = tensors.torch()
     # If the class has a setup_context, its forward has no ctx.
-    taken = signature(value.forward, skip=value.setup_context is torch.autograd.Function.setup_context)
+    own = signature(value.forward, skip=value.setup_context is torch.autograd.Function.setup_context)
 
     def bound(inputs: Mapping[str, Any]) -> Callable[[], Any]:
-        return taken.bound(value.apply, {**inputs, **taken.others(torch, inputs[GAMMA])})
-
-    passes = _torch_autograd.passes(bound)
+        return own.bound_in_training(value.apply, inputs, torch)
 
     def of(rank: int) -> Kernel:
-        return given.kernel(rank, passes, kind=KIND, set_threads=tensors.set_threads)
+        return given.kernel(
+            rank,
+            partial(_torch_autograd.passes, bound),
+            kind=KIND,
+            taken=own.taken(given, selective=True),
+            set_threads=tensors.set_threads,
+        )
 
     return fitting(of, given.ranks(RANKS), given.dtypes[0])

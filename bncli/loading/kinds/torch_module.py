@@ -3,28 +3,35 @@
 import copy
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from numpy.typing import NDArray
-
 from bncli.arrays import torch as tensors
-from bncli.core.kernel import Kernel, Prepared
+from bncli.core.kernel import BETA, GAMMA, PARAMETERS, Choice, Kernel, subsets
 from bncli.errors import InputError
-from bncli.loading.kinds import Given, _torch_autograd, _torch_layer
-from bncli.loading.kinds._parameters import AFFINE, BETA, EPSILON, FEATURES, GAMMA, MEAN, MOMENTUM, TRACK, VAR, role
+from bncli.loading.kinds import Given, Passes, Taken, _torch_autograd, _torch_layer
+from bncli.loading.kinds._parameters import AFFINE, EPSILON, FEATURES, LIKE, MEAN, MOMENTUM, TRACK, VAR, role
 from bncli.loading.kinds._rank import fitting
 from bncli.loading.kinds._torch_tensors import STATISTICS, named_tensors, state_of
 from bncli.loading.views import VIEWS
 
-Array = NDArray[Any]
-Make = Callable[..., Any]  # of the number of features and epsilon, and of options by role
+Make = Callable[..., Any]  # of features, epsilon and the flags to turn off, and of options by role
 
 KIND = "a torch.nn.Module"
 RANKS = (4, 3, 2, 5)  # the numbers of axes of x to try without an ``ndim``
 TRIED = (3, 1e-5)  # features and epsilon of a module that is made for inspection
+# The flags of a constructor, true unless told otherwise, that give a module the parameters.
+FLAGS = {
+    "affine": PARAMETERS,
+    "elementwise_affine": PARAMETERS,
+    "scale": (GAMMA,),
+    "use_scale": (GAMMA,),
+    "center": (BETA,),
+    "use_bias": (BETA,),
+    "bias": (BETA,),
+}
 
 
 def is_one(value: Any) -> bool:
@@ -38,22 +45,35 @@ def is_one(value: Any) -> bool:
 
 
 def kernel(value: Any, given: Given) -> Kernel:
-    make = _instances(value) if isinstance(value, tensors.torch().nn.Module) else _made(value)
+    is_module = isinstance(value, tensors.torch().nn.Module)
+    make = _instances(value) if is_module else _made(value)
     module = make(*TRIED)
     if not isinstance(module, tensors.torch().nn.Module):
         raise InputError(f"it makes a {type(module).__name__}, not a torch.nn.Module")
-    for name in (GAMMA, BETA):
-        if name not in named_tensors(module, module.named_parameters()):
-            raise InputError(f"it has no parameter {name}, or weight and bias: bncli checks modules that have both")
-
-    def bound(inputs: Mapping[str, Any]) -> Callable[[], Any]:
-        module = _with_parameters(make(inputs[GAMMA].numel(), inputs[EPSILON]), inputs[GAMMA], inputs[BETA])
-        return partial(module.train(), inputs["x"])
-
+    parameters = _parameters_of(module)
+    flags = {} if is_module else _flags(value)
     tracks = {MEAN, VAR} <= state_of(module).keys()
-    passes = _torch_autograd.passes(bound)._replace(infer=_infer(make) if tracks else None)
 
-    is_module = isinstance(value, tensors.torch().nn.Module)
+    def passes(choice: Choice) -> Passes:
+        off = [flag for flag, names in flags.items() if not set(names) & set(choice.parameters)]
+
+        def made(inputs: Mapping[str, Any]) -> Any:
+            own = {name: inputs[name] for name in choice.parameters}
+            return _with_parameters(make(inputs[LIKE].numel(), inputs[EPSILON], off), own, inputs[LIKE])
+
+        def bound(inputs: Mapping[str, Any]) -> Callable[[], Any]:
+            return partial(made(inputs).train(), inputs["x"])
+
+        def inferring(inputs: Mapping[str, Any]) -> Callable[[], Any]:
+            state = state_of(module := made(inputs))
+            for name in (MEAN, VAR):
+                state[name].replace(inputs[name])
+            return partial(module.eval(), inputs["x"])
+
+        training = _torch_autograd.passes(bound, choice)
+        return _torch_autograd.with_inference(training, inferring, choice) if tracks else training
+
+    taken = Taken(parameters, _optional(flags, parameters), selective=True)
     momentum = _momentum(module, None if is_module else value)
     options = set() if is_module else {AFFINE, TRACK, MOMENTUM} & _names(value).keys()
     if momentum is not None:
@@ -61,34 +81,43 @@ def kernel(value: Any, given: Given) -> Kernel:
 
     def of(rank: int) -> Kernel:
         layer = _torch_layer.layer_class(make, VIEWS[rank], frozenset(options), momentum)
-        return replace(given.kernel(rank, passes, kind=KIND, set_threads=tensors.set_threads), layer=layer)
+        found = given.kernel(rank, passes, kind=KIND, taken=taken, set_threads=tensors.set_threads)
+        return replace(found, layer=layer)
 
     return fitting(of, given.ranks(RANKS), given.dtypes[0])
 
 
-def _infer(make: Make) -> Callable[..., Prepared]:
-    def infer(
-        x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, timed: bool = False
-    ) -> Prepared:
-        module = _with_parameters(make(gamma.size, epsilon), tensors.take(gamma), tensors.take(beta))
-        state = state_of(module)
-        for name, array in ((MEAN, mean), (VAR, var)):
-            state[name].replace(tensors.take(array))
-        call = tensors.torch().no_grad()(partial(module.eval(), tensors.take(x)))
-        return Prepared(call, lambda found: tensors.give(_torch_autograd.first_tensor(found)))
-
-    return infer
+def _parameters_of(module: Any) -> tuple[str, ...]:
+    """Which of gamma and beta ``module`` has. Raises InputError if others may be those that it lacks."""
+    named = dict(module.named_parameters())
+    found = tuple(name for name in PARAMETERS if name in named_tensors(module, named.items()))
+    unknown = [path for path in named if role(path.rpartition(".")[2]) not in PARAMETERS]
+    if len(found) < len(PARAMETERS) and unknown:
+        raise InputError(f"its parameter {unknown[0]} is neither gamma nor beta, or weight nor bias: rename it")
+    return found
 
 
-def _with_parameters(module: Any, gamma: Any, beta: Any) -> Any:
-    """``module``, of the dtype of gamma, with gamma and beta in place of its own parameters."""
-    module.to(gamma.dtype)
+def _flags(maker: Callable[..., Any]) -> dict[str, tuple[str, ...]]:
+    """The flags of ``maker`` that can be turned off, with the parameters that each gives."""
+    return {name: FLAGS[name] for name, own in _parameters(maker).items() if name in FLAGS and own.default is True}
+
+
+def _optional(flags: Mapping[str, tuple[str, ...]], parameters: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """The sets of ``parameters`` that a module lacks with some of ``flags`` turned off."""
+    own = [set(names) for names in flags.values()]
+    return tuple(
+        names
+        for names in subsets(parameters)
+        if set(names) == set().union(*(each for each in own if each <= set(names)))
+    )
+
+
+def _with_parameters(module: Any, given: Mapping[str, Any], like: Any) -> Any:
+    """``module``, of the dtype of ``like`` (F,), with the ``given`` gamma and beta in place of its own parameters."""
+    module.to(like.dtype)
     parameters = named_tensors(module, module.named_parameters())
-    for name, tensor in ((GAMMA, gamma), (BETA, beta)):
+    for name, tensor in given.items():
         parameters[name].replace(tensor)
-    for name in STATISTICS & (state := state_of(module)).keys():
-        # The statistics of an instance have its own number of features.
-        state[name].replace(state[name].value.flatten()[:1].expand(gamma.numel()).clone())
     return module
 
 
@@ -96,11 +125,15 @@ def _instances(module: Any) -> Make:
     """A function that copies ``module`` for a number of features and an epsilon."""
     names = {name: role(name) for name in vars(module)}
 
-    def make(features: int, epsilon: float, **options: Any) -> Any:
+    def make(features: int, epsilon: float, off: Sequence[str] = (), **options: Any) -> Any:
         own = copy.deepcopy(module)
         for name, found in names.items():
             if found == FEATURES:
                 setattr(own, name, features)
+        for name, tensor in {**named_tensors(own, own.named_parameters()), **state_of(own)}.items():
+            if name in (*PARAMETERS, *STATISTICS) and tensor.value.numel() != features:
+                resized = tensor.value.detach().flatten()[:1].expand(features).clone().reshape(tensor.shape(features))
+                tensor.replace(tensors.torch().nn.Parameter(resized) if name in PARAMETERS else resized)
         return _with_attributes(own, {EPSILON: epsilon, **options})
 
     return make
@@ -110,9 +143,10 @@ def _made(maker: Callable[..., Any]) -> Make:
     """A function that calls ``maker`` for a number of features, an epsilon and other options."""
     names = _names(maker)
 
-    def make(features: int, epsilon: float, **options: Any) -> Any:
+    def make(features: int, epsilon: float, off: Sequence[str] = (), **options: Any) -> Any:
         values = {EPSILON: epsilon, **options}
         given = {names[each]: value for each, value in {FEATURES: features, **values}.items() if each in names}
+        given |= dict.fromkeys(off, False)
         return _with_attributes(maker(**given), {each: values[each] for each in values.keys() - names.keys()})
 
     return make

@@ -124,7 +124,21 @@ def infer_keeps(kernel: Kernel, case: Case) -> str:
     kept, other = y.copy(), another(case)
     for _ in range(LATER):
         kernel.infer(other.x, other.gamma, other.beta, mean, var, case.problem.epsilon)
-    return "" if same(y, kept) else "a later infer overwrites the first infer's y"
+    return _infer_backward_keeps(kernel, case) if same(y, kept) else "a later infer overwrites the first infer's y"
+
+
+def _infer_backward_keeps(kernel: Kernel, case: Case) -> str:
+    if kernel.infer_backward is None:
+        return ""
+    given = {name: getattr(case, name).copy() for name in GIVEN}
+    first = accuracy.run_inference(kernel, case)
+    if written := [name for name in GIVEN if not same(getattr(case, name), given[name])]:
+        return f"the backward of inference writes into {listing(written)}"
+    kept = {name: array.copy() for name, array in first.items()}
+    for _ in range(LATER):
+        accuracy.run_inference(kernel, another(case))
+    changed = [name for name, array in kept.items() if not same(first[name], array)]
+    return f"a later call overwrites the first call's {listing(changed)}" if changed else ""
 
 
 def read_only(kernel: Kernel, case: Case) -> str:

@@ -23,31 +23,37 @@ def dtypes(kernel: Kernel, case: Case) -> str:
         found["y of infer"] = kernel.infer(
             case.x, case.gamma, case.beta, *accuracy.other_statistics(case), case.problem.epsilon
         )
+    if kernel.infer_backward is not None:
+        found |= accuracy.run_inference(kernel, case)
     problem = case.problem
-    wrong = {name: array.dtype for name, array in found.items() if array.dtype != problem.dtype_of(name)}
+    judged = {name: array.dtype for name, array in found.items() if accuracy.is_judged(kernel, name)}
+    wrong = {name: dtype for name, dtype in judged.items() if dtype != problem.dtype_of(name)}
     return "; ".join(f"{name} is {dtype} where x is {problem.types}" for name, dtype in wrong.items())
 
 
 def right_on_benign_data(kernel: Kernel, case: Case) -> str:
     """On benign data rounding is too small to hide a mistake."""
-    return _new_mistakes("on data of mean 0.5 and deviation 1", kernel, _benign(case, case.problem.epsilon), case)
+    return _new_mistakes(
+        "on data of mean 0.5 and deviation 1", kernel, _benign(kernel, case, case.problem.epsilon), case
+    )
 
 
 def obeys_epsilon(kernel: Kernel, case: Case) -> str:
     """A small epsilon would hide that the kernel uses another one."""
-    return _new_mistakes("with an epsilon as large as the variance", kernel, _benign(case, 1.0), case)
+    return _new_mistakes("with an epsilon as large as the variance", kernel, _benign(kernel, case, 1.0), case)
 
 
 def zero_gamma(kernel: Kernel, case: Case) -> str:
     """Residual branches start with gamma 0, and a kernel that divides by gamma loses dgamma."""
-    benign = _benign(case, case.problem.epsilon)
+    benign = _benign(kernel, case, case.problem.epsilon)
     benign.gamma[0] = 0
     return _new_mistakes("with a gamma of 0", kernel, benign, case)
 
 
-def _benign(case: Case, epsilon: float) -> Case:
+def _benign(kernel: Kernel, case: Case, epsilon: float) -> Case:
     x = np.random.default_rng(2).standard_normal(case.x.shape) + 0.5
-    return writable(complete(replace(case.problem, epsilon=epsilon), {"x": x.astype(case.x.dtype)}, seed=2))
+    made = complete(replace(case.problem, epsilon=epsilon), {"x": x.astype(case.x.dtype)}, seed=2)
+    return writable(made.taking(kernel.parameters))
 
 
 def _new_mistakes(when: str, kernel: Kernel, benign: Case, case: Case) -> str:
@@ -79,12 +85,16 @@ def statistics(kernel: Kernel, case: Case) -> str:
 def inference(kernel: Kernel, case: Case) -> str:
     if kernel.infer is None:
         return ""
-    for each in (case, _benign(case, 1.0)):  # a small epsilon would hide that the kernel uses another one
+    for each in (case, _benign(kernel, case, 1.0)):  # a small epsilon would hide that the kernel uses another one
         mean, var = accuracy.other_statistics(each)
         for found in accuracy.check_inference(kernel, each):
             if found.verdict is Verdict.WRONG:
                 y = kernel.infer(each.x, each.gamma, each.beta, mean, var, each.problem.epsilon)
                 return _described("infer", "gives", "give", found, cause(each, "infer", y))
+        for found in accuracy.check_gradients_of_inference(kernel, each):
+            if found.verdict is Verdict.WRONG:
+                array = accuracy.run_inference(kernel, each)[found.array]
+                return _described(found.array, "is", "be", found, cause(each, found.array, array))
     return ""
 
 

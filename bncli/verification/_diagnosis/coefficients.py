@@ -16,7 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.verification._diagnosis import quantities
-from bncli.verification._diagnosis.evidence import INFER, Evidence
+from bncli.verification._diagnosis.evidence import (
+    DBETA_OF_INFERENCE,
+    DGAMMA_OF_INFERENCE,
+    DX_OF_INFERENCE,
+    INFER,
+    Evidence,
+)
 from bncli.verification._diagnosis.facts import mean
 from bncli.verification._diagnosis.quantities import Quantity
 
@@ -24,7 +30,8 @@ Array = NDArray[Any]
 
 ROUNDED = 1e-13  # of x_hat: a smaller difference from its mean is rounding
 CLEAR = 0.05  # a coefficient with a larger error, relative to it or to 1, says little
-OF_INV_STD = ("y", INFER, "dx", "dgamma")  # the arrays that depend on it
+# The arrays that depend on inv_std.
+OF_INV_STD = ("y", INFER, "dx", "dgamma", DX_OF_INFERENCE, DGAMMA_OF_INFERENCE)
 
 
 class Estimate(NamedTuple):
@@ -105,8 +112,8 @@ def combine(terms: Iterable[Term], values: Iterable[Array | float]) -> Array:
 def with_inv_std(evidence: Evidence, share: Array) -> Array:
     """An array of ``OF_INV_STD`` as it would be if inv_std were ``share`` times the right one."""
     of_y = share, evidence.facts.beta
-    values = {"y": of_y, INFER: of_y, "dx": (share, share, share**3), "dgamma": (share,)}
-    return combine(terms_of(evidence), values[evidence.name])
+    values = {"y": of_y, INFER: of_y, "dx": (share, share, share**3)}
+    return combine(terms_of(evidence), values.get(evidence.name, (share,)))
 
 
 def best_fit(evidence: Evidence) -> tuple[Array, float]:
@@ -174,6 +181,12 @@ def _orthogonal(array: Array, x_hat: Array) -> Array:
     return array
 
 
+def _term_of_dx_of_inference(e: Evidence) -> list[Term]:
+    power = mean(e.expected**2)
+    slope = Estimate.of(mean(e.actual * e.expected) / power, mean(e.noise * np.abs(e.expected)) / power)
+    return [Term(e.name, e.expected, slope, quantities.DX, whole=True)]
+
+
 def _term_of_feature(e: Evidence) -> list[Term]:
     estimate = Estimate.of(e.actual / e.expected, e.noise / np.abs(e.expected))
     return [Term(e.name, e.expected, estimate, OF_FEATURE[e.name], whole=True)]
@@ -182,6 +195,8 @@ def _term_of_feature(e: Evidence) -> list[Term]:
 OF_FEATURE = {
     "dgamma": quantities.DGAMMA,
     "dbeta": quantities.DBETA,
+    DGAMMA_OF_INFERENCE: quantities.DGAMMA,
+    DBETA_OF_INFERENCE: quantities.DBETA,
     "mean": quantities.MEAN,
     "var": quantities.VAR,
     "inv_std": quantities.OWN_INV_STD,
@@ -190,5 +205,6 @@ _TERMS: dict[str, Callable[[Evidence], list[Term]]] = {
     "y": _terms_of_y,
     INFER: _terms_of_y,
     "dx": _terms_of_dx,
+    DX_OF_INFERENCE: _term_of_dx_of_inference,
     **dict.fromkeys(OF_FEATURE, _term_of_feature),
 }

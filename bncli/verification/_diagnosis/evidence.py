@@ -24,6 +24,7 @@ from bncli.verification._diagnosis.facts import SAMPLES, Facts, mean
 Array = NDArray[Any]
 
 INFER = "infer"  # the name of the y of inference
+DX_OF_INFERENCE, DGAMMA_OF_INFERENCE, DBETA_OF_INFERENCE = accuracy.GRADIENTS_OF_INFERENCE
 
 
 EXPLAINED = 0.5  # of the error (root mean square) an explanation may leave
@@ -121,10 +122,11 @@ def gather(
 
     Raises ValueError where ``features`` are not as many as the case's, or not among the problem's.
     """
-    of_training = [name for name in actual if name != INFER]
+    of_inference = [name for name in actual if name in (INFER, *accuracy.GRADIENTS_OF_INFERENCE)]
+    of_training = [name for name in actual if name not in of_inference]
     found = dict(_training(case, of_training, features, problem or case.problem, actual)) if of_training else {}
-    if INFER in actual:
-        found[INFER] = _inference(case, features, problem or case.problem, actual[INFER])
+    if of_inference:
+        found |= _inference(case, of_inference, features, problem or case.problem, actual)
     return {name: found[name] for name in actual}
 
 
@@ -146,13 +148,16 @@ def _training(
         yield name, _evidence(name, facts, actual[name], expected[name], sizes[name].whole, budget, others)
 
 
-def _inference(case: Case, features: Array | None, problem: Problem, actual: Array) -> Evidence:
-    """The evidence on the y of inference: the statistics of its facts are the given ones."""
-    mean, var, expected, magnitude = accuracy.inference(case)
-    mean, var = (array.astype(np.longdouble) for array in (mean, var))
-    saved = Saved(case.x, case.gamma, mean, var, 1 / np.sqrt(var + case.problem.epsilon))
-    facts = _facts(case, saved, features, problem)
-    return _evidence(INFER, facts, actual, expected, magnitude.whole, tolerance.budget(case.problem, INFER))
+def _inference(
+    case: Case, names: Iterable[str], features: Array | None, problem: Problem, actual: Mapping[str, Array]
+) -> Iterator[tuple[str, Evidence]]:
+    """The evidence on the y and the gradients of inference: the statistics of its facts are the given ones."""
+    facts = _facts(case, accuracy.frozen(case), features, problem)
+    _, _, y, size_of_y = accuracy.inference(case)
+    expected = {INFER: (y, size_of_y), **accuracy.gradients_of_inference(case)}
+    for name in names:
+        value, magnitude = expected[name]
+        yield name, _evidence(name, facts, actual[name], value, magnitude.whole, tolerance.budget(case.problem, name))
 
 
 def _facts(case: Case, saved: Saved, features: Array | None, problem: Problem) -> Facts:

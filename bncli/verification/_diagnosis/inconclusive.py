@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bncli.verification import accuracy
 from bncli.verification._diagnosis.coefficients import (
     Term,
     best_fit,
@@ -30,6 +31,7 @@ SUMS = {
     "var": "a multiple of what it should be",
     "inv_std": "a multiple of what it should be",
     INFER: "an affine function of x",
+    **dict.fromkeys(accuracy.GRADIENTS_OF_INFERENCE, "a multiple of what it should be"),
 }
 
 

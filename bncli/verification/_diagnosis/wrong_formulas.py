@@ -1,13 +1,21 @@
 """Known mistakes that have a formula of their own, for each array."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bncli.verification._diagnosis import groups, parts
-from bncli.verification._diagnosis.evidence import INFER, Candidate, Evidence
+from bncli.verification._diagnosis.evidence import (
+    DBETA_OF_INFERENCE,
+    DGAMMA_OF_INFERENCE,
+    DX_OF_INFERENCE,
+    INFER,
+    Candidate,
+    Evidence,
+)
 from bncli.verification._diagnosis.facts import SAMPLES, Facts, mean
 from bncli.verification._diagnosis.wording import state
 
@@ -62,6 +70,66 @@ def _var(f: Facts) -> Array:
     """The batch's variance."""
     return mean((f.x - mean(f.x)) ** 2)
 
+
+def _of_the_batch(f: Facts) -> Facts:
+    """``f``, whose statistics are the batch's own."""
+    own, var = mean(f.x), _var(f)
+    inv_std = 1 / np.sqrt(var + f.epsilon)
+    return replace(f, mean=own, var=var, inv_std=inv_std, centred=f.x - own, x_hat=(f.x - own) * inv_std)
+
+
+def _dx_of_training(f: Facts) -> Array:
+    return f.dx(mean(f.dy), f.x_hat * mean(f.dy * f.x_hat))
+
+
+def _larger(f: Facts) -> Array:
+    """The scale of the batch's inv_std relative to the given one."""
+    return np.maximum(_of_the_batch(f).inv_std / f.inv_std, 1)
+
+
+CONSTANTS = "in inference the given mean and variance are constants"
+OF_INFERENCE: dict[str, tuple[WrongFormula, ...]] = {
+    DX_OF_INFERENCE: (
+        WrongFormula("it is dy itself, unchanged", lambda f: f.dy),
+        WrongFormula(
+            f"it is dx of training, through the batch's own mean and variance: {CONSTANTS}",
+            lambda f: _dx_of_training(_of_the_batch(f)),
+            _larger,
+        ),
+        WrongFormula(f"mean(dy) and the x_hat term are subtracted, as in training: {CONSTANTS}", _dx_of_training),
+        WrongFormula(f"mean(dy) is subtracted, as in training: {CONSTANTS}", lambda f: f.dx(mean(f.dy), 0 * f.x)),
+        WrongFormula(
+            f"the x_hat term is subtracted, as in training: {CONSTANTS}",
+            lambda f: f.dx(0 * f.mean, f.x_hat * mean(f.dy * f.x_hat)),
+        ),
+        WrongFormula(
+            "the batch's own variance is used, not the one that is given",
+            lambda f: f.gamma * _of_the_batch(f).inv_std * f.dy,
+            _larger,
+        ),
+    ),
+    DGAMMA_OF_INFERENCE: (
+        WrongFormula(
+            "x_hat is that of the batch's own mean and variance, not of those that are given",
+            lambda f: _total(f.dy * _of_the_batch(f).x_hat),
+            _larger,
+        ),
+        WrongFormula(
+            "the batch's own mean is used, not the one that is given",
+            lambda f: _total(f.dy * (f.x - mean(f.x))) * f.inv_std,
+        ),
+        WrongFormula(
+            "the batch's own variance is used, not the one that is given",
+            lambda f: _total(f.dy * f.centred) * _of_the_batch(f).inv_std,
+            _larger,
+        ),
+        WrongFormula("it is the sum of dy, not of dy * x_hat", lambda f: _total(f.dy)),
+        WrongFormula("it is computed from x, not from x_hat", lambda f: _total(f.dy * f.x), _std),
+        WrongFormula("the mean is not subtracted from x", lambda f: _total(f.dy * f.x) * f.inv_std),
+        WrongFormula("it is computed from y, not from x_hat", lambda f: _total(f.dy * _y(f))),
+    ),
+    DBETA_OF_INFERENCE: (WrongFormula("it is the sum of dy * x_hat, not of dy", lambda f: _total(f.dy * f.x_hat)),),
+}
 
 WRONG_FORMULAS: dict[str, tuple[WrongFormula, ...]] = {
     INFER: (
@@ -145,4 +213,5 @@ WRONG_FORMULAS: dict[str, tuple[WrongFormula, ...]] = {
         *(WrongFormula(*each) for each in parts.dbeta()),
         WrongFormula("dbeta sums over the features too", lambda f: _over_features(f.dy)),
     ),
+    **OF_INFERENCE,
 }

@@ -1,4 +1,4 @@
-"""Faults in inference: other statistics, epsilon, a path for some shapes, and what it writes to."""
+"""Faults in inference and its backward: other statistics, epsilon, a path for some shapes, what it writes to."""
 
 from __future__ import annotations
 
@@ -20,10 +20,22 @@ from bncli.verification._mutants.mutant import (
     mutant,
     several_samples,
 )
-from bncli.verification._mutants.steps import RIGHT, Steps, affine, build, infer, on_path, statistics
+from bncli.verification._mutants.steps import (
+    RIGHT,
+    Steps,
+    affine,
+    build,
+    gradients_of_inference,
+    infer,
+    on_path,
+    statistics,
+    total,
+    with_infer_backward,
+)
 
 Array = NDArray[Any]
 Rule = Callable[[Array, Array, Array, Array, Array, float], Array]
+OfInference = Callable[[Array, Array, Array, Array, Array, float], tuple[Array, Array, Array]]
 
 AFTERWARDS: Needs = "a look at the inputs afterwards"
 
@@ -95,6 +107,72 @@ def _of_the_last_forward() -> Kernel:
     return Kernel(forward, RIGHT.backward, wrong)
 
 
+# Rules of the gradients of inference: of x, dy, gamma, mean, var and epsilon.
+
+
+def _as_in_training(
+    x: Array, dy: Array, gamma: Array, mean: Array, var: Array, epsilon: float
+) -> tuple[Array, Array, Array]:
+    _, dgamma, dbeta = gradients_of_inference(x, dy, gamma, mean, var, epsilon)
+    inv_std, samples = 1 / np.sqrt(var + epsilon), dy[:, 0].size
+    slope = (x - mean) * inv_std * dgamma[:, None] / samples
+    return gamma * inv_std * (dy - dbeta[:, None] / samples - slope), dgamma, dbeta
+
+
+def _through_the_batch(
+    x: Array, dy: Array, gamma: Array, mean: Array, var: Array, epsilon: float
+) -> tuple[Array, Array, Array]:
+    own_mean, own_var, _ = statistics(x, epsilon)
+    return _as_in_training(x, dy, gamma, own_mean[:, None], own_var[:, None], epsilon)
+
+
+def _dy_centred(
+    x: Array, dy: Array, gamma: Array, mean: Array, var: Array, epsilon: float
+) -> tuple[Array, Array, Array]:
+    dx, dgamma, dbeta = gradients_of_inference(x, dy, gamma, mean, var, epsilon)
+    return dx - dx.mean((0, 2), keepdims=True), dgamma, dbeta
+
+
+def _dx_without_inv_std(
+    x: Array, dy: Array, gamma: Array, mean: Array, var: Array, epsilon: float
+) -> tuple[Array, Array, Array]:
+    _, dgamma, dbeta = gradients_of_inference(x, dy, gamma, mean, var, epsilon)
+    return gamma * dy, dgamma, dbeta
+
+
+def _x_hat_of_the_batch(
+    x: Array, dy: Array, gamma: Array, mean: Array, var: Array, epsilon: float
+) -> tuple[Array, Array, Array]:
+    dx, _, dbeta = gradients_of_inference(x, dy, gamma, mean, var, epsilon)
+    own_mean, _, inv_std = statistics(x, epsilon)
+    return dx, total(dy * (x - own_mean[:, None])) * inv_std, dbeta
+
+
+def _no_dgamma(
+    x: Array, dy: Array, gamma: Array, mean: Array, var: Array, epsilon: float
+) -> tuple[Array, Array, Array]:
+    dx, dgamma, dbeta = gradients_of_inference(x, dy, gamma, mean, var, epsilon)
+    return dx, 0 * dgamma, dbeta
+
+
+def _over_dy(x: Array, dy: Array, gamma: Array, mean: Array, var: Array, epsilon: float) -> tuple[Array, Array, Array]:
+    found = gradients_of_inference(x, dy, gamma, mean, var, epsilon)
+    if dy.flags.writeable:
+        dy[...] = found[0]
+    return found
+
+
+def _as_in_training_for_inner_multiples_of_8(
+    x: Array, dy: Array, gamma: Array, mean: Array, var: Array, epsilon: float
+) -> tuple[Array, Array, Array]:
+    rule = gradients_of_inference if x.shape[2] % 8 else _as_in_training
+    return rule(x, dy, gamma, mean, var, epsilon)
+
+
+def _gradient(name: str, about: str, rule: OfInference, needs: Needs = "") -> Mutant:
+    return mutant(name, about, "infer", with_infer_backward(rule), always, needs)
+
+
 def _rule(name: str, about: str, rule: Rule, visible: Visible = always) -> Mutant:
     return mutant(name, about, "infer", build(Steps(infer=rule)), visible)
 
@@ -111,6 +189,20 @@ MUTANTS = (
     _rule("infer-epsilon-outside", "adds epsilon to the deviation in inference", _epsilon_outside, epsilon_differs(0)),
     _rule("infer-without-beta", "drops beta in inference", _no_beta),
     _rule("infer-without-mean", "drops the given mean in inference", _no_mean),
+    _gradient("infer-dx-as-in-training", "subtracts both means in the dx of inference", _as_in_training),
+    _gradient("infer-dx-through-the-batch", "takes the batch's statistics in infer_backward", _through_the_batch),
+    _gradient("infer-dx-centred", "subtracts the mean of dy in the dx of inference", _dy_centred),
+    _gradient("infer-dx-without-inv-std", "drops inv_std in the dx of inference", _dx_without_inv_std),
+    _gradient("infer-dgamma-of-the-batch", "takes the batch's x_hat in the dgamma of inference", _x_hat_of_the_batch),
+    _gradient("infer-dgamma-missing", "gives no gradient to gamma in inference", _no_dgamma),
+    _gradient("infer-dy-damaged", "writes the dx of inference over dy", _over_dy, AFTERWARDS),
+    hidden(
+        "infer-dx-inner-multiple-of-8",
+        "subtracts both means in the dx of inference, where inner is a multiple of 8",
+        "infer",
+        lambda: with_infer_backward(_as_in_training_for_inner_multiples_of_8),
+        "5x6x16/channels-first/float32/eps=1e-05",
+    ),
     mutant(
         "infer-mean-damaged",
         "divides the given mean by the deviation in inference",

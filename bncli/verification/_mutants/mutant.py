@@ -9,7 +9,7 @@ from typing import Literal
 from bncli.core.kernel import Kernel
 from bncli.core.problem import Problem
 
-Kind = Literal["dx", "dgamma, dbeta", "y", "statistics", "precision", "infer", "contract", "parts"]
+Kind = Literal["dx", "dgamma, dbeta", "y", "statistics", "precision", "infer", "contract", "layer", "parts"]
 Needs = Literal[
     "",
     "a negative gamma",
@@ -27,6 +27,7 @@ Needs = Literal[
     "input that is not contiguous",
     "a case of its own",
     "parts of a batch",
+    "a layer",
 ]
 Visible = Callable[[Problem], bool]
 

@@ -154,7 +154,7 @@ def stored(gradients: Gradients, dy: Array, gamma: Array, out: Gradients | None)
 _BARE: Any = (_bare_forward, _bare_backward)
 
 KERNELS = (
-    replace(steps.RIGHT, name="closed-form", summary="the closed form, in float64"),
+    replace(steps.with_infer_backward(), name="closed-form", summary="the closed form, in float64"),
     replace(steps.RIGHT, backward=_chain_rule, name="chain-rule", summary="the paper's chain rule, in float64"),
     Kernel(_textbook_forward, _textbook_backward, name="textbook", summary="np.mean and np.var in x's own type"),
     replace(steps.build(steps.Steps(statistics=_merged)), name="merged", summary="moments merged block by block"),

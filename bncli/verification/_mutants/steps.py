@@ -7,7 +7,7 @@ kernels of the house.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -185,6 +185,34 @@ def on_path(when: Callable[[Array], bool], wrong: Kernel, right: Kernel = RIGHT)
         return chosen(x, gamma, beta, mean, var, epsilon, out=out)
 
     return Kernel(forward, backward, infer)
+
+
+def gradients_of_inference(
+    x: Array, dy: Array, gamma: Array, mean: Array, var: Array, epsilon: float
+) -> tuple[Array, Array, Array]:
+    """dx (N, F, S), dgamma and dbeta (F,) for constant mean and var; gamma, mean and var are (F, 1)."""
+    inv_std = 1 / np.sqrt(var + epsilon)
+    return gamma * inv_std * dy, total(dy * (x - mean) * inv_std), total(dy)
+
+
+def with_infer_backward(gradients: Callable[..., tuple[Array, Array, Array]] = gradients_of_inference) -> Kernel:
+    """The right kernel with a backward of inference by ``gradients``."""
+    right = RIGHT.infer
+    assert right is not None  # for the type checker
+
+    def infer_forward(
+        x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
+    ) -> tuple[Array, Any]:
+        return right(x, gamma, beta, mean, var, epsilon, out=out), (x, gamma, mean, var, epsilon)
+
+    def infer_backward(dy: Array, saved: Any, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
+        x, gamma, mean, var, epsilon = saved
+        dx, dgamma, dbeta = out or Gradients(_fresh(dy), _fresh(gamma), _fresh(gamma))
+        of_features = (each.astype(wide(x))[:, None] for each in (gamma, mean, var))
+        dx[...], dgamma[...], dbeta[...] = gradients(x, dy, *of_features, epsilon)
+        return dx, dgamma, dbeta
+
+    return replace(RIGHT, infer_forward=infer_forward, infer_backward=infer_backward)
 
 
 def memory_of(array: Array) -> Array:

@@ -50,6 +50,10 @@ def _judged(answer: Answer, expected_of: dict[str, oracle.Expected]) -> Iterator
         expected = oracle.inference(answer.case)
         yield array_judge.judge("infer", answer.case, answer.arrays["infer"], expected)
         yield from array_judge.stays(answer.case, answer.arrays["infer"], expected)
+        expected_of = oracle.gradients_of_inference(answer.case) if len(answer.arrays) > 1 else {}
+        for name, of_name in expected_of.items():
+            if name in answer.arrays:
+                yield array_judge.judge(name, answer.case, answer.arrays[name], of_name)
         return
     for name, array in answer.arrays.items():
         yield array_judge.judge(name, answer.case, array, expected_of[name])

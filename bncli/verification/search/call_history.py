@@ -3,7 +3,7 @@
 =====  ==========================================================================================
 ``f``  a forward; but for the first, on new contents in new arrays
 ``b``  the backward of the latest forward that has had none; where all have had one, of the latest
-``i``  an inference, where the kernel has any
+``i``  an inference, where the kernel has any, and its backward, where it has one
 ``w``  the caller writes new contents into the arrays of the latest call
 ``g``  the caller writes a new gamma and beta into theirs
 ``y``  the caller writes into the y that the latest forward returned, as an in-place ReLU does

@@ -8,9 +8,11 @@ from functools import partial
 
 import numpy as np
 
+from bncli.core.kernel import PARAMETERS
+from bncli.verification._diagnosis.wording import verb
 from bncli.verification.search import call_history, contents, histories, memory_layouts
 from bncli.verification.search.attempts import Attempts, hides
-from bncli.verification.search.case_line import CaseLine
+from bncli.verification.search.case_line import ALL, INPUTS, CaseLine
 from bncli.verification.search.resized import EPSILONS
 from bncli.verification.search.shrinking import EPSILON
 from bncli.verification.search.trial import Tried
@@ -66,8 +68,10 @@ def conditions(wrong: Sequence[CaseLine], attempts: Attempts, like: Tried, sized
     Raises NoCondition where it cannot be said, and TimeUp.
     """
     base = like.line
+    yield from _left_out(base)
     for name, default in contents.DEFAULTS.items():
-        if not sized and (words := getattr(base, name)) != default and not _only_shows(name, words, attempts, like):
+        words = getattr(base, name)
+        if not sized and words not in (default, contents.NONE) and not _only_shows(name, words, attempts, like):
             text = " and ".join(_contents(name, word) for word in words.split(","))
             if words in contents.NOT_FINITE and all(
                 attempts.fails(base.holding(name, other), like) for other in contents.NOT_FINITE
@@ -95,6 +99,17 @@ def conditions(wrong: Sequence[CaseLine], attempts: Attempts, like: Tried, sized
             raise NoCondition
         yield Condition(text, _changing(history=without))
     yield from _types(wrong, attempts, like)
+
+
+def _left_out(base: CaseLine) -> Iterator[Condition]:
+    """The parameters that are none, and the gradients that are not asked for."""
+    if none := [name for name in PARAMETERS if getattr(base, name) == contents.NONE]:
+        drawn = {name: contents.DEFAULTS[name] for name in none}
+        yield Condition(f"where {' and '.join(none)} {verb(none, 'are')} None", _changing(**drawn))
+    if base.grads != ALL:
+        others = [name for name in INPUTS if name not in base.grads.split(",")]
+        said = f"the gradient{'s' * (len(others) > 1)} of {' and '.join(others)} {verb(others, 'are')} not asked for"
+        yield Condition(f"where {said}", _changing(grads=ALL))
 
 
 def _only_shows(name: str, words: str, attempts: Attempts, like: Tried) -> bool:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 NORMAL, DRAWN = "normal", "drawn"
+NONE = "none"  # in place of gamma or beta: a gamma of 1 and a beta of 0 are expected
 DEFAULTS = {"data": NORMAL, "gamma": DRAWN, "beta": DRAWN, "dy": DRAWN}
 OUTLIER = 1e4
 NOT_FINITE = {"nan": np.nan, "inf": np.inf}
@@ -97,8 +98,13 @@ WORDS: dict[str, dict[str, Change]] = {
         "one-zero": _one_zero,
         "negative": lambda x, rng: -np.abs(x),
         "positive": lambda x, rng: np.abs(x),
+        NONE: lambda x, rng: np.ones_like(x),
     },
-    "beta": {DRAWN: _unchanged, "zeros": lambda x, rng: np.zeros_like(x)},
+    "beta": {
+        DRAWN: _unchanged,
+        "zeros": lambda x, rng: np.zeros_like(x),
+        NONE: lambda x, rng: np.zeros_like(x),
+    },
     "dy": {
         DRAWN: _unchanged,
         "noise": lambda x, rng: rng.standard_normal(x.shape, x.dtype),
@@ -109,7 +115,10 @@ WORDS: dict[str, dict[str, Change]] = {
 
 def require(name: str, text: str) -> None:
     """Raise InputError where ``text`` holds a word that the array ``name`` does not know."""
-    for word in text.split(","):
+    words = text.split(",")
+    if NONE in words and len(words) > 1:
+        raise InputError(f"cannot read {name}={text}: nothing can be added to {NONE}")
+    for word in words:
         if _change(name, word) is None:
             also = "xV, +V and decades-K" if name == "data" else "xV"
             raise InputError(f"cannot read {word!r} in {name}={text}: use {', '.join(WORDS[name])}, {also}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bncli.verification.accuracy import GRADIENTS_OF_INFERENCE
 from bncli.verification.search import call_history
 from bncli.verification.search.attempts import Attempts
 from bncli.verification.search.case_line import CaseLine
@@ -18,7 +19,12 @@ DONE = {
     "o": "after calls on other shapes and dtypes",
     "e": "after calls with another epsilon",
 }
-CALLS = {"dx": "backward", "dgamma": "backward", "dbeta": "backward", "infer": "inference"}
+CALLS = {
+    "dx": "backward",
+    "dgamma": "backward",
+    "dbeta": "backward",
+    **dict.fromkeys(("infer", *GRADIENTS_OF_INFERENCE), "inference"),
+}
 # Each with a count: calls in turn, one call again and again, and calls that wait for their backwards.
 TURNS, AGAIN, WAITING, INFERRED, FORWARDS = "{0}(fb)", "f{0}b", "{0}f{0}b", "{0}i", "{0}f"
 WORDS = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")

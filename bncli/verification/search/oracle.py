@@ -15,7 +15,7 @@ import numpy as np
 from bncli.core.case import Case
 from bncli.core.kernel import Saved
 from bncli.core.problem import Problem, finfo, statistics_dtype
-from bncli.verification import tolerance
+from bncli.verification import accuracy, tolerance
 from bncli.verification.tolerance import Magnitude
 
 if TYPE_CHECKING:
@@ -71,17 +71,35 @@ def training(case: Case) -> dict[str, Expected]:
 
 def inference(case: Case) -> Expected:
     """y from the given statistics."""
-    assert case.mean is not None  # for the type checker: see ``statistics``
-    assert case.var is not None
-    x, gamma, beta, mean, var = (
-        rows(array).astype(np.float64) for array in (case.x, case.gamma, case.beta, case.mean, case.var)
-    )
-    inv_std = 1 / np.sqrt(var + case.problem.epsilon)
+    saved, beta = _given(case), case.beta.astype(np.float64)
+    x, gamma, mean, _, inv_std = saved
     scale = gamma * inv_std
     value = (x - mean[:, None]) * scale[:, None] + beta[:, None]
     terms = np.abs(x) * np.abs(scale)[:, None] + (np.abs(scale * mean) + np.abs(beta))[:, None]
     least = float(finfo(case.problem.dtype).smallest_normal) * np.maximum(inv_std, 1)[:, None]
     return Expected(value, Magnitude(np.maximum(terms, least), np.zeros(1)), _budget(case.problem, "infer"))
+
+
+def gradients_of_inference(case: Case) -> dict[str, Expected]:
+    """The gradients of inference, by their names: the given statistics are constants."""
+    saved, dy = _given(case), rows(case.dy).astype(np.float64, order="C")
+    x, gamma, mean, _, inv_std = saved
+    dgamma = (dy * (x - mean[:, None])).sum(2)[0] * inv_std
+    values = (gamma * inv_std)[:, None] * dy, dgamma, dy.sum(2)[0]
+    sizes = tolerance.magnitudes_of_inference(dy, saved, case.problem.dtype)
+    return {
+        name: Expected(value, sizes[name], _budget(case.problem, name))
+        for name, value in zip(accuracy.GRADIENTS_OF_INFERENCE, values, strict=True)
+    }
+
+
+def _given(case: Case) -> Saved:
+    """x, gamma and the given statistics of ``case``."""
+    assert case.mean is not None  # for the type checker: see ``statistics``
+    assert case.var is not None
+    x = rows(case.x).astype(np.float64, order="C")
+    gamma, mean, var = (array.astype(np.float64) for array in (case.gamma, case.mean, case.var))
+    return Saved(x, gamma, mean, var, 1 / np.sqrt(var + case.problem.epsilon))
 
 
 def statistics(case: Case) -> tuple[Array, Array]:

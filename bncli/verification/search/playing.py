@@ -38,13 +38,21 @@ class _Forward:
 
 
 def play(
-    kernel: Kernel, history: str, memory: str, epsilon: float, make: Callable[[int], Case], *, out: bool = False
+    kernel: Kernel,
+    history: str,
+    memory: str,
+    epsilon: float,
+    make: Callable[[int], Case],
+    *,
+    out: bool = False,
+    whole: Kernel | None = None,
 ) -> Played:
     """Make the calls of ``history``. ``make`` gives the contents of a number, from 0 on.
 
+    Calls on other problems are those of the ``whole`` kernel, where ``kernel`` is called without some parameters.
     With ``out``, the kernel is given arrays full of NaN to write into. Raises KernelFault where the kernel does.
     """
-    player = _Player(kernel, memory, epsilon, make, out)
+    player = _Player(kernel, whole or kernel, memory, epsilon, make, out)
     letters = call_history.steps(history)
     player.keep_copies = len(letters) > len(call_history.PLAIN)
     for letter in letters:
@@ -53,7 +61,10 @@ def play(
 
 
 class _Player:
-    def __init__(self, kernel: Kernel, memory: str, epsilon: float, make: Callable[[int], Case], out: bool) -> None:
+    def __init__(
+        self, kernel: Kernel, whole: Kernel, memory: str, epsilon: float, make: Callable[[int], Case], out: bool
+    ) -> None:
+        self.whole = whole
         self.kernel, self.memory, self.epsilon, self.make, self.out = kernel, memory, epsilon, make, out
         self.answers: list[Answer] = []
         self.pending: list[_Forward] = []
@@ -104,15 +115,25 @@ class _Player:
                 raise
             self.single_use = True
             return
-        self._answer("backward", (into if self.out else found)._asdict(), forward.case)
+        given = (into if self.out else found)._asdict()
+        self._answer("backward", {name: given[name] for name in self.kernel.gradients}, forward.case)
 
     def _i(self) -> None:
         if self.kernel.infer is None:
             return
         x, gamma, beta, mean, var = self._shown("x", "gamma", "beta", "mean", "var")
         out = {"out": np.full(x.shape, np.nan, x.dtype)} if self.out else {}
-        y = self.kernel.infer(x, gamma, beta, mean, var, self.epsilon, **out)
-        self._answer("infer", {"infer": out.get("out", y)})
+        if self.kernel.infer_forward is None or self.kernel.infer_backward is None:
+            y = self.kernel.infer(x, gamma, beta, mean, var, self.epsilon, **out)
+            self._answer("infer", {"infer": out.get("out", y)})
+            return
+        y, saved = self.kernel.infer_forward(x, gamma, beta, mean, var, self.epsilon, **out)
+        (dy,) = self._shown("dy")
+        into = Gradients(*(np.full(like.shape, np.nan, like.dtype) for like in (dy, gamma, gamma)))
+        found = self.kernel.infer_backward(dy, saved, **({"out": into} if self.out else {}))
+        gradients = zip(accuracy.GRADIENTS_OF_INFERENCE, into if self.out else found, strict=True)
+        judged = {name: array for name, array in gradients if accuracy.is_judged(self.kernel, name)}
+        self._answer("infer", {"infer": out.get("out", y), **judged})
 
     def _w(self) -> None:
         self._write(NAMES)
@@ -153,10 +174,10 @@ class _Player:
         rng = np.random.default_rng(problem.size)
         x = (rng.standard_normal(problem.canonical_shape, np.float32) + 1).astype(problem.dtype)
         gamma, beta = (rng.standard_normal(problem.features).astype(problem.dtype_of("gamma")) for _ in range(2))
-        _, saved = self.kernel.forward(x, gamma, beta, problem.epsilon)
-        self.kernel.backward(x[::-1].copy(), saved)
-        if self.kernel.infer is not None:
-            self.kernel.infer(x, gamma, beta, beta, np.abs(gamma) + beta.dtype.type(1), problem.epsilon)
+        _, saved = self.whole.forward(x, gamma, beta, problem.epsilon)
+        self.whole.backward(x[::-1].copy(), saved)
+        if self.whole.infer is not None:
+            self.whole.infer(x, gamma, beta, beta, np.abs(gamma) + beta.dtype.type(1), problem.epsilon)
 
     def _shown(self, *names: str) -> list[Array]:
         return [memory_layouts.shown(self.given[name], self.memory) for name in names]

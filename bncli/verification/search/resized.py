@@ -43,8 +43,9 @@ class Resized:
 
     def __init__(self, base: CaseLine) -> None:
         self.base = base
+        self.names = [name for name in contents.WORDS if getattr(base, name) != contents.NONE]
         self.sizes = {kind: list(sizes) for kind, sizes in SIZES.items() if self._is_in_base(*kind)} or {
-            kind: list(sizes) for kind, sizes in SIZES.items()
+            (name, by): list(sizes) for (name, by), sizes in SIZES.items() if name in ("", *self.names)
         }
 
     def _is_in_base(self, name: str, by: str) -> bool:
@@ -70,7 +71,7 @@ class Resized:
 
     def first(self) -> list[CaseLine]:
         """Those that are tried in any case."""
-        found = [self.base.holding(name, default) for name, default in contents.DEFAULTS.items()]
+        found = [self.base.holding(name, contents.DEFAULTS[name]) for name in self.names]
         return found + self.seeds() + self.sized() + [replace(self.base, data=word) for word in WORDS]
 
     def sized(self) -> list[CaseLine]:
@@ -82,7 +83,7 @@ class Resized:
         rng, found = Random(f"{self.base}"), []
         for _ in range(COMBINED):
             line = replace(self.base, seed=rng.randrange(1 << 31))
-            for name in rng.sample(list(contents.WORDS), 2):
+            for name in rng.sample(self.names, 2):
                 times = rng.choice(MODERATE)
                 line = line.holding(name, _also(getattr(line, name), "x", times * _own(getattr(line, name))))
             found.append(line)

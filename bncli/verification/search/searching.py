@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from bncli.core.kernel import Kernel, types_of
+from bncli.errors import InputError
 from bncli.verification.finding import Verdict
 from bncli.verification.search import call_history, narrowing, sequence, trial
 from bncli.verification.search.attempts import known
@@ -15,6 +16,7 @@ from bncli.verification.search.case_line import CaseLine
 from bncli.verification.search.narrowing import Narrowed
 from bncli.verification.search.sequence import Fixed
 from bncli.verification.search.trial import Tried
+from bncli.verification.search.written_cases import PARTIAL, PLAIN
 
 COMPILED = 0.05  # seconds that the first calls of a type or a shape take at least, where they compile,
 SLOWER = 4  # and how many times as long as the same calls again, as was to be expected, and as judging them
@@ -80,6 +82,7 @@ def search(
     calls, and ``progress`` after them.
     """
     types = [each for each in types_of(kernel) if known(each)]
+    partial = [each for each in PARTIAL if trial.takes(kernel, CaseLine.parse(f"{PLAIN} {each}"))]
     outcome = SearchOutcome(seed)
     pace, passed = _Pace(), list[CaseLine]()
     start = perf_counter()
@@ -89,7 +92,7 @@ def search(
         left = seconds + min(outcome.compiling, seconds) - spent
         if left <= 0:
             break
-        line = sequence.case(seed, i, types, fixed)
+        line = sequence.case(seed, i, types, fixed, partial)
         i += 1
         predicted = pace.predicted(line)
         if predicted > left:
@@ -146,7 +149,12 @@ def _compiling(kernel: Kernel, tried: Tried, took: float, predicted: float) -> f
 
 
 def one_case(kernel: Kernel, line: CaseLine, ruled: bool = True) -> SearchOutcome:
-    """Try ``line`` alone, as often as it says; where it is WRONG, look for the rule if ``ruled``."""
+    """Try ``line`` alone, as often as it says; where it is WRONG, look for the rule if ``ruled``.
+
+    Raises InputError where the kernel is not called without a parameter, or for some gradients alone.
+    """
+    if not trial.takes(kernel, line):
+        raise InputError(f"kernel {kernel.name!r} cannot be called so: {line}")
     outcome = SearchOutcome(line.seed)
     start = perf_counter()
     outcome.only = tried = trial.run(kernel, line)

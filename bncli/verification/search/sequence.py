@@ -12,9 +12,9 @@ from random import Random
 
 from bncli.core.layout import Layout, Shape
 from bncli.core.problem import HALF, ITEMSIZE, Problem
-from bncli.verification.search import call_history, limits, memory_layouts, shapes
+from bncli.verification.search import call_history, contents, limits, memory_layouts, shapes
 from bncli.verification.search.case_line import CaseLine
-from bncli.verification.search.written_cases import PATHS, TELLING
+from bncli.verification.search.written_cases import PATHS, PLAIN, TELLING
 
 EPSILONS = (1e-5, 1e-5, 1e-5, 1e-3, 1e-8, 1e-12, 1.0)
 DATA = (
@@ -32,6 +32,8 @@ MEMORY = (
     "dy[::2]", "dy[...,::2]", "dy:fortran", "dy:channels-last", "dy[::-1]", "read-only", "out",
     "x[::2],dy[::2]", "x:channels-last,dy:channels-last", "x:fortran,dy:fortran,out", "gamma[::-1],beta:misaligned",
 )  # fmt: skip
+FEW = 3
+PARTLY = 0.2  # the share of drawn cases that are partial, where a kernel takes them
 SMALL = 13  # the binary logarithm of the most elements of a case with a long call history, or much done to its memory
 
 
@@ -53,13 +55,21 @@ class Fixed:
         return [each for each in types if each in wanted.get(self.params, (self.dtype,))] or [self.dtype]
 
 
-def case(seed: int, i: int, types: Sequence[str], fixed: Fixed | None = None) -> CaseLine:
-    """Case ``i``, from 0 on, for a kernel that takes ``types``, as ``Problem.types`` names them."""
+def case(seed: int, i: int, types: Sequence[str], fixed: Fixed | None = None, partial: Sequence[str] = ()) -> CaseLine:
+    """Case ``i``, from 0 on, for a kernel that takes ``types``, as ``Problem.types`` names them.
+
+    ``partial`` are those of ``PARTIAL`` that it takes; the sequence of a kernel that takes none is the same as ever.
+    """
     fixed = fixed or Fixed()
     rng = Random(f"{seed}/{i}")
     types = fixed.among(types)
-    written = [*TELLING, *PATHS]
-    line = _written(written[i], i, types) if i < len(written) else _drawn(rng, i - len(written), types)
+    others = [f"{PLAIN} {each}" for each in partial]
+    # A slow kernel gets no further than a few cases: the most telling of both kinds come first.
+    written = [*TELLING[:FEW], *others[:FEW], *TELLING[FEW:], *others[FEW:], *PATHS]
+    if i < len(written):
+        line = _written(written[i], i, types)
+    else:
+        line = _partly(Random(f"{seed}/{i}/partial"), _drawn(rng, i - len(written), types), partial)
     return _as_asked(replace(limits.within(line), seed=rng.randrange(1 << 31)), fixed)
 
 
@@ -73,7 +83,13 @@ def _written(text: str, i: int, types: Sequence[str]) -> CaseLine:
     if line.problem.dtype not in HALF:
         return line
     data = line.data if line.data in HALF_DATA else "normal"
-    return replace(line, data=data, gamma=line.gamma if line.gamma in GAMMA[:4] else "drawn", beta="drawn", dy="drawn")
+    return replace(
+        line,
+        data=data,
+        gamma=line.gamma if line.gamma in (*GAMMA[:4], contents.NONE) else "drawn",
+        beta=line.beta if line.beta == contents.NONE else "drawn",
+        dy="drawn",
+    )
 
 
 def _as_asked(line: CaseLine, fixed: Fixed) -> CaseLine:
@@ -105,6 +121,17 @@ def _drawn(rng: Random, i: int, types: Sequence[str]) -> CaseLine:
         threads=rng.choice((1, 2, 3, 4)) if rng.random() < 0.15 else 0,
     )
     return _dressed(rng, line)
+
+
+def _partly(rng: Random, line: CaseLine, partial: Sequence[str]) -> CaseLine:
+    """Some of all lines without parameters, or with only some of the gradients."""
+    if not partial or rng.random() > PARTLY:
+        return line
+    chosen = CaseLine.parse(f"{PLAIN} {rng.choice(partial)}")
+    gamma, beta = (
+        each if each == contents.NONE else own for each, own in ((chosen.gamma, line.gamma), (chosen.beta, line.beta))
+    )
+    return replace(line, gamma=gamma, beta=beta, grads=chosen.grads)
 
 
 def _dressed(rng: Random, line: CaseLine) -> CaseLine:

@@ -9,7 +9,7 @@ from bncli.core.layout import Layout
 from bncli.core.problem import Problem
 from bncli.verification.search import call_history, contents, memory_layouts
 from bncli.verification.search.attempts import Attempts, TimeUp, alike, clear
-from bncli.verification.search.case_line import CaseLine
+from bncli.verification.search.case_line import ALL, INPUTS, CaseLine
 from bncli.verification.search.trial import Tried
 
 WIDE, EPSILON = "float64", 1e-5
@@ -59,12 +59,21 @@ class _Shrinking:
                     kept = [each for each in getattr(self.line, name).split(",") if each != word]
                     if kept:
                         self.accepts(self.line.holding(name, ",".join(kept)))
+        self._ask_for_more()
         self._changes(threads=0)
         problem = self.line.problem
         if WIDE in self.attempts.kernel.dtypes:
             self._problem(replace(problem, dtype=WIDE, params=""))
         self._problem(replace(self.line.problem, epsilon=EPSILON))
         self._problem(plain(self.line.problem, self.line.problem.canonical_shape))
+
+    def _ask_for_more(self) -> None:
+        """All gradients, or one more and again one more."""
+        if self._changes(grads=ALL):
+            return
+        for name in INPUTS:
+            asked = {name, *self.line.grads.split(",")}
+            self._changes(grads=",".join(each for each in INPUTS if each in asked))
 
     def make_small(self) -> None:
         self._flatten()

@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel, types_of
+from bncli.core.kernel import Choice, Kernel, gradients_of, types_of
 from bncli.core.problem import Problem
 from bncli.errors import BncliError, KernelFault, KernelRefused, MemoryNotHeld
 from bncli.loading.guard import guarded
@@ -49,14 +49,16 @@ def run(kernel: Kernel, line: CaseLine) -> Tried:
     """Try ``line`` on ``kernel``. Whatever the kernel raises, but MemoryError and KeyboardInterrupt, is a verdict."""
     if too_large(line.problem):
         return Tried(line, Verdict.NOT_TRIED, reason="it takes more than a quarter of the memory that is free")
-    safe = guarded(kernel)
-    out = memory_layouts.asks(line.memory, memory_layouts.OUT) and _takes_out(kernel)
+    if not takes(kernel, line):
+        return Tried(line, Verdict.NOT_TRIED, reason="the kernel does not take it")
+    own, safe = _own(kernel, line), guarded(kernel)
+    out = memory_layouts.asks(line.memory, memory_layouts.OUT) and _takes_out(own)
     start = perf_counter()
     with np.errstate(all="ignore"):
         try:
             for _ in range(line.repeats):
                 with _threads(safe, line.threads):
-                    tried = _once(safe, line, out)
+                    tried = _once(own, safe, line, out)
                 if tried.verdict is Verdict.WRONG:
                     break
         except MemoryNotHeld as fault:
@@ -72,10 +74,11 @@ def run(kernel: Kernel, line: CaseLine) -> Tried:
 
 def explained(kernel: Kernel, tried: Tried) -> tuple[str, ...]:
     """Sentences on what is wrong with the arrays of a WRONG case, where its first calls alone show it."""
-    line, safe = tried.line, guarded(kernel)
+    line = tried.line
     if tried.reason or not tried.findings or too_large(line.problem):
         return ()
-    case = _case(line, 0)
+    safe = _own(kernel, line)
+    case = _case(safe, line, 0)
     x, gamma, beta, dy = (
         memory_layouts.place(name, getattr(case, name), line.memory) for name in ("x", "gamma", "beta", "dy")
     )
@@ -86,6 +89,31 @@ def explained(kernel: Kernel, tried: Tried) -> tuple[str, ...]:
     except KernelFault:
         return ()
     return next((sentences for sentences in said.values() if sentences), ())
+
+
+def takes(kernel: Kernel, line: CaseLine) -> bool:
+    """Whether ``kernel`` can be called as ``line`` says: without its parameters that are none, for some gradients."""
+    choice = _choice(kernel, line)
+    missing = tuple(name for name in kernel.parameters if name not in choice.parameters)
+    some = choice.gradients != gradients_of(choice.parameters)
+    return bool(choice.gradients) and (not missing or missing in kernel.optional) and (not some or kernel.selective)
+
+
+def _choice(kernel: Kernel, line: CaseLine) -> Choice:
+    """The choice of ``line``, among what ``kernel`` has."""
+    parameters, gradients = line.choice
+    return Choice(
+        tuple(name for name in kernel.parameters if name in parameters),
+        tuple(name for name in kernel.gradients if name in gradients),
+    )
+
+
+def _own(kernel: Kernel, line: CaseLine) -> Kernel:
+    """The guarded kernel as ``line`` calls it."""
+    choice = _choice(kernel, line)
+    if kernel.chosen is None or choice == (kernel.parameters, kernel.gradients):
+        return guarded(kernel)
+    return guarded(replace(kernel.chosen(choice), name=kernel.name))
 
 
 def too_large(problem: Problem) -> bool:
@@ -123,16 +151,16 @@ def _threads(kernel: Kernel, count: int) -> Iterator[None]:
 
 
 def _takes_out(kernel: Kernel) -> bool:
-    functions = (kernel.forward, kernel.backward, kernel.infer)
+    functions = (kernel.forward, kernel.backward, kernel.infer, kernel.infer_forward, kernel.infer_backward)
     return all("out" in signature(function).parameters for function in functions if function is not None)
 
 
-def _once(kernel: Kernel, line: CaseLine, out: bool) -> Tried:
-    first = _case(line, 0)
+def _once(kernel: Kernel, whole: Kernel, line: CaseLine, out: bool) -> Tried:
+    first = _case(kernel, line, 0)
     start = perf_counter()
     played = play(
         kernel, line.history, line.memory, line.problem.epsilon,
-        lambda number: _case(line, number) if number else first, out=out,
+        lambda number: _case(kernel, line, number) if number else first, out=out, whole=whole,
     )  # fmt: skip
     tried = Tried(line, Verdict.PASS, seconds=perf_counter() - start, single_use=played.single_use)
     if played.written:
@@ -151,8 +179,8 @@ def _once(kernel: Kernel, line: CaseLine, out: bool) -> Tried:
     return replace(tried, verdict=Verdict.UNDECIDED) if len(doubtful) == len(found) else tried
 
 
-def _case(line: CaseLine, number: int) -> Case:
+def _case(kernel: Kernel, line: CaseLine, number: int) -> Case:
     words = {name: getattr(line, name) for name in contents.WORDS}
-    case = contents.make(line.problem, words, line.seed + number)
+    case = contents.make(line.problem, words, line.seed + number).taking(kernel.parameters)
     mean, var = oracle.statistics(case)
     return replace(case, mean=mean, var=var)

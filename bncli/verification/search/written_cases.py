@@ -18,6 +18,24 @@ TELLING = (
     "12x5x3/channels-first/float32/eps=1e-05 data=nan",
     "1x9/per-activation/float32/eps=1e-05",
 )
+# Without gamma or beta, or with only some of the gradients: tried where the kernel takes it, on a plain problem.
+PLAIN = "6x5x4/channels-first/float64/eps=1e-05"
+PARTIAL = (
+    "gamma=none beta=none",
+    "grads=x",
+    "grads=gamma,beta",
+    "gamma=none",
+    "beta=none",
+    "grads=x,gamma",
+    "grads=x,beta",
+    "gamma=none beta=none history=efbi",
+    "gamma=none history=efbi",
+    "beta=none history=efbi",
+    "grads=gamma",
+    "grads=beta",
+    "beta=none grads=gamma",
+    "gamma=none grads=x",
+)
 PATHS = (
     "5x6x3/channels-first/float64/eps=1e-05 memory=dy[...,::2]",
     "6x32x8x8/channels-first/float64/eps=1e-05 memory=x:channels-last",

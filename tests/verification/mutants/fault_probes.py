@@ -39,6 +39,8 @@ def expected_of(case):
     found = naive.batchnorm(own(case.x), case.gamma, case.beta, own(case.dy), *arguments)
     found["inv_std"] = 1 / np.sqrt(found["var"] + problem.epsilon)
     found["inferred"] = naive.infer(own(case.x), case.gamma, case.beta, case.mean, case.var, *arguments)
+    of_inference = naive.infer_backward(own(case.x), case.gamma, own(case.dy), case.mean, case.var, *arguments)
+    found |= {f"{name} of inference": array for name, array in of_inference.items()}
     return {name: problem.canonical(array) if array.ndim > 1 else array for name, array in found.items()}
 
 
@@ -48,6 +50,10 @@ def results_of(kernel, case):
         found["inferred"] = kernel.infer(case.x, case.gamma, case.beta, case.mean, case.var, epsilon)
     found["y"], saved = kernel.forward(case.x, case.gamma, case.beta, epsilon)
     found["dx"], found["dgamma"], found["dbeta"] = kernel.backward(case.dy, saved)
+    if kernel.infer_backward:
+        _, kept = kernel.infer_forward(case.x, case.gamma, case.beta, case.mean, case.var, epsilon)
+        names = (f"{name} of inference" for name in Gradients._fields)
+        found |= zip(names, kernel.infer_backward(case.dy, kept), strict=True)
     return found | {name: getattr(saved, name) for name in ("mean", "var", "inv_std") if hasattr(saved, name)}
 
 
@@ -210,7 +216,8 @@ PROBES = {
 }
 
 HIDDEN = [mutant for mutant in MUTANTS if mutant.case]
-PLAIN = [mutant for mutant in MUTANTS if not mutant.case]
+# The faults of layers have a test of their own.
+PLAIN = [mutant for mutant in MUTANTS if not mutant.case and mutant.kind != "layer"]
 VISIBLE = [(mutant, problem) for mutant in PLAIN for problem in PROBLEMS if mutant.visible(Problem.parse(problem))]
 
 # Faults of inference that the order of the plain calls shows.

@@ -14,8 +14,10 @@ from bncli.errors import InputError
 from bncli.loading.registry import load_kernel
 from bncli.verification import tolerance
 from bncli.verification.search import contents, memory_layouts, oracle, sequence
-from bncli.verification.search.case_line import CaseLine
+from bncli.verification.search.case_line import ALL, CaseLine
+from bncli.verification.search.contents import NONE
 from bncli.verification.search.sequence import Fixed
+from bncli.verification.search.written_cases import PARTIAL
 
 FLOATS = ("float32", "float64")
 WHOLE_LINE = (
@@ -32,7 +34,7 @@ WHOLE_LINE = (
 @given(seed=st.integers(0, 10**9), first=st.integers(0, 3000))
 def test_ten_thousand_drawn_cases_parse_back(seed, first):
     for i in range(first, first + 100):
-        line = sequence.case(seed, i, DTYPES)
+        line = sequence.case(seed, i, DTYPES, partial=PARTIAL)
         assert CaseLine.parse(str(line)) == line
 
 
@@ -44,13 +46,21 @@ WORDS = {name: st.sampled_from([*words, "x1e-3", "x7"]) for name, words in conte
     words=st.fixed_dictionaries({name: st.lists(word, min_size=1, max_size=3) for name, word in WORDS.items()}),
     memory=st.lists(st.sampled_from([*memory_layouts.WORDS, *memory_layouts.FLAGS]), min_size=1, max_size=4),
     history=st.sampled_from(sequence.HISTORIES),
+    grads=st.sampled_from([ALL, "x", "x,gamma", "x,beta"]),
     counts=st.tuples(st.integers(0, 64), st.integers(1, 500), st.integers(0, 2**31)),
 )
-def test_any_case_parses_back(shape, words, memory, history, counts):
-    texts = {name: ",".join(some) for name, some in words.items()}
-    line = CaseLine(Problem(shape), **texts, memory=",".join(memory), history=history, threads=counts[0],
+def test_any_case_parses_back(shape, words, memory, history, grads, counts):
+    texts = {name: NONE if NONE in some else ",".join(some) for name, some in words.items()}
+    line = CaseLine(Problem(shape), **texts, memory=",".join(memory), history=history, grads=grads, threads=counts[0],
                     repeats=counts[1], seed=counts[2])  # fmt: skip
     assert CaseLine.parse(str(line)) == line
+
+
+def test_a_kernel_that_takes_no_none_gets_the_same_cases_as_ever():
+    plain = [sequence.case(0, i, FLOATS) for i in range(300)]
+    assert {(line.gamma == NONE or line.beta == NONE, line.grads) for line in plain} == {(False, ALL)}
+    partial = [sequence.case(0, i, FLOATS, partial=PARTIAL) for i in range(300)]
+    assert {line.choice for line in partial} == {CaseLine.parse(f"1x1 {each}").choice for each in ("", *PARTIAL)}
 
 
 def test_a_line_is_written_as_it_was_read_without_what_is_the_default():
@@ -65,6 +75,10 @@ def test_a_line_is_written_as_it_was_read_without_what_is_the_default():
         ("data=wild", "cannot read 'wild' in data=wild"),
         ("data=x1e", "cannot read 'x1e'"),
         ("gamma=+1", "cannot read"),
+        ("gamma=none,x2", "nothing can be added to none"),
+        ("data=none", "cannot read 'none'"),
+        ("grads=beta,x", "cannot read grads=beta,x: write some of x,gamma,beta, in this order"),
+        ("grads=gamma gamma=none", "asks for the gradient of what is none"),
         ("memory=gamma:fortran", "cannot read 'gamma:fortran'"),
         ("history=16q", "call history '16q'"),
         ("history=b", "a backward that no forward"),
