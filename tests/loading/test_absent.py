@@ -54,7 +54,14 @@ def write(text, path="mine.py"):
 def test_what_is_there_is_verified(text):
     write(text)
     run("verify", "mine.py", *QUICK)
-    run("verify", "mine.py", *QUICK, "--search", "0.3", "--isolate")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in ("function", "forward"))) for kind in KINDS]
+)
+def test_what_is_there_is_verified_and_searched_in_a_process_of_its_own(kind):
+    write(KINDS[kind])
+    run("verify", "mine.py", *QUICK, "--search", "0.2", "--isolate")
 
 
 @pytest.mark.parametrize(("framework", "text"), [(name.partition("'")[0], text) for name, text in ON_ARRAYS.items()])
