@@ -12,8 +12,14 @@ COMMANDS = plugins.names("bncli.commands")
 SMALL = ("--shape", "5x4x4x3")
 
 
+def invoke(*args, columns=80):
+    """click's result of a command line, however it ends."""
+    return CliRunner().invoke(main, [str(arg) for arg in args], env={"COLUMNS": str(columns)})
+
+
 def run(*args, code=0, columns=100):
-    result = CliRunner().invoke(main, [str(arg) for arg in args], env={"COLUMNS": str(columns)})
+    """The same, of a command line that ends with this exit code."""
+    result = invoke(*args, columns=columns)
     assert result.exit_code == code, (result.output, result.exception)
     return result
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-import results
 from bncli.core.case import complete, generator
 from bncli.core.problem import Problem
 
@@ -23,7 +22,7 @@ pytest.register_assert_rewrite("command_line", *_HELPERS)
 
 # A first call compiles, and a machine may be busy: what hypothesis calls slow is that.
 settings.register_profile(
-    "bncli", deadline=None, derandomize=True, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
+    "bncli", deadline=None, derandomize=True, max_examples=20, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("bncli")
 
@@ -74,6 +73,16 @@ def _no_search():
         yield
 
 
+@pytest.fixture
+def _time_to_narrow(monkeypatch):
+    """A search has time enough for the smallest case and its rule on a busy machine too."""
+    from bncli.verification.search import narrowing
+
+    for name in ("SHRINKING", "RULING"):
+        monkeypatch.setattr(narrowing, name, 60)
+    monkeypatch.setattr(narrowing, "SHORTLY", (60, 60))
+
+
 @pytest.fixture(scope="session")
 def make_case():
     """make_case("5x4x4x3/channels-last", seed=1, mean=0.0, std=1.0, dy=...) -> a Case on normal data."""
@@ -93,8 +102,13 @@ def make_case():
 
 @pytest.fixture(scope="session")
 def saved_results(tmp_path_factory):
-    """saved_results["bench"] is a file that ``bncli bench --export`` wrote; and so on."""
-    return results.Results(tmp_path_factory.mktemp("results"))
+    """saved_results["bench"] is a file that ``bncli bench --export`` wrote; and so on. Workers share them."""
+    from results import Results  # whose helpers are registered by now
+
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "saved-results"
+    folder.mkdir(exist_ok=True)
+    return Results(folder)
 
 
 @pytest.fixture

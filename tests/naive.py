@@ -64,3 +64,19 @@ def infer(x, gamma, beta, mean, var, epsilon, layout):
         for i in members:
             y[i] = float(gamma[feature]) * ((float(x[i]) - float(mean[feature])) / std) + float(beta[feature])
     return y
+
+
+def expected_of(case):
+    """What a kernel returns and saves for a Case: canonical, (N, F, S) and (F,), float64.
+
+    Where the case has running statistics, "inferred" is the y of infer, and "dx of inference" a gradient of it.
+    """
+    own, problem = case.problem.own, case.problem
+    arguments = problem.epsilon, str(problem.layout)
+    found = batchnorm(own(case.x), case.gamma, case.beta, own(case.dy), *arguments)
+    found["inv_std"] = 1 / np.sqrt(found["var"] + problem.epsilon)
+    if case.mean is not None:
+        found["inferred"] = infer(own(case.x), case.gamma, case.beta, case.mean, case.var, *arguments)
+        of_inference = infer_backward(own(case.x), case.gamma, own(case.dy), case.mean, case.var, *arguments)
+        found |= {f"{name} of inference": array for name, array in of_inference.items()}
+    return {name: problem.canonical(array) if array.ndim > 1 else array for name, array in found.items()}

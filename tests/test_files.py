@@ -9,12 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 import kill
 from bncli import files
-from bncli.cli import main
 from bncli.errors import InputError
+from command_line import run
 
 BNCLI = (sys.executable, "-m", "bncli")
 FULL = Path("/dev/full")
@@ -125,7 +124,7 @@ def tiny_disk(tmp_path):
 
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(tiny_disk):
     old = tiny_disk / "old.json"
-    assert CliRunner().invoke(main, ["presets", "--export", str(old)]).exit_code == 0
+    run("presets", "--export", old)
     before = old.read_bytes()
     with contextlib.suppress(OSError), (tiny_disk / "fill").open("wb", buffering=0) as file:
         while file.write(bytes(1024)):
@@ -134,8 +133,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tiny_disk):
         old: ("presets", "--export", str(old)),
         tiny_disk / "a.npz": ("forward", "--kernel", "numpy", "--shape", "9x99", "--save", str(tiny_disk / "a.npz")),
     }.items():
-        done = CliRunner().invoke(main, list(words))
-        assert done.exit_code == 2
+        done = run(*words, code=2)
         assert done.stderr == f"bncli: error: cannot write {str(path)!r}: No space left on device\n"
     assert old.read_bytes() == before
     assert sorted(each.name for each in tiny_disk.iterdir()) == ["fill", "old.json"]
@@ -154,15 +152,13 @@ def forward(x, gamma, beta, epsilon):
 def test_a_folder_that_vanishes_meanwhile_is_one_line():
     Path("out").mkdir()
     Path("k.py").write_text(KERNEL)
-    done = CliRunner().invoke(main, ["gradcheck", "--kernel", "k.py", "--shape", "3x4", "--export", "out/x.json"])
-    assert done.exit_code == 2
+    done = run("gradcheck", "--kernel", "k.py", "--shape", "3x4", "--export", "out/x.json", code=2)
     assert done.stderr == "bncli: error: cannot write 'out/x.json': there is no folder 'out'; create it first\n"
 
 
 def test_a_folder_in_the_way_is_said_before_any_work():
     Path("x.json").mkdir()
-    done = CliRunner().invoke(main, ["bench", "--max-time", "60", "--export", "x.json"])
-    assert done.exit_code == 2
+    done = run("bench", "--max-time", "60", "--export", "x.json", code=2)
     assert done.stderr == "bncli: error: cannot write 'x.json': it is a folder; name a file in it\n"
 
 
@@ -263,7 +259,7 @@ def test_a_kill_at_any_moment_leaves_whole_files():
 
 
 @pytest.mark.slow
-def test_whoever_kills_would_notice_a_half_written_file(tmp_path, monkeypatch):
+def test_a_half_written_file_would_be_noticed_after_a_kill(tmp_path, monkeypatch):
     monkeypatch.setattr(
         kill, "WRITER", kill.WRITER.replace("files.replace_text(Path(sys.argv[1]),", "Path(sys.argv[1]).write_text(")
     )

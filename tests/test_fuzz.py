@@ -10,7 +10,7 @@ from hostile.readers import READERS
 from hostile.saved import documents
 from hostile.world import playground
 
-EXAMPLES = 40
+EXAMPLES = 25
 SEEDS = 5
 
 

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
-from bncli.cli import main
 from bncli.verification.mutants import MUTANTS, RIGHT
+from command_line import invoke
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
@@ -42,7 +41,7 @@ def commands(body):
 def run(command):
     words = shlex.split(command)
     assert words[0] == "bncli", command
-    output = CliRunner().invoke(main, words[1:], env={"COLUMNS": "80"}).output
+    output = invoke(*words[1:], columns=80).output
     # What else runs on this machine just now is not in the README.
     of_today = words[1] == "bench"
     return "".join(line for line in output.splitlines(True) if not (of_today and line.startswith("warning: ")))
@@ -73,7 +72,9 @@ def named(bodies, slow):
 
 
 # What measures, and what compiles the kernel numba for other shapes than those of activations.
-TAKES_LONG = re.compile(r"^\$ bncli bench|\bbncli\.bench\(|^\$ bncli verify numba|/channels-last", re.MULTILINE)
+TAKES_LONG = re.compile(
+    r"^\$ bncli bench|\bbncli\.bench\(|^\$ bncli verify numba|/channels-last|kernel=.numba", re.MULTILINE
+)
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_kernel_files_pass_gradcheck(body, layout, tmp_path, monkeypatch):
         pytest.importorskip("torch", reason="this kernel is PyTorch's")
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(body, encoding="utf-8")
-    result = CliRunner().invoke(main, ["gradcheck", "--kernel", "mine.py", "--shape", "5x4x3", "--layout", layout])
+    result = invoke("gradcheck", "--kernel", "mine.py", "--shape", "5x4x3", "--layout", layout)
     assert result.exit_code == 0, result.output
     assert len(body.splitlines()) <= 10
 

@@ -23,9 +23,12 @@ PUBLIC = [
 OF_A_PLUGIN = {
     "kernels": {
         *("forward", "backward", "infer", "infer_forward", "infer_backward"),
-        *("available", "set_threads", "Compiled"),
+        *("available", "set_threads", "Compiled", "statistics"),
     },
-    "arrays": {"available", "holds", "take", "give", "wait", "scope", "set_threads"},
+    "arrays": {
+        *("available", "hardware", "holds", "take", "give", "wait", "scope", "set_threads"),
+        *("refresh", "write_back", "copy", "add"),
+    },
     "loading/kinds": {"is_one", "kernel"},
 }
 # And every batch in blocks: bncli.kernels.dask.normalization.Blocks and in_memory.InMemory say what each does.

@@ -165,7 +165,7 @@ def _report(
         table.columns(kernels[0].name, settings),
         list(rows),
         ("problem", "input"),
-        environment=environment.collect(),
+        environment=environment.collect(kernel.device for kernel in kernels),
         warnings=[*remarks, *warnings(rows)],
         failures=[f"{row.kernel}: {row.direction} is {_verdict(row)}" for row in rows if _failed(row)],
     )

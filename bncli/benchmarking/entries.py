@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bncli.benchmarking.passes import PassKey
+from bncli.core.kernel import Device
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,13 @@ class PassEntry:
 
 @dataclass(frozen=True)
 class MemoryEntry:
-    """One ``variant`` of an ``operation`` of the memory roofline, copy or add."""
+    """One ``variant`` of an ``operation`` of the memory roofline, copy or add, on a device; None for the CPU."""
 
     operation: str
     variant: str
     cache: str
     threads: int | None
+    device: Device | None = None
 
 
 @dataclass(frozen=True)

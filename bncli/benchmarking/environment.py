@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ FACTS = ("type", "level", "size")  # of a cache, each in a file of its own
 USUAL_CACHE = 32 << 20  # bytes of a last-level cache, if the system does not report it
 
 
-def collect() -> dict[str, Any]:
-    """The facts that are known without importing a kernel; sizes in bytes."""
+def collect(devices: Iterable[object] = ()) -> dict[str, Any]:
+    """The facts that are known without importing a kernel, and the kernels' ``devices``; sizes in bytes."""
+    others = ", ".join(dict.fromkeys(str(device) for device in devices if device))
     memory = psutil.virtual_memory()
     return {
         "bncli": bncli.__version__,
@@ -32,6 +34,7 @@ def collect() -> dict[str, Any]:
         "caches": _caches(),
         "memory": memory.total,
         "memory_available": memory.available,
+        **({"device": others} if others else {}),
     }
 
 

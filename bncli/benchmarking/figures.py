@@ -10,6 +10,7 @@ from bncli.benchmarking.entries import CLOCK, FORK_JOIN, Entry, MemoryEntry, Pas
 from bncli.benchmarking.passes import MOVED, Pass, PassKey
 from bncli.benchmarking.timing import Sampled, Sampling
 from bncli.core.case import Case
+from bncli.core.kernel import Device
 from bncli.core.rows.times import LIMIT, BenchRow, Figures, Judgement, Speedup
 from bncli.core.units import text
 from bncli.verification import tolerance
@@ -83,7 +84,7 @@ class Rounds:
 
         key, moved = outcome.key, MOVED[outcome.key.direction]
         own = self.sampled[PassEntry(key)]
-        limit = self._limit(roofline.OPERATION[key.direction], key.cache, key.threads)
+        limit = self._limit(roofline.OPERATION[key.direction], key.cache, key.threads, key.device)
         of_limit = statistics.speedup(own.samples, self.sampled[limit].samples) if limit else None
         base = self._fastest(_alike(self.passes, key._replace(kernel=self.baseline)), key.threads)
         return replace(
@@ -95,15 +96,18 @@ class Rounds:
         )
 
     def limits(self) -> list[BenchRow]:
-        """A row for each operation, state of the caches and number of threads, with the fastest variant."""
+        """A row for each operation, state of the caches, number of threads and device, with the fastest variant."""
         from bncli.benchmarking import roofline
 
         moved = {operation: MOVED[direction] for direction, operation in roofline.OPERATION.items()}
         floor = max(self.floors.values(), default=None)
         found = []
-        for operation, cache, threads in dict.fromkeys((e.operation, e.cache, e.threads) for e in self.memory):
-            if fastest := self._limit(operation, cache, threads):
-                key = PassKey(operation, LIMIT, cache=cache, threads=threads)
+        for operation, cache, threads, device in dict.fromkeys(
+            (each.operation, each.cache, each.threads, each.device) for each in self.memory
+        ):
+            if fastest := self._limit(operation, cache, threads, device):
+                name = f"{operation} on {device.name}" if device else operation
+                key = PassKey(name, LIMIT, cache=cache, threads=threads, device=device)
                 sampled = self.sampled[fastest]
                 figures = self._figures(sampled, moved[operation], way=fastest.variant, noise_floor=floor)
                 found.append(replace(_row(self.case, key, moved[operation]), figures=figures))
@@ -115,8 +119,9 @@ class Rounds:
         entry = self._fastest(_alike(self.twice, key._replace(kernel=twice)), key.threads)
         return self.floors.get(entry) if entry else None
 
-    def _limit(self, operation: str, cache: str, threads: int | None) -> MemoryEntry | None:
-        alike = [entry for entry in self.memory if (entry.operation, entry.cache) == (operation, cache)]
+    def _limit(self, operation: str, cache: str, threads: int | None, device: Device | None) -> MemoryEntry | None:
+        like = operation, cache, device
+        alike = [entry for entry in self.memory if (entry.operation, entry.cache, entry.device) == like]
         return self._fastest(alike, threads)
 
     def _fastest(self, alike: Sequence[E], threads: int | None) -> E | None:
@@ -172,13 +177,15 @@ def _row(case: Case, key: PassKey, moved: int) -> BenchRow:
         direction=key.direction,
         cache=key.cache,
         threads=key.threads,
+        device=str(key.device) if key.device else None,
         bytes=moved * case.problem.nbytes,
     )
 
 
 def _alike(entries: Iterable[PassEntry], like: PassKey) -> list[PassEntry]:
-    """The entries of the pass ``like``, with any number of threads."""
-    return [entry for entry in entries if entry.key._replace(threads=None) == like._replace(threads=None)]
+    """The entries of the pass ``like``, with any number of threads, on any device."""
+    any_of: dict[str, Any] = {"threads": None, "device": None}
+    return [entry for entry in entries if entry.key._replace(**any_of) == like._replace(**any_of)]
 
 
 def _speedup(baseline: Sampled, own: Sampled) -> Speedup:

@@ -23,14 +23,14 @@ def rows_isolated(
     """
     share = replace(settings, max_time=settings.max_time / len(kernels))
     rows: list[BenchRow] = []
-    limits: list[BenchRow] = []
+    limits: dict[Identity, BenchRow] = {}
     for number, kernel in enumerate(kernels):
         progress(number / len(kernels), f"{case.problem}: {kernel.name}, in its own process")
         found = _alone(kernel, case, share)
         rows += [row for row in found if row.direction != LIMIT]
-        limits = limits or [row for row in found if row.direction == LIMIT]
+        limits = {row.identity: row for row in found if row.direction == LIMIT} | limits
     first = {row.identity: row for row in rows if row.kernel == kernels[0].name}
-    return [_against(first, row, kernels[0].name) for row in rows] + limits
+    return [_against(first, row, kernels[0].name) for row in rows] + [*limits.values()]
 
 
 def _alone(kernel: AnyKernel, case: Case, settings: Settings) -> list[BenchRow]:
@@ -41,7 +41,7 @@ def _alone(kernel: AnyKernel, case: Case, settings: Settings) -> list[BenchRow]:
     except KernelFault as fault:
         finding = judging.fault(kernel.name, str(fault))
         chosen = product(settings.directions, settings.outputs, settings.caches, settings.threads)
-        return [figures.untimed(case, Pass(PassKey(kernel.name, *each)), finding) for each in chosen]
+        return [figures.untimed(case, Pass(PassKey(kernel.name, *each, kernel.device)), finding) for each in chosen]
 
 
 def _rows(kernel: Kernel, case: Case, settings: Settings) -> list[BenchRow]:

@@ -51,7 +51,11 @@ def before(
 
     Afterwards these arrays hold the contents of ``case`` again, even if the kernel has written into them.
     """
-    keys = [PassKey(kernel.name, each, outputs, space.cache, threads) for space in spaces for each in directions]
+    keys = [
+        PassKey(kernel.name, each, outputs, space.cache, threads, kernel.device)
+        for space in spaces
+        for each in directions
+    ]
     try:
         judged = _judged(kernel, spaces, directions, outputs, threads)
     except KernelFault as error:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
-from itertools import cycle
+from itertools import cycle, product
 from typing import NamedTuple
 
 from bncli.benchmarking import buffers, conditions, figures, judging, threads, timing
@@ -17,7 +17,7 @@ from bncli.benchmarking.sampling import Rule
 from bncli.benchmarking.settings import Progress, Settings, silent
 from bncli.benchmarking.timing import Sampling, Timed
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import Device, Kernel
 from bncli.core.rows.times import WARM
 from bncli.loading.guard import guarded, quiet
 from bncli.verification.finding import Finding
@@ -98,7 +98,7 @@ def _plan(work: Work, right: Mapping[PassKey, Judged]) -> dict[Entry, Timed]:
         CLOCK: Timed([partial(clock.chain, clock.chain(1))]),
         FORK_JOIN: Timed([roofline.fork_join()], bind, WARMING[WARM]),
     }
-    return passes | again | _memory(work, {roofline.OPERATION[key.direction] for key in right}) | probes
+    return passes | again | _memory(work, {(roofline.OPERATION[key.direction], key.device) for key in right}) | probes
 
 
 def _timed(work: Work, judged: Judged) -> Timed:
@@ -112,17 +112,21 @@ def _timed(work: Work, judged: Judged) -> Timed:
     )
 
 
-def _memory(work: Work, operations: Collection[str]) -> dict[Entry, Timed]:
+def _memory(work: Work, needed: Collection[tuple[str, Device | None]]) -> dict[Entry, Timed]:
+    """The memory rooflines of the ``needed`` operations, each on the CPU, None, or on another device."""
     from bncli.benchmarking import roofline
 
     found: dict[Entry, Timed] = {}
-    for space in work.spaces.values():
+    for space, device in product(work.spaces.values(), dict.fromkeys(device for _, device in needed)):
         outs = cycle(outputs.y for outputs in space.outputs)
-        moves = roofline.calls((copy.x, copy.dy, next(outs)) for copy in space.inputs.copies)
+        moves = roofline.calls(((copy.x, copy.dy, next(outs)) for copy in space.inputs.copies), device)
         for (operation, variant), calls in moves.items():
-            for count in work.settings.threads if operation in operations else ():
+            for count in (
+                (work.settings.threads if device is None else (None,)) if (operation, device) in needed else ()
+            ):
                 bind = threads.binding(roofline.set_threads, count)
-                found[MemoryEntry(operation, variant, space.cache, count)] = Timed(calls, bind, WARMING[space.cache])
+                entry = MemoryEntry(operation, variant, space.cache, count, device)
+                found[entry] = Timed(calls, bind, WARMING[space.cache])
     return found
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from bncli.benchmarking.buffers import Outputs
 from bncli.benchmarking.timing import Call, first_call
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel, passes_of
+from bncli.core.kernel import Device, Kernel, passes_of
 from bncli.core.problem import statistics_dtype
 from bncli.core.rows.times import FRESH, WARM
 from bncli.loading.guard import guarded
@@ -26,13 +27,17 @@ GIVEN = "given"
 
 
 class PassKey(NamedTuple):
-    """The identity of a pass on one problem; ``threads`` is None if the kernel chooses their number."""
+    """The identity of a pass on one problem; ``threads`` is None if the kernel chooses their number.
+
+    ``device`` is the kernel's own.
+    """
 
     kernel: str
     direction: str
     outputs: str = FRESH
     cache: str = WARM
     threads: int | None = None
+    device: Device | None = None
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,14 @@ class Pass:
 
 
 def writing_into(outputs: Outputs, kernel: Kernel) -> Kernel:
-    """``kernel``, but always writing into ``outputs``."""
+    """``kernel``, but always writing into ``outputs``; a time then includes the copy of a framework's results."""
+    takes_out = "out" in signature(kernel.forward).parameters
     return replace(
         kernel,
         forward=partial(kernel.forward, out=outputs.y),
         backward=partial(kernel.backward, out=outputs.gradients),
         infer=kernel.infer and partial(kernel.infer, out=outputs.y),
+        prepare=None if takes_out else kernel.prepare,
     )
 
 
@@ -89,7 +96,7 @@ def passes(
                 once()
                 results = partial(_results, direction, partial(_run, safe, direction, given))
             calls.append(_call(timed, direction, given))
-        key = PassKey(kernel.name, direction, GIVEN if outputs else FRESH, cache, threads)
+        key = PassKey(kernel.name, direction, GIVEN if outputs else FRESH, cache, threads, kernel.device)
         found.append(Pass(key, calls, first, results))
     return found
 

@@ -9,9 +9,13 @@ some processors then move up to twice as much, others a little less. A non-tempo
 line at all.
 
 The bytes are moved as integers, so that one compilation serves every dtype.
+
+The CPU has one memory, so its roofline is the same for the kernels of all frameworks: on two virtual cores PyTorch's
+own copy and addition took as long as the fastest variant. Another device has a memory of its own, and its roofline is
+the copy and the addition of the framework that computes there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -22,7 +26,9 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from bncli.arrays import framework
 from bncli.benchmarking.timing import Call
+from bncli.core.kernel import Device
 from bncli.errors import Unavailable
 from bncli.numba_cache import can_cache
 
@@ -45,26 +51,51 @@ def require_compiler() -> None:
         raise Unavailable("the memory roofline is measured with Numba's compiler: unset NUMBA_DISABLE_JIT")
 
 
-def calls(arrays: Iterable[tuple[Array, Array, Array]]) -> dict[tuple[str, str], list[Call]]:
+def calls(
+    arrays: Iterable[tuple[Array, Array, Array]], device: Device | None = None
+) -> dict[tuple[str, str], list[Call]]:
     """For each operation and variant, a call for each triple (x, dy, out) in ``arrays``; the call overwrites out.
 
-    The arrays are writable, contiguous and of equal size. The first call of each variant is made here, to compile it.
+    The arrays are writable, contiguous and of equal size; on a device, the calls use copies of them. The first call of
+    each variant is made here, to compile it.
     """
     found: dict[tuple[str, str], list[Call]] = {}
     for arrays_of_one in arrays:
-        a, b, to = map(_words, arrays_of_one)
-        made: dict[tuple[str, str], Call] = {
-            (COPY, "numpy"): partial(np.copyto, to, a),
-            (ADD, "numpy"): partial(np.add, a, b, out=to),
-        }
-        for variant, ahead, past in (("loop", 0, False), ("prefetching", AHEAD, False), ("streaming", 0, True)):
-            made[COPY, variant] = partial(_move, False, ahead, past, a, a, to)
-            made[ADD, variant] = partial(_move, True, ahead, past, a, b, to)
+        made = _on_device(device, *arrays_of_one) if device else _on_cpu(*map(_words, arrays_of_one))
         for name, call in made.items():
             found.setdefault(name, []).append(call)
     for each in found.values():
         each[0]()
     return found
+
+
+def _on_cpu(a: Array, b: Array, to: Array) -> dict[tuple[str, str], Call]:
+    made: dict[tuple[str, str], Call] = {
+        (COPY, "numpy"): partial(np.copyto, to, a),
+        (ADD, "numpy"): partial(np.add, a, b, out=to),
+    }
+    for variant, ahead, past in (("loop", 0, False), ("prefetching", AHEAD, False), ("streaming", 0, True)):
+        made[COPY, variant] = partial(_move, False, ahead, past, a, a, to)
+        made[ADD, variant] = partial(_move, True, ahead, past, a, b, to)
+    return made
+
+
+def _on_device(device: Device, a: Array, b: Array, to: Array) -> dict[tuple[str, str], Call]:
+    own = framework(device.framework)
+    with own.scope(a):
+        x, dy, out = (own.take(array, device.name) for array in (a, b, to))
+
+    def completed(move: Callable[..., Any], *given: Any) -> Call:
+        def call() -> Any:
+            with own.scope(a):
+                return own.wait(move(*given), device.name)
+
+        return call
+
+    return {
+        (COPY, device.framework): completed(own.copy, x, out),
+        (ADD, device.framework): completed(own.add, x, dy, out),
+    }
 
 
 def fork_join() -> Call:

@@ -157,8 +157,8 @@ def _columns_by_kernel(baseline: str, settings: Settings) -> tuple[Column, ...]:
 def _kernel_lines(rows: Sequence[BenchRow], settings: Settings) -> list[KernelLine]:
     groups: dict[tuple[object, ...], list[BenchRow]] = {}
     for row in rows:
-        kernel = LIMIT if row.direction == LIMIT else row.kernel
-        groups.setdefault((kernel, row.problem, row.input, row.outputs, row.cache, row.threads), []).append(row)
+        place = row.problem, row.input, row.outputs, row.cache, row.threads, row.device
+        groups.setdefault((_name(row), *place), []).append(row)
     return [_kernel_line(group, settings) for group in groups.values()]
 
 
@@ -171,7 +171,7 @@ def _kernel_line(rows: Sequence[BenchRow], settings: Settings) -> KernelLine:
         digits = _worse(digits, row)
         median = median_of(row)
         if row.direction == LIMIT:
-            passes |= {name: median for name in settings.directions if row.kernel == _operation(name)}
+            passes |= {name: median for name in settings.directions if row.kernel.startswith(_operation(name))}
         else:
             passes |= {
                 row.direction: median,
@@ -179,11 +179,17 @@ def _kernel_line(rows: Sequence[BenchRow], settings: Settings) -> KernelLine:
                 f"{row.direction} of limit": row.of_limit,
             }
     return KernelLine(
-        problem=first.problem, input=first.input, kernel=LIMIT if first.direction == LIMIT else first.kernel,
+        problem=first.problem, input=first.input, kernel=_name(first),
         outputs=first.outputs, cache=first.cache, threads=first.threads, digits=digits, passes=passes,
         note=next((row.note for row in rows if row.note), ""),
         reproduce=next((row.reproduce for row in rows if row.reproduce), ""),
     )  # fmt: skip
+
+
+def _name(row: BenchRow) -> str:
+    if row.direction != LIMIT:
+        return row.kernel
+    return f"{LIMIT} on {row.device}" if row.device else LIMIT
 
 
 def _sampling(rows: Sequence[BenchRow]) -> str:

@@ -76,7 +76,9 @@ def baseline(old: str | Path, fail_slower: float | None = None, allow_different_
 
     The error then comes before the measurement.
     """
-    before, here = matching.run(old, "old"), Report("bench", (), (), environment=environment.collect())
+    before = matching.run(old, "old")
+    device = before.report.environment.get(machines.DEVICE)  # that of the run to come is not known yet
+    here = Report("bench", (), (), environment=environment.collect([device]))
     if fail_slower is not None:
         _require_gate(before.report, here, fail_slower, allow_different_machine)
         _require_times(matching.pairs(before.rows, before.rows))

@@ -59,8 +59,9 @@ def is_limit(row: TimedRow) -> bool:
 
 
 def place(row: TimedRow) -> tuple[str, ...]:
-    """The fields that a row shares with its memory rooflines: problem, input and cache."""
-    return row.problem, row.input, row.cache if isinstance(row, BenchRow) else "on workers"
+    """The fields that a row shares with its memory rooflines: problem, input, cache and device."""
+    where = (row.cache, row.device or "") if isinstance(row, BenchRow) else ("on workers",)
+    return row.problem, row.input, *where
 
 
 def is_busy(row: TimedRow, cores: object) -> bool:

@@ -8,12 +8,14 @@ from bncli.core.report import Report
 from bncli.core.units import text
 
 MACHINE = ("cpu", "cores")
+DEVICE = "device"
 SOFTWARE = ("bncli", "python", "numpy", "numba")
 
 
 def same_machine(before: Report, after: Report) -> bool:
-    """Whether both machines are known and equal."""
-    return all(before.environment.get(key) == after.environment.get(key) is not None for key in MACHINE)
+    """Whether both machines are known and equal, and have the same devices if any computed."""
+    old, new = before.environment, after.environment
+    return old.get(DEVICE) == new.get(DEVICE) and all(old.get(key) == new.get(key) is not None for key in MACHINE)
 
 
 def machines(before: Report, after: Report) -> str:
@@ -44,4 +46,5 @@ def moved_cores(pairs: Iterable[Pair]) -> list[str]:
 
 def _machine(report: Report) -> str:
     cpu, cores = (report.environment.get(key, "unknown") for key in MACHINE)
-    return f"{cpu!s:.60}, {cores!s:.10} cores"
+    device = report.environment.get(DEVICE)
+    return f"{cpu!s:.60}, {cores!s:.10} cores" + (f", {device!s:.60}" if device else "")

@@ -77,19 +77,6 @@ class Infer(Protocol):
     ) -> Array: ...
 
 
-class Parts(NamedTuple):
-    """Functions of parts of a batch, whose statistics are merged; one that a kernel lacks is None.
-
-    Moments are a count, an int or (F,), a mean (F,), and M2 (F,), the sum of (x - mean)**2. ``stats(x)`` returns those
-    of a part x (N, F, S), where N may be 0; ``merge(a, b)`` returns those of two parts together.
-    ``reduce(dy, x, mean, inv_std)`` returns the sums of dy and of dy * x_hat over a part, both (F,).
-    """
-
-    stats: Callable[[Array], Any] | None = None
-    merge: Callable[[Any, Any], Any] | None = None
-    reduce: Callable[[Array, Array, Array, Array], Any] | None = None
-
-
 class Choice(NamedTuple):
     """The ``parameters`` that a caller passes, where those left out are None, and the ``gradients`` that it needs."""
 
@@ -111,6 +98,30 @@ class InferForward(Protocol):
         *,
         out: Array | None = None,
     ) -> tuple[Array, Any]: ...
+
+
+class Device(NamedTuple):
+    """A device other than the CPU: the framework that computes on it, the framework's name for it, and its model."""
+
+    framework: str
+    name: str
+    model: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.model})" if self.model else self.name
+
+
+class Parts(NamedTuple):
+    """Functions of parts of a batch, whose statistics are merged; one that a kernel lacks is None.
+
+    Moments are a count, an int or (F,), a mean (F,), and M2 (F,), the sum of (x - mean)**2. ``stats(x)`` returns those
+    of a part x (N, F, S), where N may be 0; ``merge(a, b)`` returns those of two parts together.
+    ``reduce(dy, x, mean, inv_std)`` returns the sums of dy and of dy * x_hat over a part, both (F,).
+    """
+
+    stats: Callable[[Array], Any] | None = None
+    merge: Callable[[Any, Any], Any] | None = None
+    reduce: Callable[[Array, Array, Array, Array], Any] | None = None
 
 
 class Prepared(NamedTuple):
@@ -148,13 +159,13 @@ class Kernel:
     ``prepare``, whose result bench times. ``anew`` loads the kernel again, as if nothing had been called;
     None if that is not possible. ``absent`` names the passes that the kernel lacks; others stand in for them
     where a check needs a whole kernel. ``infer_backward`` returns the gradients of inference, in which mean and
-    var are constants, given what ``infer_forward`` saved; a kernel has both of these or neither. ``layer`` makes layers
-    with a state of their own, if the kernel comes from such a class. ``parameters`` are those of gamma and beta that
-    the kernel takes: it ignores the others, and computes with a gamma of 1 and a beta of 0. Of the gradients that
-    a backward returns, those that ``gradients`` does not name are zeros that stand for nothing. ``optional`` has the
-    sets of parameters that a caller may leave out, and a ``selective`` kernel computes some gradients without the
-    others; ``chosen`` returns the kernel that is called so. ``untimed`` says why a time of the
-    kernel would mean nothing, if so. ``parts`` are its functions of parts of a batch.
+    var are constants, given what ``infer_forward`` saved; a kernel has both of these or neither. ``device`` is where it
+    computes; None for the CPU. ``untimed`` says why a time of it would mean nothing, if so. ``layer`` makes layers with
+    a state of their own, if the kernel comes from such a class. ``parts`` are its functions of parts of a batch.
+    ``parameters`` are those of gamma and beta that the kernel takes: it ignores the others, and computes with a gamma
+    of 1 and a beta of 0. Of the gradients that a backward returns, those that ``gradients`` does not name are zeros
+    that stand for nothing. ``optional`` has the sets of parameters that a caller may leave out, and a ``selective``
+    kernel computes some gradients without the others; ``chosen`` returns the kernel that is called so.
     """
 
     forward: Forward
@@ -175,6 +186,7 @@ class Kernel:
     anew: Callable[[], Kernel] | None = None
     prepare: Prepare | None = None
     absent: tuple[str, ...] = ()
+    device: Device | None = None
     untimed: str = ""
     layer: LayerClass | None = None
     parts: Parts | None = None
@@ -236,9 +248,10 @@ class IsolatedKernel:
     params: tuple[str, ...] = (OWN,)
     kind: str = ""
     absent: tuple[str, ...] = ()
-    untimed: str = ""
     has_infer_backward: bool = False
     parameters: tuple[str, ...] = PARAMETERS
+    device: Device | None = None
+    untimed: str = ""
 
     def run(
         self,

@@ -67,9 +67,10 @@ class Process:
             process=self,
             kind=found.kind,
             absent=found.absent,
-            untimed=found.untimed,
             has_infer_backward=found.has_infer_backward,
             parameters=found.parameters,
+            device=found.device,
+            untimed=found.untimed,
         )
 
     def set_threads(self, count: int) -> None:

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import psutil
 
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import Device, Kernel
 from bncli.errors import BncliError, KernelFault
 from bncli.isolation import transfer
 from bncli.loading.guard import described, guarded
@@ -42,9 +42,10 @@ class Description:
     params: tuple[str, ...] = Kernel.params
     kind: str = ""
     absent: tuple[str, ...] = ()
-    untimed: str = ""
     has_infer_backward: bool = False
     parameters: tuple[str, ...] = Kernel.parameters
+    device: Device | None = None
+    untimed: str = ""
 
 
 def serve(jobs: Connection[Any, Any], printed: Connection[Any, Any], trace: str) -> None:
@@ -80,9 +81,10 @@ def describe(spec: str, name: str) -> Description:
         kernel.params,
         kernel.kind,
         kernel.absent,
-        kernel.untimed,
         kernel.has_infer_backward,
         kernel.parameters,
+        kernel.device,
+        kernel.untimed,
     )
 
 

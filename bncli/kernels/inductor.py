@@ -2,8 +2,8 @@
 
 forward is PyTorch's own decomposition of its batch norm; backward is PyTorch's operator, which
 TorchInductor decomposes by PyTorch's rules. They are compiled separately and called without autograd,
-as in ``torch``: results are in PyTorch's memory, and are copied only to ``out``. All arithmetic and the
-saved statistics are in the dtype of x; the last bits depend on the number of threads.
+as in ``torch``. All arithmetic and the saved statistics are in the dtype of x; the last bits depend on
+the number of threads.
 """
 
 import os
@@ -17,14 +17,9 @@ from shutil import which
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
-from numpy.typing import NDArray
-
 from bncli.arrays import torch as tensors
-from bncli.arrays.torch import give, set_threads, torch
-from bncli.core.kernel import Gradients, Kernel, Saved
-from bncli.kernels._torch import deliver, tensor
-
-Array = NDArray[Any]
+from bncli.arrays.torch import set_threads, torch
+from bncli.kernels._framework import Native, kernel
 
 COMPILERS = {"darwin": "clang++", "win32": "cl"}  # g++ elsewhere; $CXX comes first
 
@@ -42,39 +37,38 @@ def available() -> str | None:
     return None
 
 
-def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
-    y, *statistics = _run("forward", (x, gamma, beta), epsilon)
-    mean, var, inv_std = map(give, statistics)
-    return deliver(y, out), Saved(x, gamma, mean, var, inv_std)
+def forward(x: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[Any, Any]:
+    y, *found = _run("forward", (x, gamma, beta), epsilon)
+    return y, (x, gamma, *found)
 
 
-def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
-    gradients = _run("backward", (dy, saved.x, saved.gamma, saved.mean, saved.inv_std))
-    dx, dgamma, dbeta = map(deliver, gradients, out or [None] * 3)
-    return dx, dgamma, dbeta
+def backward(dy: Any, kept: Any) -> Any:
+    x, gamma, mean, _, inv_std = kept
+    return _run("backward", (dy, x, gamma, mean, inv_std))
 
 
-def infer(
-    x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
-) -> Array:
-    y = _run("infer", (x, gamma, beta, mean.astype(x.dtype), var.astype(x.dtype)), epsilon)
-    return deliver(y, out)
+def infer(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float) -> Any:
+    return _run("infer", (x, gamma, beta, mean.to(x.dtype), var.to(x.dtype)), epsilon)
 
 
-def _run(name: str, arrays: Sequence[Array], *epsilon: float) -> Any:
+def statistics(kept: Any) -> tuple[Any, Any, Any]:
+    mean, var, inv_std = kept[2:]
+    return mean, var, inv_std
+
+
+def _run(name: str, given: Sequence[Any], *epsilon: float) -> Any:
     """Call a function of ``_functions``, compiled for these shapes and the present number of threads."""
-    given = (*map(tensor, arrays), *epsilon)
     # The generated code depends on the number of threads.
-    key = name, arrays[0].shape, arrays[0].dtype, epsilon, torch().get_num_threads()
+    key = name, given[0].shape, given[0].dtype, epsilon, torch().get_num_threads()
     if key in _compiled:
-        return _compiled[key](*given)
+        return _compiled[key](*given, *epsilon)
     written = getattr(_functions(), name)
     # PyTorch gives up after eight compilations of one code object: hence a code object for each key.
     own = FunctionType(written.__code__.replace(), written.__globals__, closure=written.__closure__)
     _compiled[key] = torch().compile(own, dynamic=False, fullgraph=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its first import warns of PyTorch's own deprecations
-        return _compiled[key](*given)
+        return _compiled[key](*given, *epsilon)
 
 
 @cache
@@ -99,10 +93,9 @@ def _functions() -> SimpleNamespace:
     return SimpleNamespace(forward=forward, backward=backward, infer=infer)
 
 
-KERNEL = Kernel(
-    forward,
-    backward,
-    infer,
+KERNEL = kernel(
+    "torch",
+    Native(forward, backward, infer, statistics),
     summary="batch norm compiled by TorchInductor, torch.compile",
     available=available,
     set_threads=set_threads,

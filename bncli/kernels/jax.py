@@ -7,9 +7,8 @@ a training step that is not compiled as a whole. XLA compiles once for each shap
 the first call. If S is 1, it gets (N, F), on which its float32 backward is several times as fast.
 The last bits depend on the number of threads.
 
-Without ``out`` the results are in JAX's memory and read-only, as JAX's arrays are: copying them
-would take up to a fifth of a forward. Unless ``JAX_PLATFORMS`` is set, JAX uses the processor and
-does not search for accelerators, of which it would warn that it found none.
+Without ``out`` the results are read-only, as JAX's arrays are. Unless ``JAX_PLATFORMS`` is set, JAX uses the
+processor and does not search for accelerators, of which it would warn that it found none.
 """
 
 import os
@@ -21,20 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.arrays.jax import available, jax
-from bncli.core.kernel import OWN, Gradients, Kernel
+from bncli.core.kernel import OWN
+from bncli.kernels._framework import Native, kernel
 
 Array = NDArray[Any]
 
 THREADS = "PJRT_NPROC"  # from which XLA takes the size of its thread pool when a backend starts
-
-
-class Saved(NamedTuple):
-    """``vjp`` is JAX's backward with what it needs; the statistics are (F,), at least float32."""
-
-    vjp: Any
-    mean: Array
-    var: Array
-    inv_std: Array
 
 
 class Compiled(NamedTuple):
@@ -44,37 +35,30 @@ class Compiled(NamedTuple):
     infer_forward: Any
 
 
-def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
-    with jax().enable_x64(True):
-        y, vjp, statistics = _compiled().forward(_squeeze(x), gamma, beta, epsilon)
-    return _deliver(y, x.shape, out), Saved(vjp, *map(np.asarray, statistics))
+def forward(x: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[Any, Any]:
+    y, vjp, found = _compiled().forward(x, gamma, beta, epsilon)
+    return y, (vjp, found)
 
 
-def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
-    return infer_backward(dy, saved.vjp, out=out)
+def backward(dy: Any, kept: Any) -> Any:
+    return _compiled().backward(kept[0], dy)
 
 
-def infer(
-    x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
-) -> Array:
-    with jax().enable_x64(True):
-        y = _compiled().infer(_squeeze(x), gamma, beta, mean, var, epsilon)
-    return _deliver(y, x.shape, out)
+def infer(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float) -> Any:
+    return _compiled().infer(x, gamma, beta, mean, var, epsilon)
 
 
-def infer_forward(
-    x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
-) -> tuple[Array, Any]:
-    with jax().enable_x64(True):
-        y, vjp = _compiled().infer_forward(_squeeze(x), gamma, beta, mean, var, epsilon)
-    return _deliver(y, x.shape, out), vjp
+def infer_forward(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float) -> Any:
+    return _compiled().infer_forward(x, gamma, beta, mean, var, epsilon)
 
 
-def infer_backward(dy: Array, saved: Any, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
-    with jax().enable_x64(True):
-        gradients = _compiled().backward(saved, _squeeze(dy))
-    dx, dgamma, dbeta = map(_deliver, gradients, [dy.shape, (-1,), (-1,)], out or [None] * 3)
-    return dx, dgamma, dbeta
+def infer_backward(dy: Any, vjp: Any) -> Any:
+    return _compiled().backward(vjp, dy)
+
+
+def statistics(kept: Any) -> tuple[Any, Any, Any]:
+    mean, var, inv_std = kept[1]
+    return mean, var, inv_std
 
 
 def set_threads(threads: int) -> int:
@@ -136,21 +120,9 @@ def _squeeze(x: Array) -> Array:
     return x[:, :, 0] if x.shape[2] == 1 else x
 
 
-def _deliver(found: Any, shape: tuple[int, ...], out: Array | None) -> Array:
-    """``found`` in ``shape``, or copied to ``out``."""
-    array = np.asarray(found).reshape(shape)
-    if out is None:
-        return array
-    np.copyto(out, array)
-    return out
-
-
-KERNEL = Kernel(
-    forward,
-    backward,
-    infer,
-    infer_forward,
-    infer_backward,
+KERNEL = kernel(
+    "jax",
+    Native(forward, backward, infer, statistics, infer_forward, infer_backward, view=_squeeze),
     dtypes=("float16", "bfloat16", "float32", "float64"),
     params=("float32", OWN),
     summary="jax.numpy compiled by XLA; backward derived by jax.vjp",

@@ -7,34 +7,19 @@ forward's copy of x. oneDNN gives mean and the biased variance; inv_std is compu
 The last bits depend on the number of threads.
 """
 
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 from bncli.arrays import torch as tensors
-from bncli.arrays.torch import give, set_threads, torch
-from bncli.core.kernel import Gradients, Kernel
-from bncli.kernels._torch import contiguous, deliver, ships, tensor
-
-Array = NDArray[Any]
-
-
-class Saved(NamedTuple):
-    """``onednn`` has the arguments of its backward, in its own memory: x, mean and var. The arrays are (F,)."""
-
-    onednn: tuple[Any, Any, Any]
-    gamma: Array
-    epsilon: float
-    mean: Array
-    var: Array
-    inv_std: Array
+from bncli.arrays.torch import set_threads, torch
+from bncli.kernels._framework import Native, kernel
 
 
 def available() -> str | None:
     if missing := tensors.available():
         return missing
-    if ships("dnnl.h"):
+    if _ships("dnnl.h"):
         return None
     try:
         has_onednn = torch().backends.mkldnn.is_available()
@@ -43,46 +28,49 @@ def available() -> str | None:
     return None if has_onednn else "this PyTorch was built without oneDNN: install another build of it"
 
 
-def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
-    given = _import(x)
-    y, *statistics = torch().native_batch_norm(
-        given, contiguous(gamma), contiguous(beta), None, None, True, 0.0, epsilon
-    )
-    mean, var = (give(statistic.to_dense()) for statistic in statistics)
-    inv_std = 1 / np.sqrt(var.astype(np.float64) + epsilon)
-    return _export(y, out), Saved((given, *statistics), gamma, epsilon, mean, var, inv_std)
+def _ships(header: str) -> bool:
+    """Whether PyTorch ships this C header, as it does for each library that it is built with; imports nothing."""
+    spec = find_spec("torch")
+    folders = (spec and spec.submodule_search_locations) or ()
+    return any(Path(folder, "include", header).is_file() for folder in folders)
 
 
-def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
-    x, mean, var = saved.onednn
+def forward(x: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[Any, Any]:
+    x, gamma = _import(x), gamma.contiguous()
+    y, mean, var = torch().native_batch_norm(x, gamma, beta.contiguous(), None, None, True, 0.0, epsilon)
+    return _export(y), (x, gamma, mean, var, epsilon)
+
+
+def backward(dy: Any, kept: Any) -> Any:
+    x, gamma, mean, var, epsilon = kept
     dx, *rest = torch().ops.aten.native_batch_norm_backward(
-        _import(dy), x, contiguous(saved.gamma), None, None, mean, var, True, saved.epsilon, [True] * 3
+        _import(dy), x, gamma, None, None, mean, var, True, epsilon, [True] * 3
     )
-    into = out or [None] * 3
-    dgamma, dbeta = map(deliver, rest, into[1:])
-    return _export(dx, into[0]), dgamma, dbeta
+    return _export(dx), *rest
 
 
-def infer(
-    x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
-) -> Array:
-    running = (contiguous(statistic.astype(x.dtype)) for statistic in (mean, var))
-    y, *_ = torch().native_batch_norm(_import(x), *map(contiguous, (gamma, beta)), *running, False, 0.0, epsilon)
-    return _export(y, out)
+def infer(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float) -> Any:
+    own = [each.to(x.dtype).contiguous() for each in (gamma, beta, mean, var)]
+    return _export(torch().native_batch_norm(_import(x), *own, False, 0.0, epsilon)[0])
 
 
-def _import(array: Array) -> Any:
-    return tensor(array).unsqueeze(-1).to_mkldnn()
+def statistics(kept: Any) -> tuple[Any, Any, Any]:
+    *_, mean, var, epsilon = kept
+    var = var.to_dense()
+    return mean.to_dense(), var, 1 / (var.double() + epsilon).sqrt()
 
 
-def _export(tensor: Any, out: Array | None) -> Array:
-    return deliver(tensor.to_dense().squeeze(-1), out)
+def _import(tensor: Any) -> Any:
+    return tensor.unsqueeze(-1).to_mkldnn()
 
 
-KERNEL = Kernel(
-    forward,
-    backward,
-    infer,
+def _export(tensor: Any) -> Any:
+    return tensor.to_dense().squeeze(-1)
+
+
+KERNEL = kernel(
+    "torch",
+    Native(forward, backward, infer, statistics),
     dtypes=("float32",),
     summary="oneDNN's operator through PyTorch; includes the copies to its memory and back",
     available=available,

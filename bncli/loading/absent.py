@@ -1,5 +1,7 @@
 """Kernels without a backward, or with nothing but an infer: what is missing is neither judged nor timed.
 
+Kernels that cannot run at all say why.
+
 The kernel ``reference`` stands in for it, so that checks that need a whole kernel can judge the rest.
 """
 
@@ -7,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import wraps
-from typing import TYPE_CHECKING, Any
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 
 from bncli import plugins
-from bncli.core.kernel import BACKWARD, FORWARD, GAMMA, Kernel
+from bncli.core.kernel import BACKWARD, FORWARD, GAMMA, Kernel, Prepared
+from bncli.errors import Unavailable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +28,24 @@ def stand_in() -> Kernel:
     """The kernel whose passes replace those that are missing."""
     kernel: Kernel = plugins.load("bncli.kernels", "reference").KERNEL
     return kernel
+
+
+def prepared_stand_in(name: str) -> Callable[..., Prepared]:
+    """The pass ``name`` of ``stand_in``, prepared."""
+
+    def prepare(*given: Any, timed: bool = False) -> Prepared:
+        return Prepared(partial(getattr(stand_in(), name), *given), lambda found: found)
+
+    return prepare
+
+
+def unavailable(name: str, spec: str, why: str) -> Kernel:
+    """A kernel that cannot run on this machine, and says why."""
+
+    def refuse(*arguments: Any, **options: Any) -> Never:
+        raise Unavailable(f"kernel {name!r} cannot run here: {why}")
+
+    return Kernel(refuse, refuse, dtypes=(), available=lambda: why, name=name, spec=spec)
 
 
 def completed(kernel: Kernel, absent: Sequence[str]) -> Kernel:

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,8 @@ from bncli.errors import InputError
 from bncli.loading import results, views
 from bncli.loading._functions_layer import ARGUMENTS as UPDATE
 from bncli.loading._functions_layer import layer_class
-from bncli.loading.absent import completed, stand_in, with_nothing_saved
+from bncli.loading.absent import completed, prepared_stand_in, stand_in, with_nothing_saved
+from bncli.loading.call_arrays import CallArrays
 from bncli.loading.kinds import Given, Passes, Taken, without
 from bncli.loading.namespace_parameters import leaving_out, none_by_default, signature_of, taken_by
 
@@ -62,6 +63,7 @@ def given(module: Any, name: str, spec: str, value: Any) -> Given:
         params=_params(module),
         summary=_summary(getattr(value, "__doc__", None) or ""),
         optional=_optional(module),
+        device=_device(module),
     )
 
 
@@ -74,8 +76,9 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
     ``ndim`` (3, or one of ``views.MEANING``), ``dtypes``, ``summary`` (default: the first line of
     the module's docstring), ``available``, ``set_threads``, and a parameter ``out`` of any function.
     A forward without gamma, beta or both is known by the names of its parameters. ``optional`` names those that may be
-    None: by default those whose default is None. ``arrays`` names the framework whose arrays the functions take. The
-    default of ``name`` is the namespace's own name. With an ``update`` of running statistics it is a layer, too.
+    None: by default those whose default is None. ``arrays`` names the framework whose arrays the functions take, and
+    ``device`` where they are. The default of ``name`` is the namespace's own name. With an ``update`` of running
+    statistics it is a layer, too.
 
     Raises InputError if a member is malformed. Errors of the user's code pass.
     """
@@ -87,7 +90,7 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
             f"it has no {' and no '.join(absent)}: a kernel needs {needed}; "
             "bncli kernels --template prints one to start from"
         )
-    view, arrays = views.VIEWS[_ndim(source)], _framework(source)
+    view, arrays, device = views.VIEWS[_ndim(source)], framework(_name_of_framework(source)), _device(source)
     parameters = taken_by(_entry(source))
     functions = {name: _function(source, name, view, parameters) for name in ARGUMENTS if _given(source, name)}
     if BACKWARD in absent and FORWARD in functions:
@@ -101,33 +104,39 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
         dtypes=_dtypes(source),
         params=_params(source),
         summary=_summary(_given(source, "summary") or getattr(module, "__doc__", None) or ""),
-        available=_availability(source, arrays),
+        available=_availability(source, arrays, device),
         set_threads=_optional_function(source, "set_threads"),
         name=name or str(getattr(namespace, "__name__", "kernel")).rpartition(".")[2],
         spec=spec,
         file=getattr(module, "__file__", None) or "",
         kind="" if parameters == PARAMETERS else f"a kernel{without(parameters)}",
     )
-    on_numpy = arrays is framework("numpy")
-    if absent and not on_numpy:
-        raise InputError(f"it has no {' and no '.join(absent)}: on {_name_of_framework(source)} arrays, write them too")
+    on_numpy = arrays is framework("numpy") or bool(base.available())
 
     def chosen(choice: Choice) -> Kernel:
         own = {name: leaving_out(function, name, parameters, choice) for name, function in functions.items()}
         kernel = replace(base, parameters=choice.parameters, gradients=choice.gradients)
         if on_numpy:
             return completed(replace(kernel, **views.passes_of(own, choice.gradients)), absent)
-        passes = Passes(**{name: _on_arrays(each.call, name, arrays) for name, each in own.items()})
+        called = {name: _on_arrays(each.call, name, arrays, device) for name, each in own.items()}
+        passes = Passes(**{name: prepared_stand_in(name) for name in absent} | called)
         there = given(source, base.name, spec, source).kernel(
-            _ndim(source), lambda _: passes, kind="", taken=Taken(choice.parameters)
+            _ndim(source),
+            lambda _: passes,
+            kind=f"a kernel of {_name_of_framework(source)} arrays",
+            taken=Taken(choice.parameters),
+            arrays=_name_of_framework(source),
         )
-        return replace(
+        kernel = replace(
             kernel,
             **{name: getattr(there, name) for name in own},
             prepare=there.prepare,
             tries_complex=False,
             set_threads=kernel.set_threads or arrays.set_threads,
+            kind=there.kind if device else kernel.kind,
+            device=there.device,
         )
+        return completed(kernel, absent)
 
     optional = _may_be_none(source, parameters)
     whole = chosen(Choice(parameters, gradients_of(parameters)))
@@ -226,10 +235,6 @@ def _ndim(source: Any) -> int:
     return ndim
 
 
-def _framework(source: Any) -> Arrays:
-    return framework(_name_of_framework(source))
-
-
 def _name_of_framework(source: Any) -> str:
     name = _given(source, "arrays", "numpy")
     if name not in frameworks():
@@ -237,30 +242,54 @@ def _name_of_framework(source: Any) -> str:
     return str(name)
 
 
-def _on_arrays(call: Callable[..., Any], direction: str, arrays: Arrays) -> Callable[..., Prepared]:
+class Kept(NamedTuple):
+    """What a forward on a device saved, and the arrays of its call."""
+
+    saved: Any
+    taken: CallArrays
+
+
+def _on_arrays(call: Callable[..., Any], direction: str, arrays: Arrays, device: str) -> Callable[..., Prepared]:
     """A function that prepares calls of ``call``, a function of a framework's arrays, for NumPy arrays."""
 
     def prepare(*given: Any, timed: bool = False) -> Prepared:
-        batch = given[0]
+        batch, kept = given[0], given[-1]
+        taken = CallArrays(arrays, device, kept.taken if isinstance(kept, Kept) else None)
         with arrays.scope(batch):
-            natives = [arrays.take(each) if isinstance(each, np.ndarray) else each for each in given]
+            natives = [taken.take(each) if isinstance(each, np.ndarray) else each for each in given]
+        if isinstance(kept, Kept):
+            natives[-1] = kept.saved
 
         def run() -> Any:
             with arrays.scope(batch):
-                return arrays.wait(call(*natives))
+                return arrays.wait(call(*natives), device)
+
+        def deliver(found: Any) -> Any:
+            taken.write_back()
+            if not isinstance(found, (tuple, list)):
+                return give(found)
+            if direction not in (FORWARD, INFER_FORWARD) or not found:
+                return tuple(map(give, found))
+            *others, saved = found
+            return *map(give, others), Kept(saved, taken) if device else saved  # saved is not converted
+
+        def give(value: Any) -> Any:
+            return taken.give(value) if arrays.holds(value) else value
 
         return Prepared(run, deliver)
 
-    def deliver(found: Any) -> Any:
-        if not isinstance(found, (tuple, list)):
-            return give(found)
-        own = 1 if direction in (FORWARD, INFER_FORWARD) else 0  # saved is not converted
-        return *map(give, found[: len(found) - own]), *found[len(found) - own :]
-
-    def give(value: Any) -> Any:
-        return arrays.give(value) if arrays.holds(value) else value
-
     return prepare
+
+
+def _device(source: Any) -> str:
+    device = getattr(source, "device", None) or ""
+    if isinstance(device, type):  # from torch import *
+        return ""
+    if type(device).__name__ == "device":  # PyTorch's, which is not imported here
+        device = str(device)
+    if not isinstance(device, str):
+        raise InputError(f'its device is {device!r}: name it as its framework does, as "cuda" or "cuda:1"')
+    return "" if device.partition(":")[0] == "cpu" else device
 
 
 def _dtypes(source: Any) -> tuple[str, ...]:
@@ -289,9 +318,9 @@ def _summary(text: Any) -> str:
     return text.strip().partition("\n")[0]
 
 
-def _availability(source: Any, arrays: Arrays) -> Callable[[], str | None]:
+def _availability(source: Any, arrays: Arrays, device: str) -> Callable[[], str | None]:
     """Call ``available`` once while loading, which catches its errors."""
-    if lacking := arrays.available():
+    if lacking := arrays.available(device):
         return lambda: lacking
     available = _optional_function(source, "available")
     missing = available and available()

@@ -31,7 +31,9 @@ def parts_of(source: Any, kernel: Kernel) -> Parts | None:
     settings = adapter.given(source, kernel.name, kernel.spec, source)
     arrays = framework(settings.arrays or next((name for name in frameworks() if name in kernel.kind), NUMPY))
     view = views.VIEWS[settings.ndim or 3]
-    return Parts(**{name: _on_numpy(call, BATCHES[name], view, arrays) for name, call in found.items()})
+    return Parts(
+        **{name: _on_numpy(call, BATCHES[name], view, arrays, settings.device) for name, call in found.items()}
+    )
 
 
 def _fits(call: Any, arguments: int) -> bool:
@@ -42,7 +44,9 @@ def _fits(call: Any, arguments: int) -> bool:
     return True
 
 
-def _on_numpy(call: Callable[..., Any], batches: int, view: views.View, arrays: Arrays) -> Callable[..., Any]:
+def _on_numpy(
+    call: Callable[..., Any], batches: int, view: views.View, arrays: Arrays, device: str
+) -> Callable[..., Any]:
     if arrays is framework(NUMPY):
         return lambda *given: call(*map(view.enter, given[:batches]), *given[batches:])
 
@@ -50,8 +54,8 @@ def _on_numpy(call: Callable[..., Any], batches: int, view: views.View, arrays: 
         some = _first_array(given)
         entered = (*map(view.enter, given[:batches]), *given[batches:])
         with arrays.scope(some):
-            found = call(*(_each(arrays.take, each) for each in entered))
-            return _each(arrays.give, found, arrays.holds)
+            found = call(*(_each(lambda array: arrays.take(array, device), each) for each in entered))
+            return _each(lambda value: arrays.give(arrays.wait(value, device), device), found, arrays.holds)
 
     return converted
 

@@ -53,9 +53,12 @@ def load_kernel(spec: str) -> Kernel:
         raise InputError(f"cannot load {spec!r} as a kernel: there is no module {spec.rpartition(':')[0]!r}")
     if kernel is None:
         raise InputError(plugins.unknown("kernel", spec, kernel_names()))
-    missing = kernel.available()
-    if missing:
-        raise Unavailable(f"kernel {spec!r} cannot run here: {missing}")
+    return _able(kernel, spec)
+
+
+def _able(kernel: Kernel, called: str) -> Kernel:
+    if missing := kernel.available():
+        raise Unavailable(f"kernel {called!r} cannot run here: {missing}")
     return kernel
 
 
@@ -91,4 +94,5 @@ def kernel_of(given: KernelSpec) -> Kernel:
         return load_kernel(given)
     if isinstance(given, Kernel):
         return given if given.name else replace(given, name="kernel")
-    return as_kernel(given)
+    own = as_kernel(given)
+    return _able(own, own.name)

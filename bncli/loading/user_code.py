@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any
 
 from bncli import plugins
 from bncli.core.kernel import Kernel
-from bncli.errors import InputError, Unavailable
+from bncli.errors import InputError
 from bncli.loading import objects
+from bncli.loading.absent import unavailable
 from bncli.loading.guard import described, quiet, remember
 from bncli.loading.imports import import_file, import_named
 from bncli.loading.interpreted import untimed
@@ -78,7 +79,7 @@ def published_kernel(name: str, point: EntryPoint) -> Kernel:
             found = point.load()
             return _with_facts(objects.kernel_of(found, name, name), found)
     except InputError as error:
-        return _unavailable(name, str(error))
+        return unavailable(name, name, str(error))
 
 
 @contextmanager
@@ -92,10 +93,3 @@ def _loading(what: str, spec: str = "") -> Iterator[None]:
         raise
     except BaseException as error:
         raise InputError(f"cannot load {what!r} as a kernel: it raised {described(error)}") from error
-
-
-def _unavailable(name: str, why: str) -> Kernel:
-    def refuse(*arguments: Any, **options: Any) -> Never:
-        raise Unavailable(f"kernel {name!r} cannot run here: {why}")
-
-    return Kernel(refuse, refuse, dtypes=(), available=lambda: why, name=name, spec=name)

@@ -49,7 +49,7 @@ def faults(kernel: AnyKernel, judged: Sequence[Judged]) -> list[Fault]:
     start = perf_counter()
     failed = [number for number, each in enumerate(judged) if each.finding.verdict.fails]
     by_chance = [number for number in failed if judged[number].finding.reason.endswith(CHANCE)]
-    if by_chance:  # whatever else is wrong may be wrong by chance
+    if by_chance:  # all other faults may be there by chance too
         first, *others = by_chance
         return [Fault([first], (), [*others, *(number for number in failed if number not in by_chance)])]
     for number in sorted(failed, key=lambda number: _order(judged[number])):

@@ -75,10 +75,7 @@ class SlopeJudge:
     def _too_small(self, array: str, size: float, allowed: Array) -> str:
         samples, of_inference = self.case.problem.samples, array.endswith(OF_INFERENCE)
         if samples <= 2 and not of_inference:
-            return (
-                f"with {samples} sample{'s' * (samples > 1)} per feature it is 0 whatever the kernel does: "
-                "give 3 or more"
-            )
+            return f"with {samples} sample{'s' * (samples > 1)} per feature it is 0 for any kernel: give 3 or more"
         needed = "a larger dy" if of_inference else "a dy that is neither constant nor a multiple of x"
         return (
             f"the expected gradient, at most {size:.2g}, is too small relative to the tolerance, "

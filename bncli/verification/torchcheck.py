@@ -40,7 +40,7 @@ def caught(kernel: Kernel, case: Case, fast: bool) -> bool:
         torch.default_generator.manual_seed(0)
         try:
             return not torch.autograd.gradcheck(function, inputs, raise_exception=False, fast_mode=fast)
-        except Exception:  # noqa: BLE001 - whatever the kernel raises is a rejection
+        except Exception:  # noqa: BLE001 - any error of the kernel is a rejection
             return True
 
 

@@ -3,15 +3,11 @@
 import json
 from pathlib import Path
 
-from click.testing import CliRunner
-
-from bncli.cli import main
+import command_line
 
 
 def run(*arguments, code=0, columns=80):
-    result = CliRunner().invoke(main, ["bench", *arguments], env={"COLUMNS": str(columns)})
-    assert result.exit_code == code, result.output
-    return result
+    return command_line.run("bench", *arguments, code=code, columns=columns)
 
 
 def saved(name="out.json"):

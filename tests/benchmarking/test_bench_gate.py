@@ -4,15 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 import bncli
 from bench_runs import BASIC, run, saved
 from bncli.benchmarking import bench as one
 from bncli.benchmarking import environment
 from bncli.benchmarking import gate as _gate
-from bncli.cli import main
 from bncli.errors import InputError
+from command_line import invoke
 from planted import typed
 
 pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
@@ -48,9 +47,7 @@ def test_a_baseline_fails_what_is_slower_and_nothing_else(monkeypatch):
     row = saved("new.json")["rows"][0]
     assert (row["compared"], row["baseline"], row["ratio"]) == ("SLOWER", 1e-3, pytest.approx(1.5))
     # It says what compare says of the two files.
-    result = CliRunner().invoke(
-        main, ["compare", "old.json", "new.json", "--fail-slower", "1.10"], env={"COLUMNS": "80"}
-    )
+    result = invoke("compare", "old.json", "new.json", "--fail-slower", "1.10", columns=80)
     assert result.exit_code == 1
     assert result.stdout in failed.stdout
     assert len(saved("new.json")["failures"]) == 2

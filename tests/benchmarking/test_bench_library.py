@@ -7,15 +7,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from click.testing import CliRunner
 
 import bncli
 from bench_runs import BASIC, problems_of, run, saved
 from bncli.benchmarking import bench as one
-from bncli.cli import main
 from bncli.core.kernel import Kernel
 from bncli.errors import CheckFailed, InputError
 from bncli.loading.registry import load_kernel
+from command_line import invoke
 
 NUMPY = load_kernel("numpy")
 pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
@@ -87,7 +86,7 @@ def test_a_wrong_kernel_gets_the_command_that_shows_it():
     line = next(line for line in shown.stdout.splitlines() if line.startswith("reproduce: "))
     words = shlex.split(line.removeprefix("reproduce: "))
     assert words[1] == "gradcheck"
-    result = CliRunner().invoke(main, words[1:])
+    result = invoke(*words[1:])
     assert (result.exit_code, "numpynet: dx is WRONG" in result.stderr) == (1, True)
     assert [row["reproduce"] for row in saved()["rows"] if row["verdict"] == "WRONG"] == [line]
     assert not any(row["reproduce"] for row in saved()["rows"] if row["verdict"] == "PASS")
@@ -106,14 +105,13 @@ def test_wrong_inference_is_shown_again_by_bench_itself():
 
 
 def test_a_sweep_ends_with_exponents():
-    words = ("--shape", "5x{2..32:x4}", "--kernel", "numpy", "--max-time", "0", "--format")
-    shown = run(*words, "table").stdout
+    words = ("--shape", "5x{2..32:x4}", "--kernel", "numpy", "--max-time", "0", "--export", "out.json")
+    shown = run(*words).stdout
     title = shown.index("5x{2..32:x4}/per-activation/float64/eps=1e-08: time ~ size^k")
     assert shown.index("5x32/") < title
     assert "exponent k" in shown[title:]
-    found = json.loads(run(*words, "json").stdout)
-    assert {row["sweep"] for row in found["rows"]} == {"5x{2..32:x4}/per-activation/float64/eps=1e-08"}
-    assert "exponent" not in run("--shape", "5x{2..8:x4}", *words[2:], "table").stdout
+    assert {row["sweep"] for row in saved()["rows"]} == {"5x{2..32:x4}/per-activation/float64/eps=1e-08"}
+    assert "exponent" not in run("--shape", "5x{2..8:x4}", *words[2:]).stdout
 
 
 @pytest.mark.parametrize("threads", ["0", "1,0", "1,,2", "two", "1,-1", "1;2", ""])

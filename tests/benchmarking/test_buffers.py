@@ -78,7 +78,7 @@ def test_one_sample_has_nothing_to_change(make_case):
 
 @pytest.mark.parametrize("name", ["x", "dy", "gamma", "beta"])
 @pytest.mark.parametrize("copy", [0, 2])
-def test_whoever_writes_into_an_input_is_seen_and_it_is_mended(make_case, name, copy):
+def test_a_kernel_that_writes_into_an_input_is_seen_and_the_input_restored(make_case, name, copy):
     case = make_case("5x4")
     inputs = Inputs(case, 3)
     before = [array.copy() for each in inputs.copies for array in arrays(each)]

@@ -4,14 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 import bncli
 from bncli.benchmarking import processes
-from bncli.cli import main
 from bncli.core.kernel import Kernel
 from bncli.errors import InputError, KernelLost
 from bncli.kernels.numpy import KERNEL as NUMPY
+from command_line import invoke
 
 # Says which process it is in, and is wrong in one of them.
 SPY = """
@@ -121,7 +120,7 @@ def test_only_names_and_files_can_be_given_to_other_processes():
         bncli.bench("numpy", "5x4", processes=0)
     words = ["bench", "--kernel", "numpy", "--shape", "5x4", "--processes", "2"]
     for apart in (["--isolate"], ["--timeout", "5"]):
-        refused = CliRunner().invoke(main, [*words, *apart])
+        refused = invoke(*words, *apart)
         assert (refused.exit_code, refused.stdout) == (2, "")
         assert refused.stderr.splitlines() == [
             "bncli: error: kernel 'numpy' is isolated and so has one process: "

@@ -33,7 +33,7 @@ def test_every_way_moves_all_the_bytes_there_are(size):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_whatever_the_dtype_and_the_shape(dtype):
+def test_copies_of_any_dtype_and_shape(dtype):
     x = np.arange(60, dtype=dtype).reshape(3, 4, 5)
     out = np.zeros_like(x)
     for (operation, _), (call,) in roofline.calls([(x, x, out)]).items():

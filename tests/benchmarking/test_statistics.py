@@ -33,7 +33,7 @@ def test_the_spread_is_relative_to_the_median():
 
 
 @given(TIMES, st.integers(0, 9))
-def test_an_interval_lies_among_the_samples_whatever_their_order_and_unit(samples, seed):
+def test_an_interval_lies_among_the_samples_in_any_order_and_unit(samples, seed):
     found = statistics.estimate(samples, seed)
     assert min(samples) <= found.low <= found.high <= max(samples)
     assert found.value == statistics.median(samples)
@@ -175,20 +175,20 @@ def variability_of(*runs):
     return statistics.variability(*map(statistics.blocks, runs))
 
 
-def test_noise_without_memory_wanders_as_medians_of_blocks_do():
+def test_white_noise_varies_as_medians_of_blocks_do():
     # The median of 30 normal samples has the standard deviation 1.2533 / sqrt(30).
     found = variability_of(*(noise(300, 0.05, seed=seed) for seed in range(20)))
     assert found == pytest.approx(0.05 * 1.2533 / math.sqrt(30), rel=0.1)
 
 
-def test_drift_wanders_by_its_own_size_however_many_samples():
+def test_drift_varies_by_its_own_size_with_any_number_of_samples():
     # A straight line from 0 to d has the standard deviation d / sqrt(12).
     for count in (100, 10_000):
         found = variability_of(np.exp(np.linspace(0, 0.2, count)))
         assert found == pytest.approx(0.2 / math.sqrt(12), rel=0.1)
 
 
-def test_two_runs_wander_each_about_its_own_mean():
+def test_two_runs_vary_each_about_its_own_mean():
     run = noise(10)
     assert statistics.variability(run) == pytest.approx(np.std(np.log(run), ddof=1))
     assert statistics.variability(run, 3 * run) == pytest.approx(statistics.variability(run))
@@ -207,7 +207,7 @@ def test_blocks_are_single_samples_then_fifths_then_tenths(sizes):
     assert statistics.blocks(run) == medians == statistics.medians(run, sizes)
 
 
-def test_outliers_alone_do_not_wander_where_blocks_are_long():
+def test_outliers_alone_add_no_variability_where_blocks_are_long():
     run = noise(100)
     disturbed = run.copy()
     disturbed[::10] *= 20

@@ -17,7 +17,7 @@ from bncli.benchmarking.timing import (
 from planted_clock import Machine, alone, sampled
 
 
-def test_first_call_is_timed_apart():
+def test_the_first_call_is_timed_separately():
     machine = Machine()
     call = machine.call("numba", 8.0, 0.01)
     assert first_call(call, machine.clock) == 8.0

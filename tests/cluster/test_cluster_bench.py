@@ -47,7 +47,7 @@ def test_bench_times_workers_whose_bits_are_right_and_says_where_the_time_goes(c
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_bench_on_it")
-def test_what_the_first_kernel_prints_beside_workers_stays_out_of_the_data(case, capfd):
+def test_what_the_first_kernel_prints_while_workers_run_stays_out_of_the_data(case, capfd):
     own = load_kernel("numpy")
 
     def forward(*given, **options):
@@ -166,7 +166,7 @@ def divide(a, b):
     return a / b
 
 
-def test_the_task_stream_is_told_apart_into_computing_moving_and_the_rest():
+def test_the_task_stream_is_split_into_computing_moving_and_the_rest():
     steps = [("transfer", 1.0, 1.5), ("compute", 1.5, 3.0), ("disk-read", 0, 9)]
     records = [{"startstops": [{"action": action, "start": start, "stop": stop} for action, start, stop in steps]}] * 2
     found = shares_of(records, seconds=2.0, workers=2)

@@ -5,12 +5,10 @@ import sys
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from bncli.cli import main
 from bncli.loading.registry import kernel_names, registered_kernel
 from bncli.verification import invariants
-from command_line import SMALL, fails, rows, run
+from command_line import SMALL, fails, invoke, rows, run
 
 pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
 
@@ -150,6 +148,6 @@ def test_the_curve_has_a_row_for_each_ratio():
 @pytest.mark.parametrize("columns", [80, 160])
 def test_the_tables_of_the_checks_fit_the_terminal(columns):
     for command in (("verify", "--kernel", "numpynet", "--random", "normal"), ("selftest", "--fault", "swapped")):
-        result = CliRunner().invoke(main, list(command), env={"COLUMNS": str(columns)})
+        result = invoke(*command, columns=columns)
         lines = [line for line in result.stdout.splitlines() if not line.startswith("reproduce: ")]
         assert max(map(len, lines)) <= columns

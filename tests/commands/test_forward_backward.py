@@ -112,7 +112,7 @@ def test_values_that_are_not_finite_are_computed_and_said():
 
 
 @pytest.mark.parametrize("value", [1e308, 5e-324, 1 + 2**-52])
-def test_values_too_far_apart_or_too_near_for_bins_have_a_histogram(value, tmp_path):
+def test_values_too_far_or_too_near_for_bins_have_a_histogram(value, tmp_path):
     for name, array in {"one": [[value]], "two": [[value], [-value if value > 1.5 else 1.0]]}.items():
         np.save(tmp_path / f"{name}.npy", np.array(array))
         result = run("forward", "--array", str(tmp_path / f"{name}.npy"), "--kernel", "numpy", "--format", "json")

@@ -2,11 +2,10 @@
 
 import click
 import pytest
-from click.testing import CliRunner
 
 from bncli import plugins
-from bncli.cli import main
 from bncli.commands._types import Number
+from command_line import invoke
 
 OPTIONS = {
     (command, option.opts[0]): option.type
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
 
 def refused(*words):
     """The one line with which a command line is refused."""
-    result = CliRunner().invoke(main, list(words))
+    result = invoke(*words)
     assert result.exit_code == 2, result.output
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1, result.stderr

@@ -3,11 +3,10 @@
 import json
 
 import pytest
-from click.testing import CliRunner
 
 import bncli
+import command_line
 from bncli import plugins
-from bncli.cli import main
 from bncli.comparison.compare import compare
 from measured_runs import NEW, OLD, PROBLEM, bench, measured, row
 
@@ -26,9 +25,7 @@ def files(tmp_path, monkeypatch):
 
 
 def run(*words, code=0, columns=80):
-    result = CliRunner().invoke(main, ["compare", *words], env={"COLUMNS": str(columns)})
-    assert result.exit_code == code, (result.output, result.exception)
-    return result
+    return command_line.run("compare", *words, code=code, columns=columns)
 
 
 def test_the_command_prints_a_table_and_fails_only_when_asked(files):
@@ -119,7 +116,7 @@ def test_wrong_usage_is_one_line(files, words, message):
 def test_a_bench_file_compares_with_itself(tmp_path):
     path = str(tmp_path / "out.json")
     words = ["bench", "--shape", "5x4x4x3", "--kernel", "numpy", "--max-time", "0", "--export", path]
-    assert CliRunner().invoke(main, words).exit_code == 0
+    command_line.run(*words)
     found = bncli.compare(path, path, fail_slower=1.0)
     assert [r["ratio"] for r in found.rows] == [1.0] * 4  # two passes, and the two limits of the memory
     assert found.failures == []

@@ -87,7 +87,7 @@ def test_what_the_clock_explains_is_the_same(ratio, chain, verdict):
 # The threads.
 
 
-def test_a_meeting_is_that_of_both_runs_or_none():
+def test_a_fork_join_latency_is_that_of_both_runs_or_none():
     alike = 1.2e-6  # as near as the noise of a meeting
     for old, new, apart in (
         (1e-6, 3e-6, 2e-6), (3e-6, 1e-6, 2e-6), (1e-6, alike, 0.0), (None, 3e-6, 0.0), (1e-6, None, 0.0),
@@ -109,7 +109,7 @@ def test_what_threads_that_meet_later_may_explain_is_not_slower(more, verdict, t
 # The memory.
 
 
-def test_the_limits_are_apart_either_way():
+def test_the_rooflines_differ_in_either_order():
     times = [(limit(time=1.0), limit(time=1.21)), (limit("add", 1.0), limit("add", 1.0))]
     pairs = [(bench_row(**old), bench_row(**new)) for old, new in times]
     for turned, factors in ((pairs, [1.21, 1.0]), ([(new, old) for old, new in pairs], [1 / 1.21, 1.0])):
@@ -152,7 +152,7 @@ def on_a_shaken_machine(factor, seed, by=0.05):
 
 
 @pytest.mark.parametrize(("factor", "verdict"), [(1.0, "SAME"), (1.02, "SAME"), (1.15, "SLOWER"), (1 / 1.15, "FASTER")])
-def test_what_shakes_the_whole_machine_is_seen_beside_its_limit(factor, verdict):
+def test_noise_of_the_whole_machine_is_seen_in_its_roofline(factor, verdict):
     for seed in range(10):
         found, (first, *_) = verdicts(on_a_shaken_machine(1.0, 2 * seed), on_a_shaken_machine(factor, 2 * seed + 1))
         assert (found["numba"], first["beside"]) == (verdict, "copy")
@@ -176,7 +176,7 @@ def test_a_limit_of_other_rounds_is_no_help():
         assert (found["numba"], first["beside"]) == ("UNSURE", "")
 
 
-def test_a_pass_is_seen_beside_the_limit_with_as_many_threads():
+def test_a_pass_is_compared_with_the_roofline_of_as_many_threads():
     old, new = (
         [row(time=factor, threads=2), limit(threads=1), limit(time=0.1 * factor, threads=2)] for factor in (1.0, 1.3)
     )
@@ -208,7 +208,7 @@ def test_the_power_is_of_what_a_machine_can_do(follows, power):
 
 
 @given(st.lists(st.tuples(*[st.floats(1e-12, 1e9)] * 4), min_size=1, max_size=40), st.sampled_from([(), [[1] * 5] * 2]))
-def test_whatever_the_samples_there_is_a_verdict(samples, processes):
+def test_any_samples_have_a_verdict(samples, processes):
     old, new, before, after = map(list, zip(*samples, strict=True))
     processes = processes if len(samples) == 5 else ()
     found = judging.compare(old, new, limits=[Normaliser("copy", before, after)], processes=processes)
@@ -216,14 +216,14 @@ def test_whatever_the_samples_there_is_a_verdict(samples, processes):
     assert found.ratio.low <= found.ratio.high
 
 
-def test_half_the_power_is_what_is_expected_where_the_limit_wanders_so_much():
+def test_half_the_power_is_expected_where_the_roofline_varies_so_much():
     pace = np.exp(judging.PRIOR_DEVIATION * np.repeat([-1, 1] * 5, 6))
     times = pace**0.6
     assert judging.power(times, times, Normaliser("copy", pace, pace)) == pytest.approx((0.6 + 1) / 2)
 
 
 @pytest.mark.parametrize(("more", "verdict"), [(1.2, "SAME"), (1.3, "SLOWER")])
-def test_what_wanders_more_is_not_asked(more, verdict):
+def test_what_varies_more_is_not_used(more, verdict):
     def wandering(by):
         return np.exp(by * np.repeat([-1, 1] * 5, 6))
 
@@ -280,7 +280,7 @@ def test_busy_is_a_share_of_the_cores_that_are_known():
         assert not drift.is_busy(bench_row(others=1.0), cores)
 
 
-def test_travel_is_how_far_the_medians_of_blocks_are_apart():
+def test_travel_is_the_range_of_the_medians_of_blocks():
     assert statistics.block_range([1.0] * 100) == 0
     assert statistics.block_range([1.0] * 50 + [1.2] * 50) == pytest.approx(0.2)
     assert statistics.block_range([1.2] * 50 + [1.0] * 50) == pytest.approx(0.2)

@@ -1,14 +1,13 @@
 """Ranges in a shape: which problems they stand for, and which are refused."""
 
 import pytest
-from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bncli import Problem
-from bncli.cli import main
 from bncli.core import ranges
 from bncli.errors import InputError
+from command_line import invoke, run
 
 
 @pytest.mark.parametrize(
@@ -66,7 +65,7 @@ def test_values_are_what_counting_or_multiplying_gives_until_the_end(first, more
 def test_what_is_no_range_is_one_line_and_exit_2(text, message):
     with pytest.raises(InputError, match=message):
         ranges.problems(text)
-    result = CliRunner().invoke(main, ["bench", "--shape", text])
+    result = invoke("bench", "--shape", text)
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
 
 
@@ -80,16 +79,16 @@ def test_every_command_with_a_shape_takes_ranges(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for command in ("forward", "backward", "gradcheck"):
         words = [command, "--shape", "4x{2..8:x2}", "--shape", "4x8", "--kernel", "numpy"]
-        shown = CliRunner().invoke(main, words).stdout
+        shown = invoke(*words).stdout
         # What a range has already is not done twice.
         assert [line.partition("/")[0] for line in shown.splitlines() if line.startswith("4x")] == ["4x2", "4x4", "4x8"]
     words = ["verify", "--shape", "4x{2..8:x2}/float64/per-activation", "--random", "normal", "--kernel", "numpy"]
-    assert CliRunner().invoke(main, words).exit_code == 0
+    run(*words)
 
 
 def test_a_preset_may_have_ranges(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.toml").write_text('shape = ["4x{2..8:x2}", "3x3"]\nkernel = "numpy"\n', encoding="utf-8")
-    shown = CliRunner().invoke(main, ["forward", "--preset", "mine.toml"]).stdout
+    shown = invoke("forward", "--preset", "mine.toml").stdout
     titles = [line.partition("/")[0] for line in shown.splitlines() if "/per-activation/" in line]
     assert titles == ["4x2", "4x4", "4x8", "3x3"]

@@ -4,14 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 import bncli
-from bncli.cli import main
 from bncli.comparison import saved
 from bncli.core.rows.schema import TABLES
 from bncli.core.rows.times import BenchRow
 from bncli.output.formats.json import EXPORTER
+from command_line import invoke
 from planted import typed
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -48,7 +47,7 @@ TIMES_APART = pytest.param("bench isolated", marks=[pytest.mark.compiled, pytest
 
 @pytest.mark.parametrize("name", [TIMES_APART if name == "bench isolated" else name for name in COMMANDS])
 def test_what_is_printed_as_json_has_the_keys_of_schema_1(name):
-    done = CliRunner().invoke(main, [*COMMANDS[name], "--format", "json"])
+    done = invoke(*COMMANDS[name], "--format", "json")
     assert done.exit_code == 0, done.output
     assert_known(json.loads(done.stdout), name)
 

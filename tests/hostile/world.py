@@ -12,11 +12,10 @@ from contextlib import chdir, contextmanager
 from pathlib import Path
 
 import numpy as np
-from click.testing import CliRunner
 from hypothesis import strategies as st
 from PIL import Image
 
-from bncli.cli import main
+from command_line import invoke
 
 LONGEST = 60  # seconds of the processor's time, after which a command is called hung
 WAITS = 10  # times as long as that may a command wait, on a busy machine
@@ -59,7 +58,7 @@ def run(*words):
     errors, handlers, stdout = np.geterr(), list(logging.root.handlers), os.fstat(1)[1:3]  # which file it is
     with within(LONGEST), warnings.catch_warnings(record=True) as leaked:
         warnings.simplefilter("always")
-        result = CliRunner().invoke(main, list(words))
+        result = invoke(*words)
     shown = " ".join(map(repr, words))
     if result.exception and not isinstance(result.exception, SystemExit):
         raise AssertionError(f"{shown}\n{''.join(traceback.format_exception(result.exception))}")

@@ -85,7 +85,7 @@ def test_npz_brings_what_goes_with_x(tmp_path: Path, save: Any) -> None:
     np.testing.assert_array_equal(arrays["beta"], flat)
 
 
-def test_npz_may_hold_x_alone_beside_what_is_ignored(tmp_path: Path) -> None:
+def test_npz_may_hold_x_alone_with_arrays_that_are_ignored(tmp_path: Path) -> None:
     # What is ignored is not even read, so it may be anything.
     path = npz_saved(tmp_path / "x.npz", x=X, labels=np.array([{}], object))
     assert list(load_array(path).arrays) == ["x"]

@@ -172,7 +172,7 @@ def test_errors_of_loading_are_those_of_any_kernel(process):
 
 
 @pytest.mark.slow
-def test_the_contract_is_checked_as_strictly_apart():
+def test_the_contract_is_checked_as_strictly_in_a_process_of_its_own():
     spec = write("writes", "x.flags.writeable = True; x[0] = 7")
     result = invoke("gradcheck", "--kernel", spec, *SMALL, "--isolate", "--format", "json")
     contract = next(row for row in rows(result) if row["array"] == "contract")
@@ -180,7 +180,7 @@ def test_the_contract_is_checked_as_strictly_apart():
     assert result.exit_code == 1
 
 
-def test_forward_and_backward_run_apart_too():
+def test_forward_and_backward_run_isolated_too():
     together = invoke("backward", *SMALL, "--kernel", "numpy", "--update", "--format", "json")
     apart = invoke("backward", *SMALL, "--kernel", "numpy", "--update", "--isolate", "--format", "json")
     assert rows(apart) == rows(together)

@@ -74,7 +74,7 @@ def test_what_a_job_raises_is_the_kernels_fault(process):
         process(write("good", "pass")).load().run(refuse)
 
 
-def test_a_kernel_apart_is_compared_with_one_that_is_not(make_case, process):
+def test_an_isolated_kernel_is_compared_with_one_that_is_not(make_case, process):
     settings = measuring.Settings(max_time=0.0)
     found = isolated.rows_isolated(make_case("5x4"), [load_kernel("numpy"), process("reference").load()], settings)
     timed = {(row["kernel"], row["direction"]): row for row in found}
@@ -119,7 +119,7 @@ def served(tmp_path):
     child.join()
 
 
-def test_a_process_answers_whatever_a_job_does_and_ends_when_nobody_asks_any_more(served):
+def test_a_process_answers_after_any_job_and_ends_when_its_caller_is_gone(served):
     with open("threads.py", "w", encoding="utf-8") as file:
         file.write("used = [0]\ndef set_threads(n): used[0] = n\n" + RIGHT.replace("{first}", "print('from forward')"))
     found = served("threads.py", server.describe)

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 import naive
+from bncli.arrays import torch as tensors
+from bncli.benchmarking.buffers import outputs_for
+from bncli.benchmarking.passes import passes
 from bncli.core.kernel import Gradients
-from bncli.kernels import _torch
 from bncli.loading.registry import load_kernel, registered_kernel
 
 PEERS = ("torch", "onednn", "inductor", "jax")
@@ -34,16 +36,6 @@ def run(kernel, case):
     y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
     found = {"y": y, **Gradients(*kernel.backward(case.dy, saved))._asdict()}
     return found | {name: getattr(saved, name) for name in STATISTICS}
-
-
-def exact(case):
-    """What scalar loops with exact sums give, in float64."""
-    own = case.problem.own
-    found = naive.batchnorm(
-        own(case.x), case.gamma, case.beta, own(case.dy), case.problem.epsilon, str(case.problem.layout)
-    )
-    found["inv_std"] = 1 / np.sqrt(found["var"] + case.problem.epsilon)
-    return {name: case.problem.canonical(a) if a.ndim > 1 else a for name, a in found.items()}
 
 
 def sizes(case, expected):
@@ -78,7 +70,7 @@ def require_close(case, found, expected):
 @pytest.mark.parametrize(("name", "dtype"), PAIRS)
 def test_a_peer_equals_scalar_loops(make_case, name, dtype, shape, epsilon):
     case = make_case(f"{shape}/{dtype}/eps={epsilon}")
-    require_close(case, run(load_kernel(name), case), exact(case))
+    require_close(case, run(load_kernel(name), case), naive.expected_of(case))
 
 
 @pytest.mark.parametrize("shape", LARGER)
@@ -93,7 +85,7 @@ def test_a_peer_equals_the_reference_on_many_samples(make_case, name, dtype, sha
 def test_a_mean_far_above_the_deviation_costs_a_peer_no_more_digits_than_it_must(make_case, name):
     # The mean is rounded to float32: four digits of x_hat are gone, and no more than that.
     case = make_case("64x50/float32/eps=1e-05", mean=1e4)
-    found, expected = run(load_kernel(name), case), exact(case)
+    found, expected = run(load_kernel(name), case), naive.expected_of(case)
     require_close(case, found, expected)
     assert np.abs(found["y"] - expected["y"]).max() < 0.01
 
@@ -176,7 +168,7 @@ def test_a_peer_fills_out_and_returns_it(make_case, name, dtype, shape):
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("name", "dtype"), PAIRS)
-def test_a_peer_keeps_two_forwards_apart(make_case, name, dtype, shape):
+def test_a_peer_does_not_mix_up_two_forwards(make_case, name, dtype, shape):
     case, other = make_case(f"{shape}/{dtype}"), make_case(f"{shape}/{dtype}", seed=1)
     kernel = load_kernel(name)
     expected = run(kernel, case)
@@ -189,7 +181,7 @@ def test_a_peer_keeps_two_forwards_apart(make_case, name, dtype, shape):
 
 @pytest.mark.parametrize("shape", LARGER)
 @pytest.mark.parametrize("name", PEERS)
-def test_a_peer_is_right_whatever_the_number_of_threads(make_case, name, shape):
+def test_a_peer_is_right_with_any_number_of_threads(make_case, name, shape):
     case = make_case(f"{shape}/float32/eps=1e-05")
     wide = case.select(np.arange(case.problem.features), "float64")
     expected = run(load_kernel("reference"), wide)
@@ -234,10 +226,10 @@ def test_jax_has_as_many_threads_as_it_is_told_though_it_had_others(threads):
 @pytest.mark.parametrize("dtype", UNIT)
 def test_tensors_lie_over_the_memory_of_arrays(make_case, dtype):
     x = make_case(f"4x3/{dtype}").x
-    tensor = _torch.tensor(x)
+    tensor = tensors.take(x)
     assert tensor.data_ptr() == x.ctypes.data
     assert str(tensor.dtype) == f"torch.{dtype}"
-    back = _torch.give(tensor)
+    back = tensors.give(tensor)
     assert np.shares_memory(back, x)
     np.testing.assert_array_equal(back, x)
 
@@ -270,12 +262,12 @@ STRIDED = {
 
 @pytest.mark.parametrize("strides", STRIDED)
 @pytest.mark.parametrize(("name", "dtype"), PAIRS)
-def test_a_peer_takes_whatever_strides(make_case, name, dtype, strides):
+def test_a_peer_takes_any_strides(make_case, name, dtype, strides):
     case, kernel = make_case(f"6x3x5/channels-first/{dtype}"), load_kernel(name)
     batch = {} if strides == "one value for all" else {"x": STRIDED[strides](case.x), "dy": STRIDED[strides](case.dy)}
     parameters = {array: STRIDED[strides](getattr(case, array)) for array in ("gamma", "beta")}
     laid = dataclasses.replace(case, **batch, **parameters)
-    require_close(laid, run(kernel, laid), exact(laid))
+    require_close(laid, run(kernel, laid), naive.expected_of(laid))
     given = (
         laid.x,
         laid.gamma,
@@ -286,11 +278,21 @@ def test_a_peer_takes_whatever_strides(make_case, name, dtype, strides):
     np.testing.assert_allclose(y.astype(float), expected.astype(float), rtol=1e-2, atol=1e-2)
 
 
-@pytest.mark.parametrize("strides", STRIDED)
-def test_contiguous_tensors_lie_over_what_is_contiguous_and_hold_what_is_not(strides):
-    dense = np.arange(6.0).reshape(3, 2)
-    assert _torch.contiguous(dense).data_ptr() == dense.ctypes.data
-    laid = STRIDED[strides](dense)
-    tensor = _torch.contiguous(laid)
-    assert tensor.is_contiguous()
-    np.testing.assert_array_equal(_torch.give(tensor), laid)
+@pytest.mark.parametrize("name", PEERS)
+def test_what_is_timed_of_a_peer_gives_its_results(make_case, name):
+    case, kernel = make_case("6x3x5x4/channels-first/float32"), load_kernel(name)
+    expected = run(kernel, case)
+    y, saved = kernel.prepare("forward", case.x, case.gamma, case.beta, case.problem.epsilon).run()
+    gradients = kernel.prepare("backward", case.dy, saved).run()
+    for array, value in {"y": y, **gradients._asdict()}.items():
+        np.testing.assert_array_equal(value, expected[array])
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_the_time_with_given_outputs_includes_the_copy_into_them(make_case, name):
+    case, kernel = make_case("6x3x5x4/channels-first/float32"), load_kernel(name)
+    outputs = outputs_for(case)
+    forward, backward, infer = passes(kernel, [case], ("forward", "backward", "infer"), [outputs])
+    assert forward.calls[0]()[0] is outputs.y
+    assert backward.calls[0]()[0] is outputs.gradients.dx
+    assert infer.calls[0]() is outputs.y

@@ -16,7 +16,7 @@ SHAPES = [
 
 
 def quick(*shapes):
-    """``shapes``, slow but for the first: a shape of another kind has another engine, which takes long to compile."""
+    """``shapes``, or dtypes, slow but for the first: others have other engines, which take long to compile."""
     return [shapes[0], *(pytest.param(shape, marks=pytest.mark.slow) for shape in shapes[1:])]
 
 

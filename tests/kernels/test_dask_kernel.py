@@ -11,11 +11,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bncli.cli import main
 from bncli.core.kernel import Gradients
 from bncli.core.problem import Problem
 from bncli.core.source import draw
@@ -25,6 +23,7 @@ from bncli.kernels.dask.merging import ARITY, Moments, merge_moments, tree
 from bncli.loading.registry import load_kernel, registered_kernel
 from bncli.verification.finding import Verdict
 from bncli.verification.parts import part_checks
+from command_line import invoke
 
 HERE = pytest.mark.skipif(registered_kernel("dask").available() is not None, reason="Dask is not installed")
 MISSING = "Dask is not installed: pip install 'bncli[cluster]'"
@@ -163,7 +162,7 @@ except ValueError as error:
 def test_a_missing_dask_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "dask", None)
     assert registered_kernel("dask").available() == MISSING
-    result = CliRunner().invoke(main, ["forward", "--kernel", "dask", "--shape", "5x4"])
+    result = invoke("forward", "--kernel", "dask", "--shape", "5x4")
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr == f"bncli: error: kernel 'dask' cannot run here: {MISSING}\n"
 

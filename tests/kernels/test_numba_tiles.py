@@ -3,7 +3,7 @@
 import numba
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bncli.core.kernel import Gradients
@@ -31,6 +31,7 @@ def test_tiles_cover_every_element_once(shape):
     assert np.isfinite(out.dx).all()
 
 
+@settings(max_examples=12)
 @given(st.integers(1, 700), st.integers(1, 300), st.integers(1, 40_000))
 def test_every_plan_has_each_element_in_one_tile(samples, features, inner):
     features = max(1, min(features, 2_000_000 // (samples * inner)))

@@ -7,11 +7,10 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from click.testing import CliRunner
 
-from bncli.cli import main
 from bncli.errors import Unavailable
 from bncli.loading.registry import load_kernel, registered_kernel
+from command_line import invoke
 
 PEERS = ("torch", "onednn", "inductor", "jax")
 DTYPES = {"onednn": ("float32",), "inductor": ("float32", "float64")}
@@ -49,7 +48,7 @@ def test_a_missing_peer_says_what_to_install(name):
 @pytest.mark.usefixtures("_no_peers")
 @pytest.mark.parametrize("name", PEERS)
 def test_asking_for_a_missing_peer_is_exit_3_and_one_line(name):
-    result = CliRunner().invoke(main, ["gradcheck", "--kernel", name, "--dtype", "float32", "--shape", "5x4x4x3"])
+    result = invoke("gradcheck", "--kernel", name, "--dtype", "float32", "--shape", "5x4x4x3")
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr.count("\n") == 1
     assert result.stderr.strip().endswith(SAID[name])
@@ -57,7 +56,7 @@ def test_asking_for_a_missing_peer_is_exit_3_and_one_line(name):
 
 @pytest.mark.usefixtures("_no_peers")
 def test_kernels_lists_the_missing_peers_too():
-    result = CliRunner().invoke(main, ["kernels", "--format", "csv"])
+    result = invoke("kernels", "--format", "csv")
     assert result.exit_code == 0
     for name, said in SAID.items():
         line = next(line for line in result.stdout.splitlines() if line.startswith(f"{name},"))
@@ -96,7 +95,7 @@ def test_a_pytorch_that_cannot_be_imported_is_said_in_one_line(tmp_path):
 
 
 @pytest.mark.parametrize("built", [True, False])
-def test_a_pytorch_without_onednn_is_told_apart(monkeypatch, built):
+def test_a_pytorch_without_onednn_is_recognized(monkeypatch, built):
     torch = ModuleType("torch")
     torch.__spec__ = ModuleSpec("torch", None)
     torch.backends = SimpleNamespace(mkldnn=SimpleNamespace(is_available=lambda: built))

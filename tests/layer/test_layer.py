@@ -162,7 +162,7 @@ def test_backward_again_gives_the_same():
     np.testing.assert_array_equal(layer.delta, dy)
 
 
-def test_a_forward_is_forgotten_by_the_next_whatever_its_batch_size():
+def test_a_forward_is_forgotten_by_the_next_of_any_batch_size():
     layer, *_ = trained()
     x, dy, *_ = arrays(5, shape=(9, *SHAPE[1:]))
     fresh = BatchNorm(layer.scales, layer.bias)

@@ -29,6 +29,15 @@ KINDS = {
     "forward": NAMESPACE,
     "y and saved": NAMESPACE.replace("None]\n", "None], x\n"),
 }
+ON_ARRAYS = {
+    "torch": NAMESPACE.replace('"numpy"', '"torch"')
+    .replace("keepdims=True)", "keepdim=True)")
+    .replace("var((0, 2)", "var((0, 2), unbiased=False"),
+    "torch's infer": 'arrays = "torch"'
+    + INFER.replace("np.sqrt(var + x.dtype.type(epsilon))", "(var + epsilon) ** 0.5"),
+    "jax": NAMESPACE.replace('"numpy"', '"jax"'),
+    "jax's infer": 'arrays = "jax"' + INFER.replace("np.sqrt(var + x.dtype.type(epsilon))", "(var + epsilon) ** 0.5"),
+}
 QUICK = ("--search", "0", "--random", "normal", "--dtype", "float64")
 
 
@@ -45,7 +54,24 @@ def write(text, path="mine.py"):
 def test_what_is_there_is_verified(text):
     write(text)
     run("verify", "mine.py", *QUICK)
-    run("verify", "mine.py", *QUICK, "--search", "0.3", "--isolate")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in ("function", "forward"))) for kind in KINDS]
+)
+def test_what_is_there_is_verified_and_searched_in_a_process_of_its_own(kind):
+    write(KINDS[kind])
+    run("verify", "mine.py", *QUICK, "--search", "0.2", "--isolate")
+
+
+@pytest.mark.parametrize(("framework", "text"), [(name.partition("'")[0], text) for name, text in ON_ARRAYS.items()])
+def test_what_is_there_is_verified_on_arrays_of_a_framework(framework, text):
+    pytest.importorskip(framework)
+    write(text)
+    run("verify", "mine.py", *QUICK)
+    run("bench", "mine.py", "--shape", "6x5", "--max-time", "0", "--pass", "infer" if "infer(" in text else "forward")
+    write(text.replace("+ beta", "- beta"), "other.py")
+    run("verify", "other.py", *QUICK, code=1)
 
 
 @pytest.mark.parametrize(

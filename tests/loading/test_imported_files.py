@@ -36,7 +36,7 @@ def test_a_stale_compiled_file_is_not_run_in_its_stead():
     assert load_kernel("mine.py").summary == "new"
 
 
-def test_a_file_may_import_what_lies_beside_it_early_and_late(make_case):
+def test_a_file_may_import_its_neighbours_early_and_late(make_case):
     write("my kernels/helper.py", KERNEL)
     write("my kernels/later.py", BACKWARD)
     text = (
@@ -54,7 +54,7 @@ def test_two_versions_of_a_file_each_import_their_own_neighbour():
     assert [load_kernel(f"{version}/mine.py").summary for version in ("v1", "v2")] == ["v1v1", "v2v2"]
 
 
-def test_what_lies_beside_a_file_does_not_stand_in_for_python_afterwards(monkeypatch):
+def test_a_neighbour_of_a_file_does_not_replace_a_module_of_python_afterwards(monkeypatch):
     write("colorsys.py", "beside = True\n")
     write("mine.py", "import colorsys\nassert colorsys.beside\n" + KERNEL)
     monkeypatch.delitem(sys.modules, "colorsys", raising=False)

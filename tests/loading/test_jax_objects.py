@@ -58,6 +58,12 @@ def test_float32_stays_float32(make_case):
     assert {str(array.dtype) for array in found.values()} == {"float32"}
 
 
+def test_subnormal_numbers_that_xla_takes_for_0_are_named():
+    write("mine.py", FUNCTION)
+    result = run("gradcheck", "mine.py", "--case", "9x4x4/channels-first/float32/eps=1e-05 data=subnormal beta=zeros")
+    assert "INEXACT: numbers below 1.2e-38 are taken for 0" in " ".join(result.stdout.split())
+
+
 def test_a_custom_gradient_that_is_wrong_is_named():
     write("mine.py", CUSTOM.replace(" - x_hat * (dy * x_hat).mean((0, 2), keepdims=True)", ""))
     result = run("gradcheck", "mine.py:bn", "--shape", "6x5x4/channels-first", "--search", "0", code=1)

@@ -51,7 +51,7 @@ def test_a_module_that_misses_another_is_not_said_to_be_unknown():
     assert fails("forward", "--kernel", "mine") == f"bncli: error: cannot load 'mine' as a kernel: {why}"
 
 
-def test_kernels_of_one_name_are_told_apart_by_where_they_are():
+def test_kernels_of_one_name_are_distinguished_by_their_folders():
     for folder in ("a", "b"):
         write(f"{folder}/mine.py", KERNEL)
     specs = ("a/mine.py", "b/mine.py", "numpy", "bncli.kernels.numpy")

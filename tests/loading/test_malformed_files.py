@@ -80,7 +80,7 @@ def test_what_ends_bncli_while_a_file_is_loaded_is_not_the_files_fault(raised, c
     assert run("forward", "--kernel", "mine.py", code=code).stderr.strip() == said
 
 
-def test_a_syntax_error_beside_the_file_names_its_own_line():
+def test_a_syntax_error_of_an_imported_file_names_its_own_line():
     write("helper.py", "x = 1\ny =\n")
     write("mine.py", "import helper\n" + KERNEL)
     why = "it raised SyntaxError: invalid syntax (helper.py, line 2)"
@@ -93,7 +93,7 @@ def test_a_message_of_pages_is_cut():
     assert str(caught.value).endswith(" … (mine.py, line 1)")
 
 
-def test_a_broken_file_is_tried_again_once_it_is_mended(make_case):
+def test_a_broken_file_is_loaded_again_once_it_is_repaired(make_case):
     with pytest.raises(InputError, match="SyntaxError"):
         loaded("def")
     assert_right(loaded(KERNEL), make_case("6x5"))

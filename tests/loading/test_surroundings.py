@@ -12,13 +12,12 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from bncli.cli import main
 from bncli.core.kernel import Kernel
 from bncli.loading import float_environment, streams
 from bncli.loading.guard import change_by, remember
 from bncli.loading.libc import LIBRARY
+from command_line import invoke
 
 SMALL = ("--shape", "6x40")
 COMMANDS = {
@@ -105,9 +104,7 @@ LEAVING = [pytest.param(command, marks=[pytest.mark.slow] * (command == "verify"
 def test_a_command_leaves_the_process_as_it_was(command, threads):
     before = state()
     assert before["subnormals"] == [True] * 4
-    result = CliRunner().invoke(
-        main, [command, *SMALL, "--kernel", "numba", "--kernel", "numpy", *threads, *COMMANDS[command]]
-    )
+    result = invoke(command, *SMALL, "--kernel", "numba", "--kernel", "numpy", *threads, *COMMANDS[command])
     assert result.exit_code == 0, result.output
     assert state() == before
 
@@ -123,7 +120,7 @@ def meddling(path):
 def test_a_kernel_that_meddles_leaves_nothing_behind_and_is_named(command, tmp_path):
     before = state()
     words = [command, *SMALL, *meddling(tmp_path / "meddling.py"), *COMMANDS[command], "--format", "json"]
-    result = CliRunner().invoke(main, words)
+    result = invoke(*words)
     assert result.exit_code in (0, 1), result.output
     assert "printed" not in result.stdout
     assert state() == before

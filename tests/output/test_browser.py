@@ -11,10 +11,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
-from bncli.cli import main
+from command_line import invoke
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="the browser is driven by selenium")
 pytest.importorskip("jinja2", reason="a page needs the extra report")
@@ -98,7 +97,7 @@ def page(saved_results, tmp_path_factory):
     shutil.copy(saved_results["bench"], folder / "again.json")
     names = ("bench", "gradcheck", "verify", "curve", "selftest", "compare")
     files = [str(saved_results[name]) for name in names] + [str(folder / "again.json")]
-    done = CliRunner().invoke(main, ["report", *files, "--output", str(folder / "page.html")])
+    done = invoke("report", *files, "--output", str(folder / "page.html"))
     assert done.exit_code == 0, done.output
     return folder / "page.html"
 
@@ -239,7 +238,7 @@ def test_what_a_result_is_named_is_never_run(browser, saved_results, tmp_path):
     document |= {"failures": [HOSTILE], "warnings": [HOSTILE], "environment": {HOSTILE: HOSTILE}}
     document["columns"][0]["title"] = HOSTILE
     (tmp_path / "hostile.json").write_text(json.dumps(document), encoding="utf-8")
-    done = CliRunner().invoke(main, ["report", str(tmp_path / "hostile.json"), "--output", str(tmp_path / "out.html")])
+    done = invoke("report", str(tmp_path / "hostile.json"), "--output", str(tmp_path / "out.html"))
     assert done.exit_code == 0, done.output
     browser.open(tmp_path / "out.html")
     assert browser.driver.title == "bncli report: hostile.json"

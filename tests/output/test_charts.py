@@ -42,7 +42,7 @@ def test_every_command_with_figures_has_charts(saved_results):
         assert all(any(each.points for each in chart.series) for chart in found), name
 
 
-def test_times_stand_in_the_row_of_their_problem_beside_the_memorys_limit():
+def test_times_stand_in_the_row_of_their_problem_with_the_memory_roofline():
     [chart] = bench(
         timed("numpy", "4x3/float32", 2e-3, low=1e-3, high=3e-3, of_limit=20.0),
         timed("numba", "4x3/float32", 5e-4),
@@ -95,7 +95,7 @@ def test_problems_that_are_no_range_have_no_growth(problems):
     assert [chart.title for chart in bench(*(timed("numpy", each, 1e-3) for each in problems))] == ["forward: time"]
 
 
-def test_a_ratio_stands_beside_its_noise():
+def test_a_ratio_is_drawn_with_its_noise():
     row = {"kernel": "numba", "problem": "4x3", "direction": "forward", "verdict": "SLOWER"}
     rows = [row | {"ratio": 1.5, "low": 1.4, "high": 1.6, "floor": 0.25}, row]
     [chart] = charts(Report("compare", (), typed(rows, "compare")))
@@ -203,7 +203,7 @@ def test_ticks_are_round_and_have_units(axis, values, expected):
     assert Scale.over(axis, values).labels() == expected
 
 
-def test_series_are_told_apart_without_colour():
+def test_series_are_distinguished_without_colour():
     for aspect in ("letter", "path", "dashes"):
         values = [getattr(style, aspect) for style in (*STYLES, LIMIT)]
         assert len(set(values)) == len(values), aspect

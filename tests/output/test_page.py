@@ -10,11 +10,10 @@ import sys
 from typing import get_args
 
 import pytest
-from click.testing import CliRunner
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bncli.cli import main
+import command_line
 from bncli.comparison import saved
 from bncli.core.report import Column, Kind, Report
 from bncli.output.page import html, sections
@@ -36,9 +35,7 @@ pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
 
 
 def run(*args, code=0):
-    result = CliRunner().invoke(main, ["report", *map(str, args)])
-    assert result.exit_code == code, (result.output, result.exception)
-    return result
+    return command_line.run("report", *args, code=code)
 
 
 def parsed(text):
@@ -217,7 +214,7 @@ def test_without_jinja2_the_extra_is_named(saved_results, monkeypatch):
     assert result.stderr == "bncli: error: a page needs the package Jinja2: pip install 'bncli[report]'\n"
 
 
-def test_files_of_one_name_are_told_apart_by_their_folders(saved_results, tmp_path):
+def test_files_of_one_name_are_distinguished_by_their_folders(saved_results, tmp_path):
     for folder in ("old", "new"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a.json").write_bytes(saved_results["verify"].read_bytes())
@@ -275,5 +272,5 @@ KEYS = ("kernel", "problem", "verdict", "note", "reproduce", "rerun", "median", 
     st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES), max_size=3),
     st.dictionaries(st.sampled_from(["cpu", "memory", "x"]), VALUES | st.dictionaries(st.text(max_size=2), VALUES)),
 )
-def test_whatever_a_file_says_there_is_a_valid_page(command, columns, rows, environment):
+def test_any_text_of_a_file_makes_a_valid_page(command, columns, rows, environment):
     parsed(html.page([("a", Report(command, columns, rows, environment=environment))]))

@@ -4,12 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from bncli.cli import main
+import command_line
 from bncli.core.problem import Problem
 from bncli.core.units import text
 from bncli.errors import InputError
@@ -35,9 +34,7 @@ def photos(tmp_path):
 
 def run(command, *arguments, code=0):
     kernel = () if "--kernel" in arguments else ("--kernel", "numpy")  # the first one's pictures are made in any case
-    result = CliRunner().invoke(main, [command, *map(str, arguments), *kernel])
-    assert result.exit_code == code, result.output
-    return result
+    return command_line.run(command, *arguments, *kernel, code=code, columns=80)
 
 
 @pytest.mark.parametrize("layout", ["per-activation", "channels-last", "channels-first"])
@@ -124,8 +121,7 @@ def test_no_name_is_given_twice(sources):
     assert len(found) == len(set(found)) == len(sources)
 
 
-@pytest.mark.parametrize("suffix", [".png", ".svg"])
-@pytest.mark.parametrize("command", ["forward", "backward"])
+@pytest.mark.parametrize(("command", "suffix"), [("forward", ".svg"), ("backward", ".svg"), ("backward", ".png")])
 def test_the_figure_is_written_and_is_one_picture(command, suffix, photos, tmp_path):
     pytest.importorskip("matplotlib")
     path = tmp_path / f"picture{suffix}"

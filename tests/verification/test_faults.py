@@ -25,7 +25,7 @@ def test_a_fault_is_described_once_and_not_in_every_row():
     assert len(notes(report)) < 6
 
 
-def test_two_faults_are_described_apart():
+def test_two_faults_are_described_separately():
     kernel = plain(
         y=lambda gamma, x_hat, beta: gamma * x_hat,
         infer=lambda x, gamma, beta, mean, var, epsilon: gamma * (x - mean) / np.sqrt(var + epsilon),

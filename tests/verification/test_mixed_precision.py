@@ -85,7 +85,7 @@ def test_gradients_of_another_type_are_named():
     assert finding.reason == "dgamma is float16 where x is float16/params=float32"
 
 
-def test_sums_in_half_precision_are_wrong_whatever_the_parameters_are():
+def test_sums_in_half_precision_are_wrong_with_any_parameters():
     def backward(dy, saved):
         dx, dgamma, _ = reference.backward(dy, saved)
         total = np.zeros(dy.shape[1], dy.dtype)

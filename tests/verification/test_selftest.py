@@ -1,12 +1,9 @@
 """The checks are checked: every fault is caught, every right kernel passes, and both are counted truly."""
 
 import dataclasses
-import json
 
 import pytest
-from click.testing import CliRunner
 
-from bncli.cli import main
 from bncli.core.kernel import Kernel
 from bncli.core.problem import Problem
 from bncli.core.source import draw
@@ -17,6 +14,7 @@ from bncli.verification.finding import Finding, Verdict
 from bncli.verification.mutants import MUTANTS, RIGHT, Mutant
 from bncli.verification.search import searching
 from bncli.verification.trials import Outcome
+from command_line import rows, run
 
 NUMPY = load_kernel("numpy")
 
@@ -53,14 +51,11 @@ ASKED = ("unbiased-throughout", "random-order", "variance-by-difference")
 SAMPLE = [*ASKED, *(mutant.name for mutant in MUTANTS[::20] if mutant.name not in ASKED)]
 
 
-@pytest.fixture(scope="module")
-def report():
-    return reports.report(SAMPLE, with_torch=False)
-
-
-def test_every_fault_is_caught(report):
+@pytest.mark.parametrize("names", [SAMPLE[::2], pytest.param(SAMPLE[1::2], marks=pytest.mark.slow)], ids=len)
+def test_every_fault_is_caught(names):
+    report = reports.report(names, with_torch=False)
     assert report.failures == []
-    assert [row["kernel"] for row in report.rows] == SAMPLE
+    assert [row["kernel"] for row in report.rows] == names
     assert {row["verdict"] for row in report.rows} == {"PASS"}
 
 
@@ -80,7 +75,8 @@ def test_a_whole_report_has_all_faults_and_all_right_kernels():
 
 
 @pytest.mark.slow
-def test_every_check_is_the_only_one_to_catch_something_but_the_slopes(report):
+def test_every_check_is_the_only_one_to_catch_something_but_the_slopes():
+    report = reports.report(SAMPLE, with_torch=False)
     # The slopes are independent of the reference: what they catch it must catch too, or it would be wrong itself.
     alone = set()
     for row in report.rows:
@@ -102,13 +98,13 @@ def test_another_seed_is_no_different():
 def test_the_search_has_a_fixed_number_of_cases_and_ends_at_the_first_wrong_one(monkeypatch):
     asked = []
 
-    def search(kernel, seconds, seed=0, *, cases):
-        asked.append((seconds, seed, cases))
+    def search(kernel, seconds, seed=0, *, cases, narrowed):
+        asked.append((seconds, seed, cases, narrowed))
         return searching.SearchOutcome(seed)
 
     monkeypatch.setattr(trials.searching, "search", search)
     assert not trials.found_by_search(NUMPY)
-    assert asked == [(trials.SECONDS, 0, trials.SEARCHED)]
+    assert asked == [(trials.SECONDS, 0, trials.SEARCHED, False)]
     assert trials.SEARCHED <= 150
     monkeypatch.undo()
     assert trials.found_by_search(MUTANTS[0].kernel)
@@ -210,18 +206,12 @@ def test_a_fault_must_be_caught_wherever_it_shows_or_once_where_it_needs_somethi
 
 
 def test_the_command_runs_chosen_faults_and_names_the_nearest():
-    runner = CliRunner()
-    chosen = runner.invoke(main, ["selftest", "--fault", "swapped", "--no-torch", "--format", "json"])
-    assert chosen.exit_code == 0
-    assert [row["kernel"] for row in json.loads(chosen.stdout)["rows"]] == ["swapped"]
-    unknown = runner.invoke(main, ["selftest", "--fault", "swappd"])
-    assert unknown.exit_code == 2
+    assert [row["kernel"] for row in rows("selftest", "--fault", "swapped", "--no-torch")] == ["swapped"]
+    unknown = run("selftest", "--fault", "swappd", code=2)
     assert "no fault is called 'swappd': did you mean 'swapped'?" in unknown.stderr
 
 
 def test_a_comparison_that_cannot_be_made_is_said(monkeypatch):
     monkeypatch.setattr("bncli.verification.torchcheck.available", lambda: "torch is not installed: install it")
-    assert CliRunner().invoke(main, ["selftest", "--fault", "swapped"]).exit_code == 0
-    asked = CliRunner().invoke(main, ["selftest", "--fault", "swapped", "--torch"])
-    assert asked.exit_code == 3
-    assert "torch is not installed" in asked.stderr
+    run("selftest", "--fault", "swapped")
+    assert "torch is not installed" in run("selftest", "--fault", "swapped", "--torch", code=3).stderr

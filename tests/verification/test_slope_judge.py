@@ -123,8 +123,8 @@ def test_a_gradient_near_its_own_tolerance_is_undecided(judge):
 @pytest.mark.parametrize(
     ("problem", "said"),
     [
-        ("1x5", "with 1 sample per feature it is 0 whatever the kernel does: give 3 or more"),
-        ("2x5", "with 2 samples per feature it is 0 whatever the kernel does: give 3 or more"),
+        ("1x5", "with 1 sample per feature it is 0 for any kernel: give 3 or more"),
+        ("2x5", "with 2 samples per feature it is 0 for any kernel: give 3 or more"),
         ("3x5", "the expected gradient, at most 0, is too small"),
     ],
 )

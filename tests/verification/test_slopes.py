@@ -190,7 +190,7 @@ def test_what_has_no_finite_element_is_undecided(make_case):
     assert finding.reason == "no element is expected to be finite"
 
 
-def test_a_gradient_of_something_else_says_so_beside_the_reference(make_case):
+def test_a_gradient_of_another_function_is_named_with_the_reference(make_case):
     # Right by the reference on this case, as a kernel that knows the answer would be; not by its slopes.
     case = make_case("6x7")
     right = NUMPY.forward(case.x, case.gamma, case.beta, case.problem.epsilon)[0]

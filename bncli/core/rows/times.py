@@ -116,7 +116,8 @@ class BenchRow(Row):
 
     In rows of the roofline, ``kernel`` is the operation, copy or add. ``bytes`` are the bytes that the pass must move.
     ``of_limit`` is the time divided by the roofline's, ``memory_passes`` the number of arrays of x's size that the
-    memory can move in that time. ``rerun`` is the command line that times it again, ``sweep`` the sweep it belongs to.
+    memory can move in that time. ``device`` is None for the CPU; another device has a roofline of its own. ``rerun`` is
+    the command line that times it again, ``sweep`` the sweep it belongs to.
     """
 
     problem: str
@@ -125,6 +126,7 @@ class BenchRow(Row):
     direction: str
     cache: str = WARM
     threads: Positive | None = None
+    device: str | None = optional()
     bytes: int | None = None
     note: str = ""
     outputs: str | None = optional()

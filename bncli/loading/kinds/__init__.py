@@ -13,17 +13,20 @@ from typing import Any, NamedTuple, Protocol
 from numpy.typing import NDArray
 
 from bncli import plugins
+from bncli.arrays import framework
 from bncli.core.kernel import (
     BACKWARD,
     INFER,
     INFER_BACKWARD,
     PARAMETERS,
     Choice,
+    Device,
     Kernel,
     Prepared,
     gradients_of,
 )
 from bncli.loading import results, views
+from bncli.loading.absent import unavailable
 
 Array = NDArray[Any]
 
@@ -64,7 +67,7 @@ class Given:
     """The settings of the object's file; ``name``, ``spec`` and ``file`` are the kernel's own.
 
     ``arrays`` names a framework, ``ndim`` is the number of axes of x that the object takes, and ``optional`` are the
-    parameters that may be None; None if not set.
+    parameters that may be None; None if not set. ``device`` is the framework's name for a device other than the CPU.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Given:
     params: tuple[str, ...] = Kernel.params
     summary: str = ""
     optional: tuple[str, ...] | None = None
+    device: str = ""
 
     def ranks(self, possible: Sequence[int]) -> Sequence[int]:
         """The numbers of axes of x to try: the file's ``ndim``, or all that are ``possible``."""
@@ -88,16 +92,22 @@ class Given:
         *,
         kind: str,
         taken: Taken = Taken(),  # noqa: B008  # immutable
-        set_threads: Callable[[int], int | None] | None = None,
+        arrays: str = "numpy",
     ) -> Kernel:
         """The kernel of the passes that take NumPy arrays, a batch with ``rank`` axes.
 
-        It is never called with complex x, which few such functions support.
+        ``arrays`` is the framework that computes. The kernel is never called with complex x, which few such functions
+        support.
         """
-        view = views.VIEWS[rank]
+        own = framework(arrays)
+        settings: dict[str, Any] = {
+            "kind": kind + without(taken.parameters) + (f" on {self.device}" if self.device else ""),
+            "set_threads": None if arrays == "numpy" else own.set_threads,
+            "device": Device(arrays, self.device, own.hardware(self.device)) if self.device else None,
+        }
 
         def chosen(choice: Choice) -> Kernel:
-            return self._chosen(choice, view, passes_of(choice), kind + without(taken.parameters), set_threads)
+            return replace(self._chosen(choice, views.VIEWS[rank], passes_of(choice)), **settings)
 
         return replace(
             chosen(Choice(taken.parameters, gradients_of(taken.parameters))),
@@ -106,15 +116,7 @@ class Given:
             chosen=chosen,
         )
 
-    def _chosen(
-        self,
-        choice: Choice,
-        view: views.View,
-        passes: Passes,
-        kind: str,
-        set_threads: Callable[[int], int | None] | None,
-    ) -> Kernel:
-
+    def _chosen(self, choice: Choice, view: views.View, passes: Passes) -> Kernel:
         def function(prepare: Callable[..., Prepared]) -> views.Function:
             return views.Function(lambda *given: prepare(*given).run(), view, takes_out=False)
 
@@ -137,16 +139,22 @@ class Given:
             dtypes=self.dtypes,
             params=self.params,
             summary=self.summary,
-            set_threads=set_threads,
             tries_complex=False,
             name=self.name,
             spec=self.spec,
             file=self.file,
-            kind=kind,
             prepare=prepare,
             parameters=choice.parameters,
             gradients=choice.gradients,
         )
+
+    def lacks(self, arrays: str) -> Kernel | None:
+        """The kernel to return if the framework ``arrays`` cannot compute here; None if it can.
+
+        Raises InputError if the framework does not know the device.
+        """
+        missing = framework(arrays).available(self.device)
+        return unavailable(self.name, self.spec, missing) if missing else None
 
 
 class Kind(Protocol):

@@ -20,7 +20,7 @@ def numbers() -> Any:
     return jax().numpy
 
 
-def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]], choice: Choice) -> Passes:
+def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]], choice: Choice, device: str = "") -> Passes:
     """The passes of a computation; ``bound`` turns JAX arrays x, gamma, beta and epsilon into a call that returns y.
 
     Parameters that are not in ``choice`` are None, and only the gradients in ``choice`` are computed. Timed calls are
@@ -34,9 +34,9 @@ def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]], choice: Choi
 
     def forward(x: Array, gamma: Array, beta: Array, epsilon: float, timed: bool = False) -> Prepared:
         with scope(x):
-            given = tuple(map(take, (x, gamma, beta)))
+            given = [take(each, device) for each in (x, gamma, beta)]
         function = compiled(epsilon) if timed else partial(with_pullback, epsilon)
-        return Prepared(computed(x, function, *given), lambda found: (give(found[0]), found[1]))
+        return Prepared(computed(x, function, *given), lambda found: (give(found[0], device), found[1]))
 
     @cache
     def compiled_backward() -> Any:
@@ -44,14 +44,16 @@ def passes(bound: Callable[[Mapping[str, Any]], Callable[[], Any]], choice: Choi
 
     def backward(dy: Array, saved: Any, timed: bool = False) -> Prepared:
         with scope(dy):
-            given = take(dy)
+            given = take(dy, device)
         call = computed(dy, compiled_backward(), saved, given) if timed else computed(dy, saved, given)
-        return Prepared(call, lambda found: tuple(map(give, found)))
+        return Prepared(call, lambda found: tuple(give(each, device) for each in found))
 
     return Passes(forward, backward)
 
 
-def with_inference(training: Passes, bound: Callable[[Mapping[str, Any]], Callable[[], Any]], choice: Choice) -> Passes:
+def with_inference(
+    training: Passes, bound: Callable[[Mapping[str, Any]], Callable[[], Any]], choice: Choice, device: str = ""
+) -> Passes:
     """``training``, with inference; ``bound`` also gets the running mean and variance, which are constants."""
 
     def y_of(epsilon: float, x: Any, gamma: Any, beta: Any, mean: Any, var: Any) -> Any:
@@ -66,18 +68,18 @@ def with_inference(training: Passes, bound: Callable[[Mapping[str, Any]], Callab
         x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, timed: bool = False
     ) -> Prepared:
         with scope(x):
-            given = tuple(map(take, (x, gamma, beta, mean, var)))
+            given = [take(each, device) for each in (x, gamma, beta, mean, var)]
         function = compiled(epsilon) if timed else partial(y_of, epsilon)
-        return Prepared(computed(x, function, *given), give)
+        return Prepared(computed(x, function, *given), lambda found: give(found, device))
 
     def infer_forward(
         x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, timed: bool = False
     ) -> Prepared:
         with scope(x):
-            given = tuple(map(take, (x, gamma, beta)))
-            statistics = {MEAN: take(mean), VAR: take(var)}
+            given = [take(each, device) for each in (x, gamma, beta)]
+            statistics = {MEAN: take(mean, device), VAR: take(var, device)}
         function = partial(_with_pullback, lambda inputs: bound({**inputs, **statistics}), choice, epsilon)
-        return Prepared(computed(x, function, *given), lambda found: (give(found[0]), found[1]))
+        return Prepared(computed(x, function, *given), lambda found: (give(found[0], device), found[1]))
 
     return training._replace(infer=infer, infer_forward=infer_forward, infer_backward=training.backward)
 

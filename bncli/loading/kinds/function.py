@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bncli.arrays import framework
 from bncli.core.kernel import BACKWARD, BETA, GAMMA, PARAMETERS, Choice, Kernel, Prepared
 from bncli.errors import InputError
-from bncli.loading.absent import completed, stand_in, with_nothing_saved
+from bncli.loading.absent import completed, prepared_stand_in, with_nothing_saved
 from bncli.loading.kinds import Given, Passes, _jax_vjp, _torch_autograd, torch_module
 from bncli.loading.kinds._parameters import EPSILON, LIKE, Signature, X, signature
 from bncli.loading.kinds._rank import fitting
@@ -57,20 +57,18 @@ def kernel(value: Any, given: Given) -> Kernel:
             return own.bound_in_inference(value, inputs)
 
         def passes(choice: Choice) -> Passes:
-            training: Passes = by.passes(bound, choice)
-            return by.with_inference(training, inferring, choice) if own.infers else training
+            training: Passes = by.passes(bound, choice, given.device)
+            return by.with_inference(training, inferring, choice, given.device) if own.infers else training
 
         return given.kernel(
-            rank,
-            passes,
-            kind=f"{KIND} of {name} arrays",
-            taken=own.taken(given, selective=True),
-            set_threads=framework(name).set_threads,
+            rank, passes, kind=f"{KIND} of {name} arrays", taken=own.taken(given, selective=True), arrays=name
         )
 
     found: list[Kernel] = []
     errors: list[str] = []
     for name in _possible(given):
+        if lacking := given.lacks(name):
+            return lacking
         try:
             found.append(fitting(partial(of, name), given.ranks(RANKS), given.dtypes[0]))
         except InputError as error:
@@ -88,6 +86,8 @@ def _possible(given: Given) -> list[str]:
     """The frameworks of which the function may be: the one its file names, else those imported, or installed."""
     if given.arrays:
         return [name for name in DIFFERENTIATED_BY if name == given.arrays]
+    if given.device:
+        raise InputError(f'its device is {given.device!r}: write arrays = "torch" or "jax" into its file, too')
     found = [name for name in DIFFERENTIATED_BY if framework(name).available() is None]
     return [name for name in found if name in sys.modules] or found
 
@@ -95,16 +95,13 @@ def _possible(given: Given) -> list[str]:
 def _forward_alone(value: Any, own: Signature, given: Given) -> Kernel:
     """The kernel of a function of NumPy arrays, which nothing differentiates."""
 
-    def backward(dy: Array, saved: Any, timed: bool = False) -> Prepared:
-        return Prepared(partial(stand_in().backward, dy, saved), tuple)
-
     def passes(choice: Choice) -> Passes:
         def forward(x: Array, gamma: Array, beta: Array, epsilon: float, timed: bool = False) -> Prepared:
             passed = {GAMMA: gamma, BETA: beta, **dict.fromkeys(set(PARAMETERS) - set(choice.parameters))}
             call = own.bound_in_training(value, {X: x, **passed, LIKE: gamma, EPSILON: epsilon}, np)
             return Prepared(with_nothing_saved(call), lambda found: (found[0], None))
 
-        return Passes(forward, backward)
+        return Passes(forward, prepared_stand_in(BACKWARD))
 
     def of(rank: int) -> Kernel:
         kernel = given.kernel(rank, passes, kind=f"{KIND} of NumPy arrays", taken=own.taken(given))

@@ -58,6 +58,10 @@ def is_one(value: Any) -> bool:
 
 
 def kernel(value: Any, given: Given) -> Kernel:
+    if given.device:
+        raise InputError(f"its device is {given.device!r}, and a layer class computes on the CPU")
+    if lacking := given.lacks(given.arrays or "numpy"):
+        return lacking
     made = getattr(value, "func", value)
     make, whole = _maker(value, made, given), hasattr(made, BACKWARD)
     forms = (MEANING[given.ndim],) if given.ndim else tuple(FORMS)

@@ -2,12 +2,11 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 from bncli.arrays import torch as tensors
-from bncli.core.kernel import Kernel
-from bncli.loading.kinds import Given, _torch_autograd
+from bncli.core.kernel import Choice, Kernel
+from bncli.loading.kinds import Given, Passes, _torch_autograd
 from bncli.loading.kinds._parameters import signature
 from bncli.loading.kinds._rank import fitting
 
@@ -21,6 +20,8 @@ def is_one(value: Any) -> bool:
 
 
 def kernel(value: Any, given: Given) -> Kernel:
+    if lacking := given.lacks("torch"):
+        return lacking
     torch = tensors.torch()
     # If the class has a setup_context, its forward has no ctx.
     own = signature(value.forward, skip=value.setup_context is torch.autograd.Function.setup_context)
@@ -28,13 +29,10 @@ def kernel(value: Any, given: Given) -> Kernel:
     def bound(inputs: Mapping[str, Any]) -> Callable[[], Any]:
         return own.bound_in_training(value.apply, inputs, torch)
 
+    def passes(choice: Choice) -> Passes:
+        return _torch_autograd.passes(bound, choice, given.device)
+
     def of(rank: int) -> Kernel:
-        return given.kernel(
-            rank,
-            partial(_torch_autograd.passes, bound),
-            kind=KIND,
-            taken=own.taken(given, selective=True),
-            set_threads=tensors.set_threads,
-        )
+        return given.kernel(rank, passes, kind=KIND, taken=own.taken(given, selective=True), arrays="torch")
 
     return fitting(of, given.ranks(RANKS), given.dtypes[0])

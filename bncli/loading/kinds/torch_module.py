@@ -45,6 +45,8 @@ def is_one(value: Any) -> bool:
 
 
 def kernel(value: Any, given: Given) -> Kernel:
+    if lacking := given.lacks("torch"):
+        return lacking
     is_module = isinstance(value, tensors.torch().nn.Module)
     make = _instances(value) if is_module else _made(value)
     module = make(*TRIED)
@@ -70,8 +72,8 @@ def kernel(value: Any, given: Given) -> Kernel:
                 state[name].replace(inputs[name])
             return partial(module.eval(), inputs["x"])
 
-        training = _torch_autograd.passes(bound, choice)
-        return _torch_autograd.with_inference(training, inferring, choice) if tracks else training
+        training = _torch_autograd.passes(bound, choice, given.device)
+        return _torch_autograd.with_inference(training, inferring, choice, given.device) if tracks else training
 
     taken = Taken(parameters, _optional(flags, parameters), selective=True)
     momentum = _momentum(module, None if is_module else value)
@@ -80,9 +82,8 @@ def kernel(value: Any, given: Given) -> Kernel:
         options.add(MOMENTUM)
 
     def of(rank: int) -> Kernel:
-        layer = _torch_layer.layer_class(make, VIEWS[rank], frozenset(options), momentum)
-        found = given.kernel(rank, passes, kind=KIND, taken=taken, set_threads=tensors.set_threads)
-        return replace(found, layer=layer)
+        layer = _torch_layer.layer_class(make, VIEWS[rank], frozenset(options), momentum, given.device)
+        return replace(given.kernel(rank, passes, kind=KIND, taken=taken, arrays="torch"), layer=layer)
 
     return fitting(of, given.ranks(RANKS), given.dtypes[0])
 
@@ -113,8 +114,8 @@ def _optional(flags: Mapping[str, tuple[str, ...]], parameters: Sequence[str]) -
 
 
 def _with_parameters(module: Any, given: Mapping[str, Any], like: Any) -> Any:
-    """``module``, of the dtype of ``like`` (F,), with the ``given`` gamma and beta in place of its own parameters."""
-    module.to(like.dtype)
+    """``module``, of the dtype and device of ``like`` (F,), with the ``given`` gamma and beta in place of its own."""
+    module.to(like.device, like.dtype)
     parameters = named_tensors(module, module.named_parameters())
     for name, tensor in given.items():
         parameters[name].replace(tensor)

@@ -77,8 +77,8 @@ def _limit(row: TimedRow, limits: Sequence[BenchRow]) -> float:
     """The memory roofline for ``row``: with as many threads if that was timed, else the fastest; 0 if unknown."""
     if not isinstance(row, BenchRow):
         return 0.0
-    place = row.problem, row.input, row.cache, row.bytes
-    like = [limit for limit in limits if (limit.problem, limit.input, limit.cache, limit.bytes) == place]
+    place = row.problem, row.input, row.cache, row.bytes, row.device
+    like = [each for each in limits if (each.problem, each.input, each.cache, each.bytes, each.device) == place]
     same = [limit for limit in like if limit.threads == row.threads]
     return min((median_of(limit) or 0.0 for limit in same or like), default=0.0)
 

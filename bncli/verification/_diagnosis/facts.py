@@ -88,5 +88,5 @@ class Facts:
         return replace(self, numbers=self.numbers[chosen], all_features=self.whole, **arrays)
 
     def by_item(self, array: Array) -> Array:
-        """(N, F, S) as (batch, outer positions, F, S), whatever the layout."""
+        """(N, F, S) as (batch, outer positions, F, S), in any layout."""
         return np.reshape(array, (self.batch, -1, *array.shape[1:]))

@@ -151,7 +151,7 @@ STATISTICS = (
     _epsilon("epsilon-ignored", "inv_std is 1 / sqrt(var)", lambda var, e: 1 / np.sqrt(var)),
     _epsilon(
         "epsilon-hard-coded",
-        f"epsilon is {HARD_CODED} whatever is asked",
+        f"epsilon is always {HARD_CODED}",
         lambda var, e: 1 / np.sqrt(var + HARD_CODED),
         HARD_CODED,
     ),

@@ -9,7 +9,7 @@ from typing import Literal
 from bncli.core.kernel import Kernel
 from bncli.core.problem import Problem
 
-Kind = Literal["dx", "dgamma, dbeta", "y", "statistics", "precision", "infer", "contract", "layer", "parts"]
+Kind = Literal["dx", "dgamma, dbeta", "y", "statistics", "precision", "infer", "contract", "parts", "layer"]
 Needs = Literal[
     "",
     "a negative gamma",
@@ -37,7 +37,7 @@ class Mutant:
     """A right kernel with one fault.
 
     ``visible`` says on which problems the fault must show: with one sample per feature, say, dx
-    is 0 whatever a kernel does, and who divides by the features is right where there are as many
+    is 0 for any kernel, and who divides by the features is right where there are as many
     samples. ``needs`` is what it takes beside such a problem; where it is empty, one call of each
     function does, on normal deviates of any mean but 0 with a random gamma, beta and dy.
     """

@@ -34,7 +34,7 @@ def _chain_rule(dy: Array, saved: Saved, *, out: Gradients | None = None) -> Bac
 def _textbook_forward(
     x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None
 ) -> tuple[Array, Saved]:
-    """np.mean and np.var, in whatever type x has."""
+    """np.mean and np.var, in the type of x."""
     mean, var = np.mean(x, SAMPLES), np.var(x, SAMPLES)
     inv_std = 1 / np.sqrt(var + x.dtype.type(epsilon))
     y = np.multiply((x - mean[:, None]) * inv_std[:, None], gamma[:, None], out=out)
@@ -68,7 +68,7 @@ def _merged(x: Array, epsilon: float) -> tuple[Array, Array, Array]:
 def _einsum_forward(
     x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None
 ) -> tuple[Array, Saved]:
-    """Every sum is a product, left to BLAS in whatever type x has."""
+    """Every sum is a product, left to BLAS, in the type of x."""
     samples = x.shape[0] * x.shape[2]
     weights = np.full(samples, 1 / samples, x.dtype)
     mean = weights @ steps.by_sample(x)

@@ -216,7 +216,7 @@ def with_infer_backward(gradients: Callable[..., tuple[Array, Array, Array]] = g
 
 
 def memory_of(array: Array) -> Array:
-    """What lies in the memory of ``array`` from its start, whatever its strides, in its shape."""
+    """What lies in the memory of ``array`` from its start, in its shape but without its strides."""
     if array.flags.c_contiguous:
         return array
     owner = array

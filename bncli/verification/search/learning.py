@@ -114,7 +114,7 @@ class Learning:
         lines, table = list(known), np.array(list(known.values()), float)
         best = fits[0].holds(table)
         unlike = np.sum([rival.holds(table) != best for rival in fits[1:]], axis=0) * np.ones(len(lines))
-        worth = unlike * (len(fits) - unlike)  # most where the answer leaves half of them, whatever it is
+        worth = unlike * (len(fits) - unlike)  # most where either answer leaves half of them
         if not worth.any():
             tried = fits[0].sides(self._table()[0])
             for side, of_tried in zip(fits[0].sides(table), tried, strict=True):

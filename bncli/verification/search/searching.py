@@ -73,13 +73,15 @@ def search(
     *,
     fixed: Fixed | None = None,
     cases: int | None = None,
+    narrowed: bool = True,
     before: Callable[[CaseLine], None] = lambda line: None,
     progress: Callable[[SearchOutcome], None] = lambda outcome: None,
 ) -> SearchOutcome:
     """Try cases of ``seed`` on ``kernel`` for ``seconds``, at most ``cases``, and stop at the first WRONG one.
 
-    First calls that compile are not counted, up to ``seconds`` more. ``before`` is called with each case before its
-    calls, and ``progress`` after them.
+    ``narrowed`` makes that case small and looks for its rule, which takes seconds more. First calls that compile are
+    not counted, up to ``seconds`` more. ``before`` is called with each case before its calls, and ``progress`` after
+    them.
     """
     types = [each for each in types_of(kernel) if known(each)]
     partial = [each for each in PARTIAL if trial.takes(kernel, CaseLine.parse(f"{PLAIN} {each}"))]
@@ -107,7 +109,9 @@ def search(
         pace.learn(line, took - compiling)
         count(outcome, tried)
         if tried.verdict is Verdict.WRONG:
-            outcome.add(narrowing.narrow(kernel, tried, passed, before))
+            outcome.first = outcome.wrong = tried
+            if narrowed:
+                outcome.add(narrowing.narrow(kernel, tried, passed, before))
             break
         if tried.verdict is Verdict.PASS and len(passed) < narrowing.REMEMBERED:
             passed.append(line)

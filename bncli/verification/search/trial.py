@@ -46,13 +46,13 @@ class Tried:
 
 
 def run(kernel: Kernel, line: CaseLine) -> Tried:
-    """Try ``line`` on ``kernel``. Whatever the kernel raises, but MemoryError and KeyboardInterrupt, is a verdict."""
+    """Try ``line`` on ``kernel``. All errors of the kernel but MemoryError and KeyboardInterrupt are verdicts."""
     if too_large(line.problem):
         return Tried(line, Verdict.NOT_TRIED, reason="it takes more than a quarter of the memory that is free")
     if not takes(kernel, line):
         return Tried(line, Verdict.NOT_TRIED, reason="the kernel does not take it")
     own, safe = _own(kernel, line), guarded(kernel)
-    out = memory_layouts.asks(line.memory, memory_layouts.OUT) and _takes_out(own)
+    out = memory_layouts.asks(line.memory, memory_layouts.OUT) and _takes_out(kernel)
     start = perf_counter()
     with np.errstate(all="ignore"):
         try:

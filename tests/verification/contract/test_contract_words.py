@@ -150,7 +150,7 @@ def test_buffers_of_an_earlier_call_are_named(make_case):
     assert array_memory.own_memory(kernel(forward, backward), make_case("12x6")) == says
 
 
-def test_what_infer_does_beside_the_right_numbers_is_said(make_case):
+def test_side_effects_of_infer_are_reported(make_case):
     case, buffers = make_case("12x6/float32"), {}
 
     def wide(*arguments):

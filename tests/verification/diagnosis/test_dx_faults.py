@@ -204,7 +204,7 @@ def test_the_published_listing_is_found_out(right, problem):
     agrees(told(r.case, "dx", kernel.backward(r.case.dy, saved)[0]), templates, factors, r)
 
 
-def test_a_small_mistake_beside_a_large_one_is_not_taken_for_rounding(right):
+def test_a_small_mistake_next_to_a_large_one_is_not_taken_for_rounding(right):
     # With 2,000 times the x_hat term, float32 may be off by more than the whole mean term is; but it is not.
     r = right("16x8x32x32/channels-first/float32/eps=1e-05")
     kernel = load_kernel("numpynet")

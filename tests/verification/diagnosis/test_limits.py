@@ -9,7 +9,7 @@ from right_values import FROZEN, Right, mean, told
 
 
 @pytest.mark.parametrize("samples", [1, 2])
-def test_too_few_samples_tell_no_terms_apart(right, samples):
+def test_too_few_samples_distinguish_no_terms(right, samples):
     r = right(f"{samples}x7/eps=0.5")
     says = {
         1: "dx should be 0 everywhere, up to rounding",

@@ -75,7 +75,7 @@ def test_a_range_is_told_of_what_no_feature_shows_well(right):
     )
 
 
-def test_what_is_added_shows_in_small_features_beside_large_ones(right):
+def test_an_added_constant_shows_in_small_features_next_to_large_ones(right):
     # float32 cannot hold the quarter beside 1,000 as it does beside a thousandth.
     r = right("9x6/float32", gamma=np.array([1e3, 1e-3] * 3), beta=np.zeros(6))
     y = np.array(r.y)
@@ -196,7 +196,7 @@ def test_what_wrong_elements_have_in_common_takes_two_of_them(right):
     assert told(r.case, "y", mixed)[1:] == ()
 
 
-def test_the_residual_is_that_of_all_features_whatever_their_size(right):
+def test_the_residual_is_that_of_all_features_of_any_size(right):
     # The large ones are a thousandth off and the small ones are garbage. A slope s leaves (1 - s)**2 of the former
     # and 1 + s**2 of the latter, at best 3/4 of what there is, whose root is 0.87.
     r = right("50x6/eps=0.01", gamma=np.array([1e4, 1e-4] * 3), beta=np.zeros(6))

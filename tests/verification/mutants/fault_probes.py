@@ -6,10 +6,10 @@ import itertools
 
 import numpy as np
 
-import naive
 from bncli.core.kernel import Gradients
 from bncli.core.problem import Problem
 from bncli.verification.mutants import MUTANTS
+from naive import expected_of
 
 PROBLEMS = [
     "5x4x4x3/eps=0.001",
@@ -30,18 +30,6 @@ ARRAYS = ("x", "gamma", "beta", "dy")
 def writable(case, **changes):
     arrays = {name: getattr(case, name).copy() for name in ARRAYS}
     return dataclasses.replace(case, **arrays | changes)
-
-
-def expected_of(case):
-    """All that a kernel can be asked for, by scalar loops; canonical, float64."""
-    own, problem = case.problem.own, case.problem
-    arguments = problem.epsilon, str(problem.layout)
-    found = naive.batchnorm(own(case.x), case.gamma, case.beta, own(case.dy), *arguments)
-    found["inv_std"] = 1 / np.sqrt(found["var"] + problem.epsilon)
-    found["inferred"] = naive.infer(own(case.x), case.gamma, case.beta, case.mean, case.var, *arguments)
-    of_inference = naive.infer_backward(own(case.x), case.gamma, own(case.dy), case.mean, case.var, *arguments)
-    found |= {f"{name} of inference": array for name, array in of_inference.items()}
-    return {name: problem.canonical(array) if array.ndim > 1 else array for name, array in found.items()}
 
 
 def results_of(kernel, case):

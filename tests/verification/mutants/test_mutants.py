@@ -72,7 +72,12 @@ def test_every_fault_is_visible_on_some_problem():
     assert {mutant.name for mutant, _ in VISIBLE} == {mutant.name for mutant in PLAIN}
 
 
-@pytest.mark.parametrize("mutant", HIDDEN, ids=lambda mutant: mutant.name)
+def slow_where_large(mutant):
+    large = CaseLine.parse(mutant.case).problem.size > 1 << 17
+    return pytest.param(mutant, marks=pytest.mark.slow if large else [], id=mutant.name)
+
+
+@pytest.mark.parametrize("mutant", [slow_where_large(mutant) for mutant in HIDDEN])
 def test_a_hidden_fault_shows_on_its_own_case_alone(ordinary, mutant):
     line = CaseLine.parse(mutant.case)
     assert trial.run(mutant.fresh(), line).verdict is Verdict.WRONG

@@ -4,14 +4,13 @@ import json
 import shlex
 
 import pytest
-from click.testing import CliRunner
 
 import bncli
-from bncli.cli import main
 from bncli.commands import _search
 from bncli.core.rows.checks import SearchRow
 from bncli.errors import CheckFailed, InputError
 from bncli.verification.search import searching
+from command_line import invoke
 
 WRONG_CASE = "6x7x4/channels-first/float32/eps=1e-05 seed=1"
 TWO_PASSES = """
@@ -31,7 +30,7 @@ def kernel_file(folder, first="", dtypes=""):
 
 
 def run(*words):
-    return CliRunner().invoke(main, list(words), env={"COLUMNS": "200"})
+    return invoke(*words, columns=200)
 
 
 def rows_of(*words):
