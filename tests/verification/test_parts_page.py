@@ -53,7 +53,7 @@ def test_the_parts_of_the_layer_pass():
     options = ("--layout", "channels-first", "--dtype", "float32", "--search", "0")
     found = rows("verify", "sync.py:SyncBN", *options)
     assert [row["check"] for row in found if row["check"].startswith("parts: ")] == [f"parts: {name}" for name in NAMES]
-    assert {row["verdict"] for row in found} <= {"PASS", "INEXACT"}
+    assert {row["verdict"] for row in found} <= {"PASS", "INEXACT", "NOT TRIED"}
 
 
 @NEEDS_TORCH
