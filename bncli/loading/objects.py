@@ -38,7 +38,7 @@ def only(module: ModuleType, name: str, spec: str) -> Kernel:
     found = candidates(module)
     if len(found) > 1:
         described = _listed(f"{each} ({kind})" for each, kind in found.items())
-        raise InputError(f"it holds {described}: choose one, as {spec}:{next(iter(found))}")
+        raise InputError(f"it holds {described}: choose one, as {spec or name}:{next(iter(found))}")
     if not found:
         own = [
             each for each in vars(module).values() if inspect.isfunction(each) and each.__module__ == module.__name__

@@ -1,5 +1,7 @@
 """A class of layers in the style of NumPyNet as a kernel: the published listing, and one with the right formula."""
 
+from types import ModuleType
+
 import pytest
 
 import bncli
@@ -133,3 +135,10 @@ def test_a_layer_that_takes_no_scales_is_one_line():
     assert "its constructor takes neither num_features, nor scales and bias, nor gamma and beta" in fails(
         "gradcheck", "mine.py", *SMALL
     )
+
+
+def test_the_library_takes_a_module_with_one_object():
+    module = ModuleType("mine")
+    exec(RIGHT, vars(module))  # noqa: S102, the listing of this test
+    vars(module)["BatchNorm_layer"].__module__ = "mine"
+    bncli.gradcheck(module, "6x5").raise_if_failed()
