@@ -38,7 +38,7 @@ def only(module: ModuleType, name: str, spec: str) -> Kernel:
     found = candidates(module)
     if len(found) > 1:
         described = _listed(f"{each} ({kind})" for each, kind in found.items())
-        raise InputError(f"it holds {described}: choose one, as {spec}:{next(iter(found))}")
+        raise InputError(f"it holds {described}: choose one, as {spec or name}:{next(iter(found))}")
     if not found:
         own = [
             each for each in vars(module).values() if inspect.isfunction(each) and each.__module__ == module.__name__
@@ -53,6 +53,10 @@ def kernel_of(value: Any, name: str = "", spec: str = "", module: ModuleType | N
     """The kernel made from ``value``, an object of ``module``. Raises InputError if it is not a kernel."""
     kind = kinds.kind_of(value)
     if kind is None:
+        if kinds.kind_of(type(value)) is not None:
+            raise InputError(
+                f"it is an instance of {type(value).__name__}: name the class, which makes a layer for each call"
+            )
         if inspect.isfunction(value):
             raise InputError(f"it {_takes(value)}")
         return adapter.adapt(value, name, spec)

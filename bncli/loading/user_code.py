@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import PurePath
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from bncli import plugins
@@ -69,7 +70,9 @@ def as_kernel(namespace: Any) -> Kernel:
     """
     name = str(getattr(namespace, "__name__", type(namespace).__name__)).rpartition(".")[2]
     with _loading(name):
-        return _with_facts(objects.kernel_of(namespace, name), namespace)
+        is_module = isinstance(namespace, ModuleType)
+        made = objects.only(namespace, name, "") if is_module else objects.kernel_of(namespace, name)
+        return _with_facts(made, namespace)
 
 
 def published_kernel(name: str, point: EntryPoint) -> Kernel:

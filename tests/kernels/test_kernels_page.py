@@ -1,4 +1,4 @@
-"""The page on kernels is true: each file that it shows passes gradcheck."""
+"""The pages on kernels and on loading are true: each file that they show passes gradcheck."""
 
 import re
 from pathlib import Path
@@ -8,8 +8,9 @@ import pytest
 import bncli
 from command_line import run
 
-PAGE = (Path(bncli.__file__).parent / "kernels" / "README.md").read_text(encoding="utf-8")
-FILES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+ROOMS = Path(bncli.__file__).parent
+PAGES = [(ROOMS / room / "README.md").read_text(encoding="utf-8") for room in ("kernels", "loading")]
+FILES = [text for page in PAGES for text in re.findall(r"```python\n(.*?)```", page, re.DOTALL)]
 FRAMEWORKS = ("torch", "jax")
 
 
@@ -24,10 +25,10 @@ def test_a_file_of_the_page_passes(text, tmp_path, monkeypatch):
     assert ("dx of inference" in printed) is ("infer_backward" in text)
 
 
-def test_the_page_shows_a_file_of_each_framework():
+def test_the_pages_show_a_file_of_each_framework():
     assert [next((name for name in FRAMEWORKS if f"import {name}" in text), "numpy") for text in FILES] == [
-        "numpy",
         "numpy",
         "torch",
         "jax",
+        "numpy",
     ]

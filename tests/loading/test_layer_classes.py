@@ -1,5 +1,7 @@
 """A class of layers in the style of NumPyNet as a kernel: the published listing, and one with the right formula."""
 
+from types import ModuleType
+
 import pytest
 
 import bncli
@@ -123,8 +125,20 @@ def test_a_backward_after_eval_is_the_backward_of_inference(text, says):
     assert says in " ".join(found.stdout.split())
 
 
+def test_an_instance_is_one_line_that_says_to_name_the_class():
+    write("mine.py", RIGHT + "\nlayer = BatchNorm_layer()\n")
+    assert "it is an instance of BatchNorm_layer: name the class" in fails("gradcheck", "mine.py:layer", *SMALL)
+
+
 def test_a_layer_that_takes_no_scales_is_one_line():
     write("mine.py", PUBLISHED.replace("scales=None, bias=None", "momentum=0.9").replace("scales, bias", "None, None"))
     assert "its constructor takes neither num_features, nor scales and bias, nor gamma and beta" in fails(
         "gradcheck", "mine.py", *SMALL
     )
+
+
+def test_the_library_takes_a_module_with_one_object():
+    module = ModuleType("mine")
+    exec(RIGHT, vars(module))  # noqa: S102, the listing of this test
+    vars(module)["BatchNorm_layer"].__module__ = "mine"
+    bncli.gradcheck(module, "6x5").raise_if_failed()

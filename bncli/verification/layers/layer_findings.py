@@ -20,6 +20,7 @@ from bncli.verification.layers import (
     training_mode,
     update_rule,
 )
+from bncli.verification.layers.running_conventions import NEW, Rule
 from bncli.verification.layers.subject import SIZES, TOLERANCE, Subject, tracks
 
 METHOD = "layer"
@@ -47,10 +48,10 @@ def _groups(kernel: Kernel, subject: Subject, required: str) -> Iterator[Finding
     def group(name: str, checks: Iterable[Check], remarks: Iterable[Check] = ()) -> Finding:
         return _finding(kernel, name, _said(kernel, subject, checks), _said(kernel, subject, remarks))
 
-    follows_a_rule = False
+    rule = None
     if tracked := tracks(subject):
-        yield (rule := _running(kernel, subject, required))
-        follows_a_rule = rule.verdict is Verdict.PASS
+        finding, rule = _running(kernel, subject, required)
+        yield finding
         yield group(STATE, layer_state.CHECKS, layer_state.REMARKS)
     else:
         yield _finding(kernel, RUNNING, [], [NONE], Verdict.NOT_TRIED)
@@ -63,10 +64,12 @@ def _groups(kernel: Kernel, subject: Subject, required: str) -> Iterator[Finding
     if subject.layers.copies:
         yield group(COPIES, (layer_copies.check,))
     if subject.layers.options and not wrong:
-        yield group(OPTIONS, layer_options.CHECKS if follows_a_rule else layer_options.OF_ANY_RULE)
+        # Frameworks in which momentum weighs the old value have no meaning for None.
+        none = rule is not None and rule.momentum == NEW
+        yield group(OPTIONS, layer_options.CHECKS if none else layer_options.OF_ANY_RULE)
 
 
-def _running(kernel: Kernel, subject: Subject, required: str) -> Finding:
+def _running(kernel: Kernel, subject: Subject, required: str) -> tuple[Finding, Rule | None]:
     found = update_rule.Found(None, [])
 
     def find(subject: Subject) -> Iterator[str]:
@@ -76,12 +79,12 @@ def _running(kernel: Kernel, subject: Subject, required: str) -> Finding:
 
     said = _said(kernel, subject, (find,))
     if found.rule is None:
-        return _finding(kernel, RUNNING, said, [])
+        return _finding(kernel, RUNNING, said, []), None
     if required:
         outer, inner = SIZES[0]
         said += running_conventions.broken(found.rule, required, outer * inner)
     finding = _finding(kernel, RUNNING, said, [running_conventions.described(found.rule)])
-    return finding if said else replace(finding, error=found.error, budget=subject.tolerance)
+    return finding if said else replace(finding, error=found.error, budget=subject.tolerance), found.rule
 
 
 def _said(kernel: Kernel, subject: Subject, checks: Iterable[Check]) -> list[str]:
