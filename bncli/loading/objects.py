@@ -10,7 +10,7 @@ from typing import Any
 from bncli import plugins
 from bncli.core.kernel import Kernel
 from bncli.errors import InputError
-from bncli.loading import adapter, kinds
+from bncli.loading import _file_settings, adapter, kinds
 from bncli.loading.kinds import function
 
 
@@ -61,7 +61,7 @@ def kernel_of(value: Any, name: str = "", spec: str = "", module: ModuleType | N
             raise InputError(f"it {_takes(value)}")
         return adapter.adapt(value, name, spec)
     module = module or inspect.getmodule(value)
-    return kind.kernel(value, adapter.given(module, name, spec, value))
+    return kind.kernel(value, _file_settings.of_object(module, name, spec, value))
 
 
 def candidates(module: ModuleType) -> dict[str, str]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from bncli.arrays import Arrays, framework, frameworks
 from bncli.core.kernel import Kernel, Parts
-from bncli.loading import adapter, views
+from bncli.loading import _file_settings, views
 
 NUMPY = "numpy"
 TAKEN = {"stats": 1, "merge": 2, "reduce": 4}  # numbers of arguments
@@ -28,7 +28,7 @@ def parts_of(source: Any, kernel: Kernel) -> Parts | None:
     found = {name: call for name, call in given.items() if _fits(call, TAKEN[name])}
     if not found.keys() & {"merge", "reduce"}:
         return None
-    settings = adapter.given(source, kernel.name, kernel.spec, source)
+    settings = _file_settings.of_object(source, kernel.name, kernel.spec, source)
     arrays = framework(settings.arrays or next((name for name in frameworks() if name in kernel.kind), NUMPY))
     view = views.VIEWS[settings.ndim or 3]
     return Parts(
