@@ -66,7 +66,8 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
             f"it has no {' and no '.join(absent)}: a kernel needs {needed}; "
             "bncli kernels --template prints one to start from"
         )
-    view, device = views.VIEWS[_file_settings.ndim(source)], _file_settings.device(source)
+    ndim, device = _file_settings.ndim(source), _file_settings.device(source)
+    view = views.VIEWS[ndim]
     framework_name = _file_settings.name_of_framework(source)
     arrays = framework(framework_name)
     parameters = taken_by(_entry(source))
