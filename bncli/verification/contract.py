@@ -6,12 +6,15 @@ what is broken, or an empty string; ``CHECKS`` names them.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
 from inspect import signature
+from typing import Any
 
 import numpy as np
 
 from bncli.core.case import Case
-from bncli.core.kernel import Kernel
+from bncli.core.kernel import BACKWARD, FORWARD, INFER, INFER_BACKWARD, INFER_FORWARD, Kernel
 from bncli.errors import KernelFault
 from bncli.loading.guard import change_by, guarded
 from bncli.verification._contract import array_memory, state, values
@@ -21,6 +24,7 @@ from bncli.verification.finding import Finding, Verdict
 ARRAY = "contract"  # in place of an array's name in the finding
 FIRST = "inputs-unchanged"
 COMPARES = ("out", "own-memory", "two-forwards", "same-arrays", "thread-count", "strided", "benign-data", "epsilon")
+PASSES = (FORWARD, BACKWARD, INFER, INFER_FORWARD, INFER_BACKWARD)
 SMALL = 1 << 14  # elements that the checks use, but at least all samples of two features
 
 CHECKS: dict[str, Callable[[Kernel, Case], str]] = {
@@ -49,9 +53,7 @@ def check(kernel: Kernel, case: Case) -> Finding:
 
     The checks call backward at most once for each forward, and pass fewer features than ``case`` has.
     """
-    small = case.taking(kernel.parameters).select(
-        np.arange(min(case.problem.features, max(2, SMALL // case.problem.samples)))
-    )
+    small = _small(kernel, case)
     safe = guarded(kernel)
     broken: dict[str, str] = {}
     remarks: dict[str, str] = {}
@@ -74,6 +76,34 @@ def check(kernel: Kernel, case: Case) -> Finding:
         error=np.inf if broken else 0.0, budget=0.0, checked=len(CHECKS) - len(broken), total=len(CHECKS),
         reason="; ".join(dict.fromkeys(filter(None, reasons))), broken=tuple(broken),
     )  # fmt: skip
+
+
+def on_own_arrays(kernel: Kernel, case: Case) -> Kernel:
+    """``kernel``, guarded. If it writes into its arguments, it gets copies, so that other checks judge its values."""
+    safe, small = guarded(kernel), _small(kernel, case)
+    try:
+        unchanged = not array_memory.inputs_unchanged(safe, writable(small))
+    except KernelFault:
+        return safe
+    if unchanged:
+        return safe
+
+    def copied(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def call(*given: Any, **options: Any) -> Any:
+            return function(*(each.copy() if isinstance(each, np.ndarray) else each for each in given), **options)
+
+        return call
+
+    passes: dict[str, Any] = {name: copied(call) for name in PASSES if (call := getattr(safe, name)) is not None}
+    return replace(safe, **passes)
+
+
+def _small(kernel: Kernel, case: Case) -> Case:
+    """``case`` with some of its features, and the parameters that the kernel takes."""
+    return case.taking(kernel.parameters).select(
+        np.arange(min(case.problem.features, max(2, SMALL // case.problem.samples)))
+    )
 
 
 def _takes_out(kernel: Kernel) -> bool:

@@ -21,7 +21,6 @@ from bncli.core.case import Case
 from bncli.core.kernel import AnyKernel, Gradients, Kernel
 from bncli.core.problem import Problem
 from bncli.errors import InputError, KernelFault
-from bncli.loading.guard import guarded
 from bncli.loading.registry import load_kernel
 from bncli.verification import accuracy, contract, inexact, probes, tolerance
 from bncli.verification.differentiation import Slope, Slopes, SlopesOfInference
@@ -52,7 +51,7 @@ def check(kernel: Kernel, case: Case, seed: int = 0, method: Method = Method.AUT
     does not suit the kernel or the case.
     """
     case = case.taking(kernel.parameters)
-    safe = guarded(kernel)
+    safe = contract.on_own_arrays(kernel, case)
     found: list[Finding] = []
     try:
         found += _values(safe, case, seed, method)

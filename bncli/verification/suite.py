@@ -12,7 +12,6 @@ from bncli.core.kernel import AnyKernel, Kernel
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
 from bncli.errors import KernelFault, KernelRefused
-from bncli.loading.guard import guarded
 from bncli.verification import accuracy, contract, finding, inexact, invariants
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.layers import layer_findings
@@ -114,11 +113,15 @@ def on_data(kernel: AnyKernel, scenario: Scenario, case: Case) -> list[Judged]:
 def behaviour(kernel: AnyKernel, case: Case) -> list[Judged]:
     """The checks that do not depend on the data, invariants and contract, on a benign ``case``."""
     try:
-        found, kept = kernel.run(invariants.check, case), kernel.run(contract.check, case)
+        found, kept = kernel.run(_invariants, case), kernel.run(contract.check, case)
         found = [*found, *kernel.run(part_checks.check, case)]
     except KernelFault as fault:
         found, kept = [], Finding(kernel.name, "", "", Verdict.WRONG, np.inf, 0.0, reason=str(fault))
     return [*(Judged(finding.method, case, finding) for finding in found), Judged(contract.ARRAY, case, kept)]
+
+
+def _invariants(kernel: Kernel, case: Case) -> list[Finding]:
+    return invariants.check(contract.on_own_arrays(kernel, case), case)
 
 
 def layers(kernel: AnyKernel, case: Case, running: str = "") -> list[Judged]:
@@ -134,7 +137,7 @@ def layers(kernel: AnyKernel, case: Case, running: str = "") -> list[Judged]:
 
 
 def _exactness(kernel: Kernel, case: Case) -> list[Finding]:
-    safe = guarded(kernel)
+    safe = contract.on_own_arrays(kernel, case)
     found = inexact.settle(case, accuracy.check(safe, case), partial(inexact.passes, safe))
     return inexact.settle_flushed(safe, case, found)
 
