@@ -78,7 +78,7 @@ def test_times_of_another_machine_are_compared_with_a_warning_and_gate_only_when
     planted(monkeypatch, 1e-3)
     run(*BASIC, "--export", "old.json")
     here = environment.collect()
-    monkeypatch.setattr(environment, "collect", lambda: here | {"cpu": "another"})
+    monkeypatch.setattr(environment, "collect", lambda *devices: here | {"cpu": "another"})
     planted(monkeypatch, 2e-3)
     result = run(*BASIC, "--baseline", "old.json")
     assert "the machines differ" in result.stderr
