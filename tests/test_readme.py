@@ -73,7 +73,7 @@ def named(bodies, slow):
 
 # What measures, and what compiles the kernel numba for other shapes than those of activations.
 TAKES_LONG = re.compile(
-    r"^\$ bncli bench|\bbncli\.bench\(|^\$ bncli verify numba|/channels-last|kernel=.numba", re.MULTILINE
+    r"^\$ bncli bench|\bbncli\.bench\(|^\$ bncli (?:verify|gradcheck) numba|/channels-last|kernel=.numba", re.MULTILINE
 )
 
 

@@ -80,7 +80,7 @@ def test_a_kernel_without_them_has_no_rows():
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_a_fault_is_wrong_and_named(mutant, dtype):
     with np.errstate(all="ignore"):
         found = part_checks.check(mutant.kernel, case_of(dtype))
