@@ -100,6 +100,7 @@ def test_progress_shows_the_medians_so_far_of_the_first_pass():
     assert estimates(dict.fromkeys(samples, ())) == ""
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_only_later_was_right_when_it_was_timed(make_case):
     row = rows(make_case("5x4x4x3"), after(10**9, spoil_one))["mine", "forward"]
     assert (row["verdict"], row["note"]) == ("PASS", "")

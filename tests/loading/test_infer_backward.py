@@ -241,6 +241,7 @@ def test_a_planted_fault_is_named_and_a_right_object_passes(text, says):
     assert " dx PASS reference" in said
 
 
+@pytest.mark.slow
 def test_a_search_finds_a_fault_of_the_backward_of_inference():
     wrong = "    if delta.shape[2] % 8 == 0: return delta, delta.sum((0, 2)), delta.sum((0, 2))\n    return (scale"
     write("mine.py", KERNEL + INFER + INFER_BACKWARD.replace("    return (scale", wrong))

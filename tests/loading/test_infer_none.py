@@ -130,6 +130,7 @@ def test_a_kernel_without_gamma_has_no_gradient_of_it_in_inference():
     assert "dbeta of inference is 2 times what it should be" in " ".join(found.stdout.split())
 
 
+@pytest.mark.slow
 def test_a_search_finds_a_fault_of_inference_without_gamma():
     write("mine.py", FUNCTIONS.replace("dx = dy * inv_std if", "dx = 2 * dy * inv_std if"))
     plain = "6x5x4/channels-first/float64/eps=1e-05"

@@ -69,6 +69,7 @@ def test_a_right_kernel_passes_with_and_without():
 QUICK = ("None is 0", "it raises")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_time_to_narrow")
 @pytest.mark.parametrize(
     "fault", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in FAULTS if name not in QUICK)]

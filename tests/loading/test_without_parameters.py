@@ -70,6 +70,7 @@ def test_the_first_line_says_what_is_missing(taken):
     assert f"mine is a kernel {WITHOUT[taken]}: forward, backward, infer" in said
 
 
+@pytest.mark.slow
 def test_the_only_gradient_may_be_returned_as_it_is_or_with_none_for_the_others():
     for gradients in ("scale * dx_hat", "(scale * dx_hat,)", "scale * dx_hat, None, None"):
         write("mine.py", source((), gradients=gradients))
@@ -98,6 +99,7 @@ def test_a_wrong_gradient_of_gamma_alone_is_found():
     assert {row["array"] for row in found if row["verdict"] == "WRONG"} >= {"dgamma"}
 
 
+@pytest.mark.slow
 def test_a_search_finds_a_fault_and_its_line_shows_it_again():
     write(
         "mine.py",

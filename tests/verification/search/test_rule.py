@@ -150,6 +150,7 @@ def test_no_rule_is_stated_where_none_fits():
     assert "; the largest that is right: " in found.rule
 
 
+@pytest.mark.slow
 def test_a_rule_on_shapes_is_not_stated_where_the_numbers_matter_too():
     def prepare(x, g, b, e):
         return x, np.abs(g) if x.shape[1] % 22 == 0 else g, b, e
@@ -162,6 +163,7 @@ def test_no_rule_is_stated_before_it_is_sure(monkeypatch):
     assert narrowed(of_x(lambda n, f, s: f % 32 == 0), "6x64").rule == ""
 
 
+@pytest.mark.slow
 def test_the_rule_is_the_same_each_time():
     first, again = (narrowed(*OTHERS["in float32"]) for _ in range(2))
     assert (first.rule, first.smallest.line) == (again.rule, again.smallest.line)
