@@ -19,12 +19,14 @@ MOMENTUM, AFFINE, TRACK = "momentum", "affine", "track_running_stats"  # options
 class Running(NamedTuple):
     """Copies of a layer's running mean and variance, in its own shapes.
 
-    ``steps`` is its number of training steps, if it counts them.
+    ``steps`` is its number of training steps, if it counts them; ``has_graph`` is whether a framework would
+    differentiate through them.
     """
 
     mean: Array
     var: Array
     steps: int | None = None
+    has_graph: bool = False
 
     @property
     def statistics(self) -> tuple[Array, Array]:

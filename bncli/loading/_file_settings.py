@@ -1,4 +1,4 @@
-"""Read the settings that a user's file, module or object has beside its functions.
+"""Read the settings that a user's file, module or object has next to its functions.
 
 Each function raises InputError for a setting that is malformed.
 """

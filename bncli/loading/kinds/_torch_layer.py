@@ -60,7 +60,8 @@ class TorchLayer:
         if not {MEAN, VAR} <= own.keys():
             return None
         mean, var = (tensors.give(own[name].value, self.device).copy() for name in (MEAN, VAR))
-        return Running(mean, var, int(own[COUNT].value) if COUNT in own else None)
+        steps = int(own[COUNT].value) if COUNT in own else None
+        return Running(mean, var, steps, any(own[name].value.requires_grad for name in (MEAN, VAR)))
 
     def set_parameters(self, gamma: Array, beta: Array) -> None:
         own = named_tensors(self.module, self.module.named_parameters())

@@ -26,8 +26,9 @@ def eval_before(subject: Subject) -> Iterator[str]:
 
 
 def eval_after(subject: Subject) -> Iterator[str]:
-    """Whether eval uses the running statistics after training."""
+    """Whether eval uses the running statistics after training, and not those of an eval before it."""
     layer = subject.layer()
+    layer.forward(subject.pair()[0], False)
     yield from _eval(subject, layer, subject.steps(layer), "eval after training")
 
 

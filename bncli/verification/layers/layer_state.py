@@ -23,6 +23,8 @@ def types(subject: Subject) -> Iterator[str]:
     if first is None or last is None:
         yield "training removes the running statistics"
         return
+    if last.has_graph:
+        yield "training keeps the graph of each batch in the running statistics: update them within torch.no_grad()"
     for name, before, after in zip(("mean", "variance"), first.statistics, last.statistics, strict=True):
         if before.dtype != after.dtype:
             yield f"training changes the running {name} from {before.dtype} to {after.dtype}"

@@ -38,9 +38,8 @@ REQUIRABLE = {
 class Rule(NamedTuple):
     """running <- (1 - weight) * running + weight * batch.
 
-    ``weight`` is None for a cumulative average, of the weights 1, 1/2, 1/3. ``momentum`` is NEW or OLD, None where
-    the layer has no momentum that could be told apart from either. ``replaces``: the first batch replaces the initial
-    values.
+    ``weight`` is None for a cumulative average, of the weights 1, 1/2, 1/3. ``momentum`` is NEW or OLD; None if the
+    layer has no momentum that shows which. ``replaces``: the first batch replaces the initial values.
     """
 
     weight: float | None

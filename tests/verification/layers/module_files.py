@@ -121,6 +121,13 @@ FAULTS = {
     "state_dict loses the running mean": {
         "init": "del self.running_mean; " + NOT_SAVED
     },
+    "training keeps the graph of each batch in the running statistics": {
+        "mean": "with torch.enable_grad(): self.running_mean = (1 - m) * self.running_mean + m * mean"
+    },
+    "eval after training uses the initial statistics": {
+        "init": "self.kept = None",
+        "evaluate": f"{EVALUATE}; self.kept = self.kept or (mean.clone(), var.clone()); mean, var = self.kept",
+    },
     "with momentum=None the running mean is not the average": {"mean": f"m = m or 0.0; {RIGHT['mean']}"},
 }  # fmt: skip
 
