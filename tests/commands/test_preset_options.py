@@ -7,6 +7,7 @@ from command_line import fails, rows
 pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
 
 
+@pytest.mark.slow
 def test_what_is_typed_wins_over_the_preset():
     with open("mine.toml", "w", encoding="utf-8") as file:
         file.write('shape = "6x7"\ndtype = "float32"\nkernel = "numpy"\n[bench]\nmax-time = 0\n')

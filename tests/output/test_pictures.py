@@ -137,6 +137,7 @@ def test_the_figure_is_written_and_is_one_picture(command, suffix, photos, tmp_p
         assert all(f">{word}<" in words for word in shown)
 
 
+@pytest.mark.slow
 def test_the_figure_says_what_it_leaves_out(tmp_path, photos):
     pytest.importorskip("matplotlib")
     path = tmp_path / "picture.svg"
