@@ -9,7 +9,7 @@ import bncli
 from bncli.arrays import framework
 from bncli.arrays import torch as tensors
 from bncli.errors import InputError
-from bncli.loading import adapter
+from bncli.loading import _file_settings
 from bncli.loading.call_arrays import CallArrays
 from bncli.loading.registry import load_kernel
 from command_line import run
@@ -218,7 +218,7 @@ def _copied(monkeypatch, tmp_path):
     """The device of every file is "cpu", to which tensors are copied like to another device."""
     pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(adapter, "_device", lambda source: "cpu")
+    monkeypatch.setattr(_file_settings, "device", lambda source: "cpu")
 
 
 @pytest.mark.usefixtures("_copied")
