@@ -36,7 +36,8 @@ def test_a_wrong_update_is_named(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_file_of_keras_has_its_convention(tmp_path):
+def test_the_file_of_keras_has_its_convention(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
     pytest.importorskip("keras", reason="Keras is not installed")
     found = findings(FILES[0], tmp_path)
     assert {finding.verdict for finding in found.values()} == {Verdict.PASS}
