@@ -142,3 +142,13 @@ def test_the_library_takes_a_module_with_one_object():
     exec(RIGHT, vars(module))  # noqa: S102, the listing of this test
     vars(module)["BatchNorm_layer"].__module__ = "mine"
     bncli.gradcheck(module, "6x5").raise_if_failed()
+
+
+def test_a_layer_that_gives_no_output_says_after_which_call():
+    write(
+        "mine.py",
+        RIGHT.replace("self.output = self.x_norm.copy()", "self.result = self.x_norm.copy()")
+        .replace("self.output *=", "self.result *=")
+        .replace("self.output +=", "self.result +="),
+    )
+    assert "the layer has no output after forward" in fails("gradcheck", "mine.py", *SMALL)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.arrays import Arrays
-from bncli.core.kernel import BETA, GAMMA, Gradients, Prepared
+from bncli.core.kernel import BACKWARD, BETA, FORWARD, GAMMA, Gradients, Prepared
 from bncli.core.stateful import Running
 from bncli.loading.kinds._parameters import COUNT, EPSILON, MEAN, NAMES, TRAINING, VAR, Signature, X
 from bncli.loading.results import Malformed
@@ -48,7 +48,7 @@ class ObjectLayer:
 
         def deliver(found: Any) -> tuple[Array, Any]:
             y = found[0] if isinstance(found, tuple) and found else found
-            y = self._result("y", _attribute(self.layer, OUTPUTS) if y is None else y, batch.shape)
+            y = self._result("y", _attribute(self.layer, OUTPUTS, FORWARD) if y is None else y, batch.shape)
             return self.form.leave(y, x.shape), None
 
         return Prepared(self.entered.bound(self.layer.forward, given), deliver)
@@ -140,7 +140,7 @@ class ObjectLayer:
     def _gradients(self, found: Any, shape: tuple[int, ...]) -> tuple[Array, ...]:
         dx, *own = found if isinstance(found, tuple) and found else (found,)
         if len(own) != len(GRADIENTS):
-            own = [_attribute(self.layer, names) for names in GRADIENTS.values()]
+            own = [_attribute(self.layer, names, BACKWARD) for names in GRADIENTS.values()]
         dx = self._result("dx", dx, self.form.enter(np.empty(shape)).shape)
         return self.form.leave(dx, shape), *(self._numpy(each).reshape(-1) for each in own)
 
@@ -175,8 +175,8 @@ def _takes_an_array(backward: Callable[..., Any]) -> bool:
     return code is None or code.co_argcount > 1
 
 
-def _attribute(layer: Any, names: tuple[str, ...]) -> Any:
+def _attribute(layer: Any, names: tuple[str, ...], after: str) -> Any:
     for name in names:
         if (value := getattr(layer, name, None)) is not None:
             return value
-    raise Malformed(f"the layer has no {names[0]} after backward")
+    raise Malformed(f"the layer has no {names[0]} after {after}")

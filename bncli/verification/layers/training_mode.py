@@ -87,7 +87,7 @@ def accumulated(subject: Subject) -> Iterator[str]:
     for name in gradients_of(subject.has)[1:]:
         one = getattr(expected, name)
         ratios[name] = next((k for k in (1, 2) if not subject.differs(getattr(found, name), k * one)), 0)
-    if len(set(ratios.values())) > 1:
+    if len(set(ratios.values())) > 1 or 0 in ratios.values():
         words = {0: "is wrong", 1: "is that of the last", 2: "is the sum of both"}
         yield f"after two backwards {', and '.join(f'{name} {words[k]}' for name, k in ratios.items())}"
 

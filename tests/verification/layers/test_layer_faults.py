@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bncli.verification._mutants.layer_faults import MUTANTS
-from bncli.verification._mutants.layer_steps import KERNEL
+from bncli.verification._mutants.layer_steps import KERNEL, RightLayer, layer_fault
 from bncli.verification.finding import Verdict
 from bncli.verification.layers import layer_findings
 
@@ -61,3 +61,13 @@ def test_a_fault_changes_the_run_and_is_caught(mutant):
 def test_the_right_layer_passes(seed):
     for dtype in ("float32", "float64"):
         assert {finding.verdict for finding in layer_findings.check(KERNEL, dtype, seed)} == {Verdict.PASS}
+
+
+def test_sums_that_are_wrong_for_both_parameters_are_wrong():
+    def collect(self, dgamma, dbeta):
+        more = 2 if self.dgamma.any() else 1
+        RightLayer.collect(self, more * dgamma, more * dbeta)
+
+    fault = layer_fault("sums", "a second backward counts twice", collect=collect)
+    found = {finding.array: finding for finding in layer_findings.check(fault.kernel, "float64", 0)}
+    assert "after two backwards dgamma is wrong, and dbeta is wrong" in found["training mode"].reason
