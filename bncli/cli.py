@@ -14,9 +14,14 @@ import click
 
 from bncli import __version__, plugins
 from bncli.core.units import printable
-from bncli.errors import BncliError, CheckFailed
+from bncli.errors import BncliError, CheckFailed, InputError
 
-PACKAGE = "bncli.commands"
+PACKAGE, KERNELS = "bncli.commands", "bncli.kernels"
+EXAMPLES = {
+    "bncli gradcheck mine.py": "Are its gradients right?",
+    "bncli verify mine.py": "How exact is it, on data of every kind?",
+    "bncli bench numpy mine.py": "How fast is it, and how far from the limit?",
+}
 INTERRUPTED = 130
 CLOSED_PIPE = 141  # the shell's exit code of a process ended by SIGPIPE; 1 would be a failed check
 
@@ -42,9 +47,18 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         """Import the command's file. Raises InputError for an unknown command."""
+        if cmd_name not in plugins.names(PACKAGE) and (plugins.is_path(cmd_name) or cmd_name in plugins.names(KERNELS)):
+            raise InputError(f"no command is called {cmd_name!r}: did you mean bncli gradcheck {cmd_name}?")
         command: click.Command = plugins.load(PACKAGE, cmd_name).COMMAND
         command.name = cmd_name
         return command
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write examples, the options and the commands."""
+        with formatter.section("Examples"):
+            for line, question in EXAMPLES.items():
+                formatter.write(f"  {line:{max(map(len, EXAMPLES))}}  # {question}\n")
+        super().format_options(ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one line per command, without importing any."""
@@ -156,7 +170,6 @@ def _one_line(message: str) -> str:
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Example: bncli gradcheck numpy numba",
 )
 @click.version_option(__version__, prog_name="bncli")
 def main() -> None:
