@@ -1,5 +1,7 @@
 """The lazy group of commands, and the only place that turns an error into a line and an exit code."""
 
+from __future__ import annotations
+
 import ast
 import contextlib
 import os
@@ -8,13 +10,16 @@ import warnings
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from io import TextIOWrapper
-from typing import Any, Never, TextIO
+from typing import TYPE_CHECKING, Any, Never, TextIO
 
 import click
 
 from bncli import __version__, plugins
 from bncli.core.units import printable
 from bncli.errors import BncliError, CheckFailed, InputError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 PACKAGE, KERNELS = "bncli.commands", "bncli.kernels"
 EXAMPLES = {
@@ -64,6 +69,14 @@ class Commands(click.Group):
         """Write one line per command, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, _summary(name)) for name in self.list_commands(ctx)])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The names that start with ``incomplete``; Click's own list imports every command."""
+        from click.shell_completion import CompletionItem  # the shell alone needs it
+
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=_summary(name)) for name in names), *options]
 
     def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
         """Read the command line, which may print help."""

@@ -49,7 +49,7 @@ class Option(click.Option):
         """The value; raises UsageError if there are several that differ."""
         typed = opts.get(self.name or "")
         if isinstance(typed, list) and not self.multiple:
-            if len({repr(self.type_cast_value(ctx, value)) for value in typed if len(typed) > 1}) > 1:
+            if len(typed) > 1 and len({repr(self.type_cast_value(ctx, value)) for value in typed}) > 1:
                 names = f"{self.opts[0]} and {self.secondary_opts[0]} are both given" if self.secondary_opts else ""
                 values = " and ".join(map(str, typed))
                 raise click.UsageError(f"{names or f'{self.opts[0]} is given as {values}'}: give one", ctx)
