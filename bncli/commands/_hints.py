@@ -1,7 +1,8 @@
 """The option that a word was meant for that stands by itself and is no kernel."""
 
+import os
 import re
-from pathlib import Path
+from glob import iglob
 
 from bncli.commands import _presets
 from bncli.core.layout import ALIASES, Layout
@@ -14,7 +15,7 @@ SHAPE = re.compile(r"\d+(x\d+)+(/.*)?", re.ASCII)
 def not_a_kernel(word: str) -> str:
     """The error for ``word``, which cannot be loaded as a kernel; empty if nothing else is known by that name."""
     option = _option(word)
-    if option in ("array", "image") and not Path(word).exists():
+    if option in ("array", "image") and not os.path.exists(word):
         return f"there is no file {word!r}"
     return f"{word!r} is no kernel: did you mean --{option} {word}?" if option else ""
 
@@ -27,6 +28,6 @@ def _option(word: str) -> str:
         "dtype": lower in (*DTYPES, *DTYPE_ALIASES),
         "preset": word in _presets.shipped() or lower.endswith(".toml"),
         RANDOM: word in distributions(),
-        "image": Path(word).is_dir(),
+        "image": os.path.isdir(word) and any(source_of(name) == "image" for name in iglob("*", root_dir=word)),
     }
     return source_of(word) or next((option for option, fits in known.items() if fits), "")

@@ -1,7 +1,7 @@
 """The options that several commands share, each declared once."""
 
+import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -174,7 +174,7 @@ def _positional(opts: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _is_data(word: str, source: str, opts: Mapping[str, Any]) -> bool:
     """Whether ``word``, typed by itself, is one more file for the option of ``source``, which is typed too."""
-    return bool(opts.get(source)) and source_of(word) == source and Path(word).exists()
+    return bool(opts.get(source)) and source_of(word) == source and os.path.exists(word)
 
 
 class _Data(Option):

@@ -34,6 +34,7 @@ def test_without_image_a_file_by_itself_is_told_by_its_option(photo):
     photo("a.jpg")
     np.save("x.npy", np.zeros((3, 2)))
     os.mkdir("photos")
+    photo("photos/b.jpg")
     assert fails("forward", "a.jpg").endswith("'a.jpg' is no kernel: did you mean --image a.jpg?")
     assert fails("forward", "photos").endswith("'photos' is no kernel: did you mean --image photos?")
     assert fails("forward", "numpy", "x.npy").endswith("'x.npy' is no kernel: did you mean --array x.npy?")
