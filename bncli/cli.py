@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Never, TextIO
 
 import click
 
-from bncli import __version__, plugins
+from bncli import __version__, numba_settings, plugins
 from bncli.core.units import printable
 from bncli.errors import BncliError, CheckFailed, InputError
 
@@ -94,6 +94,7 @@ class Commands(click.Group):
         """Run the command line; like every Click command, it ends in SystemExit."""
         settings["standalone_mode"] = False
         args = _as_options(list(sys.argv[1:] if args is None else args))
+        numba_settings.set_aside()
         for stream in (sys.stdout, sys.stderr):
             _accept_every_character(stream)
         try:
@@ -167,7 +168,8 @@ def _show_warning(
     file: Any = None,
     line: str | None = None,
 ) -> None:
-    click.echo(f"warning: {_one_line(str(message))}", err=True)
+    text = str(message).partition("\nThe parse failed")[0]  # of a variable of Numba, with a traceback
+    click.echo(f"warning: {_one_line(text)}", err=True)
 
 
 def _fail(message: str, code: int, prefix: str = "bncli: error: ") -> int:
