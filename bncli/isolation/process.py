@@ -71,6 +71,7 @@ class Process:
             parameters=found.parameters,
             device=found.device,
             untimed=found.untimed,
+            has_running=found.has_running,
         )
 
     def set_threads(self, count: int) -> None:

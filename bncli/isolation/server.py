@@ -47,6 +47,7 @@ class Description:
     parameters: tuple[str, ...] = Kernel.parameters
     device: Device | None = None
     untimed: str = ""
+    has_running: bool = False
 
 
 def serve(jobs: Connection[Any, Any], printed: Connection[Any, Any], trace: str) -> None:
@@ -86,6 +87,7 @@ def describe(spec: str, name: str) -> Description:
         kernel.parameters,
         kernel.device,
         kernel.untimed,
+        kernel.has_running,
     )
 
 
