@@ -142,7 +142,7 @@ def _of_system(error: OSError) -> tuple[str, int]:
     if module == "tempfile":
         return f"{reason}: set TMPDIR to a folder that can be written", Unavailable.exit_code
     if error.filename is not None:
-        return f"cannot use {os.fsdecode(error.filename)!r}: {reason}", Unavailable.exit_code
+        return f"cannot use {os.fsdecode(error.filename)!r}: {reason}", BncliError.exit_code
     if module.partition(".")[0] in WRITERS or module == __name__:
         return f"the output cannot be written: {reason}", BncliError.exit_code
     return f"the system refused a call in {module}.{frame.f_code.co_name}: {reason}", Unavailable.exit_code
