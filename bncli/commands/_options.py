@@ -50,8 +50,12 @@ def problem(
     layout: str | None = Layout.PER_ACTIVATION.value,
     dtype: str = "float64 where the kernel takes it, or that of the array",
     epsilon: float = EPSILON,
+    of_images: float | None = None,
 ) -> tuple[Any, ...]:
-    """The options of problems; ``shape`` and ``dtype`` are texts that describe the defaults."""
+    """The options of problems; ``shape`` and ``dtype`` are texts that describe the defaults.
+
+    ``of_images`` is the default epsilon for images, if they have their own.
+    """
     return (
         click.option(
             "--shape",
@@ -80,7 +84,7 @@ def problem(
             "--eps",
             type=Number(least=0),
             default=epsilon,
-            show_default=True,
+            show_default=f"{epsilon:g}; {of_images:g} for images" if of_images else True,
             help="Added to the variance.",
         ),
         click.option(
