@@ -1,5 +1,7 @@
 """The lazy group of commands, and the only place that turns an error into a line and an exit code."""
 
+from __future__ import annotations
+
 import ast
 import contextlib
 import os
@@ -8,15 +10,23 @@ import warnings
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from io import TextIOWrapper
-from typing import Any, Never, TextIO
+from typing import TYPE_CHECKING, Any, Never, TextIO
 
 import click
 
 from bncli import __version__, plugins
 from bncli.core.units import printable
-from bncli.errors import BncliError, CheckFailed
+from bncli.errors import BncliError, CheckFailed, InputError
 
-PACKAGE = "bncli.commands"
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+PACKAGE, KERNELS = "bncli.commands", "bncli.kernels"
+EXAMPLES = {
+    "bncli gradcheck mine.py": "Are its gradients right?",
+    "bncli verify mine.py": "How exact is it, on data of every kind?",
+    "bncli bench numpy mine.py": "How fast is it, and how far from the limit?",
+}
 INTERRUPTED = 130
 CLOSED_PIPE = 141  # the shell's exit code of a process ended by SIGPIPE; 1 would be a failed check
 
@@ -42,14 +52,31 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         """Import the command's file. Raises InputError for an unknown command."""
+        if cmd_name not in plugins.names(PACKAGE) and (plugins.is_path(cmd_name) or cmd_name in plugins.names(KERNELS)):
+            raise InputError(f"no command is called {cmd_name!r}: did you mean bncli gradcheck {cmd_name}?")
         command: click.Command = plugins.load(PACKAGE, cmd_name).COMMAND
         command.name = cmd_name
         return command
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write examples, the options and the commands."""
+        with formatter.section("Examples"):
+            for line, question in EXAMPLES.items():
+                formatter.write(f"  {line:{max(map(len, EXAMPLES))}}  # {question}\n")
+        super().format_options(ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one line per command, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, _summary(name)) for name in self.list_commands(ctx)])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The names that start with ``incomplete``; Click's own list imports every command."""
+        from click.shell_completion import CompletionItem  # the shell alone needs it
+
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=_summary(name)) for name in names), *options]
 
     def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
         """Read the command line, which may print help."""
@@ -96,11 +123,9 @@ class Commands(click.Group):
 
 
 def _as_options(words: list[str]) -> list[str]:
-    """``words`` with help and version, which people type as commands, as the options that they are."""
+    """``words`` with version, which people type as a command, as the option that it is; without words, --help."""
     if not words:
         return ["--help"]
-    if words[0] == "help":
-        return [*words[1:2], "--help"]
     return ["--version"] if words == ["version"] else words
 
 
@@ -156,7 +181,6 @@ def _one_line(message: str) -> str:
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Example: bncli gradcheck numpy numba",
 )
 @click.version_option(__version__, prog_name="bncli")
 def main() -> None:

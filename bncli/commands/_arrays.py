@@ -6,23 +6,26 @@ from pathlib import Path
 
 import click
 
+from bncli.commands._groups import Group, option
 from bncli.commands._output import Output
 from bncli.commands._pictures import Pictures
 from bncli.commands._runs import Runs
 from bncli.core.case import Case
 from bncli.core.source import IMAGE
 from bncli.errors import InputError
+from bncli.output.terminal import console
 from bncli.propagation import npz
 from bncli.propagation.propagate import Propagated
 
-AFFINE = click.option(
+AFFINE = option(
+    Group.DATA,
     "--affine",
     type=click.Choice(["drawn", "identity"]),
-    show_default="identity for images, else drawn",
-    help="gamma and beta: drawn at random, or 1 and 0 as in a new layer.",
+    help="gamma and beta: drawn at random, or 1 and 0 as in a new layer.  [default: identity for images, else drawn]",
 )
 
-FEATURES = click.option(
+FEATURES = option(
+    Group.OUTPUT,
     "--features",
     type=click.IntRange(0),
     default=0,
@@ -31,17 +34,19 @@ FEATURES = click.option(
 )
 
 
-DY = click.option(
+DY = option(
+    Group.DATA,
     "--dy",
     type=click.Choice(["drawn", "mirrored"]),
-    show_default="mirrored for images, else drawn",
-    help="dy, unless the data hold it: drawn at random, or each image with left and right exchanged.",
+    help="dy, unless the data hold it: drawn at random, or each image with left and right exchanged.  "
+    "[default: mirrored for images, else drawn]",
 )
 
 
 def save(batch: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """--save; on a cluster a .npy holds only the array ``batch``."""
-    return click.option(
+    return option(
+        Group.OUTPUT,
         "--save",
         type=click.Path(path_type=Path),
         metavar="FILE.npz",
@@ -84,5 +89,6 @@ def show(
     found = propagate(pictures.admit(runs))
     if save:
         npz.save(save, found.last.case.problem, found.last.arrays)
+        console.wrote(save)
     output.emit(found.report)
     pictures.show(found.last, runs.kernels[0].name)

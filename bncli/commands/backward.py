@@ -3,11 +3,10 @@
 from functools import partial
 from pathlib import Path
 
-import click
-
 from bncli.cluster.session import Wanted
 from bncli.commands import _arrays, _cluster
 from bncli.commands._cluster import cluster
+from bncli.commands._groups import Group, command, option
 from bncli.commands._output import Output, output
 from bncli.commands._pictures import Pictures, pictures
 from bncli.commands._runs import Runs, runs
@@ -16,12 +15,18 @@ from bncli.propagation import propagate
 from bncli.propagation.jobs import Step
 
 
-@click.command(epilog="Example: bncli backward --image photo.jpg --copies 5 --update --lr 0.1")
+@command(
+    {
+        "bncli backward --image *.jpg --resize 96x96 --picture out.png": "photographs",
+        "bncli backward --array x.npz --save gradients.npz": "your arrays",
+        "bncli backward mine.py --update --lr 0.1": "one step",
+    }
+)
 @_arrays.save("dx")
 @_arrays.DY
-@click.option("--update", is_flag=True, help="Also take one step of gradient descent with gamma and beta.")
-@click.option("--lr", type=Number(), default=1e-2, show_default=True, help="The learning rate of --update.")
-@click.option("--decay", type=Number(), default=0.0, show_default=True, help="The L2 decay of --update.")
+@option(Group.RUN, "--update", is_flag=True, help="Also take one step of gradient descent with gamma and beta.")
+@option(Group.RUN, "--lr", type=Number(), metavar="N", default=1e-2, show_default=True, help="The learning rate.")
+@option(Group.RUN, "--decay", type=Number(), metavar="N", default=0.0, show_default=True, help="The L2 decay.")
 @cluster
 @_arrays.AFFINE
 @_arrays.FEATURES

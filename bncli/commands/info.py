@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import click
 from numba import get_num_threads, threading_layer
 
 from bncli.benchmarking import environment
+from bncli.commands._groups import command
 from bncli.commands._output import Output, output
 from bncli.core.report import Column, Report
 from bncli.core.rows.lists import InfoRow
@@ -15,7 +15,13 @@ COLUMNS = (Column("item", ""), Column("value", "value"))
 SIZES = ("memory", "memory_available")
 
 
-@click.command(epilog="Example: bncli info --format json")
+@command(
+    {
+        "bncli info": "the machine that figures are measured on",
+        "bncli info --format json": "for a program",
+        "bncli info -o machine.json": "beside a result",
+    }
+)
 @output
 def info(output: Output) -> None:
     """Show the machine and the software: versions, processor, threads, caches, memory."""

@@ -87,9 +87,9 @@ class Lazy:
 class Source:
     """A source of x; a file in ``bncli/inputs`` exports one as ``SOURCE``.
 
-    The file's name is the command-line option that selects it. The option takes one of ``choices`` or, if
-    there are none, a value described by ``metavar``. ``repeatable`` options may be given more than once;
-    ``shaped`` sources obey ``--shape``. ``lazy`` is for a batch that need not fit in memory. ``load``,
+    The file's name is the command-line option that selects it. The option takes one of ``choices`` or, if there are
+    none, a file described by ``metavar``, whose name ends in one of ``suffixes``. ``repeatable`` options may be given
+    more than once; ``shaped`` sources obey ``--shape``. ``lazy`` is for a batch that need not fit in memory. ``load``,
     ``lazy`` and the parts of a lazy batch raise InputError.
     """
 
@@ -98,6 +98,7 @@ class Source:
     choices: tuple[str, ...] = ()
     metavar: str = "PATH"
     repeatable: bool = False
+    suffixes: tuple[str, ...] = ()
     shaped: bool = False
     lazy: Callable[[Request], Lazy] | None = None
 
@@ -106,6 +107,12 @@ def load_source(name: str) -> Source:
     """The source ``name``, a file in ``bncli/inputs``. Raises InputError where there is none of that name."""
     found: Source = plugins.load(PACKAGE, name).SOURCE
     return found
+
+
+def source_of(file: str) -> str:
+    """The name of the source whose files end as the name ``file`` does; empty if there is none."""
+    fitting = (name for name in plugins.names(PACKAGE) if file.lower().endswith(load_source(name).suffixes))
+    return next(fitting, "")
 
 
 def distributions() -> tuple[str, ...]:
