@@ -126,11 +126,9 @@ class Commands(click.Group):
 
 
 def _as_options(words: list[str]) -> list[str]:
-    """``words`` with help and version, which people type as commands, as the options that they are."""
+    """``words`` with version, which people type as a command, as the option that it is; without words, --help."""
     if not words:
         return ["--help"]
-    if words[0] == "help":
-        return [*words[1:2], "--help"]
     return ["--version"] if words == ["version"] else words
 
 

@@ -11,6 +11,8 @@ from bncli.commands._output import Output
 from bncli.commands._pictures import Pictures
 from bncli.commands._runs import Runs
 from bncli.core.case import Case
+from bncli.core.source import IMAGE
+from bncli.errors import InputError
 from bncli.output.terminal import console
 from bncli.propagation import npz
 from bncli.propagation.propagate import Propagated
@@ -32,6 +34,15 @@ FEATURES = option(
 )
 
 
+DY = option(
+    Group.DATA,
+    "--dy",
+    type=click.Choice(["drawn", "mirrored"]),
+    help="dy, unless the data hold it: drawn at random, or each image with left and right exchanged.  "
+    "[default: mirrored for images, else drawn]",
+)
+
+
 def save(batch: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """--save; on a cluster a .npy holds only the array ``batch``."""
     return option(
@@ -44,9 +55,21 @@ def save(batch: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     )
 
 
+# Near pixels that hardly differ from image to image, dx is as large as 1 / sqrt(epsilon). With Keras's default, a
+# standard deviation of 8 in 255 steps of grey counts as small.
+EPSILON_OF_IMAGES = 1e-3
+
+
 def with_affine(runs: Runs, affine: str | None) -> Runs:
     """``runs`` with the gamma and beta that --affine asks for."""
-    return replace(runs, identity=affine == "identity" or (affine is None and runs.source == "image"))
+    return replace(runs, identity=affine == "identity" or (affine is None and runs.source == IMAGE))
+
+
+def with_dy(runs: Runs, dy: str | None, *, in_blocks: bool) -> Runs:
+    """``runs`` with the dy that --dy asks for; ``in_blocks`` it can only be drawn. Raises InputError without images."""
+    if dy == "mirrored" and (in_blocks or runs.source != IMAGE):
+        raise InputError("--dy mirrored needs images in memory: give --image without a cluster, or leave --dy out")
+    return replace(runs, mirrored=runs.source == IMAGE and dy != "drawn")
 
 
 def show(

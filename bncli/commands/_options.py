@@ -63,6 +63,11 @@ def is_typed(option: str) -> bool:
     return click.get_current_context().get_parameter_source(option) in TYPED
 
 
+def is_default(option: str) -> bool:
+    """Whether ``option`` of the running command has its own default: neither typed nor of a preset."""
+    return click.get_current_context().get_parameter_source(option) is ParameterSource.DEFAULT
+
+
 def names_problem() -> bool:
     """Whether the command line of the running command names a problem."""
     return bool(click.get_current_context().default_map) or any(map(is_typed, NAMING))
@@ -73,8 +78,12 @@ def problem(
     layout: str | None = Layout.PER_ACTIVATION.value,
     dtype: str = "float64 where the kernel takes it, or that of the array",
     epsilon: float = EPSILON,
+    of_images: float | None = None,
 ) -> tuple[Any, ...]:
-    """The options of problems; ``shape`` and ``dtype`` are texts that describe the defaults."""
+    """The options of problems; ``shape`` and ``dtype`` are texts that describe the defaults.
+
+    ``of_images`` is the default epsilon for images, if they have their own.
+    """
     return (
         option(
             Group.DATA,
@@ -109,7 +118,7 @@ def problem(
             type=Number(least=0),
             metavar="NUMBER",
             default=epsilon,
-            show_default=True,
+            show_default=f"{epsilon:g}; {of_images:g} for images" if of_images else True,
             help="Added to the variance.",
         ),
         option(

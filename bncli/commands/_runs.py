@@ -10,13 +10,13 @@ import numpy as np
 from bncli import plugins
 from bncli.commands import _options
 from bncli.commands._kernels import Execution, load_kernels, require_memory
-from bncli.commands._options import SHAPE, SHARED, is_typed
+from bncli.commands._options import SHAPE, SHARED, is_default, is_typed
 from bncli.core import ranges
 from bncli.core.case import Case
 from bncli.core.kernel import OWN, AnyKernel, IsolatedKernel
 from bncli.core.layout import Layout
 from bncli.core.problem import HALF, Problem
-from bncli.core.source import PACKAGE, RANDOM, Request, build_case, load_source
+from bncli.core.source import IMAGE, PACKAGE, RANDOM, Request, build_case, load_source
 from bncli.errors import InputError
 from bncli.loading.registry import own_dtype, own_params, require_types
 
@@ -27,8 +27,8 @@ class Runs:
 
     ``requests`` maps each request to the sweep that it belongs to, or to an empty text. ``options`` are command-line
     words that bind the threads again, for a `reproduce:` line. ``threads`` are the counts of a command that takes
-    several; otherwise the kernels are already bound to ``execution.threads``. With ``identity``, gamma is 1 and beta 0
-    unless the data hold them. ``asked`` has the values of the options of problems and data.
+    several; otherwise the kernels are already bound to ``execution.threads``. ``identity`` and ``mirrored`` are
+    those of ``build_case``. ``asked`` has the values of the options of problems and data.
     """
 
     kernels: Sequence[AnyKernel]
@@ -37,6 +37,7 @@ class Runs:
     options: Sequence[str] = ()
     threads: Sequence[int] = ()
     identity: bool = False
+    mirrored: bool = False
     execution: Execution = field(default_factory=Execution)
     asked: Mapping[str, Any] = field(default_factory=dict)
 
@@ -50,7 +51,8 @@ class Runs:
 
     def __iter__(self) -> Iterator[Case]:
         for request in self.requests:
-            case = build_case(self.source, request, identity=self.identity, admit=self._admit)
+            chosen = {"identity": self.identity, "mirrored": self.mirrored}
+            case = build_case(self.source, request, **chosen, admit=self._admit)
             for kernel in self.kernels:
                 require_types(kernel, case.problem)
             yield case
@@ -59,8 +61,13 @@ class Runs:
         require_memory(problem, self.kernels)
 
 
-def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add the options of problems, data and kernels; the command receives ``Runs`` as ``runs``."""
+def runs(
+    *default_kernels: str, several_threads: bool = False, of_images: float | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the options of problems, data and kernels; the command receives ``Runs`` as ``runs``.
+
+    ``of_images`` is the default epsilon for images, if they have their own.
+    """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
@@ -72,7 +79,10 @@ def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Call
             **options: Any,
         ) -> None:
             shared = {name: options.pop(name) for name in (*SHARED, *plugins.names(PACKAGE))}
-            requests = _requests(source := chosen_source(shared), {**shared, "params": ""})
+            source = chosen_source(shared)
+            if source == IMAGE and of_images and is_default("epsilon"):
+                shared["epsilon"] = of_images
+            requests = _requests(source, {**shared, "params": ""})
             # The dtype of an array is only known when its file is read.
             dtypes = dict.fromkeys(request.dtype for request in requests if request.dtype)
             bound, counts = (None, threads) if isinstance(threads, tuple) else (threads, ())
@@ -86,7 +96,7 @@ def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Call
                 command(runs=chosen, **options)
 
         kernels = _options.kernel(default_kernels, several_threads)
-        for option in reversed((*kernels, *_options.problem(), *_options.source())):
+        for option in reversed((*kernels, *_options.problem(of_images=of_images), *_options.source())):
             wrapper = option(wrapper)
         return wrapper
 

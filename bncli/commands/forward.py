@@ -35,7 +35,7 @@ from bncli.propagation import propagate
 @_arrays.AFFINE
 @_arrays.FEATURES
 @pictures
-@runs("numpy", "numba")
+@runs("numpy", "numba", of_images=_arrays.EPSILON_OF_IMAGES)
 @output
 def forward(
     runs: Runs,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PACKAGE = "bncli.inputs"
-RANDOM = "random"
+RANDOM, IMAGE = "random", "image"
 
 
 @dataclass(frozen=True)
@@ -135,12 +135,14 @@ def build_case(
     request: Request,
     *,
     identity: bool = False,
+    mirrored: bool = False,
     admit: Callable[[Problem], object] = lambda problem: None,
 ) -> Case:
     """The case that answers ``request`` to the source of that name.
 
-    With ``identity``, gamma is 1 and beta 0 unless the data hold them. ``admit`` is called with the problem before its
-    arrays are made, and may raise. Raises InputError as the source does, and if arrays do not fit the problem.
+    With ``identity``, gamma is 1 and beta 0 unless the data hold them. With ``mirrored``, dy is x, images, with left
+    and right exchanged. ``admit`` is called with the problem before its arrays are made, and may raise. Raises
+    InputError as the source does, and if arrays do not fit the problem.
     """
     if request.shape:
         admit(request.problem(request.shape, request.dtype or "float64"))
@@ -148,6 +150,9 @@ def build_case(
     if not request.shape:
         admit(batch.problem)
     arrays = with_identity(batch.problem, batch.arrays) if identity else batch.arrays
+    if mirrored:
+        width = 3 if request.layout == Layout.CHANNELS_FIRST else 2
+        arrays = {**arrays, "dy": np.flip(batch.arrays["x"], width)}
     return complete(batch.problem, arrays, request.seed, recipe(source, request), batch.names)
 
 
