@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import codecs
 import contextlib
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -14,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Never, TextIO
 
 import click
 
-from bncli import __version__, plugins
+from bncli import __version__, numba_settings, plugins
 from bncli.core.units import printable
-from bncli.errors import BncliError, CheckFailed, InputError
+from bncli.errors import BncliError, CheckFailed, InputError, Unavailable
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -27,6 +29,9 @@ EXAMPLES = {
     "bncli verify mine.py": "How exact is it, on data of every kind?",
     "bncli bench numpy mine.py": "How fast is it, and how far from the limit?",
 }
+WRITERS = ("click", "rich")  # the packages that write to stdout
+SIMILAR = "bncli.similar"  # the name of an error handler
+ASCII = str.maketrans("µ×±–≤≥→…·÷²─━│▀▁▂▃▄▅▆▇█", "ux~-<>>../2--|#.:-=+*#@")
 INTERRUPTED = 130
 CLOSED_PIPE = 141  # the shell's exit code of a process ended by SIGPIPE; 1 would be a failed check
 
@@ -94,6 +99,7 @@ class Commands(click.Group):
         """Run the command line; like every Click command, it ends in SystemExit."""
         settings["standalone_mode"] = False
         args = _as_options(list(sys.argv[1:] if args is None else args))
+        numba_settings.set_aside()
         for stream in (sys.stdout, sys.stderr):
             _accept_every_character(stream)
         try:
@@ -112,10 +118,7 @@ class Commands(click.Group):
             code = CLOSED_PIPE
             _drop_output(sys.stdout, sys.stderr)
         except OSError as error:
-            # Commands report errors of files themselves; this is an error of stdout, such as a full disk.
-            code = _fail(
-                f"the output cannot be written: {(error.strerror or str(error)).lower()}", BncliError.exit_code
-            )
+            code = _fail(*_of_system(error))
             _drop_output(sys.stdout)
         except MemoryError:
             code = _fail("out of memory: use a smaller --shape or fewer --kernel", BncliError.exit_code)
@@ -127,6 +130,20 @@ def _as_options(words: list[str]) -> list[str]:
     if not words:
         return ["--help"]
     return ["--version"] if words == ["version"] else words
+
+
+def _of_system(error: OSError) -> tuple[str, int]:
+    """The message and the code for an error that no command has explained: of the output, of a file or of a call."""
+    reason = (error.strerror or str(error)).lower()
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    module = frame.f_globals["__name__"]
+    if module == "tempfile":
+        return f"{reason}: set TMPDIR to a folder that can be written", Unavailable.exit_code
+    if error.filename is not None:
+        return f"cannot use {os.fsdecode(error.filename)!r}: {reason}", BncliError.exit_code
+    if module.partition(".")[0] in WRITERS or module == __name__:
+        return f"the output cannot be written: {reason}", BncliError.exit_code
+    return f"the system refused a call in {module}.{frame.f_code.co_name}: {reason}", Unavailable.exit_code
 
 
 def _drop_output(*streams: TextIO) -> None:
@@ -147,14 +164,24 @@ def _summary(name: str) -> str:
 def _accept_every_character(stream: Any) -> None:
     """Let tables be printed if the system's encoding, as on Windows, lacks lines and bars.
 
-    A file or a pipe gets UTF-8; a terminal, or an encoding set by PYTHONIOENCODING, gets question marks.
+    A file or a pipe gets UTF-8; a terminal, or an encoding set by PYTHONIOENCODING, gets the most similar characters.
     """
     if not isinstance(stream, TextIOWrapper) or stream.encoding.lower() in ("utf-8", "utf8"):
         return
     if stream.isatty() or os.environ.get("PYTHONIOENCODING"):
-        stream.reconfigure(errors="replace")
+        stream.reconfigure(errors=SIMILAR)
     else:
         stream.reconfigure(encoding="utf-8")
+
+
+def _similar(error: UnicodeError) -> tuple[str, int]:
+    """An error handler of codecs: characters that an encoding lacks become similar ones, of the same width."""
+    assert isinstance(error, UnicodeEncodeError)  # it is registered for output
+    lacking = error.object[error.start : error.end].translate(ASCII)
+    return lacking.encode("ascii", "backslashreplace").decode(), error.end
+
+
+codecs.register_error(SIMILAR, _similar)
 
 
 def _show_warning(
@@ -165,7 +192,8 @@ def _show_warning(
     file: Any = None,
     line: str | None = None,
 ) -> None:
-    click.echo(f"warning: {_one_line(str(message))}", err=True)
+    text = str(message).partition("\nThe parse failed")[0]  # of a variable of Numba, with a traceback
+    click.echo(f"warning: {_one_line(text)}", err=True)
 
 
 def _fail(message: str, code: int, prefix: str = "bncli: error: ") -> int:

@@ -46,7 +46,8 @@ def load_kernels(specs: Sequence[str], execution: Execution, dtypes: Collection[
     for kernel in kernels:
         _prepare(kernel, execution.threads)
         if kernel.kind:
-            note(f"{kernel.name} is {kernel.kind}: {', '.join(passes_of(kernel))}")
+            able = [*passes_of(kernel), *["running statistics"] * kernel.has_running]
+            note(f"{kernel.name} is {kernel.kind}: {', '.join(able)}")
     return kernels
 
 

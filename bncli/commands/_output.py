@@ -34,8 +34,11 @@ class Output:
     def __init__(self, format_name: str, paths: Sequence[Path], plot: Path | None = None) -> None:
         self.format_name = format_name
         self.files = {path: _exporter_for(path) for path in paths}
-        for path in paths:
+        for path in self.files:
             files.check_writable(path)
+        places = [path.resolve() for path in paths]
+        if twice := next((path for path, place in zip(paths, places, strict=True) if places.count(place) > 1), None):
+            raise InputError(f"--export names the file {str(twice)!r} twice: give two names")
         if plot:
             figure.require(plot)
         self.plot = plot
@@ -139,6 +142,8 @@ def _exporter(name: str) -> Exporter:
 
 def _exporter_for(path: Path) -> Exporter:
     """The exporter with the longest suffix that the name ends in: ``.pyperf.json`` wins over ``.json``."""
+    if str(path) in ("-", "/dev/stdout"):
+        raise InputError(f"--export {path}: the report is on stdout already: choose its format with --format")
     exporters = {suffix: each for each in map(_exporter, plugins.names(PACKAGE)) for suffix in each.suffixes}
     fitting = [suffix for suffix in exporters if path.name.lower().endswith(suffix)]
     if not fitting:

@@ -46,6 +46,7 @@ def terminal(monkeypatch):
     screen.isatty = lambda: True
     file = Console(force_terminal=True, width=80, file=screen)
     file.now = [100.0]
+    monkeypatch.delenv("CI", raising=False)
     monkeypatch.setattr(console, "stderr", lambda: file)
     monkeypatch.setattr(console, "monotonic", lambda: file.now[0])
     return file

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from bncli.output.terminal import console
-from command_line import SMALL, run
+from command_line import SMALL, fails, run
 
 pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
 FORWARD = ("forward", "numpy", *SMALL)
@@ -39,8 +39,21 @@ def test_quiet_prints_the_report_and_nothing_else_but_warnings_and_errors():
     assert failed.stderr == "bncli: numpynet: dx is WRONG\n"
 
 
+@pytest.mark.parametrize("place", ["-", "/dev/stdout"])
+def test_an_export_to_stdout_names_the_option_for_that(place):
+    said = fails(*FORWARD, "--export", place)
+    assert said.endswith(f"--export {place}: the report is on stdout already: choose its format with --format")
+
+
+def test_one_file_is_not_written_twice():
+    assert fails(*FORWARD, "-o", "a.json", "-o", "b.csv", "-o", "./a.json").endswith(
+        "the file 'a.json' twice: give two names"
+    )
+
+
 @pytest.mark.parametrize("option", ["--quiet", "--no-progress"])
 def test_quiet_and_no_progress_hide_the_bar(option, monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
     terminal = Terminal()
     monkeypatch.setattr(console, "stderr", lambda: Console(force_terminal=True, width=80, file=terminal))
     run("gradcheck", "numpy", *SMALL)
@@ -48,6 +61,14 @@ def test_quiet_and_no_progress_hide_the_bar(option, monkeypatch):
     terminal.truncate(0)
     run("gradcheck", "numpy", *SMALL, option)
     assert "checking" not in terminal.getvalue()
+
+
+def test_a_log_of_a_ci_service_gets_no_bar(monkeypatch):
+    monkeypatch.setenv("CI", "true")
+    terminal = Terminal()
+    monkeypatch.setattr(console, "stderr", lambda: Console(force_terminal=True, width=80, file=terminal))
+    run("gradcheck", "numpy", *SMALL)
+    assert terminal.getvalue() == ""
 
 
 def test_colours_that_are_forced_into_a_log_bring_no_bar_there(monkeypatch):

@@ -106,6 +106,7 @@ def _kernel(value: Any, whole: bool, given: Given, make: Make, form: Form) -> Ke
         copies(),
         backward=whole,
         evaluates=modes,
+        tracks=tracks,
     )
     kernel = replace(kernel, layer=layers)
     if whole:

@@ -82,7 +82,9 @@ def kernel(value: Any, given: Given) -> Kernel:
         options.add(MOMENTUM)
 
     def of(axes: Axes) -> Kernel:
-        layer = _torch_layer.layer_class(make, view_of(axes, "torch"), frozenset(options), momentum, given.device)
+        layer = _torch_layer.layer_class(
+            make, view_of(axes, "torch"), frozenset(options), momentum, given.device, tracks
+        )
         return replace(given.kernel(axes, passes, kind=KIND, taken=taken, arrays="torch"), layer=layer)
 
     return fitting(of, given.axes_to_try(AXES), given.dtypes[0])

@@ -1,5 +1,6 @@
 """The terminal: data on stdout, progress and warnings on stderr."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -92,8 +93,8 @@ class _Bar(Progress):
             console=console,
             transient=True,
             auto_refresh=not quietly,
-            # FORCE_COLOR makes rich take a log for a terminal.
-            disable=not (_PROGRESS.get() and console.is_terminal and console.file.isatty()),
+            # FORCE_COLOR makes rich take a log for a terminal. Some CI services log a terminal.
+            disable=not (_PROGRESS.get() and console.is_terminal and console.file.isatty()) or "CI" in os.environ,
         )
         self.whole = self.add_task("", total=1.0, left="")
 
