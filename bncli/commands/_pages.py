@@ -14,9 +14,13 @@ _FENCE = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
 def pages() -> dict[str, Path]:
     """Each page by the name of its room. The top one is in the package if installed, next to the package in a clone."""
     package = Path(bncli.__file__).parent
-    rooms = {path.parent.name: path for path in sorted(package.rglob(PAGE)) if path.parent != package}
+    rooms = {_name(path): path for path in sorted(package.rglob(PAGE)) if path.parent != package}
     installed = package / PAGE
     return {TOP: installed if installed.is_file() else package.parent / PAGE, **rooms}
+
+
+def _name(path: Path) -> str:
+    return path.parent.name.removeprefix("_")
 
 
 def title(path: Path) -> str:
@@ -37,5 +41,5 @@ def _shown(link: re.Match[str]) -> str:
         return f"*Picture: {words}*"
     if not path.endswith(PAGE) or "://" in path:
         return words if target.startswith("#") else link[0]
-    room = Path(path).parent.name
+    room = _name(Path(path))
     return f"{words} (`bncli help {room}`)" if room in pages() else words
