@@ -16,6 +16,7 @@ from bncli.benchmarking.scaling import scaling
 from bncli.benchmarking.settings import Settings
 from bncli.benchmarking.summary import summary
 from bncli.commands import _cluster, _options
+from bncli.commands._groups import Group, command, option
 from bncli.commands._live import Live, compilations, termination_as_interrupt
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
@@ -31,8 +32,15 @@ from bncli.verification import finding_rows
 BOTH = "both"
 
 
-@click.command(epilog="Example: bncli bench --shape 64x32x56x56 --layout channels-first --dtype float32")
-@click.option(
+@command(
+    {
+        "bncli bench numpy mine.py": "yours relative to NumPy's",
+        "bncli bench mine.py torch --preset pytorch": "channels first, float32",
+        "bncli bench old.py mine.py --fail-slower 1.10": "a gate for CI",
+    }
+)
+@option(
+    Group.RUN,
     "--pass",
     "directions",
     multiple=True,
@@ -41,21 +49,25 @@ BOTH = "both"
     show_default=True,
     help="The pass to time. Repeatable.",
 )
-@click.option(
+@option(
+    Group.RUN,
     "--outputs",
     type=click.Choice((FRESH, GIVEN, BOTH)),
     default=FRESH,
     show_default=True,
     help="Let kernels allocate their outputs (fresh), or write them into given arrays.",
 )
-@click.option(
+@option(
+    Group.TIME,
     "--max-time",
     type=Number(least=0),
+    metavar="SECONDS",
     default=2.0,
     show_default=True,
     help="Seconds of sampling per problem, shared by all kernels.",
 )
-@click.option(
+@option(
+    Group.TIME,
     "--precision",
     type=Number(least=0),
     default=1.0,
@@ -63,23 +75,26 @@ BOTH = "both"
     metavar="PERCENT",
     help="Stop early once every median is known to this precision (95 % interval); 0: always use --max-time.",
 )
-@click.option(
+@option(
+    Group.TIME,
     "--processes",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    metavar="COUNT",
+    metavar="N",
     help="Split the time among this many processes, one after the other; compare then knows their variability.",
 )
-@click.option(
+@option(
+    Group.RUN,
     "--cache",
     type=click.Choice((WARM, COLD, BOTH)),
     default=WARM,
     show_default=True,
     help="Let calls find their arrays in the processor's caches (warm), or in memory (cold).",
 )
-@click.option("--wide", is_flag=True, help="Print one line per pass, with every column.")
-@click.option(
+@option(Group.OUTPUT, "--wide", is_flag=True, help="Print one line per pass, with every column.")
+@option(
+    Group.GATE,
     "--baseline",
     type=click.Path(path_type=Path),
     metavar="OLD.json",
@@ -109,24 +124,14 @@ def bench(
 ) -> None:
     """Verify forward and backward of each kernel, then time them on the same arrays.
 
-    A kernel that is WRONG gets no time; the table gives the reason and the command that shows it. Kernels
-    are timed in rounds, each round in a new random order. The first call, which may compile, is timed
-    separately. ± of a speed-up is its 95 % interval, from the ratios within each round. The line below the
-    table says why sampling stopped, and gives the noise: the difference of two timings of the baseline.
+    A kernel that is WRONG gets no time; the table gives the reason and the command that shows it. The kernels
+    take turns, in a new random order each round. ×limit is a time divided by the memory roofline, measured in
+    the same rounds. ± of a speed-up is its 95 % interval. noise is the difference of two timings of the first
+    kernel, the baseline.
 
-    The limit is the memory roofline, measured in the same rounds: the fastest of several copies of x (for
-    forward and inference) or additions of x and dy (for backward). ×limit is a kernel's time divided by the
-    limit. Copies and additions write into given arrays; with --outputs given, kernels do so as well, some of
-    them by a copy at the end. Over several problems, a summary compares each kernel with the fastest other
-    kernel. Over a sweep, such as --shape '64x{1000..1000000:x10}', a table gives the exponent k of time ~ size^k.
-
-    With --workers, x and dy are sent to the workers' memory before the clock starts; y and dx stay there.
-    The table gives the shares of computing blocks, of transfers, and of the rest: scheduling and waiting.
-
-    Files are rewritten after each problem. Ctrl-C prints and saves the results so far, and exits 130. bench
-    exits 1 if a kernel is WRONG. With --fail-slower FACTOR, it exits 1 if a pass is slower by more than FACTOR.
-    Passes are compared with OLD.json if --baseline is given, else with the first kernel in the same rounds,
-    where a slow machine slows both. A pass without a time fails, too, unless it has no time in OLD.json either.
+    Exits 1 if a kernel is WRONG and, with --fail-slower FACTOR, if a pass is slower by more than FACTOR: than in
+    OLD.json if --baseline is given, else than the first kernel in the same rounds. Ctrl-C prints and saves the
+    results so far.
     """
     if fail_slower is not None and baseline is None:
         _require_second(runs)
@@ -164,6 +169,8 @@ def bench(
         found = replace(found, failures=failures)
     found = replace(found, failures=[*wrong, *found.failures, *finding_rows.too_few_digits(found.rows, digits)])
     output.emit(found)
+    if not _options.names_problem():
+        console.note("The seed's problem, per activation, is timed. For channels first: --preset pytorch")
 
 
 def _require_second(runs: Runs) -> None:
