@@ -118,34 +118,7 @@ def make_photos(folder):
         Image.fromarray(shown.astype(np.uint8)).save(folder / "photos" / f"{number + 1}.jpg")
 
 
-MYBN = '''
-
-import numpy as np
-
-
-class MyBN:
-    """A layer for a page's ``mine.py:MyBN``."""
-
-    def __init__(self, num_features, epsilon=1e-5, momentum=0.1):
-        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
-        self.epsilon, self.momentum = epsilon, momentum
-        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
-
-    def forward(self, x, training=True):
-        axes = (0, *range(2, x.ndim))
-        if training:
-            count = x.size // x.shape[1]
-            if count < 2:
-                raise ValueError("one sample per feature")
-            mean, var = x.mean(axes), x.var(axes)
-            self.running_mean = (1 - self.momentum) * self.running_mean + self.momentum * mean
-            self.running_var = (1 - self.momentum) * self.running_var + self.momentum * var * count / (count - 1)
-        else:
-            mean, var = self.running_mean, self.running_var
-        wide = (slice(None), *(None,) * (x.ndim - 2))
-        y = (x - mean[wide]) / np.sqrt(var[wide] + self.epsilon) * self.gamma[wide] + self.beta[wide]
-        return y.astype(x.dtype)
-'''
+MYBN = "\n\nfrom bncli import BatchNorm as MyBN\n"  # an object of the file
 
 
 def make_files(folder):

@@ -8,6 +8,7 @@ import bncli
 PAGE = "README.md"
 TOP = "readme"
 _LINK = re.compile(r"(!?)\[([^]]*)\]\(([^)\s]+)\)")
+_LANGUAGE = re.compile(r"^```\w+")
 _FENCE = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
 
 
@@ -29,9 +30,14 @@ def title(path: Path) -> str:
 
 
 def for_terminal(text: str) -> str:
-    """The Markdown ``text`` of a page; a link to another page names the command that shows it, a picture its words."""
+    """The Markdown ``text`` of a page; a link to another page names the command that shows it, a picture its words.
+
+    Code is plain text: the colours of its words are hard to read on some terminals.
+    """
     parts = _FENCE.split(text)
-    return "".join(part if part.startswith("```") else _LINK.sub(_shown, part) for part in parts)
+    return "".join(
+        _LANGUAGE.sub("```text", part) if part.startswith("```") else _LINK.sub(_shown, part) for part in parts
+    )
 
 
 def _shown(link: re.Match[str]) -> str:
