@@ -34,3 +34,13 @@ def describe(x: Array, epsilon: float) -> Described:
         wide *= inv_std[:, None]
         own = np.ldexp(mean + rest, exponent), np.ldexp(var, 2 * exponent), np.ldexp(inv_std, -exponent)
         return Described(*own, wide)
+
+
+def gradients(x: Array, dy: Array, gamma: Array, epsilon: float) -> tuple[Array, Array, Array]:
+    """dx, dgamma and dbeta of all features of ``x``, float64."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        _, _, inv_std, x_hat = describe(x, epsilon)
+        wide = dy.astype(np.float64)
+        product = wide * x_hat
+        dx = wide - wide.mean(SAMPLES)[:, None] - x_hat * product.mean(SAMPLES)[:, None]
+        return dx * (gamma * inv_std)[:, None], product.sum(SAMPLES), wide.sum(SAMPLES)

@@ -30,7 +30,7 @@ TILE = 128 * 1024  # elements: 1 MB in float64, which a core's L2 cache holds; s
 RUN = 8 * 1024  # elements in a contiguous run, at least: few enough for their sums to stay in the L2 cache as well
 _KEPT = threading.local()
 PIVOT_ROWS = 4  # rows whose mean is the pivot, which may be a few standard deviations from the mean of all rows
-FAR = 16  # variances: a pivot whose distance from the mean has a larger square costs four bits or more
+FAR = 4  # variances: a pivot whose distance from the mean has a larger square costs two bits or more
 
 
 def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
