@@ -22,14 +22,13 @@ TAKES_LONG = re.compile(
     r"|bncli\.(?:bench|verify)\(|/channels-last|kernel=.numba|--workers|--isolate|--timeout|--curve|--picture"
     r"|--search [1-9]"
 )
-# Packages that a command needs, by a word of it.
+# Packages that a command needs, by what stands in it.
 NEEDS = {
-    "torch": "torch",
-    "dask": "distributed",
-    "jax": "jax",
-    ".png": "matplotlib",
-    ".svg": "matplotlib",
-    "report ": "jinja2",
+    r"(?<![\w-])torch(?!\w)": "torch",
+    r"(?<![\w-])jax(?!\w)": "jax",
+    r"(?<![\w-])dask(?!\w)": "distributed",
+    r"\.(?:png|svg)\b": "matplotlib",
+    r"\bbncli report\b": "jinja2",
 }
 GATES = "--fail-slower"  # a time decides these: any exit code of a gate is right
 INDEX = re.compile(r"\(\d+(?:, \d+)*\)")
@@ -42,7 +41,7 @@ FIGURE = re.compile(r"\d (?:ns|µs|ms)\b")
 
 
 def needs(block):
-    return sorted({package for word, package in NEEDS.items() if word in block.body})
+    return sorted({package for pattern, package in NEEDS.items() if re.search(pattern, block.body)})
 
 
 def named(found):
