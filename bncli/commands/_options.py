@@ -7,8 +7,9 @@ import click
 from click.core import ParameterSource
 
 from bncli import plugins
+from bncli.benchmarking.gate import UNSURE_IS
 from bncli.commands import _presets
-from bncli.commands._types import Counts, KernelSpec, Number, OneOf, Size
+from bncli.commands._types import Counts, Factor, KernelSpec, Number, OneOf, Size
 from bncli.core.kernel import OWN
 from bncli.core.layout import ALIASES, Layout
 from bncli.core.problem import DTYPE_ALIASES, DTYPES, EPSILON
@@ -32,10 +33,15 @@ PRESET = click.option(
 
 FAIL_SLOWER = click.option(
     "--fail-slower",
-    type=Number(least=1),
+    type=Factor(),
     metavar="FACTOR",
-    help="Exit 1 if a pass is slower by more than FACTOR, such as 1.10 (its whole 95 % interval), or has no time. "
-    "A pass without a time in OLD never fails.",
+    help="Exit 1 if a pass is slower by more than FACTOR, such as 1.10 or 10% (its whole 95 % interval), or has no "
+    "time; exit 4 if noise hides a slowdown by FACTOR. A pass without a time in OLD never fails.",
+)
+UNSURE = click.option(
+    "--unsure",
+    type=click.Choice(UNSURE_IS),
+    help="Let a pass that --fail-slower cannot decide on pass, or fail with exit 1.  [default: exit 4]",
 )
 DIGITS = click.option(
     "--digits", type=Number(least=0), metavar="N", help="Exit 1 if fewer than N decimal digits are correct."

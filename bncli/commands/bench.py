@@ -22,8 +22,9 @@ from bncli.commands._runs import Runs, runs
 from bncli.commands._types import Number
 from bncli.comparison.compare import baseline as read_baseline
 from bncli.comparison.compare import compare, with_comparison
+from bncli.comparison.old_run import gate_against
 from bncli.core.report import Report
-from bncli.core.rows.times import FRESH, WARM, BenchRow, timed_rows
+from bncli.core.rows.times import FRESH, WARM, BenchRow
 from bncli.errors import InputError
 from bncli.output.terminal import console
 from bncli.verification import finding_rows
@@ -86,6 +87,14 @@ BOTH = "both"
     help="Compare with this earlier result of bench --export, as bncli compare does.",
 )
 @_options.FAIL_SLOWER
+@click.option(
+    "--gate-time",
+    type=Number(least=0),
+    metavar="SECONDS",
+    help="With --fail-slower: sample a problem until every ratio is decided, for at most this long.  "
+    f"[default: {gate.TIMES_LONGER} times --max-time]",
+)
+@_options.UNSURE
 @_options.DIGITS
 @_options.ALLOW_DIFFERENT_MACHINE
 @_cluster.WORKERS
@@ -103,6 +112,8 @@ def bench(
     wide: bool,
     baseline: Path | None,
     fail_slower: float | None,
+    gate_time: float | None,
+    unsure: str | None,
     digits: float | None,
     allow_different_machine: bool,
     workers: tuple[int, ...] | None,
@@ -127,9 +138,10 @@ def bench(
     exits 1 if a kernel is WRONG. With --fail-slower FACTOR, it exits 1 if a pass is slower by more than FACTOR.
     Passes are compared with OLD.json if --baseline is given, else with the first kernel in the same rounds,
     where a slow machine slows both. A pass without a time fails, too, unless it has no time in OLD.json either.
+    Passes that are undecided are sampled on, for --gate-time; if noise still hides a slowdown by FACTOR, the gate
+    is UNSURE, and bench exits 4.
     """
-    if fail_slower is not None and baseline is None:
-        _require_second(runs)
+    _require_gate(runs, baseline, fail_slower, gate_time, unsure)
     if workers:
         _cluster.require_kernel(runs)
     settings = Settings(
@@ -144,6 +156,10 @@ def bench(
     if processes > 1:
         require_several(runs.kernels)
     before = read_baseline(baseline, fail_slower, allow_different_machine) if baseline else None
+    if fail_slower is not None:
+        longest = gate.TIMES_LONGER * max_time if gate_time is None else gate_time
+        asked = gate_against(before, fail_slower) if before else gate.FirstKernelGate(fail_slower)
+        settings = replace(settings, gate=asked, gate_time=longest)
     first = runs.kernels[0].name
     shown = partial(table.detailed if wide else table.brief, baseline=first, settings=settings)
     with output.of_interrupted(), termination_as_interrupt():
@@ -159,11 +175,24 @@ def bench(
         comparison = compare(before, found, fail_slower=fail_slower, allow_different_machine=allow_different_machine)
         output.show(comparison)
         found = with_comparison(found, comparison)
+    elif fail_slower is not None:
+        found = gate.with_outcome(found, first)
     else:
-        failures = gate.failures(timed_rows(found.rows), first, fail_slower) if fail_slower else ()
-        found = replace(found, failures=failures)
+        found = replace(found, failures=())
     found = replace(found, failures=[*wrong, *found.failures, *finding_rows.too_few_digits(found.rows, digits)])
-    output.emit(found)
+    output.emit(gate.settled(found, unsure))
+
+
+def _require_gate(
+    runs: Runs, baseline: Path | None, fail_slower: float | None, gate_time: float | None, unsure: str | None
+) -> None:
+    """Raise InputError for options of a gate without one, or for a gate without a baseline."""
+    if fail_slower is None:
+        for name, value in {"gate-time": gate_time, "unsure": unsure}.items():
+            if value is not None:
+                raise InputError(f"--{name} is for --fail-slower: add --fail-slower FACTOR, or leave it out")
+    elif baseline is None:
+        _require_second(runs)
 
 
 def _require_second(runs: Runs) -> None:

@@ -2,19 +2,20 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from bncli.benchmarking import environment, gate, statistics
+from bncli.benchmarking.statistics import Estimate
 from bncli.comparison import drift, machines, matching, verdicts
 from bncli.comparison.drift import Drift, Limits
 from bncli.comparison.matching import Pair
 from bncli.comparison.verdicts import Comparison, Normaliser, Verdict
 from bncli.core.report import Column, Report
 from bncli.core.rows.ratios import ComparisonRow, Ratio
-from bncli.core.rows.times import BenchRow, Compared, TimedRow, samples_of, timed_rows
-from bncli.core.units import text
+from bncli.core.rows.times import BenchRow, Compared, Identity, TimedRow, samples_of, timed_rows
+from bncli.core.units import is_unreliable, text
 from bncli.errors import InputError
 
 BUSY = "other processes used much of the machine during a run, so its times decide nothing: repeat on a quiet machine"
@@ -27,7 +28,7 @@ COLUMNS = (
     Column("direction", "pass"),
     Column("old", "old", "seconds"),
     Column("new", "new", "seconds"),
-    Column("ratio", "new/old", "times"),
+    Column("ratio", "new/old", "times", ends=("low", "high")),
     Column("low", "from", "times"),
     Column("high", "to", "times"),
     Column("floor", "noise", "percent"),
@@ -39,36 +40,75 @@ COLUMNS = (
     Column("note", "note", "note"),
     Column("count", "count", "note"),
 )
+HISTORY = (Column("run", "run"), Column("against", "against"))
 GROUP = ("problem", "input", "variant")
 
 
 def compare(
     old: str | Path | Report,
     new: str | Path | Report,
-    *,
+    *later: str | Path | Report,
     fail_slower: float | None = None,
     allow_different_machine: bool = False,
+    rename: Mapping[str, str] | None = None,
 ) -> Report:
-    """Compare two results of ``bncli bench``, files or reports, as ``bncli compare`` does.
+    """Compare results of ``bncli bench``, files or reports, the oldest first, as ``bncli compare`` does.
 
-    With ``fail_slower``, ``report.failures`` has every row that is SLOWER with its whole interval above that
-    factor, and every row that has lost its time, as a wrong kernel does; ``report.raise_if_failed()`` is then a
-    gate. Times of different machines can be compared, but are a gate only with ``allow_different_machine``.
+    Of more than two results, each is compared with the first and with the one before. ``rename`` maps a kernel's name
+    in one result to its name in the others.
+
+    With ``fail_slower``, ``report.failures`` has every row of the last result that is SLOWER with its whole interval
+    above that factor, and every row that has lost its time, as a wrong kernel does; ``report.unsure`` has those in
+    which noise would hide a slowdown by the factor. ``report.raise_if_failed()`` is then a gate. Times of different
+    machines can be compared, but are a gate only with ``allow_different_machine``.
 
     Raises InputError for results that cannot be read or compared, and for a meaningless gate: a factor
     below 1 or not finite, different machines, or no pass of new that has a time in old.
     """
-    before, after = matching.run(old, "old"), matching.run(new, "new")
-    pairs = matching.pairs(before.rows, after.rows)
-    if fail_slower is not None:
-        _require_gate(before.report, after.report, fail_slower, allow_different_machine)
-        _require_times(pairs)
-    limits = _limits(pairs)
-    cores = [report.environment.get("cores") for report in (before.report, after.report)]
-    rows = [_row(pair, limits.get(drift.place(pair.new), ()) if pair.new else (), cores) for pair in pairs]
-    failures = [failure for pair, row in zip(pairs, rows, strict=True) for failure in _failures(pair, row, fail_slower)]
-    remarks = [*machines.differences(before.report, after.report), *machines.moved_cores(pairs)]
-    return Report("compare", COLUMNS, _with_count(rows), GROUP, warnings=remarks, failures=failures)
+    names = matching.names((old, new, *later))
+    runs = matching.renamed([matching.run(*each) for each in zip((old, new, *later), names, strict=True)], rename or {})
+    last = len(runs) - 1
+    rows: list[ComparisonRow] = []
+    failures: list[str] = []
+    remarks: list[str] = []
+    for number, against in _comparisons(len(runs)):
+        before, after = runs[against], runs[number]
+        pairs = matching.pairs(before.rows, after.rows)
+        factor = fail_slower if number == last else None
+        hint = matching.no_common_kernel(before, after)
+        if factor is not None:
+            _require_gate(before.report, after.report, factor, allow_different_machine)
+            _require_times(pairs, hint)
+        limits = _limits(pairs)
+        cores = [each.report.environment.get("cores") for each in (before, after)]
+        found = [_row(pair, limits.get(drift.place(pair.new), ()) if pair.new else (), cores) for pair in pairs]
+        if factor is not None:
+            found = [_gated(row, pair, factor) for row, pair in zip(found, pairs, strict=True)]
+            failures += [_failure(row, pair) for row, pair in zip(found, pairs, strict=True) if _failure(row, pair)]
+        if last > 1:
+            found = [replace(row, run=names[number], against=names[against]) for row in found]
+        rows += found
+        remarks += [*([hint] if hint else []), *machines.differences(before.report, after.report)]
+        remarks += machines.moved_cores(pairs)
+    columns = (*COLUMNS[:2], *HISTORY, *COLUMNS[2:]) if last > 1 else COLUMNS
+    unsure = [gate.unsure(row) for row in rows if gate.is_unsure(row)]
+    return Report(
+        "compare", columns, _with_count(_together(rows)), GROUP, warnings=list(dict.fromkeys(remarks)),
+        failures=failures, unsure=unsure,
+    )  # fmt: skip
+
+
+def _comparisons(count: int) -> list[tuple[int, int]]:
+    """The numbers of a run and of the earlier one it is compared with: the first, and the one before."""
+    return [(number, against) for number in range(1, count) for against in dict.fromkeys((0, number - 1))]
+
+
+def _together(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
+    """``rows``, with those of one pass one after the other."""
+    passes: dict[Identity, list[ComparisonRow]] = {}
+    for row in rows:
+        passes.setdefault(row.identity, []).append(row)
+    return [row for each in passes.values() for row in each]
 
 
 def baseline(old: str | Path, fail_slower: float | None = None, allow_different_machine: bool = False) -> Report:
@@ -89,7 +129,10 @@ def with_comparison(found: Report, comparison: Report) -> Report:
     """``found``; ``comparison`` adds to each row the old median, the ratio, its interval and the verdict."""
     said = {row.identity: _compared(row) for row in comparison.rows_of(ComparisonRow)}
     rows = [replace(row, compared=said[row.identity]) for row in timed_rows(found.rows)]
-    return replace(found, rows=rows, warnings=[*found.warnings, *comparison.warnings], failures=comparison.failures)
+    return replace(
+        found, rows=rows, warnings=[*found.warnings, *comparison.warnings], failures=comparison.failures,
+        unsure=comparison.unsure,
+    )  # fmt: skip
 
 
 def _compared(row: ComparisonRow) -> Compared:
@@ -108,13 +151,11 @@ def _require_gate(before: Report, after: Report, factor: float, allow_different_
         )
 
 
-def _require_times(pairs: Sequence[Pair]) -> None:
+def _require_times(pairs: Sequence[Pair], hint: str = "") -> None:
     # Rows of the memory roofline never fail the gate, so they do not count here.
     if not any(pair.new and pair.old and samples_of(pair.old) and not drift.is_limit(pair.old) for pair in pairs):
-        raise InputError(
-            "no pass of new has a time in old, so nothing could fail: "
-            "time the same kernels on the same problems, with the same options"
-        )
+        why = hint or "time the same kernels on the same problems, with the same options"
+        raise InputError(f"no pass of new has a time in old, so nothing could fail: {why}")
 
 
 def _limits(pairs: Sequence[Pair]) -> dict[tuple[str, ...], list[tuple[BenchRow, BenchRow]]]:
@@ -211,17 +252,22 @@ def _why_untimed(row: TimedRow | None, which: str) -> str:
     return f"{row.kernel} {row.direction} has no time in {which}: {gate.why_untimed(row)}"
 
 
-def _failures(pair: Pair, row: ComparisonRow, fail_slower: float | None) -> list[str]:
-    """Why a pass fails the gate, if there is a gate: it is too slow, or has lost its time."""
-    # A slower memory is no failure of a kernel.
-    known = pair.new or pair.old
-    if fail_slower is None or known is None or drift.is_limit(known):
-        return []
-    if row.times and row.verdict == Verdict.SLOWER and row.times.low > fail_slower:
-        return [gate.slower(row, row.times.ratio, row.times.low)]
-    if samples_of(pair.old) and pair.new and not samples_of(pair.new):
-        return [f"{row.note}: {row.problem}"]
-    return []
+def _gated(row: ComparisonRow, pair: Pair, factor: float) -> ComparisonRow:
+    """``row`` with the gate's outcome, if both runs have a time of a kernel; a slower memory is no failure of one."""
+    if row.times is None or (pair.new and drift.is_limit(pair.new)):
+        return row
+    ratio = Estimate(row.times.ratio, row.times.low, row.times.high)
+    floor = math.inf if row.times.floor is None else row.times.floor
+    return replace(row, gated=gate.gated(gate.decide(ratio, floor, factor)))
+
+
+def _failure(row: ComparisonRow, pair: Pair) -> str:
+    """Why a pass fails the gate: it is too slow, or has lost its time. Empty if it does not."""
+    if row.gated and row.times and row.gated.gate == gate.Outcome.SLOWER:
+        return gate.slower(row, row.times.ratio, row.times.low)
+    if pair.new and not drift.is_limit(pair.new) and samples_of(pair.old) and not samples_of(pair.new):
+        return f"{row.note}: {row.problem}"
+    return ""
 
 
 def _with_count(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
@@ -230,7 +276,13 @@ def _with_count(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
         return []
     verdicts_found = Counter(row.verdict for row in rows)
     counts = [f"{count} {verdict}" for verdict, count in sorted(verdicts_found.items(), key=lambda item: -item[1])]
-    said = f"{len(rows)} rows: {', '.join(counts)}"
+    seen = gate.seen([row.gated for row in rows if row.gated])
+    said = f"{_reliability(rows)}{len(rows)} rows: {', '.join(counts)}{seen}"
     # Tables are in the order of their first rows: a note of the last table is printed at the end.
     *_, last = {(row.problem, row.input, row.variant): row for row in rows}.values()
     return [replace(row, count=said) if row is last else row for row in rows]
+
+
+def _reliability(rows: Sequence[ComparisonRow]) -> str:
+    ratios = [[each.times.ratio, each.times.low, each.times.high] for each in rows if each.times]
+    return "NOT RELIABLE: " if any(map(is_unreliable, ratios)) else ""

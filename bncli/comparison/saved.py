@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -32,6 +32,7 @@ class Document:
     environment: dict[str, Any]
     warnings: list[str]
     failures: list[str]
+    unsure: list[str] = field(default_factory=list)
 
 
 def load(path: Path) -> Report:
@@ -42,7 +43,8 @@ def load(path: Path) -> Report:
     """
     name = repr(str(path))
     try:
-        document = json.loads(path.read_text(encoding="utf-8"), parse_int=_whole)
+        # Of bytes, json finds out the encoding: a shell may write UTF-16, and an editor a byte-order mark.
+        document = json.loads(path.read_bytes(), parse_int=_whole)
     except OSError as error:
         raise InputError(f"cannot read {name}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
@@ -56,7 +58,15 @@ def load(path: Path) -> Report:
         )
     found = _converted(document, Document, f"{name} is damaged")
     report = Report(
-        found.command, found.columns, found.rows, (), found.environment, found.warnings, found.failures, schema
+        found.command,
+        found.columns,
+        found.rows,
+        (),
+        found.environment,
+        found.warnings,
+        found.failures,
+        schema,
+        found.unsure,
     )
     return typed(report, name)
 

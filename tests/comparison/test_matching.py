@@ -126,10 +126,14 @@ def test_what_was_right_and_is_wrong_now_fails():
     assert compare(bench(right, *others), bench(wrong, *others)).failures == []
 
 
-def test_what_is_unsure_does_not_fail():
+def test_what_is_unsure_does_not_fail_and_does_not_pass():
     old, new = bench(row(samples=[1.0, 1.0, 1.0, 1.0])), bench(row(samples=[9.0, 9.0, 9.0, 9.0]))
     found = compare(old, new, fail_slower=1.1)
     assert (found.rows[0]["verdict"], found.failures) == ("UNSURE", [])
+    assert (found.rows[0]["gate"], found.unsure) == (
+        "UNSURE",
+        [f"numba forward of {PROBLEM}; a slowdown cannot be seen here"],
+    )
     assert "too few or too noisy" in found.rows[0]["note"]
     assert found.rows[0]["floor"] is None
     assert "1 UNSURE" in found.rows[0]["count"]
