@@ -119,7 +119,7 @@ class _Rounds(Generic[Name]):
     ) -> Sampling[Name]:
         for name in self.timed:
             self._or_fail(name, self._calibrate)
-        self._share()
+        self._share(list(self.samples))
         self.start = self.clock()
         try:
             stopped = self._until_enough(watch, rng, between, on_progress)
@@ -159,6 +159,8 @@ class _Rounds(Generic[Name]):
             names = [name for name in names if name in needed and name in self.samples]
             if not names:
                 return stopped and Stop.DECIDED
+            if stopped is None:
+                self._share(names)
             stopped = Stop.GATE_TIME
             for _ in range(max(1, int(self.rounds * (UNTIL_NEXT - 1)))):
                 self._round([name for name in names if name in self.samples], rng, between)
@@ -188,13 +190,16 @@ class _Rounds(Generic[Name]):
         while any(self._seconds(name) < self.shortest for _ in range(TRIES)):
             self.repeats[name] *= 2
 
-    def _share(self) -> None:
-        """Lengthen samples to their share of the longest call."""
-        longest = max(self.lasts.values(), default=0.0)
-        for name in self.samples:
+    def _share(self, names: Sequence[Name]) -> None:
+        """Let samples of ``names`` last their share of the longest call among them."""
+        longest = max((self.lasts[name] for name in names), default=0.0)
+        for name in names:
             self.least[name] = max(self.shortest, self.timed[name].share * longest)
             while self.repeats[name] * self.lasts[name] < self.least[name] / 2:
                 self.repeats[name] *= 2
+            # Where only some entries are left, shorter samples fall between interruptions more often.
+            while self.repeats[name] > 1 and self.repeats[name] * self.lasts[name] > 4 * self.least[name]:
+                self.repeats[name] //= 2
 
     def _sample(self, name: Name) -> None:
         seconds, repeats = self._seconds(name), self.repeats[name]
