@@ -1,22 +1,37 @@
 """The lazy group of commands, and the only place that turns an error into a line and an exit code."""
 
+from __future__ import annotations
+
 import ast
+import codecs
 import contextlib
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from io import TextIOWrapper
-from typing import Any, Never, TextIO
+from typing import TYPE_CHECKING, Any, Never, TextIO
 
 import click
 
-from bncli import __version__, plugins
+from bncli import __version__, numba_settings, plugins
 from bncli.core.units import printable
-from bncli.errors import BncliError, CheckFailed
+from bncli.errors import BncliError, CheckFailed, InputError, Unavailable
 
-PACKAGE = "bncli.commands"
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+PACKAGE, KERNELS = "bncli.commands", "bncli.kernels"
+EXAMPLES = {
+    "bncli gradcheck mine.py": "Are its gradients right?",
+    "bncli verify mine.py": "How exact is it, on data of every kind?",
+    "bncli bench numpy mine.py": "How fast is it, and how far from the limit?",
+}
+WRITERS = ("click", "rich")  # the packages that write to stdout
+SIMILAR = "bncli.similar"  # the name of an error handler
+ASCII = str.maketrans("µ×±–≤≥→…·÷²─━│▀▁▂▃▄▅▆▇█", "ux~-<>>../2--|#.:-=+*#@")
 INTERRUPTED = 130
 CLOSED_PIPE = 141  # the shell's exit code of a process ended by SIGPIPE; 1 would be a failed check
 
@@ -42,14 +57,31 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         """Import the command's file. Raises InputError for an unknown command."""
+        if cmd_name not in plugins.names(PACKAGE) and (plugins.is_path(cmd_name) or cmd_name in plugins.names(KERNELS)):
+            raise InputError(f"no command is called {cmd_name!r}: did you mean bncli gradcheck {cmd_name}?")
         command: click.Command = plugins.load(PACKAGE, cmd_name).COMMAND
         command.name = cmd_name
         return command
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write examples, the options and the commands."""
+        with formatter.section("Examples"):
+            for line, question in EXAMPLES.items():
+                formatter.write(f"  {line:{max(map(len, EXAMPLES))}}  # {question}\n")
+        super().format_options(ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one line per command, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, _summary(name)) for name in self.list_commands(ctx)])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The names that start with ``incomplete``; Click's own list imports every command."""
+        from click.shell_completion import CompletionItem  # the shell alone needs it
+
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=_summary(name)) for name in names), *options]
 
     def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
         """Read the command line, which may print help."""
@@ -67,6 +99,7 @@ class Commands(click.Group):
         """Run the command line; like every Click command, it ends in SystemExit."""
         settings["standalone_mode"] = False
         args = _as_options(list(sys.argv[1:] if args is None else args))
+        numba_settings.set_aside()
         for stream in (sys.stdout, sys.stderr):
             _accept_every_character(stream)
         try:
@@ -85,10 +118,7 @@ class Commands(click.Group):
             code = CLOSED_PIPE
             _drop_output(sys.stdout, sys.stderr)
         except OSError as error:
-            # Commands report errors of files themselves; this is an error of stdout, such as a full disk.
-            code = _fail(
-                f"the output cannot be written: {(error.strerror or str(error)).lower()}", BncliError.exit_code
-            )
+            code = _fail(*_of_system(error))
             _drop_output(sys.stdout)
         except MemoryError:
             code = _fail("out of memory: use a smaller --shape or fewer --kernel", BncliError.exit_code)
@@ -96,12 +126,24 @@ class Commands(click.Group):
 
 
 def _as_options(words: list[str]) -> list[str]:
-    """``words`` with help and version, which people type as commands, as the options that they are."""
+    """``words`` with version, which people type as a command, as the option that it is; without words, --help."""
     if not words:
         return ["--help"]
-    if words[0] == "help":
-        return [*words[1:2], "--help"]
     return ["--version"] if words == ["version"] else words
+
+
+def _of_system(error: OSError) -> tuple[str, int]:
+    """The message and the code for an error that no command has explained: of the output, of a file or of a call."""
+    reason = (error.strerror or str(error)).lower()
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    module = frame.f_globals["__name__"]
+    if module == "tempfile":
+        return f"{reason}: set TMPDIR to a folder that can be written", Unavailable.exit_code
+    if error.filename is not None:
+        return f"cannot use {os.fsdecode(error.filename)!r}: {reason}", BncliError.exit_code
+    if module.partition(".")[0] in WRITERS or module == __name__:
+        return f"the output cannot be written: {reason}", BncliError.exit_code
+    return f"the system refused a call in {module}.{frame.f_code.co_name}: {reason}", Unavailable.exit_code
 
 
 def _drop_output(*streams: TextIO) -> None:
@@ -122,14 +164,24 @@ def _summary(name: str) -> str:
 def _accept_every_character(stream: Any) -> None:
     """Let tables be printed if the system's encoding, as on Windows, lacks lines and bars.
 
-    A file or a pipe gets UTF-8; a terminal, or an encoding set by PYTHONIOENCODING, gets question marks.
+    A file or a pipe gets UTF-8; a terminal, or an encoding set by PYTHONIOENCODING, gets the most similar characters.
     """
     if not isinstance(stream, TextIOWrapper) or stream.encoding.lower() in ("utf-8", "utf8"):
         return
     if stream.isatty() or os.environ.get("PYTHONIOENCODING"):
-        stream.reconfigure(errors="replace")
+        stream.reconfigure(errors=SIMILAR)
     else:
         stream.reconfigure(encoding="utf-8")
+
+
+def _similar(error: UnicodeError) -> tuple[str, int]:
+    """An error handler of codecs: characters that an encoding lacks become similar ones, of the same width."""
+    assert isinstance(error, UnicodeEncodeError)  # it is registered for output
+    lacking = error.object[error.start : error.end].translate(ASCII)
+    return lacking.encode("ascii", "backslashreplace").decode(), error.end
+
+
+codecs.register_error(SIMILAR, _similar)
 
 
 def _show_warning(
@@ -140,7 +192,8 @@ def _show_warning(
     file: Any = None,
     line: str | None = None,
 ) -> None:
-    click.echo(f"warning: {_one_line(str(message))}", err=True)
+    text = str(message).partition("\nThe parse failed")[0]  # of a variable of Numba, with a traceback
+    click.echo(f"warning: {_one_line(text)}", err=True)
 
 
 def _fail(message: str, code: int, prefix: str = "bncli: error: ") -> int:
@@ -156,7 +209,6 @@ def _one_line(message: str) -> str:
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Example: bncli gradcheck numpy numba",
 )
 @click.version_option(__version__, prog_name="bncli")
 def main() -> None:

@@ -1,5 +1,6 @@
 """Files appear whole or not at all."""
 
+import errno
 import glob
 import os
 import shutil
@@ -12,13 +13,35 @@ from typing import BinaryIO
 
 from bncli.errors import InputError
 
+ROOM = 1 << 16  # bytes that a disk must have left before a run whose report goes there
 MARK = ".bncli"  # the suffix of temporary files
 REPLACED = "replaced"  # the old folder, kept until the new one is in place
 ABANDONED = 24 * 3600.0  # seconds without a change, after which a temporary file is taken for a killed run's
 
 
 def check_writable(path: Path, folder: bool = False) -> None:
-    """Raise InputError, before any work, if ``path`` cannot be written as a file or, with ``folder``, as a folder."""
+    """Raise InputError, before any work, if ``path`` cannot be written as a file or, with ``folder``, as a folder.
+
+    The disk must have room for a small file.
+    """
+    _check_place(path, folder)
+    try:
+        with tempfile.TemporaryFile(dir=path.parent) as file:
+            _allocate(file.fileno())
+    except OSError as error:
+        raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+
+
+def _allocate(file: int) -> None:
+    """Ask the system for ``ROOM`` bytes on the disk of ``file``, where it knows how to."""
+    try:
+        os.posix_fallocate(file, 0, ROOM)
+    except (AttributeError, OSError) as error:  # not there on Windows; not known to some file systems
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+
+
+def _check_place(path: Path, folder: bool = False) -> None:
     parent = path.parent
     if path.is_dir() and not folder:
         raise InputError(f"cannot write {str(path)!r}: it is a folder; name a file in it")
@@ -39,7 +62,7 @@ def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
     Old temporary files of killed runs are removed. Raises InputError if the file cannot be written; an older file
     at ``path`` is then unharmed.
     """
-    check_writable(path)
+    _check_place(path)
     _remove_abandoned(path)
     temporary = ""
     try:

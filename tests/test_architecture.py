@@ -12,7 +12,7 @@ TESTS = Path(__file__).parent
 TEST_FILES = [path for path in TESTS.rglob("*.py") if "hostile" not in path.parts]
 LONGEST_TEST = 300  # lines
 FLOORS = [
-    {"errors", "files", "plugins", "numba_cache", "__init__"},
+    {"errors", "files", "plugins", "numba_cache", "numba_settings", "__init__"},
     {"core", "arrays"},
     {"loading", "kernels", "inputs"},
     {"verification", "isolation", "layer"},
@@ -36,7 +36,7 @@ KNOWN_TO = {
     "PIL": {"inputs", "output"},
     # benchmarking measures what the memory can do, which NumPy's copies on one core do not show.
     "numba": {"kernels", "benchmarking", "commands", "numba_cache"},
-    "llvmlite": {"kernels", "benchmarking"},
+    "llvmlite": {"kernels", "benchmarking", "numba_settings"},
     "dask": {"kernels", "cluster"},
     "distributed": {"kernels", "cluster"},
     "zarr": {"inputs", "cluster"},

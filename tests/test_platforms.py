@@ -140,15 +140,15 @@ def test_a_table_is_printed_in_an_encoding_without_lines_and_bars():
     done = run(("-m", "bncli"), "forward", "--kernel", "numpy", "--shape", "5x4x3", PYTHONIOENCODING="cp1252")
     assert done.returncode == 0
     assert done.stderr == b""
-    assert "|mean|?" in done.stdout.decode("cp1252")
+    assert "|mean|<" in done.stdout.decode("cp1252")
 
 
 @pytest.mark.parametrize(
     ("encoding", "terminal", "asked", "printed"),
     [
         ("cp1252", False, None, "≤ ×".encode()),
-        ("cp1252", True, None, b"? \xd7"),
-        ("cp1252", False, "cp1252", b"? \xd7"),
+        ("cp1252", True, None, b"< \xd7"),
+        ("cp1252", False, "cp1252", b"< \xd7"),
         ("utf-8", False, None, "≤ ×".encode()),
         ("utf-8", True, None, "≤ ×".encode()),
     ],
@@ -164,6 +164,18 @@ def test_a_pipe_gets_utf_8_and_a_terminal_what_it_can_show(encoding, terminal, a
     stream.write("≤ ×")
     stream.flush()
     assert into.getvalue() == printed
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("160 µs 1.2× ±0.1 ≤ – … → ─│━", "160 us 1.2x ~0.1 < - . > -|-"),
+        (" ▁▂▃▄▅▆▇█", " .:-=+*#@"),
+        ("é.json", r"\xe9.json"),
+    ],
+)
+def test_ascii_gets_similar_characters_of_the_same_width_and_no_question_marks(text, printed):
+    assert text.encode("ascii", cli.SIMILAR).decode() == printed
 
 
 def test_a_stream_of_another_kind_is_left_alone():

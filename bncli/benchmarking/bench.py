@@ -93,7 +93,7 @@ def bench(
     with np.errstate(all="ignore"):
         found = report(cases, loaded, settings)
     if fail_slower is not None:
-        found = gate.with_outcome(found, loaded[0].name)
+        found = gate.with_failures(found, loaded[0].name)
     return replace(found, failures=[*found.failures, *finding_rows.too_few_digits(found.rows, digits)])
 
 

@@ -13,10 +13,10 @@ from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
-import psutil
 from numpy.typing import DTypeLike, NDArray
 
 from bncli.benchmarking.environment import last_level_cache
+from bncli.core import memory
 from bncli.core.case import Case
 from bncli.core.kernel import Gradients
 from bncli.core.layout import Shape
@@ -129,7 +129,7 @@ def inputs_for(case: Case, cache: str = WARM) -> Inputs:
     if cache == WARM:
         return Inputs(case, min(MOST_WARM, max(1, WARM_BYTES // (2 * size))))
     count = min(MOST_COLD, 1 + -(-CACHES_FULL * last_level_cache() // size))
-    needed, free = COLD_ARRAYS * count * size, psutil.virtual_memory().available
+    needed, free = COLD_ARRAYS * count * size, memory.free()
     if needed > free:
         raise InputError(
             f"{case.problem} needs about {text(needed, 'bytes')} of memory for cold caches and {text(free, 'bytes')} "

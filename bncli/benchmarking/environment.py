@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 
 import bncli
+from bncli.core import memory
 
 CPU = Path("/proc/cpuinfo")
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
@@ -21,7 +22,6 @@ USUAL_CACHE = 32 << 20  # bytes of a last-level cache, if the system does not re
 def collect(devices: Iterable[object] = ()) -> dict[str, Any]:
     """The facts that are known without importing a kernel, and the kernels' ``devices``; sizes in bytes."""
     others = ", ".join(dict.fromkeys(str(device) for device in devices if device))
-    memory = psutil.virtual_memory()
     return {
         "bncli": bncli.__version__,
         "python": platform.python_version(),
@@ -29,11 +29,10 @@ def collect(devices: Iterable[object] = ()) -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": _cpu_name(),
         "cores": usable_cores(),
-        "physical_cores": psutil.cpu_count(logical=False),
+        "physical_cores": _physical_cores(),
         "simd": _simd(),
         "caches": _caches(),
-        "memory": memory.total,
-        "memory_available": memory.available,
+        **memory.facts(),
         **({"device": others} if others else {}),
     }
 
@@ -43,6 +42,13 @@ def usable_cores() -> int:
     # Only Linux reports it; on other systems a process may run on every core.
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _physical_cores() -> int | None:
+    try:
+        return int(psutil.cpu_count(logical=False) or 0) or None
+    except OSError:  # the system shows no /proc
+        return None
 
 
 def last_level_cache() -> int:

@@ -21,10 +21,10 @@ from bncli.errors import InputError
 from bncli.verification.finding import Verdict
 
 TIMES_LONGER = 5  # than --max-time: how long a problem is sampled by default until its ratios are decided
-UNSURE_IS = ("pass", "fail")  # instead of an exit code of its own
+AS_PASS, AS_FAILURE = UNSURE_IS = ("pass", "fail")  # in place of an exit code of its own
 
 
-class Outcome(StrEnum):
+class GateVerdict(StrEnum):
     """SLOWER: by more than the factor. PASS: not by more. UNSURE: the interval or the noise does not decide."""
 
     PASS = "PASS"
@@ -33,9 +33,9 @@ class Outcome(StrEnum):
 
 
 class Decision(NamedTuple):
-    """The outcome of a pass, and the least slowdown that would have been seen; infinite if none would."""
+    """The verdict on a pass, and the least slowdown that would have been seen; infinite if none would."""
 
-    outcome: Outcome
+    verdict: GateVerdict
     seen: float
 
 
@@ -52,14 +52,15 @@ class FirstKernelGate:
             base = rounds.base_of(own.key)
             if base is None or own == base:
                 continue
-            if _against_first(rounds.speedup(base, own), rounds.floor(own.key), self.factor).outcome is Outcome.UNSURE:
+            said = _against_first(rounds.speedup(base, own), rounds.floor(own.key), self.factor)
+            if said.verdict is GateVerdict.UNSURE:
                 found |= {own, base}
                 if again := rounds.again(own.key):
                     found |= {again, replace(again, again=False)}
         return found
 
     def judged(self, rows: Sequence[BenchRow]) -> list[BenchRow]:
-        """``rows``; those with a speed-up over the first kernel have the gate's outcome."""
+        """``rows``; those with a speed-up over the first kernel have the gate's verdict."""
         first = next((row.kernel for row in rows if row.direction != LIMIT), None)
         return [
             replace(row, gated=gated(_against_first(row.against_first, row.figures.noise_floor, self.factor)))
@@ -84,27 +85,27 @@ def decide(ratio: Estimate, noise: float, factor: float) -> Decision:
     """
     bar = max(factor, 1 + noise)
     if ratio.low > bar:
-        outcome = Outcome.SLOWER
+        verdict = GateVerdict.SLOWER
     elif ratio.high <= factor and (bar == factor or ratio.high * bar <= factor):
-        outcome = Outcome.PASS
+        verdict = GateVerdict.PASS
     else:
-        outcome = Outcome.UNSURE
-    return Decision(outcome, bar * ratio.value / ratio.low)
+        verdict = GateVerdict.UNSURE
+    return Decision(verdict, bar * ratio.value / ratio.low)
 
 
 def gated(decision: Decision) -> Gated:
     """The part of a row that holds a decision."""
-    return Gated(gate=str(decision.outcome), gate_seen=decision.seen)
+    return Gated(gate=str(decision.verdict), gate_seen=decision.seen)
 
 
 def _against_first(against: Speedup, noise: float | None, factor: float) -> Decision:
     if not (against.speedup and against.speedup_low and against.speedup_high):
-        return Decision(Outcome.UNSURE, math.inf)
+        return Decision(GateVerdict.UNSURE, math.inf)
     ratio = Estimate(1 / against.speedup, 1 / against.speedup_high, 1 / against.speedup_low)
     return decide(ratio, noise or 0.0, factor)
 
 
-def with_outcome(found: Report, baseline: str) -> Report:
+def with_failures(found: Report, baseline: str) -> Report:
     """``found`` with the failures of the gate against ``baseline``, and the passes that are UNSURE, a line each.
 
     Rows of workers are not compared, but fail without a time.
@@ -122,24 +123,24 @@ def _failure(row: TimedRow, baseline: str) -> str:
     if row.gated is None:
         return f"{_name(row)} cannot be compared: {baseline} has no time in its rounds"
     speedup = row.against_first
-    if row.gated.gate == Outcome.SLOWER and speedup and speedup.speedup and speedup.speedup_high:
+    if row.gated.gate == GateVerdict.SLOWER and speedup and speedup.speedup and speedup.speedup_high:
         return slower(row, 1 / speedup.speedup, 1 / speedup.speedup_high, f" of {baseline}")
     return ""
 
 
 def settled(found: Report, unsure_is: str | None) -> Report:
     """``found``; passes that are UNSURE count as failures, or only as warnings, if ``unsure_is`` fail or pass."""
-    lines = [f"{Outcome.UNSURE}: {line}" for line in found.unsure]
-    if unsure_is is None:
-        return found
-    if unsure_is == "fail":
+    lines = [f"{GateVerdict.UNSURE}: {line}" for line in found.unsure]
+    if unsure_is == AS_FAILURE:
         return replace(found, unsure=(), failures=[*found.failures, *lines])
-    return replace(found, unsure=(), warnings=[*found.warnings, *lines])
+    if unsure_is == AS_PASS:
+        return replace(found, unsure=(), warnings=[*found.warnings, *lines])
+    return found
 
 
 def is_unsure(row: TimedRow | ComparisonRow) -> bool:
     """Whether the gate could not decide on ``row``."""
-    return not isinstance(row, WorkersRow) and row.gated is not None and row.gated.gate == Outcome.UNSURE
+    return not isinstance(row, WorkersRow) and row.gated is not None and row.gated.gate == GateVerdict.UNSURE
 
 
 def unsure(row: TimedRow | ComparisonRow) -> str:
@@ -152,7 +153,7 @@ def unsure(row: TimedRow | ComparisonRow) -> str:
 def seen(gates: Sequence[Gated]) -> str:
     """What gates that are all decided would have seen at least, as the end of a line; empty if one is not."""
     least = max((each.gate_seen or math.inf for each in gates), default=math.inf)
-    if math.isinf(least) or any(each.gate == Outcome.UNSURE for each in gates):
+    if math.isinf(least) or any(each.gate == GateVerdict.UNSURE for each in gates):
         return ""
     return f"; a slowdown of {text(least, 'times')} would have been seen"
 

@@ -26,6 +26,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from bncli import numba_settings
 from bncli.arrays import framework
 from bncli.benchmarking.timing import Call
 from bncli.core.kernel import Device
@@ -46,7 +47,9 @@ helper = numba.njit(cache=CACHED, **WITHOUT_WRAPPERS)
 
 
 def require_compiler() -> None:
-    """Raise Unavailable if Numba's compiler is disabled: loops in Python do not reach the memory roofline."""
+    """Raise Unavailable if Numba's compiler cannot be used: loops in Python do not reach the memory roofline."""
+    if fault := numba_settings.fault():
+        raise Unavailable(f"the memory roofline is measured with Numba's compiler: {fault}")
     if getattr(numba.config, "DISABLE_JIT"):  # noqa: B009, set when Numba starts, and missing in its types
         raise Unavailable("the memory roofline is measured with Numba's compiler: unset NUMBA_DISABLE_JIT")
 

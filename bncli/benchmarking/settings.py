@@ -31,7 +31,7 @@ class Gate(Protocol):
         """The entries whose further samples may decide a ratio that is UNSURE so far; empty if all are decided."""
 
     def judged(self, rows: Sequence[BenchRow]) -> list[BenchRow]:
-        """The ``rows`` of a problem; those with a ratio have the gate's outcome."""
+        """The ``rows`` of a problem; those with a ratio have the gate's verdict."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from bncli.cluster.batches import Batch, in_blocks
 from bncli.cluster.session import KERNEL, Session, Wanted, require_memory, session
 from bncli.cluster.stored import Stored
 from bncli.cluster.tasks import Summary, as_one
-from bncli.core.case import one_sample
+from bncli.core.case import few_samples
 from bncli.core.kernel import AnyKernel
 from bncli.core.report import Column, Report
 from bncli.core.rows.lists import BlocksCost, BlocksRow
@@ -89,7 +89,8 @@ def report(
         cost = _cost(job, found, batch)
     if not np.isfinite(arrays["x"].moments.squares).all():
         found.warnings.append(f"{batch.problem}: values of x are NaN or infinite")
-    found.warnings.extend(one_sample(batch.problem))
+    if job.mode == "train":
+        found.warnings.extend(few_samples(batch.problem))
     rows = [
         BlocksRow(
             input=job.recipe, problem=str(batch.problem), mode=job.mode, cost=cost, kernel=kernel, array=name,

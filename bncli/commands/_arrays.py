@@ -6,21 +6,26 @@ from pathlib import Path
 
 import click
 
+from bncli.commands._groups import Group, option
 from bncli.commands._output import Output
 from bncli.commands._pictures import Pictures
 from bncli.commands._runs import Runs
 from bncli.core.case import Case
+from bncli.core.source import IMAGE
+from bncli.errors import InputError
+from bncli.output.terminal import console
 from bncli.propagation import npz
 from bncli.propagation.propagate import Propagated
 
-AFFINE = click.option(
+AFFINE = option(
+    Group.DATA,
     "--affine",
     type=click.Choice(["drawn", "identity"]),
-    show_default="identity for images, else drawn",
-    help="gamma and beta: drawn at random, or 1 and 0 as in a new layer.",
+    help="gamma and beta: drawn at random, or 1 and 0 as in a new layer.  [default: identity for images, else drawn]",
 )
 
-FEATURES = click.option(
+FEATURES = option(
+    Group.OUTPUT,
     "--features",
     type=click.IntRange(0),
     default=0,
@@ -29,9 +34,19 @@ FEATURES = click.option(
 )
 
 
+DY = option(
+    Group.DATA,
+    "--dy",
+    type=click.Choice(["drawn", "mirrored"]),
+    help="dy, unless the data hold it: drawn at random, or each image with left and right exchanged.  "
+    "[default: mirrored for images, else drawn]",
+)
+
+
 def save(batch: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """--save; on a cluster a .npy holds only the array ``batch``."""
-    return click.option(
+    return option(
+        Group.OUTPUT,
         "--save",
         type=click.Path(path_type=Path),
         metavar="FILE.npz",
@@ -40,9 +55,21 @@ def save(batch: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     )
 
 
+# Near pixels that hardly differ from image to image, dx is as large as 1 / sqrt(epsilon). With Keras's default, a
+# standard deviation of 8 in 255 steps of grey counts as small.
+EPSILON_OF_IMAGES = 1e-3
+
+
 def with_affine(runs: Runs, affine: str | None) -> Runs:
     """``runs`` with the gamma and beta that --affine asks for."""
-    return replace(runs, identity=affine == "identity" or (affine is None and runs.source == "image"))
+    return replace(runs, identity=affine == "identity" or (affine is None and runs.source == IMAGE))
+
+
+def with_dy(runs: Runs, dy: str | None, *, in_blocks: bool) -> Runs:
+    """``runs`` with the dy that --dy asks for; ``in_blocks`` it can only be drawn. Raises InputError without images."""
+    if dy == "mirrored" and (in_blocks or runs.source != IMAGE):
+        raise InputError("--dy mirrored needs images in memory: give --image without a cluster, or leave --dy out")
+    return replace(runs, mirrored=runs.source == IMAGE and dy != "drawn")
 
 
 def show(
@@ -62,5 +89,6 @@ def show(
     found = propagate(pictures.admit(runs))
     if save:
         npz.save(save, found.last.case.problem, found.last.arrays)
+        console.wrote(save)
     output.emit(found.report)
     pictures.show(found.last, runs.kernels[0].name)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from bncli.cluster.session import KERNEL, Wanted
+from bncli.commands._groups import Group, option
 from bncli.commands._runs import Runs
 from bncli.commands._types import Counts
 from bncli.core.report import Report
@@ -35,14 +36,17 @@ class _Bytes(click.ParamType[int]):
 def cluster(command: Callable[..., None]) -> Callable[..., None]:
     """Add --workers, --memory-limit and --scheduler; the command receives ``Wanted`` as ``wanted``, or None."""
 
-    @click.option(
+    @option(
+        Group.CLUSTER,
         "--workers",
         type=click.IntRange(1),
+        metavar="N",
         help="Process the batch block by block in this many processes of this machine; memory need not hold all of "
         f"it. Needs --kernel {KERNEL}.",
     )
-    @click.option("--memory-limit", type=_Bytes(), help="The memory limit of each worker, such as 256MiB.")
-    @click.option(
+    @option(Group.CLUSTER, "--memory-limit", type=_Bytes(), help="The memory limit of each worker, such as 256MiB.")
+    @option(
+        Group.CLUSTER,
         "--scheduler",
         metavar="ADDRESS",
         help="Process the batch block by block on this Dask cluster, such as tcp://host:8786.",
@@ -57,7 +61,8 @@ def cluster(command: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
-WORKERS = click.option(
+WORKERS = option(
+    Group.CLUSTER,
     "--workers",
     type=Counts("workers"),
     help=f"Also time the kernel {KERNEL} on clusters of this many processes, such as 1,2,4, which hold the batch in "
@@ -104,10 +109,13 @@ def run(command: str, mode: str, runs: Runs, wanted: Wanted, save: Path | None) 
     lazy = build_lazy(runs.source, request, identity=runs.identity)
     job = by_blocks.Job(command, mode, lazy, recipe(runs.source, request), request.seed, save)
     with console.progress() as update:
-        return by_blocks.report(
+        found = by_blocks.report(
             job,
             runs.kernels[0],
             replace(wanted, threads=runs.execution.threads),
             update,
             lambda dashboard: console.note(f"dashboard: {dashboard}"),
         )
+    if save:
+        console.wrote(save)
+    return found

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import click
 from click.core import ParameterSource
 
+from bncli.commands._hints import not_a_kernel
 from bncli.commands._types import EVERY_KERNEL
 from bncli.core import memory
 from bncli.core.kernel import AnyKernel, IsolatedKernel, Kernel, passes_of
@@ -45,12 +46,23 @@ def load_kernels(
     load = _isolated(execution.timeout) if execution.isolate or execution.timeout else load_kernel
     chosen = _chosen(specs, dtypes)
     each = chosen if repeated and EVERY_KERNEL not in specs else dict.fromkeys(chosen)
-    kernels = _with_distinct_names([load(spec) for spec in each])
+    kernels = _with_distinct_names([_loaded(load, spec) for spec in each])
     for kernel in kernels:
         _prepare(kernel, execution.threads)
         if kernel.kind:
-            note(f"{kernel.name} is {kernel.kind}: {', '.join(passes_of(kernel))}")
+            able = [*passes_of(kernel), *["running statistics"] * kernel.has_running]
+            note(f"{kernel.name} is {kernel.kind}: {', '.join(able)}")
     return kernels
+
+
+def _loaded(load: Callable[[str], AnyKernel], spec: str) -> AnyKernel:
+    """The kernel ``spec``. Raises InputError, which names the option that the word was meant for, if that is known."""
+    try:
+        return load(spec)
+    except InputError as error:
+        if meant := not_a_kernel(spec):
+            raise InputError(meant) from error
+        raise
 
 
 def _chosen(specs: Sequence[str], dtypes: Collection[str]) -> list[str]:

@@ -11,6 +11,7 @@ import click
 
 from bncli import files, plugins
 from bncli.benchmarking import environment
+from bncli.commands._groups import Group, option
 from bncli.core.report import Exporter, Interrupted, Report
 from bncli.errors import InputError
 from bncli.output.drawing import figure
@@ -19,9 +20,11 @@ from bncli.output.terminal import console, tables
 PACKAGE, CHARTS = "bncli.output.formats", "bncli.output.charts"
 TABLE = "table"
 TIMED = ("bench",)  # the commands that time something
-_PLOT = click.option(
+_PLOT = option(
+    Group.OUTPUT,
     "--plot",
     type=click.Path(path_type=Path),
+    metavar="FILE",
     help="Also draw the report into this .svg, .png or .pdf file.",
 )
 
@@ -32,8 +35,11 @@ class Output:
     def __init__(self, format_name: str, paths: Sequence[Path], plot: Path | None = None) -> None:
         self.format_name = format_name
         self.files = {path: _exporter_for(path) for path in paths}
-        for path in paths:
+        for path in self.files:
             files.check_writable(path)
+        places = [path.resolve() for path in paths]
+        if twice := next((path for path, place in zip(paths, places, strict=True) if places.count(place) > 1), None):
+            raise InputError(f"--export names the file {str(twice)!r} twice: give two names")
         if plot:
             figure.require(plot)
         self.plot = plot
@@ -55,6 +61,8 @@ class Output:
             self._print(report)
         finally:
             self.save(report)
+            for path in self.files:
+                console.wrote(path)
             if self.plot:
                 _draw(report, self.plot)
         if report.failures and report.doubt:  # the error that follows names the failures
@@ -96,10 +104,27 @@ class Output:
         return "\n".join(map(exporter.render, parts))
 
 
-def output(command: Callable[..., None]) -> Callable[..., None]:
-    """Add --format, --export and, if the command has charts, --plot; it receives an ``Output`` as ``output``."""
+def quietness(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --quiet and --no-progress, which ``Command`` obeys."""
+    bare = option(Group.OUTPUT, "--no-progress", is_flag=True, help="Show no progress bar.")
+    quiet = option(Group.OUTPUT, "--quiet", "-q", is_flag=True, help="Print only the report, warnings and errors.")
+    return quiet(bare(command))
 
-    @click.option(
+
+def output(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a report, --plot only for a command with charts; it receives an ``Output`` as ``output``."""
+
+    @option(
+        Group.OUTPUT,
+        "--export",
+        "-o",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Also write the report to this file; the suffix chooses the format. Repeatable.",
+    )
+    @option(
+        Group.OUTPUT,
         "--format",
         "format_name",
         type=click.Choice([TABLE, *_formats(command.__name__)]),
@@ -107,13 +132,7 @@ def output(command: Callable[..., None]) -> Callable[..., None]:
         show_default=True,
         help="The format of the report on stdout.",
     )
-    @click.option(
-        "--export",
-        "-o",
-        multiple=True,
-        type=click.Path(path_type=Path),
-        help="Also write the report to this file; the suffix chooses the format. Repeatable.",
-    )
+    @quietness
     @wraps(command)
     def wrapper(format_name: str, export: tuple[Path, ...], plot: Path | None = None, **options: Any) -> None:
         for path in export:
@@ -137,6 +156,7 @@ def _draw(report: Report, path: Path) -> None:
     charts = plugins.load(CHARTS, report.command).CHARTS(report)
     if charts:
         figure.save(path, charts, f"bncli {report.command}, {report.machine}")
+        console.wrote(path)
     else:
         console.warn(f"there is nothing to draw: {str(path)!r} is not written")
 
@@ -148,6 +168,8 @@ def _exporter(name: str) -> Exporter:
 
 def _exporter_for(path: Path) -> Exporter:
     """The exporter with the longest suffix that the name ends in: ``.pyperf.json`` wins over ``.json``."""
+    if str(path) in ("-", "/dev/stdout"):
+        raise InputError(f"--export {path}: the report is on stdout already: choose its format with --format")
     exporters = {suffix: each for each in map(_exporter, plugins.names(PACKAGE)) for suffix in each.suffixes}
     fitting = [suffix for suffix in exporters if path.name.lower().endswith(suffix)]
     if not fitting:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bncli.commands._groups import Group, option
 from bncli.core.case import Case
 from bncli.errors import InputError
 from bncli.output.drawing import figure, image_figure, image_rows
@@ -58,25 +59,29 @@ class Pictures:
         rows = image_rows.image_rows(case, result.arrays)
         if self.path:
             image_figure.save(self.path, rows, f"{kernel}: {case.problem}", image_rows.note(case))
+            console.wrote(self.path)
         if self.in_terminal:
             preview.show([(row.title, row.about, row.images) for row in rows], len(names), console.stdout())
         if self.folder:
             from bncli.output.drawing import png
 
             colours = png.save_all(self.folder, names, images(case.problem, result.arrays["y"]))
-            click.echo(f"wrote {len(names)} images of y into {str(self.folder)!r}: {colours}", err=True)
+            console.note(f"wrote {len(names)} images of y into {str(self.folder)!r}: {colours}")
 
 
 def pictures(command: Callable[..., None]) -> Callable[..., None]:
     """Add --picture, --preview and --save-images; the command receives ``Pictures`` as ``pictures``."""
 
-    @click.option(
+    @option(
+        Group.OUTPUT,
         "--picture",
         type=click.Path(path_type=Path),
+        metavar="FILE",
         help="Draw the images, their mean and standard deviation, and the results into this .png, .svg or .pdf file.",
     )
-    @click.option("--preview", "in_terminal", is_flag=True, help="Show small images in the terminal.")
-    @click.option(
+    @option(Group.OUTPUT, "--preview", "in_terminal", is_flag=True, help="Show small images in the terminal.")
+    @option(
+        Group.OUTPUT,
         "--save-images",
         type=click.Path(path_type=Path),
         metavar="DIR",

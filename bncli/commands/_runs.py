@@ -5,19 +5,18 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
-import click
 import numpy as np
 
 from bncli import plugins
 from bncli.commands import _options
 from bncli.commands._kernels import Execution, load_kernels, require_memory
-from bncli.commands._options import SHAPE, SHARED, TYPED
+from bncli.commands._options import SHAPE, SHARED, is_default, is_typed
 from bncli.core import ranges
 from bncli.core.case import Case
 from bncli.core.kernel import OWN, AnyKernel, IsolatedKernel
 from bncli.core.layout import Layout
 from bncli.core.problem import HALF, Problem
-from bncli.core.source import PACKAGE, RANDOM, Request, build_case, load_source
+from bncli.core.source import IMAGE, PACKAGE, RANDOM, Request, build_case, load_source
 from bncli.errors import InputError
 from bncli.loading.registry import own_dtype, own_params, require_types
 
@@ -28,8 +27,8 @@ class Runs:
 
     ``requests`` maps each request to the sweep that it belongs to, or to an empty text. ``options`` are command-line
     words that bind the threads again, for a `reproduce:` line. ``threads`` are the counts of a command that takes
-    several; otherwise the kernels are already bound to ``execution.threads``. With ``identity``, gamma is 1 and beta 0
-    unless the data hold them. ``asked`` has the values of the options of problems and data.
+    several; otherwise the kernels are already bound to ``execution.threads``. ``identity`` and ``mirrored`` are
+    those of ``build_case``. ``asked`` has the values of the options of problems and data.
     """
 
     kernels: Sequence[AnyKernel]
@@ -38,6 +37,7 @@ class Runs:
     options: Sequence[str] = ()
     threads: Sequence[int] = ()
     identity: bool = False
+    mirrored: bool = False
     execution: Execution = field(default_factory=Execution)
     asked: Mapping[str, Any] = field(default_factory=dict)
 
@@ -51,7 +51,8 @@ class Runs:
 
     def __iter__(self) -> Iterator[Case]:
         for request in self.requests:
-            case = build_case(self.source, request, identity=self.identity, admit=self._admit)
+            chosen = {"identity": self.identity, "mirrored": self.mirrored}
+            case = build_case(self.source, request, **chosen, admit=self._admit)
             for kernel in self.kernels:
                 require_types(kernel, case.problem)
             yield case
@@ -60,8 +61,13 @@ class Runs:
         require_memory(problem, self.kernels)
 
 
-def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add the options of problems, data and kernels; the command receives ``Runs`` as ``runs``."""
+def runs(
+    *default_kernels: str, several_threads: bool = False, of_images: float | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the options of problems, data and kernels; the command receives ``Runs`` as ``runs``.
+
+    ``of_images`` is the default epsilon for images, if they have their own.
+    """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
@@ -72,9 +78,11 @@ def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Call
             timeout: float | None,
             **options: Any,
         ) -> None:
-            ctx = click.get_current_context()
             shared = {name: options.pop(name) for name in (*SHARED, *plugins.names(PACKAGE))}
-            requests = _requests(source := chosen_source(ctx, shared), {**shared, "params": ""})
+            source = chosen_source(shared)
+            if source == IMAGE and of_images and is_default("epsilon"):
+                shared["epsilon"] = of_images
+            requests = _requests(source, {**shared, "params": ""})
             # The dtype of an array is only known when its file is read.
             dtypes = dict.fromkeys(request.dtype for request in requests if request.dtype)
             bound, counts = (None, threads) if isinstance(threads, tuple) else (threads, ())
@@ -88,30 +96,30 @@ def runs(*default_kernels: str, several_threads: bool = False) -> Callable[[Call
                 command(runs=chosen, **options)
 
         kernels = _options.kernel(default_kernels, several_threads)
-        for option in reversed((*_options.problem(), *_options.source(), *kernels, _options.PRESET)):
+        for option in reversed((*kernels, *_options.problem(of_images=of_images), *_options.source())):
             wrapper = option(wrapper)
         return wrapper
 
     return decorate
 
 
-def chosen_source(ctx: click.Context, options: Mapping[str, Any]) -> str:
+def chosen_source(options: Mapping[str, Any]) -> str:
     """The name of the source of x: the typed one, else the preset's, else random numbers.
 
     ``options`` are those of ``_options.source``. Raises InputError for two sources, or an option that does not suit it.
     """
     given = [name for name in plugins.names(PACKAGE) if options[name]]
-    typed = [name for name in given if _typed(ctx, name)]
+    typed = [name for name in given if is_typed(name)]
     # A typed shape wins over a preset's image.
-    preset = [name for name in given if load_source(name).shaped or not _typed(ctx, "shape")]
+    preset = [name for name in given if load_source(name).shaped or not is_typed("shape")]
     chosen = typed or preset or [RANDOM]
     if len(chosen) > 1:
         raise InputError(f"{' and '.join(f'--{name}' for name in chosen)} both give x: leave one out")
     (name,) = chosen
-    if _typed(ctx, "shape") and not load_source(name).shaped:
+    if is_typed("shape") and not load_source(name).shaped:
         raise InputError(f"--shape cannot be used with --{name}, which has its own shape: leave --shape out")
     for option in ("resize", "copies"):
-        if _typed(ctx, option) and name != "image":
+        if is_typed(option) and name != "image":
             raise InputError(f"--{option} works on images: give it with --image")
     return name
 
@@ -144,7 +152,7 @@ def _requests(source: str, options: Mapping[str, Any], dtype: str = "float64") -
     found: dict[Request, str] = {}
     for shape in options["shape"] or (SHAPE,):
         for problem in ranges.problems(shape, default):
-            _require_agreement(shape, problem, options)
+            require_agreement(shape, problem, options)
             request = Request(
                 values,
                 problem.shape,
@@ -158,18 +166,14 @@ def _requests(source: str, options: Mapping[str, Any], dtype: str = "float64") -
     return found
 
 
-def _require_agreement(shape: str, problem: Problem, options: Mapping[str, Any]) -> None:
+def require_agreement(shape: str, problem: Problem, options: Mapping[str, Any]) -> None:
     """Raise InputError if the descriptor ``shape`` says something else than an option that was typed."""
-    ctx = click.get_current_context()
-    for name in ("layout", "dtype", "epsilon"):
-        if _typed(ctx, name) and getattr(problem, name) != options[name]:
-            raise InputError(f"--shape {shape} and --{name} {options[name]} differ: give one of them")
+    for name in ("layout", "dtype", "epsilon", "params"):
+        asked = "" if options[name] == OWN else options[name]
+        if is_typed(name) and getattr(problem, name) != asked:
+            raise InputError(f"--shape {shape} and --{name} {asked or OWN} differ: give one of them")
 
 
 def _values(source: str, options: Mapping[str, Any]) -> tuple[str, ...]:
     values = options[source] or load_source(source).choices[:1]
     return (values,) if isinstance(values, str) else tuple(values)
-
-
-def _typed(ctx: click.Context, name: str) -> bool:
-    return ctx.get_parameter_source(name) in TYPED

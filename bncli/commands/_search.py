@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
+from bncli.commands._groups import Group, option
 from bncli.commands._kernels import Execution, in_own_process
-from bncli.commands._options import TYPED
+from bncli.commands._options import NAMING, is_typed, names_problem
 from bncli.commands._types import Number
 from bncli.core.layout import Layout
 from bncli.errors import InputError
@@ -16,20 +17,21 @@ from bncli.verification.search.running import Search
 from bncli.verification.search.sequence import Fixed
 
 DEFAULT = {"gradcheck": 3.0, "verify": 10.0}  # seconds
-NAMING = ("shape", "layout", "array", "image")  # options that name a problem
-IN_CASE = (*NAMING, "dtype", "params", "epsilon", "random", "threads")  # options whose values a case line holds
+IN_CASE = (*NAMING, "dtype", "params", "epsilon", "random", "seed", "threads")  # options whose values a case line holds
 
 
 def options(default: str) -> Callable[[Any], Any]:
     """--search and --case; ``default`` is the default of --search in words."""
-    seconds = click.option(
+    seconds = option(
+        Group.TIME,
         "--search",
         type=Number(least=0),
         metavar="SECONDS",
         help="Then search for SECONDS: draw problems, memory layouts and call histories from --seed, until one is "
         f"WRONG. Typed --dtype, --epsilon, --layout and --threads stay fixed.  [default: {default}]",
     )
-    case = click.option(
+    case = option(
+        Group.RUN,
         "--case",
         metavar="LINE",
         callback=_parsed,
@@ -49,25 +51,19 @@ def search(
 
     Users' files and modules are searched in processes of their own.
     """
-    ctx = click.get_current_context()
-    name = ctx.command.name or ""
-
-    def typed(option: str) -> bool:
-        return ctx.get_parameter_source(option) in TYPED
-
-    if case and (held := next(filter(typed, IN_CASE), None)):
+    name = click.get_current_context().command.name or ""
+    if case and (held := next(filter(is_typed, IN_CASE), None)):
         raise InputError(f"--case already holds a {held}: leave out --{held}")
     if seconds is None:
-        named = name == "gradcheck" and (ctx.default_map or any(map(typed, NAMING)))
-        seconds = 0.0 if named else DEFAULT[name]
+        seconds = 0.0 if name == "gradcheck" and names_problem() else DEFAULT[name]
     return Search(
         seconds,
         asked["seed"],
         Fixed(
             asked["dtype"],
             asked["params"],
-            asked["epsilon"] if typed("epsilon") else None,
-            Layout(asked["layout"]) if typed("layout") else None,
+            asked["epsilon"] if is_typed("epsilon") else None,
+            Layout(asked["layout"]) if is_typed("layout") else None,
             execution.threads,
         ),
         case,

@@ -1,7 +1,7 @@
 """Types of option values beyond Click's own; each error gives the value, what is wrong, and a hint."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import click
@@ -13,6 +13,18 @@ from bncli.errors import InputError
 from bncli.loading.registry import PACKAGE, is_registered, kernel_names
 
 EVERY_KERNEL = "all"
+
+
+class Named(click.ParamType[str]):
+    """A word; the shell offers ``names`` for it, and files where none of them fits and it may be ``or_file``."""
+
+    def __init__(self, name: str, names: Callable[[], Iterable[str]], or_file: bool = False) -> None:
+        self.name, self.names, self.or_file = name, names, or_file
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The names that start with ``incomplete``, or a request for files."""
+        found = [CompletionItem(name) for name in self.names() if name.startswith(incomplete)]
+        return found or [CompletionItem(incomplete, type="file") for _ in range(self.or_file)]
 
 
 class OneOf(click.Choice[str]):
@@ -110,10 +122,11 @@ def _is_count(word: str) -> bool:
     return word.isdecimal() and len(word) < 8 and 0 < int(word) < 1 << 16
 
 
-class KernelSpec(click.ParamType[str]):
+class KernelSpec(Named):
     """A kernel for ``load_kernel``, or ``all``. A preset may give registered names only: it must not run files."""
 
-    name = "kernel"
+    def __init__(self) -> None:
+        super().__init__("kernel", lambda: (*plugins.names(PACKAGE), EVERY_KERNEL), or_file=True)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         spec = str(value)
@@ -123,7 +136,3 @@ class KernelSpec(click.ParamType[str]):
                 raise InputError(f"kernel {spec!r}: a preset cannot run a file's code: type it on the command line")
             raise InputError(plugins.unknown("kernel", spec, kernel_names()))
         return spec
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        names = [name for name in (*plugins.names(PACKAGE), EVERY_KERNEL) if name.startswith(incomplete)]
-        return [CompletionItem(name) for name in names] or [CompletionItem(incomplete, type="file")]

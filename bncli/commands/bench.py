@@ -16,13 +16,14 @@ from bncli.benchmarking.scaling import scaling
 from bncli.benchmarking.settings import Settings
 from bncli.benchmarking.summary import summary
 from bncli.commands import _cluster, _options
+from bncli.commands._groups import Group, command, option
 from bncli.commands._live import Live, compilations, termination_as_interrupt
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
 from bncli.commands._types import Number
-from bncli.comparison.compare import baseline as read_baseline
-from bncli.comparison.compare import compare, with_comparison
-from bncli.comparison.old_run import gate_against
+from bncli.comparison.compare import compare
+from bncli.comparison.old_run import baseline as read_baseline
+from bncli.comparison.old_run import gate_against, with_comparison
 from bncli.core.report import Report
 from bncli.core.rows.times import FRESH, WARM, BenchRow
 from bncli.errors import InputError
@@ -32,8 +33,15 @@ from bncli.verification import finding_rows
 BOTH = "both"
 
 
-@click.command(epilog="Example: bncli bench --shape 64x32x56x56 --layout channels-first --dtype float32")
-@click.option(
+@command(
+    {
+        "bncli bench numpy mine.py": "yours relative to NumPy's",
+        "bncli bench mine.py torch --preset pytorch": "channels first, float32",
+        "bncli bench old.py mine.py --fail-slower 1.10": "a gate for CI",
+    }
+)
+@option(
+    Group.RUN,
     "--pass",
     "directions",
     multiple=True,
@@ -42,21 +50,25 @@ BOTH = "both"
     show_default=True,
     help="The pass to time. Repeatable.",
 )
-@click.option(
+@option(
+    Group.RUN,
     "--outputs",
     type=click.Choice((FRESH, GIVEN, BOTH)),
     default=FRESH,
     show_default=True,
     help="Let kernels allocate their outputs (fresh), or write them into given arrays.",
 )
-@click.option(
+@option(
+    Group.TIME,
     "--max-time",
     type=Number(least=0),
+    metavar="SECONDS",
     default=2.0,
     show_default=True,
     help="Seconds of sampling per problem, shared by all kernels.",
 )
-@click.option(
+@option(
+    Group.TIME,
     "--precision",
     type=Number(least=0),
     default=1.0,
@@ -64,35 +76,38 @@ BOTH = "both"
     metavar="PERCENT",
     help="Stop early once every median is known to this precision (95 % interval); 0: always use --max-time.",
 )
-@click.option(
+@option(
+    Group.TIME,
     "--processes",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    metavar="COUNT",
+    metavar="N",
     help="Split the time among this many processes, one after the other; compare then knows their variability.",
 )
-@click.option(
+@option(
+    Group.RUN,
     "--cache",
     type=click.Choice((WARM, COLD, BOTH)),
     default=WARM,
     show_default=True,
     help="Let calls find their arrays in the processor's caches (warm), or in memory (cold).",
 )
-@click.option("--wide", is_flag=True, help="Print one line per pass, with every column.")
-@click.option(
+@option(Group.OUTPUT, "--wide", is_flag=True, help="Print one line per pass, with every column.")
+@option(
+    Group.GATE,
     "--baseline",
     type=click.Path(path_type=Path),
     metavar="OLD.json",
     help="Compare with this earlier result of bench --export, as bncli compare does.",
 )
 @_options.FAIL_SLOWER
-@click.option(
+@option(
+    Group.GATE,
     "--gate-time",
     type=Number(least=0),
     metavar="SECONDS",
-    help="With --fail-slower: sample a problem until every ratio is decided, for at most this long.  "
-    f"[default: {gate.TIMES_LONGER} times --max-time]",
+    help=f"Sample until --fail-slower is decided, at most so long.  [default: {gate.TIMES_LONGER} times --max-time]",
 )
 @_options.UNSURE
 @_options.DIGITS
@@ -120,26 +135,14 @@ def bench(
 ) -> None:
     """Verify forward and backward of each kernel, then time them on the same arrays.
 
-    A kernel that is WRONG gets no time; the table gives the reason and the command that shows it. Kernels
-    are timed in rounds, each round in a new random order. The first call, which may compile, is timed
-    separately. ± of a speed-up is its 95 % interval, from the ratios within each round. The line below the
-    table says why sampling stopped, and gives the noise: the difference of two timings of the baseline.
+    A kernel that is WRONG gets no time; the table gives the reason and the command that shows it. The kernels
+    take turns, in a new random order each round. ×limit is a time divided by the memory roofline, measured in
+    the same rounds. ± of a speed-up is its 95 % interval. noise is the difference of two timings of the first
+    kernel, the baseline.
 
-    The limit is the memory roofline, measured in the same rounds: the fastest of several copies of x (for
-    forward and inference) or additions of x and dy (for backward). ×limit is a kernel's time divided by the
-    limit. Copies and additions write into given arrays; with --outputs given, kernels do so as well, some of
-    them by a copy at the end. Over several problems, a summary compares each kernel with the fastest other
-    kernel. Over a sweep, such as --shape '64x{1000..1000000:x10}', a table gives the exponent k of time ~ size^k.
-
-    With --workers, x and dy are sent to the workers' memory before the clock starts; y and dx stay there.
-    The table gives the shares of computing blocks, of transfers, and of the rest: scheduling and waiting.
-
-    Files are rewritten after each problem. Ctrl-C prints and saves the results so far, and exits 130. bench
-    exits 1 if a kernel is WRONG. With --fail-slower FACTOR, it exits 1 if a pass is slower by more than FACTOR.
-    Passes are compared with OLD.json if --baseline is given, else with the first kernel in the same rounds,
-    where a slow machine slows both. A pass without a time fails, too, unless it has no time in OLD.json either.
-    Passes that are undecided are sampled on, for --gate-time; if noise still hides a slowdown by FACTOR, the gate
-    is UNSURE, and bench exits 4.
+    Exits 1 if a kernel is WRONG and, with --fail-slower FACTOR, if a pass is slower by more than FACTOR: than in
+    OLD.json if --baseline is given, else than the first kernel in the same rounds. Exits 4 if noise hides that
+    even after --gate-time. Ctrl-C prints and saves the results so far.
     """
     _require_gate(runs, baseline, fail_slower, gate_time, unsure)
     if workers:
@@ -176,11 +179,13 @@ def bench(
         output.show(comparison)
         found = with_comparison(found, comparison)
     elif fail_slower is not None:
-        found = gate.with_outcome(found, first)
+        found = gate.with_failures(found, first)
     else:
         found = replace(found, failures=())
     found = replace(found, failures=[*wrong, *found.failures, *finding_rows.too_few_digits(found.rows, digits)])
     output.emit(gate.settled(found, unsure))
+    if not _options.names_problem():
+        console.note("The seed's problem, per activation, is timed. For channels first: --preset pytorch")
 
 
 def _require_gate(

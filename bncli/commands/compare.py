@@ -6,17 +6,25 @@ import click
 
 from bncli.benchmarking import gate
 from bncli.commands import _options
+from bncli.commands._groups import Group, command, option
 from bncli.commands._output import Output, output
 from bncli.commands._types import Renaming
 from bncli.comparison.compare import compare as report
 from bncli.errors import InputError
 
 
-@click.command(epilog="Example: bncli compare old.json new.json --fail-slower 1.10")
+@command(
+    {
+        "bncli compare old.json new.json": "what has changed",
+        "bncli compare old.json new.json --fail-slower 10%": "a gate for CI",
+        "bncli compare monday.json tuesday.json today.json": "a history",
+    }
+)
 @click.argument("results", nargs=-1, type=click.Path(path_type=Path), metavar="OLD.json NEW.json...")
 @_options.FAIL_SLOWER
 @_options.UNSURE
-@click.option(
+@option(
+    Group.RUN,
     "--rename",
     multiple=True,
     type=Renaming(),
@@ -37,16 +45,11 @@ def compare(
 
     Each row is a kernel's pass on a problem: the ratio new/old of the medians with its 95 % interval, and the
     noise: the difference to expect between two runs of the same code. SLOWER and FASTER: the whole interval is
-    beyond the noise. SAME: it is within the noise and within 10 %. UNSURE: neither; measure for longer, or on
-    a quieter machine. A history of three or more files has a row for each file after the first, against the
-    first, and another against the one before.
-
-    The noise is estimated from the variability of the medians of tenths of each run, or of its processes if
-    both runs have five or more, and from the two timings of the baseline. It is at least 7 %.
+    beyond the noise. SAME: it is within the noise and within 10 %. UNSURE: neither; measure for longer, or on a
+    quieter machine. Of three or more files, each is compared with the first and with the one before.
 
     With --fail-slower FACTOR, exits 1 if a pass is SLOWER by more than FACTOR, or had a time in OLD and has
-    none in NEW; and exits 4 if the noise would hide a slowdown by FACTOR. In a history, only the last file can
-    fail. Rows of one file alone are shown, and so are changes of the machine and of the software.
+    none in NEW, and 4 if noise would hide a slowdown by FACTOR. Of several files, only the last can fail.
     """
     if len(results) < 2:
         raise InputError(f"compare takes two files or more, the oldest first, not {len(results)}: old.json new.json")

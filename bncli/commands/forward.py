@@ -8,14 +8,22 @@ import click
 from bncli.cluster.session import Wanted
 from bncli.commands import _arrays, _cluster
 from bncli.commands._cluster import cluster
+from bncli.commands._groups import Group, command, option
 from bncli.commands._output import Output, output
 from bncli.commands._pictures import Pictures, pictures
 from bncli.commands._runs import Runs, runs
 from bncli.propagation import propagate
 
 
-@click.command(epilog="Example: bncli forward --image a.jpg --image b.jpg --resize 96x96 --save out.npz")
-@click.option(
+@command(
+    {
+        "bncli forward --image *.jpg --resize 96x96 --preview": "your photographs",
+        "bncli forward --array x.npy --save out.npz": "your arrays",
+        "bncli forward numpy mine.py -s 64x3x8x8 -l nchw": "two kernels",
+    }
+)
+@option(
+    Group.RUN,
     "--mode",
     type=click.Choice(["train", "infer"]),
     default="train",
@@ -27,7 +35,7 @@ from bncli.propagation import propagate
 @_arrays.AFFINE
 @_arrays.FEATURES
 @pictures
-@runs("numpy", "numba")
+@runs("numpy", "numba", of_images=_arrays.EPSILON_OF_IMAGES)
 @output
 def forward(
     runs: Runs,

@@ -3,6 +3,7 @@
 import click
 
 from bncli.commands import _options, _search
+from bncli.commands._groups import Group, command, option
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
 from bncli.output.terminal import console
@@ -11,8 +12,15 @@ from bncli.verification.gradients import Method
 from bncli.verification.search.case_line import CaseLine
 
 
-@click.command(epilog="Example: bncli gradcheck numpynet --shape 5x4x4x3")
-@click.option(
+@command(
+    {
+        "bncli gradcheck mine.py": "on many problems",
+        "bncli gradcheck mine.py:MyBN -s 8x4x5x5 -l nchw": "one object, one of them",
+        "bncli gradcheck numpynet -s 5x4x4x3": "a wrong backward",
+    }
+)
+@option(
+    Group.RUN,
     "--method",
     type=click.Choice([method.value for method in Method]),
     default=Method.AUTO.value,
@@ -28,21 +36,11 @@ def gradcheck(
 ) -> None:
     """Check y, dx, dgamma and dbeta of a kernel, and its contract.
 
-    Every element is compared with the formulas in a wider dtype. The gradients are also compared with
-    slopes: numerical derivatives of the kernel's own forward, by a complex step, exact to rounding, or by
-    central differences with an error estimate. Slopes are taken along every element of x if samples are
-    few, else along the extremes and some others of each feature. Random directions are always added; with
-    --method directional, they alone are used. Kernels in float32 or narrower have no
-    slopes; instead, the same run differentiates the reference. The contract: inputs unchanged, outputs
-    written in full, no state between calls, the same bits every time, right for every thread count, and
-    so on.
-
-    An error is relative to the terms of its element, or to the largest slope. The share is the error divided
-    by the error that rounding and the slopes allow; a share of at most 1 passes. A mistake is diagnosed, and
-    the command that reproduces it is printed.
-
-    Then a search draws other problems, data, memory layouts and call histories, and reports how many it
-    tried. The code of your own files is searched in a process of its own, which may crash or hang.
+    Every element is compared with the formulas in a wider dtype, and every gradient with slopes: numerical
+    derivatives of the kernel's own forward. share is the error divided by the error that rounding and the slopes
+    allow; at most 1 passes. A mistake is diagnosed, and the command that reproduces it is printed. Without a
+    problem, a search follows: small problems in every layout first, then others, with other data, memory layouts
+    and call histories. Your own files are searched in a process of their own.
 
     Exits 1 if a verdict is WRONG, or UNDECIDED: the data could not have shown a mistake. INEXACT: right, but
     digits are lost far from 0. REFUSED: the kernel raised an error that the contract allows.

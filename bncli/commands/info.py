@@ -2,10 +2,11 @@
 
 from typing import Any
 
-import click
 from numba import get_num_threads, threading_layer
 
+from bncli import numba_settings
 from bncli.benchmarking import environment
+from bncli.commands._groups import command
 from bncli.commands._output import Output, output
 from bncli.core.report import Column, Report
 from bncli.core.rows.lists import InfoRow
@@ -15,14 +16,21 @@ COLUMNS = (Column("item", ""), Column("value", "value"))
 SIZES = ("memory", "memory_available")
 
 
-@click.command(epilog="Example: bncli info --format json")
+@command(
+    {
+        "bncli info": "the machine that figures are measured on",
+        "bncli info --format json": "for a program",
+        "bncli info -o machine.json": "beside a result",
+    }
+)
 @output
 def info(output: Output) -> None:
     """Show the machine and the software: versions, processor, threads, caches, memory."""
     facts = environment.collect()
-    facts["numba_threads"] = get_num_threads()
+    fault = numba_settings.fault()
+    facts["numba_threads"] = fault or get_num_threads()
     # Numba knows its threading layer only once threads run; get_num_threads has started them.
-    facts["numba_threading_layer"] = threading_layer()
+    facts["numba_threading_layer"] = fault or threading_layer()
     rows = [InfoRow(item=name.replace("_", " "), value=_value(name, fact)) for name, fact in facts.items()]
     output.emit(Report("info", COLUMNS, rows))
 

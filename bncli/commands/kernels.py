@@ -4,6 +4,7 @@ from importlib.resources import files
 
 import click
 
+from bncli.commands._groups import Group, command, option
 from bncli.commands._output import Output, output
 from bncli.core.report import Column, Report
 from bncli.core.rows.lists import KernelRow
@@ -25,8 +26,15 @@ def _print_template(ctx: click.Context, parameter: click.Parameter, wanted: str 
         ctx.exit()
 
 
-@click.command(epilog="Example: bncli kernels --template > mine.py && bncli gradcheck mine.py")
-@click.option(
+@command(
+    {
+        "bncli kernels": "their names",
+        "bncli kernels --template > mine.py": "start your own",
+        "bncli kernels --template torch-module > mine.py": "in PyTorch",
+    }
+)
+@option(
+    Group.OUTPUT,
     "--template",
     type=click.Choice(sorted(entry.name.removesuffix(".txt") for entry in TEMPLATES.iterdir())),
     is_flag=False,
@@ -38,7 +46,7 @@ def _print_template(ctx: click.Context, parameter: click.Parameter, wanted: str 
 )
 @output
 def kernels(output: Output) -> None:
-    """List the kernels that --kernel takes by name, and why one cannot run here."""
+    """List the kernels that commands take by name, and why one cannot run here."""
     rows = [
         KernelRow(
             kernel=kernel.name,

@@ -1,8 +1,7 @@
 """List the presets: named sets of option defaults."""
 
-import click
-
 from bncli.commands import _presets
+from bncli.commands._groups import command
 from bncli.commands._output import Output, output
 from bncli.core import ranges
 from bncli.core.report import Column, Report
@@ -11,7 +10,13 @@ from bncli.core.rows.lists import PresetRow
 COLUMNS = (Column("preset", "preset"), Column("problems", "problems", "count"), Column("summary", "summary", "prose"))
 
 
-@click.command(epilog="Example: bncli presets")
+@command(
+    {
+        "bncli presets": "the names that --preset takes",
+        "bncli presets --format markdown": "for a page",
+        "bncli bench --preset pytorch": "use one",
+    }
+)
 @output
 def presets(output: Output) -> None:
     """List the presets that --preset takes by name.

@@ -7,31 +7,41 @@ from pathlib import Path
 import click
 
 from bncli import files
+from bncli.commands._groups import Group, command, option
+from bncli.commands._output import quietness
 from bncli.comparison import matching, saved
 from bncli.comparison.compare import compare
 from bncli.errors import InputError
 from bncli.output.page import html
+from bncli.output.terminal import console
 
 SUFFIXES = (".html", ".htm")
 
 
-@click.command(epilog="Example: bncli report old.json new.json --output report.html")
+@command(
+    {
+        "bncli report verify.json bench.json": "write report.html",
+        "bncli report old.json new.json": "and compare two results of bench",
+        "bncli report bench.json --output page.html": "under another name",
+    }
+)
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RESULT.json...")
-@click.option(
+@option(
+    Group.OUTPUT,
     "--output",
     type=click.Path(path_type=Path),
     default=Path("report.html"),
     show_default=True,
+    metavar="FILE.html",
     help="The file to write.",
 )
+@quietness
 def report(results: tuple[Path, ...], output: Path) -> None:
     """Make one HTML page from results of any commands, saved by --export FILE.json.
 
-    The page shows verdicts, charts with their figures, sortable tables, the machine and the software of each
-    result, and the commands that reproduce a failure. A page is one file and needs no network. If two results
-    are of bench, the page also compares the second with the first, as bncli compare does.
-
-    Exits 0 even if a result has failures; the page shows them.
+    The page shows verdicts, charts, sortable tables, the machine and the software, and the commands that
+    reproduce a failure. It is one file and needs no network. If two results are of bench, the page also
+    compares the second with the first. Exits 0 even if a result has failures.
     """
     if output.suffix.lower() not in SUFFIXES:
         raise InputError(f"{str(output)!r} is not the name of an HTML page: let it end in {SUFFIXES[0]}")
@@ -40,7 +50,7 @@ def report(results: tuple[Path, ...], output: Path) -> None:
     reports = [saved.load(path) for path in results]
     named = list(zip(_names(results), reports, strict=True))
     files.replace_text(output, html.page(named, _comparison(named)))
-    click.echo(f"wrote {str(output)!r}", err=True)
+    console.wrote(output)
 
 
 def _comparison(results: Sequence[html.Named]) -> html.Named | None:

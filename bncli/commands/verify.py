@@ -7,9 +7,10 @@ import click
 import numpy as np
 
 from bncli.commands import _options, _search
+from bncli.commands._groups import Group, command, option
 from bncli.commands._kernels import Execution, load_kernels, require_memory
 from bncli.commands._output import Output, output
-from bncli.commands._runs import chosen_source, params_of, stored_request
+from bncli.commands._runs import chosen_source, params_of, require_agreement, stored_request
 from bncli.core import ranges
 from bncli.core.kernel import AnyKernel
 from bncli.core.layout import Layout
@@ -27,7 +28,7 @@ LIVE_ARRAYS = 24  # of x's size: the arrays of the reference, in a wider dtype, 
 CURVE = ("64x64/per-activation",)
 
 
-def _problem_data_and_kernel(command: Any) -> Any:
+def _kernel_problem_and_data(function: Any) -> Any:
     problem = _options.problem(
         shape="a small one for each layout",
         layout=None,
@@ -35,21 +36,33 @@ def _problem_data_and_kernel(command: Any) -> Any:
         epsilon=suite.EPSILON,
     )
     data, kernel = _options.source(several=(RANDOM,)), _options.kernel(("numpy", "numba"))
-    for option in reversed((*problem, *data, *kernel, _options.PRESET)):
-        command = option(command)
-    return command
+    for each in reversed((*kernel, *problem, *data)):
+        function = each(function)
+    return function
 
 
-@click.command(epilog="Example: bncli verify numba --random offset-1e6 --random outlier")
-@click.option("--curve", is_flag=True, help="Show only the error at rising |mean|/std, and where a kernel breaks down.")
-@click.option(
+@command(
+    {
+        "bncli verify mine.py": "layouts, dtypes, data",
+        "bncli verify mine.py numpy --curve": "the error far from 0",
+        "bncli verify torch.nn:BatchNorm2d --running pytorch": "a layer",
+    }
+)
+@option(
+    Group.RUN,
+    "--curve",
+    is_flag=True,
+    help="Show only the error at rising |mean|/std, and where a kernel breaks down.",
+)
+@option(
+    Group.RUN,
     "--running",
     type=click.Choice(list(REQUIRABLE)),
     help="The convention that a layer's running statistics must follow.  [default: any, which the result names]",
 )
 @_options.DIGITS
 @_search.options("10")
-@_problem_data_and_kernel
+@_kernel_problem_and_data
 @output
 def verify(
     output: Output,
@@ -66,18 +79,14 @@ def verify(
 ) -> None:
     """Verify kernels over layouts, dtypes and inputs against the formulas in a wider dtype.
 
-    y, the saved statistics, the gradients and inference are judged. Each row is the worst case of all
-    layouts: its share of the error budget, its correct digits, and its place. The budget is derived from
-    the dtype, the number of samples and the conditioning |mean|/std. Then come the invariants, which need
-    no reference (a shifted, a scaled, a reordered batch; the sums of dx and of dx x_hat), the contract,
-    and a search, as in gradcheck. A layer, such as a torch.nn.Module, is checked for its running
-    statistics, its modes and its copies, too.
+    y, the saved statistics, the gradients and inference are judged, then the invariants, which need no reference,
+    the contract, and a search, as in gradcheck. A layer, such as a torch.nn.Module, is checked for its running
+    statistics, its modes and its copies, too. Each row is the worst case of all layouts.
 
-    Without options: a small shape in each layout, float32 and float64, every kind of data, epsilon 1e-5.
-    With --image or --array: the problem of these data, per-activation unless --layout is given; invariants
-    and contract are checked on a small problem like it. Exits 1 if a verdict is WRONG or UNDECIDED.
+    With --image or --array, the problem is that of the data; invariants and contract are checked on a small
+    problem like it. Exits 1 if a verdict is WRONG, or UNDECIDED: the data could not have shown a mistake.
     """
-    source = chosen_source(click.get_current_context(), asked)
+    source = chosen_source(asked)
     if curve and source != RANDOM:
         raise InputError(f"--curve draws its own data: leave out --{source}")
     execution = Execution(threads, isolate, timeout)
@@ -123,8 +132,12 @@ def _problems(kernels: list[AnyKernel], default_shapes: tuple[str, ...], asked: 
         asked["epsilon"],
     )
     shapes = asked["shape"] or default_shapes
-    parsed = (problem for text in shapes for default in defaults for problem in ranges.problems(text, default))
-    return list(dict.fromkeys(parsed)) if shapes else defaults
+    found: dict[Problem, None] = {}
+    for text in shapes:
+        for problem in (each for default in defaults for each in ranges.problems(text, default)):
+            require_agreement(text, problem, asked)
+            found[problem] = None
+    return list(found) if shapes else defaults
 
 
 COMMAND = verify

@@ -98,3 +98,11 @@ def pairs(old: Iterable[TimedRow], new: Iterable[TimedRow]) -> list[Pair]:
     """Pairs of rows in the order of ``old``, then those that only ``new`` has."""
     before, after = ({row.identity: row for row in rows} for rows in (old, new))
     return [Pair(before.get(key), after.get(key)) for key in dict.fromkeys([*before, *after])]
+
+
+def require_times(pairs: Iterable[Pair], hint: str = "") -> None:
+    """Raise InputError, with a ``hint``, unless a pass of new has a time in old, and so could fail."""
+    # Rows of the memory roofline never fail the gate, so they do not count here.
+    if not any(pair.new and pair.old and samples_of(pair.old) and not is_limit(pair.old) for pair in pairs):
+        why = hint or "time the same kernels on the same problems, with the same options"
+        raise InputError(f"no pass of new has a time in old, so nothing could fail: {why}")

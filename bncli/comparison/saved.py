@@ -43,8 +43,7 @@ def load(path: Path) -> Report:
     """
     name = repr(str(path))
     try:
-        # Of bytes, json finds out the encoding: a shell may write UTF-16, and an editor a byte-order mark.
-        document = json.loads(path.read_bytes(), parse_int=_whole)
+        document = json.loads(path.read_bytes(), parse_int=_whole)  # in UTF-8, 16 or 32, with a mark or without
     except OSError as error:
         raise InputError(f"cannot read {name}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:

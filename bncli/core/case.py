@@ -60,23 +60,27 @@ class Case:
             array.flags.writeable = False
         return replace(self, **fixed) if fixed else self
 
-    def warnings(self) -> list[str]:
-        """Warnings that concern every result on these data."""
+    def warnings(self, *, training: bool = True) -> list[str]:
+        """Warnings that concern every result on these data; only in ``training`` those on statistics of the batch."""
         found = []
         not_finite = self.x.size - int(np.isfinite(self.x).sum())
         if not_finite:
             found.append(f"{self.problem}: {not_finite:,} of {self.x.size:,} values of x are NaN or infinite")
-        return found + one_sample(self.problem)
+        return found + few_samples(self.problem) if training else found
 
 
-def one_sample(problem: Problem) -> list[str]:
-    """The warning that a problem has one sample per feature, or an empty list."""
-    if problem.samples > 1:
+def few_samples(problem: Problem) -> list[str]:
+    """The warning that a problem has one or two samples per feature, or an empty list.
+
+    Two samples have the mean in their middle, and half their difference is their standard deviation.
+    """
+    if problem.samples > 2:
         return []
-    return [
-        f"{problem}: with one sample per feature, x_hat and dx are always 0: "
-        "give more images, --copies N or a larger batch"
-    ]
+    one = "with one sample per feature, x_hat and dx are always 0"
+    two = "with two samples per feature, x_hat is about 1 and -1 (0 where they are equal) whatever x is, and dx about 0"
+    pixels = problem.layout == Layout.PER_ACTIVATION and len(problem.shape) > 2
+    hint = "give five images, --copies 5 or a larger batch" + (", or try --layout channels-last" if pixels else "")
+    return [f"{problem}: {one if problem.samples == 1 else two}: {hint}"]
 
 
 def generator(seed: int, name: str, *block: int) -> np.random.Generator:

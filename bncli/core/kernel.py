@@ -206,6 +206,11 @@ class Kernel:
         """Whether the kernel has an ``infer_backward``."""
         return self.infer_backward is not None
 
+    @property
+    def has_running(self) -> bool:
+        """Whether the kernel's layers have running statistics."""
+        return self.layer is not None and self.layer.tracks
+
     def run(self, job: Callable[[Kernel, *Arguments], Result], *arguments: *Arguments) -> Result:
         """Return ``job(kernel, *arguments)``, computed here."""
         return job(self, *arguments)
@@ -249,6 +254,7 @@ class IsolatedKernel:
     kind: str = ""
     absent: tuple[str, ...] = ()
     has_infer_backward: bool = False
+    has_running: bool = False
     parameters: tuple[str, ...] = PARAMETERS
     device: Device | None = None
     untimed: str = ""

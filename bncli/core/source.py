@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PACKAGE = "bncli.inputs"
-RANDOM = "random"
+RANDOM, IMAGE = "random", "image"
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ class Lazy:
 class Source:
     """A source of x; a file in ``bncli/inputs`` exports one as ``SOURCE``.
 
-    The file's name is the command-line option that selects it. The option takes one of ``choices`` or, if
-    there are none, a value described by ``metavar``. ``repeatable`` options may be given more than once;
-    ``shaped`` sources obey ``--shape``. ``lazy`` is for a batch that need not fit in memory. ``load``,
+    The file's name is the command-line option that selects it. The option takes one of ``choices`` or, if there are
+    none, a file described by ``metavar``, whose name ends in one of ``suffixes``. ``repeatable`` options may be given
+    more than once; ``shaped`` sources obey ``--shape``. ``lazy`` is for a batch that need not fit in memory. ``load``,
     ``lazy`` and the parts of a lazy batch raise InputError.
     """
 
@@ -98,6 +98,7 @@ class Source:
     choices: tuple[str, ...] = ()
     metavar: str = "PATH"
     repeatable: bool = False
+    suffixes: tuple[str, ...] = ()
     shaped: bool = False
     lazy: Callable[[Request], Lazy] | None = None
 
@@ -106,6 +107,12 @@ def load_source(name: str) -> Source:
     """The source ``name``, a file in ``bncli/inputs``. Raises InputError where there is none of that name."""
     found: Source = plugins.load(PACKAGE, name).SOURCE
     return found
+
+
+def source_of(file: str) -> str:
+    """The name of the source whose files end as the name ``file`` does; empty if there is none."""
+    fitting = (name for name in plugins.names(PACKAGE) if file.lower().endswith(load_source(name).suffixes))
+    return next(fitting, "")
 
 
 def distributions() -> tuple[str, ...]:
@@ -128,12 +135,14 @@ def build_case(
     request: Request,
     *,
     identity: bool = False,
+    mirrored: bool = False,
     admit: Callable[[Problem], object] = lambda problem: None,
 ) -> Case:
     """The case that answers ``request`` to the source of that name.
 
-    With ``identity``, gamma is 1 and beta 0 unless the data hold them. ``admit`` is called with the problem before its
-    arrays are made, and may raise. Raises InputError as the source does, and if arrays do not fit the problem.
+    With ``identity``, gamma is 1 and beta 0 unless the data hold them. With ``mirrored``, dy is x, images, with left
+    and right exchanged. ``admit`` is called with the problem before its arrays are made, and may raise. Raises
+    InputError as the source does, and if arrays do not fit the problem.
     """
     if request.shape:
         admit(request.problem(request.shape, request.dtype or "float64"))
@@ -141,6 +150,9 @@ def build_case(
     if not request.shape:
         admit(batch.problem)
     arrays = with_identity(batch.problem, batch.arrays) if identity else batch.arrays
+    if mirrored:
+        width = 3 if request.layout == Layout.CHANNELS_FIRST else 2
+        arrays = {**arrays, "dy": np.flip(batch.arrays["x"], width)}
     return complete(batch.problem, arrays, request.seed, recipe(source, request), batch.names)
 
 

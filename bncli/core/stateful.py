@@ -63,7 +63,7 @@ class LayerClass:
     ``options`` are those of MOMENTUM, AFFINE and TRACK that it takes. ``momentum`` is its default momentum, None if
     unknown. ``copies`` maps the name of a way to copy a layer to a function that does so. ``many_forwards``: a layer
     may be called many times before the backwards of these calls. ``backward`` is whether it has one, ``evaluates``
-    whether it has a mode for inference.
+    whether it has a mode for inference, ``tracks`` whether it has running statistics by default.
     """
 
     make: Make
@@ -73,3 +73,4 @@ class LayerClass:
     many_forwards: bool = False
     backward: bool = True
     evaluates: bool = True
+    tracks: bool = True

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from bncli.core.source import source_of
 from bncli.errors import InputError
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
                 yield image
     except Exception as error:
         # A damaged file can make Pillow's parsers raise any error.
+        if source_of(path.name) == "array":
+            raise InputError(f"{str(path)!r} is not an image: give arrays with --array") from error
         raise InputError(f"cannot read {str(path)!r} as an image: {_explained(error)}") from error
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from bncli.core.case import ARRAYS, BATCH
 from bncli.core.problem import Problem
-from bncli.core.source import Batch, Lazy, Request, Source
+from bncli.core.source import Batch, Lazy, Request, Source, source_of
 from bncli.errors import InputError
 from bncli.inputs import _npy, _zarr
 from bncli.inputs._numbers import cast, floating
@@ -118,7 +118,12 @@ def _is_npy(file: IO[bytes]) -> bool:
     if not magic:
         raise InputError("it is empty; save it again with numpy.save or numpy.savez")
     if magic != _npy.MAGIC and not magic.startswith(ZIP_MAGIC):
-        raise InputError("it is neither .npy nor .npz; save it with numpy.save or numpy.savez")
+        hint = (
+            "give images with --image"
+            if source_of(str(file.name)) == "image"
+            else "save it with numpy.save or numpy.savez"
+        )
+        raise InputError(f"it is neither .npy nor .npz; {hint}")
     return magic == _npy.MAGIC
 
 
@@ -142,5 +147,6 @@ SOURCE = Source(
     load,
     help="Read x from a .npy, or x and any of gamma, beta, dy, mean, var from a .npz; also a Zarr array or group.",
     metavar="FILE.npy",
+    suffixes=(".npy", ".npz", ".zarr"),
     lazy=lazy,
 )

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 COLOURS = 3
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
+    *(".avif", ".heic", ".heif", ".jp2", ".ppm", ".pgm"),
+)
 WIDEST = 8  # bytes of a value while an image is read
 
 
@@ -114,7 +118,8 @@ def _batch(images: Sequence[Image], request: Request) -> Batch:
 
 SOURCE = Source(
     load,
-    help="Read x from image files, or from folders of them.",
+    help="Read x from images, such as *.jpg, or from folders of them.",
     repeatable=True,
+    suffixes=SUFFIXES,
     lazy=lazy,
 )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bncli.core.kernel import IsolatedKernel
-from bncli.errors import BncliError, InputError, KernelFault, KernelLost
+from bncli.errors import BncliError, InputError, KernelFault, KernelLost, Unavailable
 from bncli.isolation import server, transfer
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class Process:
             parameters=found.parameters,
             device=found.device,
             untimed=found.untimed,
+            has_running=found.has_running,
         )
 
     def set_threads(self, count: int) -> None:
@@ -113,6 +114,8 @@ class Process:
                 raise TimeoutError
             fine, answer = transfer.receive(self._jobs)
         except (TimeoutError, EOFError, OSError) as error:
+            if self._process is None:
+                raise Unavailable(f"kernel {name!r}: no process can be started for it: {error}") from error
             self._ends, self._last = self._ends + 1, self._end_and_describe(late=isinstance(error, TimeoutError))
             raise KernelLost(f"kernel {name!r}: {self._last}{self._where()}") from None
         except BaseException:
@@ -129,7 +132,11 @@ class Process:
         self._jobs, theirs = context.Pipe()
         with self._printed.writer(context) as printed:
             self._process = context.Process(target=server.serve, args=(theirs, printed, str(self._trace)))
-            self._process.start()
+            try:
+                self._process.start()
+            except OSError:
+                self._process = None
+                raise
         theirs.close()
         transfer.receive(self._jobs)  # wait until Python has started, which does not count for the timeout
         if self._threads:

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import psutil
 
+from bncli.core import memory
 from bncli.core.kernel import Device, Kernel
 from bncli.errors import BncliError, KernelFault
 from bncli.isolation import transfer
@@ -46,6 +47,7 @@ class Description:
     parameters: tuple[str, ...] = Kernel.parameters
     device: Device | None = None
     untimed: str = ""
+    has_running: bool = False
 
 
 def serve(jobs: Connection[Any, Any], printed: Connection[Any, Any], trace: str) -> None:
@@ -85,6 +87,7 @@ def describe(spec: str, name: str) -> Description:
         kernel.parameters,
         kernel.device,
         kernel.untimed,
+        kernel.has_running,
     )
 
 
@@ -174,8 +177,8 @@ def _redirect(printed: Connection[Any, Any]) -> None:
 
 def _limit_memory() -> None:
     """Limit this process to the free memory: a kernel that allocates more gets a MemoryError, others survive."""
-    with contextlib.suppress(ImportError, OSError, ValueError):  # the limit is already lower
+    with contextlib.suppress(ImportError, OSError, ValueError, OverflowError, psutil.Error):  # it is lower, or unknown
         import resource  # not there on Windows
 
-        most = psutil.virtual_memory().available + psutil.Process().memory_info().data
+        most = memory.free() + psutil.Process().memory_info().data
         resource.setrlimit(resource.RLIMIT_DATA, (most, resource.getrlimit(resource.RLIMIT_DATA)[1]))

@@ -13,6 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from bncli import numba_settings
 from bncli.core.kernel import Gradients, Kernel
 from bncli.errors import InputError
 from bncli.kernels._numba import columns, inference, split, whole
@@ -168,7 +169,7 @@ def _engine(shape: tuple[int, int, int]) -> Engine:
 def available() -> str | None:
     # The engines use LLVM instructions, which Python cannot run.
     off = getattr(numba.config, "DISABLE_JIT")  # noqa: B009, set when Numba starts, and missing in its types
-    return "NUMBA_DISABLE_JIT turns Numba's compiler off: unset it" if off else None
+    return numba_settings.fault() or ("NUMBA_DISABLE_JIT turns Numba's compiler off: unset it" if off else None)
 
 
 KERNEL = Kernel(

@@ -29,7 +29,7 @@ def of_object(module: Any, name: str, spec: str, value: Any) -> Given:
         spec=spec,
         file=getattr(module, "__file__", None) or "",
         arrays=read(module, "arrays") and name_of_framework(module),
-        ndim=read(module, "ndim") and ndim(module),
+        axes=axes(module),
         dtypes=dtypes(module),
         params=params(module),
         summary=summary(getattr(value, "__doc__", None) or ""),
@@ -53,12 +53,19 @@ def optional(source: Any) -> tuple[str, ...] | None:
     return tuple(found)
 
 
-def ndim(source: Any) -> int:
-    ndim = read(source, "ndim", 3)
-    if not (isinstance(ndim, int) and ndim in views.VIEWS):
+def axes(source: Any) -> views.Axes | None:
+    """The key in ``views.VIEWS`` of what ``ndim`` or ``axes`` says; None if neither is there."""
+    ndim, word = read(source, "ndim"), read(source, "axes")
+    if ndim is not None and not (isinstance(ndim, int) and ndim in views.MEANING):
         meaning = ", ".join(f"{number} for {axes}" for number, axes in views.MEANING.items())
         raise InputError(f"its ndim is {ndim!r}: use {meaning}")
-    return ndim
+    if not isinstance(word, str):  # another name for something else, as pyplot's ``axes``
+        return ndim
+    if word not in views.WORDS:
+        raise InputError(f"its axes are {word!r}: use {', '.join(map(repr, views.WORDS))}")
+    if ndim not in (None, views.WORDS[word]):
+        raise InputError(f"its ndim is {ndim} and its axes are {word!r}: leave one")
+    return views.WORDS[word]
 
 
 def name_of_framework(source: Any) -> str:

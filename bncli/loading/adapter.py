@@ -49,7 +49,8 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
     A kernel without a backward, or with an infer alone, is judged and timed for what it has.
     Functions are called by position, so that their parameters may have any names. With an ``infer_backward``,
     infer returns y and saved, unless there is an ``infer_forward`` that does. Optional members: these three,
-    ``ndim`` (3, or one of ``views.MEANING``), ``dtypes``, ``summary`` (default: the first line of
+    ``ndim`` (3, or one of ``views.MEANING``) or ``axes`` (one of ``views.WORDS``), ``dtypes``,
+    ``summary`` (default: the first line of
     the module's docstring), ``available``, ``set_threads``, and a parameter ``out`` of any function.
     A forward without gamma, beta or both is known by the names of its parameters. ``optional`` names those that may be
     None: by default those whose default is None. ``arrays`` names the framework whose arrays the functions take, and
@@ -66,9 +67,9 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
             f"it has no {' and no '.join(absent)}: a kernel needs {needed}; "
             "bncli kernels --template prints one to start from"
         )
-    ndim, device = _file_settings.ndim(source), _file_settings.device(source)
-    view = views.VIEWS[ndim]
+    axes, device = _file_settings.axes(source) or 3, _file_settings.device(source)
     framework_name = _file_settings.name_of_framework(source)
+    view = views.view_of(axes, framework_name)
     arrays = framework(framework_name)
     parameters = taken_by(_entry(source))
     functions = {name: _function(source, name, view, parameters) for name in ARGUMENTS if read(source, name)}
@@ -101,7 +102,7 @@ def adapt(namespace: Any, name: str = "", spec: str = "") -> Kernel:
         called = {name: on_arrays(each.call, name, arrays, device) for name, each in own.items()}
         passes = Passes(**{name: prepared_stand_in(name) for name in absent} | called)
         there = _file_settings.of_object(source, base.name, spec, source).kernel(
-            _file_settings.ndim(source),
+            axes,
             lambda _: passes,
             kind="",
             taken=Taken(choice.parameters),

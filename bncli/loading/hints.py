@@ -14,7 +14,8 @@ def hint(error: BaseException) -> str:
         return f"; pip install 'bncli[{EXTRAS[error.name]}]'"
     if isinstance(error, np.exceptions.AxisError):
         return (
-            "; x is (outer, feature, inner): write ndim = 4 into the file for (N, C, H, W), or 2 for (rows, features)"
+            '; x is (outer, feature, inner): write axes = "own" into the file for NCHW or NHWC, as the problem is, or '
+            "ndim = 4 for (N, C, H, W), or 2 for (rows, features)"
         )
     if NO_GPU in str(error):
         return "; Triton finds no GPU: set TRITON_INTERPRET=1, and the kernel is checked on the CPU"

@@ -29,13 +29,13 @@ def named(module: ModuleType, path: str, spec: str) -> Kernel:
 
 
 def only(module: ModuleType, name: str, spec: str) -> Kernel:
-    """The kernel made from ``module`` itself, or from its only object that is a kernel.
+    """The kernel made from ``module`` itself, or from its only object that is a kernel, or else from one it imports.
 
     Raises InputError if there is none, or if there are several.
     """
     if adapter.is_namespace(module):
         return adapter.adapt(module, name, spec)
-    found = candidates(module)
+    found = candidates(module) or candidates(module, imported=True)
     if len(found) > 1:
         described = _listed(f"{each} ({kind})" for each, kind in found.items())
         raise InputError(f"it holds {described}: choose one, as {spec or name}:{next(iter(found))}")
@@ -64,15 +64,15 @@ def kernel_of(value: Any, name: str = "", spec: str = "", module: ModuleType | N
     return kind.kernel(value, _file_settings.of_object(module, name, spec, value))
 
 
-def candidates(module: ModuleType) -> dict[str, str]:
-    """The objects that ``module`` itself defines and that are kernels, with their kinds.
+def candidates(module: ModuleType, imported: bool = False) -> dict[str, str]:
+    """The objects that ``module`` itself defines and that are kernels, with their kinds; or the ``imported`` ones, too.
 
     Functions without gamma or beta are left out where there are others.
     """
     found = {}
     for name, value in vars(module).items():
         # An instance has the __module__ of its class, and no name of its own.
-        own = getattr(value, "__module__", None) == module.__name__ or not hasattr(value, "__name__")
+        own = imported or getattr(value, "__module__", None) == module.__name__ or not hasattr(value, "__name__")
         if own and not name.startswith("_") and (kind := kinds.kind_of(value)) is not None:
             found[name] = kind.KIND
     whole = {

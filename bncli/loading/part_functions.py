@@ -29,8 +29,8 @@ def parts_of(source: Any, kernel: Kernel) -> Parts | None:
     if not found.keys() & {"merge", "reduce"}:
         return None
     settings = _file_settings.of_object(source, kernel.name, kernel.spec, source)
-    arrays = framework(settings.arrays or next((name for name in frameworks() if name in kernel.kind), NUMPY))
-    view = views.VIEWS[settings.ndim or 3]
+    name = settings.arrays or next((each for each in frameworks() if each in kernel.kind), NUMPY)
+    arrays, view = framework(name), views.view_of(settings.axes or 3, name)
     return Parts(
         **{name: _on_numpy(call, BATCHES[name], view, arrays, settings.device) for name, call in found.items()}
     )

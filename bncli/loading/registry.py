@@ -66,6 +66,9 @@ def require_types(kernel: AnyKernel, problem: Problem) -> None:
     """Raise InputError if ``kernel`` does not take the types of ``problem``."""
     if problem.dtype not in kernel.dtypes:
         hint = f"use --dtype {' or '.join(kernel.dtypes)}"
+        if kernel.spec and not is_registered(kernel.spec):
+            own = "its file" if plugins.is_path(kernel.spec.partition(":")[0]) else f"a file that imports {kernel.name}"
+            hint = f'{hint}, or write dtypes = "{problem.dtype}" into {own}'
         raise InputError(f"kernel {kernel.name!r} does not take {problem.dtype}: {hint}")
     if problem.types not in types_of(kernel):
         wanted = problem.params or problem.dtype

@@ -41,14 +41,19 @@ def pair(result: Any, function: str) -> tuple[Any, Any]:
 
 
 def gradients(
-    result: Any, dy: Array, names: tuple[str, ...] = Gradients._fields, function: str = BACKWARD
+    result: Any,
+    dy: Array,
+    names: tuple[str, ...] = Gradients._fields,
+    function: str = BACKWARD,
+    shape: Shape | None = None,
 ) -> Gradients:
-    """Return those of the gradients of ``function`` for ``dy`` that ``names`` has, and zeros for the others.
+    """Return those of the gradients of ``function`` for ``dy`` (N, F, S) that ``names`` has, and zeros for the others.
 
-    Axis 1 of dy is the features. Raises Malformed.
+    ``shape`` is that of dx, by default (N, F, S). Raises Malformed.
     """
+    shapes = _shapes(dy, shape)
     found = named(result, names, function)
-    return whole({name: array(name, value, _shape(name, dy)) for name, value in found.items()}, dy)
+    return whole({name: array(name, value, shapes[name]) for name, value in found.items()}, dy, shape)
 
 
 def named(result: Any, names: tuple[str, ...] = Gradients._fields, function: str = BACKWARD) -> dict[str, Any]:
@@ -59,15 +64,16 @@ def named(result: Any, names: tuple[str, ...] = Gradients._fields, function: str
     return {name: value for name, value in values if name in names}
 
 
-def whole(found: Mapping[str, Array], dy: Array) -> Gradients:
-    """The gradients in ``found``, and zeros for those that it lacks."""
+def whole(found: Mapping[str, Array], dy: Array, shape: Shape | None = None) -> Gradients:
+    """The gradients in ``found``, and zeros for those that it lacks, as in ``gradients``."""
     return Gradients(
-        *(found[name] if name in found else np.zeros(_shape(name, dy), dy.dtype) for name in Gradients._fields)
+        **{name: found[name] if name in found else np.zeros(own, dy.dtype) for name, own in _shapes(dy, shape).items()}
     )
 
 
-def _shape(name: str, dy: Array) -> Shape:
-    return dy.shape if name == "dx" else dy.shape[1:2]
+def _shapes(dy: Array, shape: Shape | None) -> dict[str, Shape]:
+    features = dy.shape[1:2]
+    return {"dx": dy.shape if shape is None else shape, "dgamma": features, "dbeta": features}
 
 
 def per_feature(function: str, result: Any, names: tuple[str, ...], features: int) -> tuple[Array, ...]:

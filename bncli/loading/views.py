@@ -68,6 +68,15 @@ def _spatial(axes: int) -> View:
     return View(enter, leave)
 
 
+def _channels_last(axes: int) -> View:
+    """The view of (N, F, S) with ``axes`` axes in place of S, and features last: C-contiguous if S is 1."""
+    first = _spatial(axes)
+    return View(
+        lambda batch: np.moveaxis(first.enter(batch), 1, -1),
+        lambda found, shape: first.leave(np.moveaxis(np.asarray(found), -1, 1), shape),
+    )
+
+
 def _factors(size: int, count: int) -> tuple[int, ...]:
     """``count`` factors of ``size``, as equal as possible, the smallest first."""
     if count == 1:
@@ -76,9 +85,38 @@ def _factors(size: int, count: int) -> tuple[int, ...]:
     return (first, *_factors(size // first, count - 1))
 
 
+def _own() -> View:
+    """The view with the axes that the problem's layout has: NCHW if S is over 1, else NHWC."""
+    first, last = _spatial(2), _channels_last(2)
+    return View(
+        lambda batch: (first if batch.shape[2] > 1 else last).enter(batch),
+        lambda found, shape: (first if shape[2] > 1 else last).leave(found, shape),
+    )
+
+
+Axes = int | str  # the number of axes, or a word for them
+
 CANONICAL = View(lambda batch: batch, lambda batch, _: batch)
-VIEWS = {2: View(_rows, _batch), 3: CANONICAL, 4: _spatial(2), 5: _spatial(3)}
+OWN_AXES, CHANNELS_LAST = "own", "NHWC"
+VIEWS: dict[Axes, View] = {
+    2: View(_rows, _batch),
+    3: CANONICAL,
+    4: _spatial(2),
+    5: _spatial(3),
+    CHANNELS_LAST: _channels_last(2),
+    "NDHWC": _channels_last(3),
+    OWN_AXES: _own(),
+}
 MEANING = {2: "(rows, features)", 3: "(outer, feature, inner)", 4: "(N, C, H, W)", 5: "(N, C, D, H, W)"}  # of ndim
+WORDS: dict[str, Axes] = {"NC": 2, "NCHW": 4, "NCDHW": 5, **{word: word for word in VIEWS if isinstance(word, str)}}
+
+
+def view_of(axes: Axes, arrays: str) -> View:
+    """The view for a function of the framework ``arrays``.
+
+    In torch the axes are always NCHW, and a channels-last problem is in the memory format of that name.
+    """
+    return VIEWS[4] if axes == OWN_AXES and arrays == "torch" else VIEWS[axes]
 
 
 class Function(NamedTuple):
@@ -118,7 +156,7 @@ def backward_of(function: Function, names: tuple[str, ...] = Gradients._fields, 
         dx, dgamma, dbeta = out or (None, None, None)
         target = function.target(dx)
         targets = None if out is None or target is None else Gradients(target, *out[1:])
-        found = results.gradients(function(seen, saved, out=targets), seen, names, called)
+        found = results.gradients(function(seen, saved, out=targets), dy, names, called, seen.shape)
         return Gradients(
             _deliver(found.dx, target, dx, view, dy.shape),
             _deliver(found.dgamma, targets and dgamma, dgamma, CANONICAL, dy.shape),

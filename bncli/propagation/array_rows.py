@@ -57,7 +57,7 @@ def rows(
         found.append(_row(case, mode, kernel, Shown(name, case.problem.own(array).shape, array, other)))
         for f in range(min(features, array.shape[1]) if array.ndim == 3 else 0):
             one, its = array[:, f], None if other is None else other[:, f]
-            found.append(_row(case, mode, kernel, Shown(f"{name}[{f}]", one.shape, one[:, None], its)))
+            found.append(_row(case, mode, kernel, Shown(f"{name} feature {f}", one.shape, one[:, None], its)))
     return found
 
 
@@ -87,7 +87,7 @@ def _row(case: Case, mode: str, kernel: str, shown: Shown) -> ArrayRow:
         std=float(array.std(dtype=np.float64)),
         difference=None if shown.first is None else _difference(array.reshape(shown.first.shape), shown.first),
     )
-    if shown.name.partition("[")[0] != NORMALIZED:
+    if shown.name.partition(" ")[0] != NORMALIZED:
         return row
     return replace(
         row,

@@ -75,7 +75,7 @@ def _propagated(plan: _Plan, cases: Iterable[Case], kernels: Sequence[AnyKernel]
     for case in cases:
         found, last = _on(case, plan, kernels, features)
         rows += found
-        warnings += case.warnings()
+        warnings += case.warnings(training=plan.mode == "train")
     assert last is not None
     columns = array_rows.columns(kernels[0].name)
     return Propagated(Report(plan.command, columns, rows, array_rows.GROUP, warnings=warnings), last)

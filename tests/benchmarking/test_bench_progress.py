@@ -42,8 +42,11 @@ def test_compiling_is_told_of_by_whose_code_it_is():
 @pytest.fixture
 def terminal(monkeypatch):
     """A terminal of 80 columns, whose clock is what ``now`` holds."""
-    file = Console(force_terminal=True, width=80, file=io.StringIO())
+    screen = io.StringIO()
+    screen.isatty = lambda: True
+    file = Console(force_terminal=True, width=80, file=screen)
     file.now = [100.0]
+    monkeypatch.delenv("CI", raising=False)
     monkeypatch.setattr(console, "stderr", lambda: file)
     monkeypatch.setattr(console, "monotonic", lambda: file.now[0])
     return file

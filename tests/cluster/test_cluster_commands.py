@@ -29,7 +29,7 @@ def test_the_command_line_uses_a_cluster_that_is_running(cluster, group, alone, 
     words = ("--kernel", "dask", "--array", group, "--layout", "channels-first", "--epsilon", "1e-5", "--seed", "5")
     address = cluster.client.scheduler.address
     done = cli("forward", *words, "--scheduler", address, "--save", tmp_path / "y.zarr", "--format", "json")
-    assert (done.exit_code, done.stderr) == (0, "")
+    assert (done.exit_code, done.stderr) == (0, f"wrote '{tmp_path / 'y.zarr'}'\n")
     np.testing.assert_array_equal(zarr.open(str(tmp_path / "y.zarr"))["y"][...], PROBLEM.own(alone["y"]))
     rows = {row["array"]: row for row in json.loads(done.stdout)["rows"]}
     assert list(rows) == ["x", "x_hat", "y"]
@@ -46,7 +46,7 @@ def test_the_command_line_uses_a_cluster_that_is_running(cluster, group, alone, 
 def test_backward_of_a_cluster_shows_and_saves_what_one_process_does(cluster, group, alone, tmp_path):
     words = ("--kernel", "dask", "--array", group, "--layout", "channels-first", "--epsilon", "1e-5", "--seed", "5")
     address = cluster.client.scheduler.address
-    done = cli("backward", *words, "--scheduler", address, "--save", tmp_path / "dx.npy", "--format", "json")
+    done = cli("backward", *words, "--scheduler", address, "--save", tmp_path / "dx.npy", "--format", "json", "-q")
     assert (done.exit_code, done.stderr) == (0, "")
     np.testing.assert_array_equal(np.load(tmp_path / "dx.npy"), PROBLEM.own(alone["dx"]))
     rows = {row["array"]: row for row in json.loads(done.stdout)["rows"]}

@@ -8,11 +8,12 @@ from command_line import COMMANDS, fails, run
 
 
 def test_bncli_alone_and_the_commands_help_and_version_are_what_people_expect():
-    assert run().stdout == run("--help").stdout == run("help").stdout
+    assert run().stdout == run("--help").stdout
+    assert run("help").stdout.startswith(run().stdout)
     assert run("help", "bench").stdout == run("bench", "--help").stdout
     assert run("version").stdout == run("--version").stdout
-    assert "no command is called 'nope'" in fails("help", "nope")
-    assert {"help", "version"}.isdisjoint(COMMANDS)
+    assert "no page or command is called 'nope'" in fails("help", "nope")
+    assert "version" not in COMMANDS
 
 
 @pytest.mark.parametrize(

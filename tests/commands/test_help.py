@@ -8,13 +8,6 @@ from command_line import COMMANDS, SMALL, rows, run
 pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
 
 
-@pytest.mark.parametrize("flag", ["-h", "--help"])
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_with_an_example(command, flag):
-    text = run(command, flag).stdout
-    assert f"Example: bncli {command}" in text
-
-
 def test_help_lists_every_command():
     text = run("--help").stdout
     assert all(f"\n  {command} " in text for command in COMMANDS)

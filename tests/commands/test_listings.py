@@ -72,8 +72,8 @@ def test_info_names_the_machine():
 def test_presets_are_those_in_configs():
     found = {row["preset"]: row for row in rows("presets")}
     assert set(found) == {
-        "bert", "densenet121", "googlenet", "images", "inception-v3", "large-images", "mobilenet-v2", "quick",
-        "resnet50", "resnet50-nhwc", "roofline", "seed", "tiny",
+        "bert", "densenet121", "googlenet", "images", "inception-v3", "large-images", "mobilenet-v2", "pytorch",
+        "quick", "resnet50", "resnet50-nhwc", "roofline", "seed", "tiny",
     }  # fmt: skip
     assert found["resnet50"]["problems"] == 9
     assert all(row["summary"] for row in found.values())
@@ -82,7 +82,7 @@ def test_presets_are_those_in_configs():
 # Formats and files.
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command != "report"])
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in ("report", "help")])
 def test_every_command_speaks_every_format_and_exports(command, tmp_path_factory):
     small = () if command in ("kernels", "info", "presets") else (*SMALL, "--kernel", "numpy")
     if command == "compare":

@@ -144,3 +144,12 @@ def test_what_cannot_be_read_is_refused(tmp_path):
         saved.load(tmp_path / "none.json")
     with pytest.raises(InputError, match="cannot read"):
         saved.load(tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_a_report_in_another_encoding_is_read(encoding, written):
+    text = EXPORTER.render(REPORT)
+    expected = repr(saved.load(written(text)))
+    path = written("")
+    path.write_text(text, encoding=encoding)
+    assert repr(saved.load(path)) == expected

@@ -51,15 +51,15 @@ def test_a_layer_class_whose_constructor_takes_nothing():
         ),
         (
             MODULE + "    def forward(self, x):\n        raise KeyError('oops')\n",
-            "it fails on x of 4 or 3 or 2 or 5 axes: with 4 it raised KeyError: 'oops' (mine.py, line 4)",
+            "(N, C, D, H, W) or NHWC: with (N, C, H, W) it raised KeyError: 'oops' (mine.py, line 4)",
         ),
         (
             MODULE + "    def forward(self, x):\n        return None\n",
-            "it fails on x of 4 or 3 or 2 or 5 axes: with 4 y is of type NoneType, not a torch tensor",
+            "(N, C, D, H, W) or NHWC: with (N, C, H, W) y is of type NoneType, not a torch tensor",
         ),
         (
             FUNCTION + f"np.asarray({BATCH_NORM}.detach())\n",
-            "with 3 y is of type ndarray, not a torch tensor",
+            "with (outer, feature, inner) y is of type ndarray, not a torch tensor",
         ),
         (FUNCTION + f"{BATCH_NORM}.to('meta')\n", "on meta: return it on the device of x, the cpu"),
     ],

@@ -203,3 +203,14 @@ def backward(dy, saved):
 """
     )
     assert_right(guarded(loaded(text)), make_case("6x5x4/channels-first/float64/eps=0.001"))
+
+
+def test_a_file_of_two_lines_says_the_types_of_an_imported_class():
+    write("mine.py", "from torch.nn import BatchNorm2d\n")
+    refused = run("gradcheck", "mine.py", "--dtype", "float16", code=2)
+    assert 'or write dtypes = "float16" into its file' in refused.stderr
+    write("half.py", 'from torch.nn import BatchNorm2d\ndtypes = "float16"\nparams = "float32"\n')
+    result = run("gradcheck", "half.py", "--shape", "4x3x5x2/nchw", "--search", "0")
+    assert "params=float32" in result.stdout
+    kind = "half is a torch.nn.Module: forward, backward, infer, infer_backward, running statistics"
+    assert kind in " ".join(result.stderr.split())

@@ -100,7 +100,7 @@ class Speedup(Row):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Gated(Row):
-    """The outcome of the gate for a pass: PASS, SLOWER or UNSURE; and the least slowdown that would have been seen."""
+    """The verdict of the gate on a pass: PASS, SLOWER or UNSURE; and the least slowdown that would have been seen."""
 
     MARK = "gate"
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bncli import numba_settings
 from bncli.core.kernel import Gradients, Kernel, Parts, Saved
 from bncli.kernels.dask import engine, normalization
 from bncli.kernels.dask.merging import Moments, merge_moments
@@ -66,7 +67,8 @@ def reduce(dy: Array, x: Array, mean: Array, inv_std: Array) -> tuple[Array, Arr
 
 
 def available() -> str | None:
-    return None if find_spec("dask") else "Dask is not installed: pip install 'bncli[cluster]'"
+    missing = "" if find_spec("dask") else "Dask is not installed: pip install 'bncli[cluster]'"
+    return missing or numba_settings.fault() or None
 
 
 KERNEL = Kernel(

@@ -66,35 +66,36 @@ def without(parameters: Sequence[str]) -> str:
 class Given:
     """The settings of the object's file; ``name``, ``spec`` and ``file`` are the kernel's own.
 
-    ``arrays`` names a framework, ``ndim`` is the number of axes of x that the object takes, and ``optional`` are the
-    parameters that may be None; None if not set. ``device`` is the framework's name for a device other than the CPU.
+    ``arrays`` names a framework, ``axes`` are those of x that the object takes, a key of ``views.VIEWS``, and
+    ``optional`` are the parameters that may be None; None if not set. ``device`` is the framework's name for a device
+    other than the CPU.
     """
 
     name: str
     spec: str
     file: str
     arrays: str | None = None
-    ndim: int | None = None
+    axes: views.Axes | None = None
     dtypes: tuple[str, ...] = Kernel.dtypes
     params: tuple[str, ...] = Kernel.params
     summary: str = ""
     optional: tuple[str, ...] | None = None
     device: str = ""
 
-    def ranks(self, possible: Sequence[int]) -> Sequence[int]:
-        """The numbers of axes of x to try: the file's ``ndim``, or all that are ``possible``."""
-        return (self.ndim,) if self.ndim else possible
+    def axes_to_try(self, possible: Sequence[views.Axes]) -> Sequence[views.Axes]:
+        """The axes of x to try: those that the file names, or all that are ``possible``."""
+        return (self.axes,) if self.axes else possible
 
     def kernel(
         self,
-        rank: int,
+        axes: views.Axes,
         passes_of: Callable[[Choice], Passes],
         *,
         kind: str,
         taken: Taken = Taken(),  # noqa: B008  # immutable
         arrays: str = "numpy",
     ) -> Kernel:
-        """The kernel of the passes that take NumPy arrays, a batch with ``rank`` axes.
+        """The kernel of the passes that take NumPy arrays, a batch with these ``axes``.
 
         ``arrays`` is the framework that computes. The kernel is never called with complex x, which few such functions
         support.
@@ -107,7 +108,7 @@ class Given:
         }
 
         def chosen(choice: Choice) -> Kernel:
-            return replace(self._chosen(choice, views.VIEWS[rank], passes_of(choice)), **settings)
+            return replace(self._chosen(choice, views.view_of(axes, arrays), passes_of(choice)), **settings)
 
         return replace(
             chosen(Choice(taken.parameters, gradients_of(taken.parameters))),

@@ -72,7 +72,7 @@ class TorchLayer:
 
 
 def layer_class(
-    make: Callable[..., Any], view: View, options: frozenset[str], momentum: float | None, device: str
+    make: Callable[..., Any], view: View, options: frozenset[str], momentum: float | None, device: str, tracks: bool
 ) -> LayerClass:
     """The class of the layers around the modules that ``make(features, epsilon, **options)`` returns."""
 
@@ -101,4 +101,4 @@ def layer_class(
         "pickle": by(lambda layer: pickle.loads(pickle.dumps(layer.module))),  # noqa: S301
         "state_dict": by(through_state_dict),
     }
-    return LayerClass(made, options, momentum, copies, many_forwards=True)
+    return LayerClass(made, options, momentum, copies, many_forwards=True, tracks=tracks)

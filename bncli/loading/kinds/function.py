@@ -17,13 +17,14 @@ from bncli.core.kernel import BACKWARD, BETA, GAMMA, PARAMETERS, Choice, Kernel,
 from bncli.errors import InputError
 from bncli.loading.absent import completed, prepared_stand_in, with_nothing_saved
 from bncli.loading.kinds import Given, Passes, _jax_vjp, _torch_autograd, torch_module
+from bncli.loading.kinds._axes import fitting
 from bncli.loading.kinds._parameters import EPSILON, LIKE, Signature, X, signature
-from bncli.loading.kinds._rank import fitting
+from bncli.loading.views import CHANNELS_LAST, Axes
 
 Array = NDArray[Any]
 
 KIND = "a function"
-RANKS = (3, 4, 2, 5)
+AXES = (3, 4, 2, 5, CHANNELS_LAST)
 DIFFERENTIATED_BY: dict[str, ModuleType] = {"torch": _torch_autograd, "jax": _jax_vjp}
 
 
@@ -47,7 +48,7 @@ def is_whole(value: Any) -> bool:
 def kernel(value: Any, given: Given) -> Kernel:
     own = signature(value)
 
-    def of(name: str, rank: int) -> Kernel:
+    def of(name: str, axes: Axes) -> Kernel:
         by = DIFFERENTIATED_BY[name]
 
         def bound(inputs: Mapping[str, Any]) -> Callable[[], Any]:
@@ -61,7 +62,7 @@ def kernel(value: Any, given: Given) -> Kernel:
             return by.with_inference(training, inferring, choice, given.device) if own.infers else training
 
         return given.kernel(
-            rank, passes, kind=f"{KIND} of {name} arrays", taken=own.taken(given, selective=True), arrays=name
+            axes, passes, kind=f"{KIND} of {name} arrays", taken=own.taken(given, selective=True), arrays=name
         )
 
     found: list[Kernel] = []
@@ -70,7 +71,7 @@ def kernel(value: Any, given: Given) -> Kernel:
         if lacking := given.lacks(name):
             return lacking
         try:
-            found.append(fitting(partial(of, name), given.ranks(RANKS), given.dtypes[0]))
+            found.append(fitting(partial(of, name), given.axes_to_try(AXES), given.dtypes[0]))
         except InputError as error:
             errors.append(f"of {name} arrays, {error}")
     if not found:
@@ -103,8 +104,8 @@ def _forward_alone(value: Any, own: Signature, given: Given) -> Kernel:
 
         return Passes(forward, prepared_stand_in(BACKWARD))
 
-    def of(rank: int) -> Kernel:
-        kernel = given.kernel(rank, passes, kind=f"{KIND} of NumPy arrays", taken=own.taken(given))
+    def of(axes: Axes) -> Kernel:
+        kernel = given.kernel(axes, passes, kind=f"{KIND} of NumPy arrays", taken=own.taken(given))
         return replace(completed(kernel, (BACKWARD,)), prepare=None)
 
-    return fitting(of, given.ranks(RANKS), given.dtypes[0])
+    return fitting(of, given.axes_to_try(AXES), given.dtypes[0])

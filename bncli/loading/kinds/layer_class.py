@@ -13,6 +13,7 @@ from bncli.core.stateful import LayerClass
 from bncli.errors import InputError
 from bncli.loading.absent import completed, stand_in
 from bncli.loading.kinds import Given, Passes, torch_function, torch_module
+from bncli.loading.kinds._axes import fitting
 from bncli.loading.kinds._object_layer import Form, ObjectLayer, copies, has_modes
 from bncli.loading.kinds._parameters import (
     AFFINE,
@@ -24,14 +25,15 @@ from bncli.loading.kinds._parameters import (
     role,
     signature,
 )
-from bncli.loading.kinds._rank import fitting
-from bncli.loading.views import MEANING, VIEWS
+from bncli.loading.views import CHANNELS_LAST, VIEWS, Axes
 
 Array = NDArray[Any]
 Make = Callable[..., ObjectLayer]  # of a form, features, dtype and epsilon, and of other arguments by role
 
 KIND = "a layer class"
 CANONICAL = 3
+NUMPYNET = "(N, 1, 1, F)"  # its images; it averages over the first axis, and features are in the last
+AXES: tuple[Axes, ...] = (2, 4, 3, 5, CHANNELS_LAST, NUMPYNET)  # to try if the file names none
 SMALL = np.linspace(-1, 1, 24).reshape(4, 3, 2)  # a batch to try
 
 
@@ -39,8 +41,7 @@ def _rows(batch: Array) -> Array:
     return np.asarray(VIEWS[2].enter(batch)[:, None, None])
 
 
-NUMPYNET = "(N, 1, 1, F)"  # its images; it averages over the first axis, and features are in the last
-FORMS = {MEANING[rank]: Form(VIEWS[rank].enter, VIEWS[rank].leave) for rank in (2, 4, 3, 5)}
+FORMS = {axes: Form(*view) for axes, view in VIEWS.items()}
 FORMS[NUMPYNET] = Form(_rows, lambda found, shape: VIEWS[2].leave(found[:, 0, 0], shape), (1, 1, -1))
 
 
@@ -64,7 +65,7 @@ def kernel(value: Any, given: Given) -> Kernel:
         return lacking
     made = getattr(value, "func", value)
     make, whole = _maker(value, made, given), hasattr(made, BACKWARD)
-    forms = (MEANING[given.ndim],) if given.ndim else tuple(FORMS)
+    forms = given.axes_to_try(AXES)
     if not signature(value).takes(FEATURES):
         forms = tuple(sorted(forms, key=lambda form: form != NUMPYNET))  # gamma and beta come in its shape
     return fitting(lambda form: _kernel(value, whole, given, make, FORMS[form]), forms, given.dtypes[0])
@@ -105,6 +106,7 @@ def _kernel(value: Any, whole: bool, given: Given, make: Make, form: Form) -> Ke
         copies(),
         backward=whole,
         evaluates=modes,
+        tracks=tracks,
     )
     kernel = replace(kernel, layer=layers)
     if whole:

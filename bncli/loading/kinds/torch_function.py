@@ -7,11 +7,12 @@ from typing import Any
 from bncli.arrays import torch as tensors
 from bncli.core.kernel import Choice, Kernel
 from bncli.loading.kinds import Given, Passes, _torch_autograd
+from bncli.loading.kinds._axes import fitting
 from bncli.loading.kinds._parameters import signature
-from bncli.loading.kinds._rank import fitting
+from bncli.loading.views import CHANNELS_LAST, Axes
 
 KIND = "a torch.autograd.Function"
-RANKS = (3, 4, 2, 5)
+AXES = (3, 4, 2, 5, CHANNELS_LAST)
 
 
 def is_one(value: Any) -> bool:
@@ -32,7 +33,7 @@ def kernel(value: Any, given: Given) -> Kernel:
     def passes(choice: Choice) -> Passes:
         return _torch_autograd.passes(bound, choice, given.device)
 
-    def of(rank: int) -> Kernel:
-        return given.kernel(rank, passes, kind=KIND, taken=own.taken(given, selective=True), arrays="torch")
+    def of(axes: Axes) -> Kernel:
+        return given.kernel(axes, passes, kind=KIND, taken=own.taken(given, selective=True), arrays="torch")
 
-    return fitting(of, given.ranks(RANKS), given.dtypes[0])
+    return fitting(of, given.axes_to_try(AXES), given.dtypes[0])

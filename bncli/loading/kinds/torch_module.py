@@ -12,15 +12,15 @@ from bncli.arrays import torch as tensors
 from bncli.core.kernel import BETA, GAMMA, PARAMETERS, Choice, Kernel, subsets
 from bncli.errors import InputError
 from bncli.loading.kinds import Given, Passes, Taken, _torch_autograd, _torch_layer
+from bncli.loading.kinds._axes import fitting
 from bncli.loading.kinds._parameters import AFFINE, EPSILON, FEATURES, LIKE, MEAN, MOMENTUM, TRACK, VAR, role
-from bncli.loading.kinds._rank import fitting
 from bncli.loading.kinds._torch_tensors import STATISTICS, named_tensors, state_of
-from bncli.loading.views import VIEWS
+from bncli.loading.views import CHANNELS_LAST, Axes, view_of
 
 Make = Callable[..., Any]  # of features, epsilon and the flags to turn off, and of options by role
 
 KIND = "a torch.nn.Module"
-RANKS = (4, 3, 2, 5)  # the numbers of axes of x to try without an ``ndim``
+AXES = (4, 3, 2, 5, CHANNELS_LAST)  # to try if the file names none
 TRIED = (3, 1e-5)  # features and epsilon of a module that is made for inspection
 # The flags of a constructor, true unless told otherwise, that give a module the parameters.
 FLAGS = {
@@ -81,11 +81,13 @@ def kernel(value: Any, given: Given) -> Kernel:
     if momentum is not None:
         options.add(MOMENTUM)
 
-    def of(rank: int) -> Kernel:
-        layer = _torch_layer.layer_class(make, VIEWS[rank], frozenset(options), momentum, given.device)
-        return replace(given.kernel(rank, passes, kind=KIND, taken=taken, arrays="torch"), layer=layer)
+    def of(axes: Axes) -> Kernel:
+        layer = _torch_layer.layer_class(
+            make, view_of(axes, "torch"), frozenset(options), momentum, given.device, tracks
+        )
+        return replace(given.kernel(axes, passes, kind=KIND, taken=taken, arrays="torch"), layer=layer)
 
-    return fitting(of, given.ranks(RANKS), given.dtypes[0])
+    return fitting(of, given.axes_to_try(AXES), given.dtypes[0])
 
 
 def _parameters_of(module: Any) -> tuple[str, ...]:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bncli import files
+from bncli.core.chart import Axis
 from bncli.core.units import printable, shortened, text
 from bncli.output.drawing.figure import DPI, SETTINGS, write
+from bncli.output.drawing.scale import label
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +24,8 @@ IMAGES_IN_ROW = 6
 CELL = 1.6  # inches of an image
 LABEL, SIDE = 1.15, 2.2  # inches of the text left of the images and of the histogram right of them
 BINS = 61  # odd, so that one bin has 0 in its middle
+TICKS = 4  # steps between ticks, at most: labels as long as -1.25e-10 do not overlap
+ABOVE_LEGEND = 16  # points between the axes and the title, where a legend stands between
 LONGEST = 24  # characters of an image's name
 # Distinguished by their dashes too.
 CHANNELS = {
@@ -80,6 +84,8 @@ def _draw(row: ImageRow, axes: Sequence[Any]) -> None:
 
 def _histogram(values: Array, axes: Any) -> None:
     """The number of pixels by value, one line for each channel."""
+    from matplotlib.ticker import MaxNLocator
+
     axes.set_axis_on()
     finite = values[np.isfinite(values)]
     if not finite.size:
@@ -92,8 +98,14 @@ def _histogram(values: Array, axes: Any) -> None:
         counts, _ = np.histogram(own[np.isfinite(own)].astype(np.float64), edges)
         axes.stairs(counts, edges, color=colour, linestyle=dashes, linewidth=1.1, label=name)
     mean, std = finite.mean(dtype=np.float64), finite.std(dtype=np.float64)
-    axes.set_title(f"mean {text(float(mean), 'error')}, std {text(float(std), 'error')}", fontsize=7)
+    legend = len(channels) > 1
+    title = f"mean {text(float(mean), 'error')}, std {text(float(std), 'error')}"
+    axes.set_title(title, fontsize=7, pad=ABOVE_LEGEND if legend else None)
     axes.set_ylabel("pixels", fontsize=7)
     axes.tick_params(labelsize=6)
-    if len(channels) > 1:
-        axes.legend(fontsize=6, frameon=False)
+    axes.xaxis.set_major_locator(MaxNLocator(TICKS, steps=(1, 2, 2.5, 5, 10)))
+    axes.xaxis.set_major_formatter(lambda value, place: label(value, Axis("value", "number", logarithmic=False)))
+    if legend:
+        # Above the axes: within them it would cover bars.
+        place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "borderaxespad": 0.0}
+        axes.legend(fontsize=6, frameon=False, ncols=len(channels), columnspacing=1.0, borderpad=0.2, **place)

@@ -1,7 +1,10 @@
 """The terminal: data on stdout, progress and warnings on stderr."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
@@ -12,6 +15,7 @@ from rich.text import Text
 from bncli.core.units import printable
 
 REDRAWN = 0.2  # seconds between two redraws of the details
+_NOTES, _PROGRESS = ContextVar("notes", default=True), ContextVar("progress", default=True)
 
 
 class Update(Protocol):
@@ -46,12 +50,29 @@ def warn(message: str) -> None:
 
 def note(message: str) -> None:
     """Print one line of information on stderr."""
-    stderr().print(Text(printable(message)), soft_wrap=True)
+    if _NOTES.get():
+        stderr().print(Text(printable(message)), soft_wrap=True)
+
+
+def wrote(path: Path) -> None:
+    """Note that the file or folder ``path`` is written."""
+    note(f"wrote {str(path)!r}")
+
+
+@contextmanager
+def muted(*, notes: bool, progress: bool) -> Iterator[None]:
+    """In the block, print no ``notes``, or show no ``progress``."""
+    tokens = _NOTES.set(_NOTES.get() and not notes), _PROGRESS.set(_PROGRESS.get() and not progress)
+    try:
+        yield
+    finally:
+        _NOTES.reset(tokens[0])
+        _PROGRESS.reset(tokens[1])
 
 
 @contextmanager
 def progress(*, quietly: bool = False) -> Iterator[Update]:
-    """Show the present step, and a progress bar below it, on stderr; show nothing if stderr is not a terminal.
+    """Show the present step, and a progress bar below it, on stderr; nothing if muted, or if stderr is no terminal.
 
     With ``quietly``, the bar is drawn only on updates, and details at most five times a second: no thread of its own
     disturbs a measurement.
@@ -68,7 +89,12 @@ class _Bar(Progress):
         self.words = Text(no_wrap=True, overflow="ellipsis")
         columns = (BarColumn(), TextColumn("{task.percentage:3.0f} %"), TextColumn("{task.fields[left]}"))
         super().__init__(
-            *columns, console=console, transient=True, auto_refresh=not quietly, disable=not console.is_terminal
+            *columns,
+            console=console,
+            transient=True,
+            auto_refresh=not quietly,
+            # FORCE_COLOR makes rich take a log for a terminal. Some CI services log a terminal.
+            disable=not (_PROGRESS.get() and console.is_terminal and console.file.isatty()) or "CI" in os.environ,
         )
         self.whole = self.add_task("", total=1.0, left="")
 

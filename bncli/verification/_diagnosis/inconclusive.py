@@ -106,4 +106,5 @@ def _sentence(term: Term) -> str:
 
 
 def _range(values: Array) -> str:
-    return f"{number(float(values.min()))} to {number(float(values.max()))}"
+    low, high = number(float(values.min())), number(float(values.max()))
+    return low if low == high else f"{low} to {high}"

@@ -73,6 +73,8 @@ class _Looking:
         if not wrong:
             return ""  # the error is so near to what rounding allows that other data say nothing
         count = len(wrong) + len(right)
+        if not right and count > 1:
+            return f"wrong on every problem tried ({count:,})"
         tried = f"no simple rule fits the {count:,} problems tried near it"
         if needed := self.learning.necessary():
             there = int(needed.holds(self.learning.rows(right)).sum())

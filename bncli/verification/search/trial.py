@@ -10,8 +10,8 @@ from os import cpu_count
 from time import perf_counter
 
 import numpy as np
-import psutil
 
+from bncli.core import memory
 from bncli.core.case import Case
 from bncli.core.kernel import Choice, Kernel, gradients_of, types_of
 from bncli.core.problem import Problem
@@ -119,7 +119,7 @@ def _own(kernel: Kernel, line: CaseLine) -> Kernel:
 def too_large(problem: Problem) -> bool:
     """Whether a case of ``problem`` might take more than 1 GiB, or a quarter of the memory that is free."""
     needed = problem.size * 8 * ARRAYS_OF_A_CASE
-    return problem.size > LARGE and needed > min(MOST_BYTES, psutil.virtual_memory().available // 4)
+    return problem.size > LARGE and needed > min(MOST_BYTES, memory.free() // 4)
 
 
 def may_refuse(kernel: Kernel, line: CaseLine) -> bool:

@@ -1,0 +1,9 @@
+"""Pages of the manual in a terminal."""
+
+from rich.console import Console
+from rich.markdown import Markdown
+
+
+def show(text: str, console: Console) -> None:
+    """Print ``text``, Markdown; code has the terminal's own background, and links show where they lead."""
+    console.print(Markdown(text, code_theme="ansi_dark", hyperlinks=False))
