@@ -27,8 +27,8 @@ class Runs:
 
     ``requests`` maps each request to the sweep that it belongs to, or to an empty text. ``options`` are command-line
     words that bind the threads again, for a `reproduce:` line. ``threads`` are the counts of a command that takes
-    several; otherwise the kernels are already bound to ``execution.threads``. ``identity`` and ``mirrored`` are
-    those of ``build_case``. ``asked`` has the values of the options of problems and data.
+    several; otherwise the kernels are already bound to ``execution.threads``. ``identity``, ``mirrored``
+    and ``needs_dy`` are those of ``build_case``. ``asked`` has the values of the options of problems and data.
     """
 
     kernels: Sequence[AnyKernel]
@@ -38,6 +38,7 @@ class Runs:
     threads: Sequence[int] = ()
     identity: bool = False
     mirrored: bool = False
+    needs_dy: bool = True
     execution: Execution = field(default_factory=Execution)
     asked: Mapping[str, Any] = field(default_factory=dict)
 
@@ -51,7 +52,7 @@ class Runs:
 
     def __iter__(self) -> Iterator[Case]:
         for request in self.requests:
-            chosen = {"identity": self.identity, "mirrored": self.mirrored}
+            chosen = {"identity": self.identity, "mirrored": self.mirrored, "needs_dy": self.needs_dy}
             case = build_case(self.source, request, **chosen, admit=self._admit)
             for kernel in self.kernels:
                 require_types(kernel, case.problem)

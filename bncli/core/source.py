@@ -136,13 +136,14 @@ def build_case(
     *,
     identity: bool = False,
     mirrored: bool = False,
+    needs_dy: bool = True,
     admit: Callable[[Problem], object] = lambda problem: None,
 ) -> Case:
     """The case that answers ``request`` to the source of that name.
 
     With ``identity``, gamma is 1 and beta 0 unless the data hold them. With ``mirrored``, dy is x, images, with left
-    and right exchanged. ``admit`` is called with the problem before its arrays are made, and may raise. Raises
-    InputError as the source does, and if arrays do not fit the problem.
+    and right exchanged. dy is drawn only if ``needs_dy``. ``admit`` is called with the problem before its arrays are
+    made, and may raise. Raises InputError as the source does, and if arrays do not fit the problem.
     """
     if request.shape:
         admit(request.problem(request.shape, request.dtype or "float64"))
@@ -153,7 +154,7 @@ def build_case(
     if mirrored:
         width = 3 if request.layout == Layout.CHANNELS_FIRST else 2
         arrays = {**arrays, "dy": np.flip(batch.arrays["x"], width)}
-    return complete(batch.problem, arrays, request.seed, recipe(source, request), batch.names)
+    return complete(batch.problem, arrays, request.seed, recipe(source, request), batch.names, needs_dy=needs_dy)
 
 
 def build_lazy(source: str, request: Request, *, identity: bool = False) -> Lazy:

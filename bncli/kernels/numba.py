@@ -1,8 +1,8 @@
-"""Parallel loops, compiled by Numba: an engine for few samples, one for many features, one for few with many samples.
+"""Parallel loops, compiled by Numba: an engine for each kind of shape, see ``_numba/README.md``.
 
-x is read twice, first for its statistics. The engines differ in the time of the second reading: see
-``_numba.columns``, ``_numba.whole`` and ``_numba.split``. On one processor the bits depend on shape and dtype only,
-not on threads or alignment. Sums and statistics are float64. Numba's threading layer workqueue ends a process
+x is read twice, first for its statistics. The engines differ in the order and the time of the second reading. On one
+processor the bits depend on shape and dtype only, not on threads or alignment. Statistics are float64, and so are sums,
+but for those of eight numbers at a time. Numba's threading layer workqueue ends a process
 that enters it from two threads at once: with that layer, call this kernel from one thread at a time.
 """
 
@@ -16,13 +16,18 @@ from numpy.typing import NDArray
 from bncli import numba_settings
 from bncli.core.kernel import Gradients, Kernel
 from bncli.errors import InputError
-from bncli.kernels._numba import columns, inference, split, whole
-from bncli.kernels._numba.llvm import CACHE_LINE, LANES
-from bncli.kernels._numba.tiles import is_long, is_small, plan
+from bncli.kernels import _extreme
+from bncli.kernels._numba import columns, row_parts, rows, run_parts, runs
+from bncli.kernels._numba.llvm import CACHE_LINE, LARGEST_SQUARE
+from bncli.kernels._numba.plans import plan
 
 Array = NDArray[Any]
 
-FEW = 8  # samples: their cache lines stay in a core's first cache even if they map to the same set
+# What trains, and what infers.
+ENGINES: dict[str, tuple[Any, Any]] = {
+    "columns": (columns, rows), "rows": (rows, rows), "row_parts": (row_parts, row_parts), "runs": (runs, runs),
+    "run_parts": (run_parts, runs),
+}  # fmt: skip
 WORTH_PLACING = 4 * 1024 * 1024  # bytes of an output: aligning it like its input took 5 to 7 us on an Intel Xeon
 
 
@@ -30,7 +35,7 @@ class Kept(NamedTuple):
     """Forward's values for backward: those of ``bncli.core.kernel.Saved``, but inv_std is computed from var on demand.
 
     Writing and reading inv_std would cost more time: for 5 float32 samples, one more float64 statistic is two fifths
-    of the bytes of x.
+    of the bytes of x. ``extreme``: the features whose squares overflowed.
     """
 
     x: Array
@@ -38,21 +43,34 @@ class Kept(NamedTuple):
     mean: Array
     var: Array
     epsilon: float
+    extreme: Array | None = None
 
     @property
     def inv_std(self) -> Array:
         """1 / sqrt(var + epsilon), (F,)."""
-        return np.asarray(1 / np.sqrt(self.var + self.epsilon))
+        found = np.asarray(1 / np.sqrt(self.var + self.epsilon))
+        if self.extreme is not None:
+            found[self.extreme] = _extreme.describe(self.x[:, self.extreme], self.epsilon).inv_std
+        return found
 
 
 class Engine(NamedTuple):
-    """The compiled functions for a shape, and the tiles to call them on."""
+    """The compiled functions for a shape, and what they are called with: see ``_numba.plans.Plan``."""
 
     forward: Any
     backward: Any
     infer: Any
-    tiles: Array
-    ahead: int
+    numbers: Array
+    of_inference: Array
+    sums: int
+    coefficients: int
+
+    def work(self, dtype: Any) -> tuple[Array, ...]:
+        """The arrays that the engine works in."""
+        if not self.sums:
+            return ()
+        sums = np.empty(self.sums)
+        return (sums, np.empty(self.coefficients, dtype)) if self.coefficients else (sums,)
 
 
 def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Kept]:
@@ -61,21 +79,32 @@ def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array |
     y = _target(out, plain)
     statistics = np.empty((2, gamma.size))  # one allocation, which the C library keeps for the next call
     mean, var = statistics[0], statistics[1]  # takes half the time of unpacking
-    engine.forward(engine.tiles, engine.ahead, plain, _plain(gamma), _plain(beta), epsilon, mean, var, y)
-    return _delivered(y, out), Kept(x, gamma, mean, var, epsilon)
+    extreme = None
+    if not engine.forward(
+        engine.numbers, plain, _plain(gamma), _plain(beta), epsilon, mean, var, y, *engine.work(x.dtype)
+    ):
+        extreme = np.flatnonzero(~(var <= LARGEST_SQUARE[x.dtype.name]))
+        mean[extreme], var[extreme], _, x_hat = _extreme.describe(x[:, extreme], epsilon)
+        y[:, extreme] = gamma[extreme, None] * x_hat + beta[extreme, None]
+    return _delivered(y, out), Kept(x, gamma, mean, var, epsilon, extreme)
 
 
 def backward(dy: Array, saved: Kept, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
-    x, gamma, mean, var, epsilon = saved
+    x, gamma, mean, var, epsilon, extreme = saved
     given = out or (None, None, None)
     plain, engine = _plain(x), _engine(x.shape)
     if dy.shape != x.shape:
         raise InputError(f"dy has shape {dy.shape} and x has {x.shape}: give them the same shape")
     dx, dgamma, dbeta = _target(given[0], plain), _target(given[1], gamma), _target(given[2], gamma)
-    engine.backward(
-        engine.tiles, engine.ahead, plain, _plain(dy), _plain(gamma), _plain(mean), _plain(var), epsilon,
-        dgamma, dbeta, dx,
-    )  # fmt: skip
+    before = None if extreme is None else (dy[:, extreme].copy(), gamma[extreme].copy())  # both may be written over
+    usual = engine.backward(
+        engine.numbers, plain, _plain(dy), _plain(gamma), mean, var, epsilon, dgamma, dbeta, dx, *engine.work(x.dtype)
+    )
+    if not usual and not np.shares_memory(dx, dy) and not np.shares_memory(dgamma, gamma):
+        extreme = np.flatnonzero(~(np.isfinite(dgamma) & np.isfinite(dbeta) & (var <= LARGEST_SQUARE[x.dtype.name])))
+        before = dy[:, extreme], gamma[extreme]
+    if before is not None:
+        dx[:, extreme], dgamma[extreme], dbeta[extreme] = _extreme.gradients(x[:, extreme], *before, epsilon)
     return _delivered(dx, given[0]), _delivered(dgamma, given[1]), _delivered(dbeta, given[2])
 
 
@@ -85,7 +114,10 @@ def infer(
     plain, engine = _plain(x), _engine(x.shape)
     _require_values(x, gamma, beta, mean, var)
     y = _target(out, plain)
-    engine.infer(engine.tiles, engine.ahead, plain, _plain(gamma), _plain(beta), _plain(mean), _plain(var), epsilon, y)
+    work = np.empty(engine.coefficients, x.dtype)
+    engine.infer(
+        engine.of_inference, plain, _plain(gamma), _plain(beta), _plain(mean), _plain(var), epsilon, y, work
+    )  # fmt: skip
     return _delivered(y, out)
 
 
@@ -156,14 +188,13 @@ def _delivered(result: Array, out: Array | None) -> Array:
 def _engine(shape: tuple[int, int, int]) -> Engine:
     if 0 in shape:
         raise InputError(f"x has the shape {shape}: give it samples and features")
-    tiles, whole_blocks, ahead = plan(*shape)
-    infer = inference.segments if is_long(shape[2]) else inference.tiles
-    side_by_side, small = shape[2] == 1 and shape[1] >= LANES, is_small(*shape)
-    few = side_by_side and (small or shape[0] <= FEW)
-    engine: Any = columns if few else whole if whole_blocks else split
-    if small or (engine is whole and len(tiles) == 1):
-        return Engine(engine.forward_alone, engine.backward_alone, inference.alone if small else infer, tiles, ahead)
-    return Engine(engine.forward, engine.backward, infer, tiles, ahead)
+    numba.get_num_threads()  # starts the threads, which compiled code calls
+    found = plan(*shape)
+    training, inferring = ENGINES[found.engine]
+    return Engine(
+        training.forward, training.backward, inferring.infer,
+        found.numbers, found.of_inference, found.sums, found.coefficients,
+    )  # fmt: skip
 
 
 def available() -> str | None:

@@ -2,7 +2,8 @@
 
 The statistics are computed from data shifted by an approximate mean, the pivot
 (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983): the
-pivot's own error then cancels. Sums and saved statistics are float64. Complex x is
+pivot's own error then cancels. A pivot that is many deviations from the mean, as an outlier is, would cost
+digits: the sums are then taken again about the mean. Sums and saved statistics are float64. Complex x is
 computed as the same analytic function, so that a complex step can differentiate it.
 
 A block of features takes two passes over its tiles. In each pass, a tile goes through all steps before
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.kernel import Gradients, Kernel, Saved
+from bncli.kernels import _extreme
 
 Array = NDArray[Any]
 
@@ -28,6 +30,7 @@ TILE = 128 * 1024  # elements: 1 MB in float64, which a core's L2 cache holds; s
 RUN = 8 * 1024  # elements in a contiguous run, at least: few enough for their sums to stay in the L2 cache as well
 _KEPT = threading.local()
 PIVOT_ROWS = 4  # rows whose mean is the pivot, which may be a few standard deviations from the mean of all rows
+FAR = 4  # variances: a pivot whose distance from the mean has a larger square costs two bits or more
 
 
 def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
@@ -35,10 +38,22 @@ def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array |
     mean, var, inv_std = np.empty((3, gamma.size), _accumulator(x))
     scratch = _scratch(x, x.dtype, _accumulator(x))
     for f, rows in _blocks(x.shape):
-        mean[f], var[f] = _moments(x[:, f], rows, scratch)
+        with np.errstate(over="ignore", invalid="ignore"):  # see _correct
+            mean[f], var[f] = _moments(x[:, f], rows, scratch)
         inv_std[f] = 1 / np.sqrt(var[f] + epsilon)
         _normalize(x[:, f], mean[f], gamma[f] * inv_std[f], beta[f], rows, y[:, f])
+    if not np.isfinite(var).all() and x.dtype.kind == "f":
+        _correct(x, gamma, beta, epsilon, mean, var, inv_std, y)
     return y, Saved(x, gamma, mean, var, inv_std)
+
+
+def _correct(
+    x: Array, gamma: Array, beta: Array, epsilon: float, mean: Array, var: Array, inv_std: Array, y: Array
+) -> None:
+    """Write the results again where the variance is not finite: the squares overflowed, or x itself is not finite."""
+    f = np.flatnonzero(~np.isfinite(var))
+    mean[f], var[f], inv_std[f], x_hat = _extreme.describe(x[:, f], epsilon)
+    y[:, f] = _spread(gamma[f], x_hat) * x_hat + _spread(beta[f], x_hat)
 
 
 def infer(
@@ -63,15 +78,27 @@ def _moments(x: Array, rows: Sequence[slice], scratch: Sequence[Array]) -> tuple
     count = x.shape[0] * x.shape[2]
     few = x[:PIVOT_ROWS].real  # the pivot needs no imaginary part, which would cancel and cost digits
     pivot = np.add.reduce(few, SAMPLES) / (few.shape[0] * few.shape[2])
+    rest, square = _shifted(x, pivot, rows, scratch, count)
+    shift = rest.real * rest.real
+    if (shift > FAR * (square.real - shift)).any():
+        pivot = np.where(shift > FAR * (square.real - shift), pivot + rest.real, pivot).astype(x.real.dtype)
+        rest, square = _shifted(x, pivot, rows, scratch, count)
+    return pivot + rest, np.maximum(square - rest * rest, 0)
+
+
+def _shifted(
+    x: Array, pivot: Array, rows: Sequence[slice], scratch: Sequence[Array], count: int
+) -> tuple[Array, Array]:
+    """The mean of x - pivot, and of its square."""
     narrow, wide = scratch
 
-    def shifted() -> Iterator[tuple[Array, Array]]:
+    def tiles() -> Iterator[tuple[Array, Array]]:
         for r in rows:
             tile = _widen(np.subtract(x[r], pivot[:, None], out=_shaped(narrow, x[r])), wide)
             yield tile, tile
 
-    rest, square = (total / count for total in _sums(shifted()))
-    return pivot + rest, np.maximum(square - rest * rest, 0)
+    first, second = (total / count for total in _sums(tiles()))
+    return first, second
 
 
 def _normalize(x: Array, mean: Array, scale: Array, beta: Array, rows: Sequence[slice], y: Array) -> None:
@@ -134,17 +161,20 @@ def _backward(
     sum_dy, product = _sums_of_gradients(dy, x, mean, rows, scratch)
     dgamma = product * inv_std
 
-    # dx = scale * (dy - mean_dy - x_hat * mean_dy_x_hat), with its coefficients combined per feature.
+    # dx = scale * (dy - mean_dy - x_hat * mean_dy_x_hat). The inner terms are combined per feature. With the scale in
+    # them as well, the factor of x would hold the square of inv_std, which float32 cannot hold from 1e19 on.
     count = x.shape[0] * x.shape[2]
-    pivot, scale = mean.astype(x.dtype), gamma * inv_std
-    rest, slope = mean - pivot, scale * inv_std * dgamma / -count
-    factor, offset, of_dy = (_spread(each, x) for each in (slope, scale * sum_dy / -count - slope * rest, scale))
+    pivot = mean.astype(x.dtype)
+    slope = inv_std * dgamma / -count
+    factor, offset, scale = (
+        _spread(each, x) for each in (slope, sum_dy / -count - slope * (mean - pivot), gamma * inv_std)
+    )
     for r in reversed(rows):
         of_x = np.subtract(x[r], pivot[:, None], out=_shaped(scratch[0], x[r]))
         of_x *= factor
         of_x += offset
-        tile = np.multiply(dy[r], of_dy, out=dx[r])
-        tile += of_x
+        tile = np.add(dy[r], of_x, out=dx[r])
+        tile *= scale
     return dgamma, sum_dy
 
 

@@ -31,7 +31,7 @@ def after(calls, do):
 LATE = 30  # calls: after the verification, before the end of the timing
 
 
-def spoil_one(x, y):
+def change_one(x, y):
     y[-1, -1, -1] += 1
 
 
@@ -50,7 +50,7 @@ def fail(x, y):
 @pytest.mark.parametrize(
     ("do", "said"),
     [
-        (spoil_one, "mine loses its time: y is WRONG: at (4, 3, 3, 2) it is"),
+        (change_one, "mine loses its time: y is WRONG: at (4, 3, 3, 2) it is"),
         (leave_unwritten, "mine loses its time: y is WRONG: at (0, 0, 0, 0) it is nan"),
         (fail, "mine loses its time: a call is WRONG: it raised OverflowError: too many (test_lost_times.py, line "),
         (overwrite, "mine loses its time: its input is WRONG: it changed while kernels were timed"),
@@ -102,16 +102,16 @@ def test_progress_shows_the_medians_so_far_of_the_first_pass():
 
 @pytest.mark.slow
 def test_what_goes_wrong_only_later_was_right_when_it_was_timed(make_case):
-    row = rows(make_case("5x4x4x3"), after(10**9, spoil_one))["mine", "forward"]
+    row = rows(make_case("5x4x4x3"), after(10**9, change_one))["mine", "forward"]
     assert (row["verdict"], row["note"]) == ("PASS", "")
     assert row["median"] > 0
 
 
-@pytest.mark.parametrize("do", [overwrite, spoil_one, fail])
+@pytest.mark.parametrize("do", [overwrite, change_one, fail])
 def test_what_is_wrong_from_the_first_call_is_not_timed_and_disturbs_nobody(make_case, do):
     found = rows(make_case("5x4x4x3"), after(0, do), replace(NUMPY, name="numpy"))
     for direction in ("forward", "backward"):
-        assert found["mine", direction]["verdict"] == "WRONG" or do is spoil_one
+        assert found["mine", direction]["verdict"] == "WRONG" or do is change_one
         assert "median" not in found["mine", direction]
         assert found["numpy", direction]["verdict"] == "PASS"
         assert found["numpy", direction]["median"] > 0

@@ -11,8 +11,8 @@ import pytest
 from bncli.core.kernel import Gradients
 from bncli.errors import InputError
 from bncli.kernels import numba as numba_kernel
-from bncli.kernels._numba import columns, split, whole
 from bncli.kernels._numba.llvm import CACHE_LINE
+from bncli.kernels._numba.plans import ALONE
 from bncli.kernels.numba import WORTH_PLACING, _engine
 from numba_arrays import KERNEL, SHAPES, arrays, quick, results
 
@@ -97,11 +97,11 @@ def test_dgamma_may_be_written_over_gamma(shape):
         assert array.tobytes() == other.tobytes()
 
 
-def test_what_one_thread_does_alone_is_one_task():
-    for shape in ((128, 10, 1), (100, 5, 4), (16_000, 1, 1), (500, 64, 1), (32, 64, 1)):
-        assert _engine(shape).forward in (columns.forward_alone, whole.forward_alone)
-    for shape in ((64, 5003, 1), (40_007, 6, 1), (5, 5003, 1)):
-        assert _engine(shape).forward in (columns.forward, whole.forward, split.forward)
+def test_what_is_small_is_left_to_one_thread():
+    for shape in ((128, 10, 1), (100, 5, 4), (16_000, 1, 1), (32, 64, 1), (1, 64, 256)):
+        assert _engine(shape).numbers[ALONE]
+    for shape in ((64, 5003, 1), (40_007, 6, 1), (5, 5003, 1), (1, 65, 256)):
+        assert not _engine(shape).numbers[ALONE]
 
 
 @pytest.mark.parametrize("dtype", quick("float32", "float64"))
@@ -176,23 +176,31 @@ def test_out_need_not_be_contiguous(shape):
 BITS = """
 import sys, hashlib, numpy as np
 from bncli.loading.registry import load_kernel
-kernel, digest = load_kernel("numba"), hashlib.sha256()
-for shape in ((64, 5003, 1), (3001, 64, 1), (9, 20, 300)):
-    rng = np.random.default_rng(0)
-    x, dy = rng.normal(size=(2, *shape)).astype(np.float32)
-    gamma, beta = rng.normal(size=(2, shape[1])).astype(np.float32)
-    y, saved = kernel.forward(x, gamma, beta, 1e-5)
-    for array in (y, saved.mean, saved.var, *kernel.backward(dy, saved)):
-        digest.update(array.tobytes())
-print(digest.hexdigest())
+kernel = load_kernel("numba")
+for threads in map(int, sys.argv[1:]):
+    kernel.set_threads(threads)
+    digest = hashlib.sha256()
+    for shape in ((64, 5003, 1), (3001, 64, 1), (9, 20, 300), (2, 256, 49), (7, 5, 9001), (5, 5003, 1)):
+        rng = np.random.default_rng(0)
+        x, dy = rng.normal(size=(2, *shape)).astype(np.float32)
+        x[0, ::7] = 999
+        gamma, beta = rng.normal(size=(2, shape[1])).astype(np.float32)
+        y, saved = kernel.forward(x, gamma, beta, 1e-5)
+        for array in (y, saved.mean, saved.var, *kernel.backward(dy, saved)):
+            digest.update(array.tobytes())
+    print(digest.hexdigest())
 """
 
 
+def bits(threads, **environment):
+    """The digests of results with each of these numbers of threads, in a process with four."""
+    command = [sys.executable, "-c", BITS, *map(str, threads)]
+    variables = {**os.environ, "NUMBA_NUM_THREADS": "4", **environment}
+    return subprocess.run(command, env=variables, capture_output=True, text=True, check=True).stdout.split()
+
+
 @pytest.mark.slow
-def test_bits_do_not_depend_on_the_threading_layer():
-    found = set()
-    for layer in ("default", "workqueue"):
-        environment = {**os.environ, "NUMBA_THREADING_LAYER": layer}
-        command = [sys.executable, "-c", BITS]
-        found.add(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
-    assert len(found) == 1
+def test_bits_depend_neither_on_one_to_four_threads_nor_on_the_threading_layer():
+    found = bits((1, 2, 3, 4), NUMBA_THREADING_LAYER="default")
+    assert len(found) == 4
+    assert len({*found, *bits((3,), NUMBA_THREADING_LAYER="workqueue")}) == 1

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bncli.core.kernel import Gradients
-from bncli.kernels._numba.alignment import on_cache_lines
-from bncli.kernels._numba.passes import FAR
-from bncli.kernels._numba.tiles import plan
+from bncli.kernels import numba as numba_kernel
+from bncli.kernels._numba import plans, rows
+from bncli.kernels._numba.plans import FROM_MEMORY, plan
+from bncli.kernels._numba.pointers import address
 from numba_arrays import KERNEL, SHAPES, arrays, quick, results
 
 pytestmark = pytest.mark.compiled
@@ -31,28 +32,66 @@ def test_tiles_cover_every_element_once(shape):
     assert np.isfinite(out.dx).all()
 
 
-@settings(max_examples=12)
+# Where a shape gets another engine, or other tiles: one less and one more. All are cheap to judge.
+BORDERS = [
+    *((n, 2048, 1) for n in (7, 8, 9)),  # columns, rows
+    *((n, 64, 1) for n in (255, 256, 257, 639, 640, 641)),  # small or not; one block that fits a tile or not
+    *((2000, f, 1) for f in (15, 16, 17)),  # a feature for each lane or not
+    *((f * 128, f, 1) for f in (255, 256, 257)),  # blocks enough for all threads, or parts
+    *((60, 100, s) for s in (2, 3, 4, 5)),  # several short samples, runs
+    *((90, f, 16) for f in (15, 16, 17)),  # few features, or groups of them
+    *((2, 64, s) for s in (15, 16, 17, 127, 128, 129, 143, 144, 145)),  # runs beside vectors, and beside eight of them
+    *((n, 40, 50) for n in (1, 2, 4, 7, 8, 9, 15, 16, 17)),  # samples beside eight rows
+    *((2, 3, s) for s in (2730, 2731, 4095, 4096, 4097, 8193)),  # small or not; runs that are cut or not
+    *((300, f, 1) for f in (1, 2, 31, 63, 64, 65, 127, 128)),  # samples in a row
+    *((7, f, 1) for f in (16, 17, 31, 32, 33, 1023, 1024, 1025)),  # features beside vectors, and beside blocks
+]
+
+
+def judge(shape, dtype="float64"):
+    """The kernel's results for ``shape`` are the formulas'."""
+    x, dy, gamma, beta = arrays(shape, dtype, mean=100.0)
+    y, dx = np.full(shape, np.nan, dtype), np.full(shape, np.nan, dtype)
+    out = Gradients(dx, np.full(shape[1], np.nan, dtype), np.full(shape[1], np.nan, dtype))
+    _, saved = KERNEL.forward(x, gamma, beta, 1e-5, out=y)
+    KERNEL.backward(dy, saved, out=out)
+    wide = x.astype(np.float64)
+    centred = wide - wide.mean((0, 2))[:, None]
+    var = (centred**2).mean((0, 2))
+    inv_std = 1 / np.sqrt(var + 1e-5)[:, None]
+    x_hat = centred * inv_std
+    means = dy.mean((0, 2))[:, None] + x_hat * (dy * x_hat).mean((0, 2))[:, None]
+    roundings = 1e6 * np.finfo(dtype).eps * max(1, inv_std.max() ** 2)
+    near = {"rtol": roundings, "atol": roundings}
+    np.testing.assert_allclose(saved.var, var, **near)
+    np.testing.assert_allclose(y, gamma[:, None] * x_hat + beta[:, None], **near)
+    np.testing.assert_allclose(dx, gamma[:, None] * inv_std * (dy - means), **near)
+    np.testing.assert_allclose(out.dgamma, (dy * x_hat).sum((0, 2)), **near)
+    np.testing.assert_allclose(out.dbeta, dy.sum((0, 2)), **near)
+    np.testing.assert_allclose(KERNEL.infer(x, gamma, beta, saved.mean, saved.var, 1e-5), y, **near)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_borders_between_engines_and_tiles_are_right(dtype):
+    for shape in BORDERS:
+        judge(shape, dtype)
+    assert {plan(*shape).engine for shape in BORDERS} == set(numba_kernel.ENGINES)
+
+
+@pytest.mark.slow
+@settings(max_examples=60)
 @given(st.integers(1, 700), st.integers(1, 300), st.integers(1, 40_000))
-def test_every_plan_has_each_element_in_one_tile(samples, features, inner):
-    features = max(1, min(features, 2_000_000 // (samples * inner)))
-    inner = min(inner, max(1, 2_000_000 // samples))
-    seen = np.zeros(samples * features * inner, np.int8)
-    for block in plan(samples, features, inner).tiles:
-        for tile in block:
-            assert (tile["first"], tile["last"]) == (block[0]["first"], block[0]["last"])
-            own = np.repeat(np.arange(tile["first"], tile["last"]), tile["width"])
-            for start in range(tile["start"], tile["stop"], tile["step"]):
-                lanes = np.arange(start, start + tile["lanes"])
-                seen[lanes] += 1
-                np.testing.assert_array_equal(lanes // inner % features, np.resize(own, lanes.size))
-    assert (seen == 1).all()
+def test_any_shape_is_right(samples, features, size):
+    features = max(1, min(features, 300_000 // (samples * size)))
+    judge((samples, features, min(size, max(1, 300_000 // samples))))
 
 
 @pytest.mark.slow
 def test_rows_that_are_asked_for_early_change_no_bit():
     # Of 13 rows some are left over, of eight at once as of four. What the features are beside does not count.
-    x, dy, gamma, beta = arrays((13, FAR // 13 + 5003, 1), "float32")
-    assert x.size > FAR
+    x, dy, gamma, beta = arrays((13, FROM_MEMORY // 13 + 5003, 1), "float32")
+    assert x.size > FROM_MEMORY
     few = slice(100, 5103)
     expected = results(x[:, few].copy(), dy[:, few].copy(), gamma[few], beta[few])
     for array, other in zip(results(x, dy, gamma, beta), expected, strict=True):
@@ -60,40 +99,32 @@ def test_rows_that_are_asked_for_early_change_no_bit():
 
 
 @numba.njit
-def moved(tiles, block, x):
-    return on_cache_lines(tiles, block, x)
+def block(task, numbers, x):
+    return rows.block(task, address(numbers), address(x))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("shape", "past", "down"),
-    [
-        ((64, 5008, 1), 0, 0), ((64, 5008, 1), 3, 3), ((64, 5008, 1), 12, 12), ((64, 5003, 1), 4, 0),
-        ((64, 96, 1), 4, 0), ((50, 144, 49), 4, 4), ((50, 144, 49), 14, 14), ((50, 144, 49), 15, 0),
-        ((50, 512, 196), 4, 1), ((50, 512, 196), 12, 0), ((50, 512, 196), 3, 0), ((50, 64, 300), 4, 0),
-    ],
-)  # fmt: skip
-def test_blocks_start_where_a_cache_line_does_if_there_is_such_a_place(shape, past, down):
-    _, features, inner = shape
-    buffer = np.empty(np.prod(shape) + 32, np.float32)
+    ("features", "past", "down"),
+    [(5008, 0, 0), (5008, 3, 3), (5008, 12, 12), (5003, 4, 0), (96, 4, 0)],
+)
+def test_blocks_start_where_a_cache_line_does_if_there_is_such_a_place(features, past, down):
+    buffer = np.empty(64 * features + 32, np.float32)
     first = -buffer.ctypes.data % 64 // 4 + past
-    x = buffer[first : first + np.prod(shape)].reshape(shape)
-    tiles, end = plan(*shape).tiles, 0
-    for block in range(len(tiles)):
-        found = moved(tiles, block, x)
-        assert set(found["first"]) == {end if tiles[block, 0]["width"] == inner else tiles[block, 0]["first"]}
-        assert block == 0 or found[0]["first"] == tiles[block, 0]["first"] - down
-        assert (found["start"] % (features * inner) // inner == found["first"]).all()
-        assert (found["lanes"] == (found["last"] - found["first"]) * found["width"]).all()
-        end = found[0]["last"]
+    x = buffer[first : first + 64 * features].reshape(64, features, 1)
+    numbers, end = plan(*x.shape).numbers, 0
+    for task in range(numbers[plans.TASKS]):
+        start, count = block(task, numbers, x)
+        assert start == end == max(0, task * numbers[plans.WIDTH] - down)
+        end += count
     assert end == features
 
 
 @pytest.mark.parametrize(
-    ("shape", "lanes"), [((2450, 2048, 1), 2048), ((8192, 3072, 1), 1536), ((300, 2048, 1), 256), ((4096, 40, 9), 360)]
+    ("shape", "lanes"),
+    [((2450, 2048, 1), 2048), ((8192, 3072, 1), 1536), ((300, 2048, 1), 256), ((4096, 40, 3), 240), ((9, 7, 1), 63)],
 )
 def test_parts_have_whole_rows_where_that_leaves_tasks_enough(shape, lanes):
     found = plan(*shape)
-    assert not found.whole
-    assert set(found.tiles["lanes"].flat) == {lanes}
-    assert lanes == 256 or found.tiles.size >= 16
+    assert found.engine == "row_parts"
+    assert found.numbers[plans.WIDTH] == lanes

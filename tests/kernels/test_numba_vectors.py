@@ -8,8 +8,9 @@ import numba
 import numpy as np
 import pytest
 
-from bncli.kernels._numba import vectors
+from bncli.kernels._numba import pointers, vectors
 from bncli.kernels._numba.llvm import LANES
+from bncli.kernels._numba.pointers import address
 from bncli.kernels._numba.vectors import ALL, load, store
 
 pytestmark = [pytest.mark.compiled, pytest.mark.slow]
@@ -17,52 +18,76 @@ pytestmark = [pytest.mark.compiled, pytest.mark.slow]
 
 @numba.njit
 def combine(a, b, c, out, start, some):
-    store(out, start, (load(a, start, some) - load(b, start, some)) * load(c, start, some) + load(a, start, some), some)
+    a, b, c = address(a), address(b), address(c)
+    value = (load(a, start, some) - load(b, start, some)) * load(c, start, some) + load(a, start, some)
+    store(address(out), start, value, some)
 
 
 @numba.njit
 def combine_all(a, b, c, out, start):
-    store(out, start, (load(a, start, ALL) - load(b, start, ALL)) * load(c, start, ALL) + load(a, start, ALL), ALL)
+    a, b, c = address(a), address(b), address(c)
+    value = (load(a, start, ALL) - load(b, start, ALL)) * load(c, start, ALL) + load(a, start, ALL)
+    store(address(out), start, value, ALL)
 
 
 @numba.njit
 def convert(a, wide, back, stored, rooted):
-    value = vectors.wide(load(a, 0, ALL))
-    store(wide, 0, value, ALL)
-    store(back, 0, vectors.narrow(value, load(a, 0, ALL)), ALL)
-    store(stored, 0, value, ALL)
-    store(rooted, 0, vectors.inverse_root(value), ALL)
+    like = load(address(a), 0, ALL)
+    value = vectors.wide(like)
+    store(address(wide), 0, value, ALL)
+    store(address(back), 0, vectors.narrow(value, like), ALL)
+    store(address(stored), 0, value, ALL)
+    store(address(rooted), 0, vectors.inverse_root(value), ALL)
 
 
 @numba.njit
 def near_root(a, like, out):
-    store(out, 0, vectors.near_inverse_root(load(a, 0, ALL), load(like, 0, ALL)), ALL)
+    store(address(out), 0, vectors.near_inverse_root(load(address(a), 0, ALL), load(address(like), 0, ALL)), ALL)
 
 
 @numba.njit
 def total(a, start, some):
-    return vectors.sum_lanes(load(a, start, some))
+    return vectors.sum_lanes(load(address(a), start, some))
 
 
 @numba.njit
-def leading(a, some, out):
-    store(out, 0, vectors.leading(load(a, 0, ALL), some), ALL)
+def load_or(a, start, some, other, out):
+    store(address(out), 0, vectors.load_or(address(a), start, some, load(address(other), 0, ALL)), ALL)
 
 
 @numba.njit
-def filled(value, out):
-    store(out, 0, vectors.every(value), ALL)
+def filled(a, index, value, out):
+    store(address(out), 0, vectors.fill(address(a), index), ALL)
+    store(address(out), LANES, vectors.every(value), ALL)
+    store(address(out), 2 * LANES, vectors.zero(address(a)), ALL)
 
 
 @numba.njit
 def clipped(a, out):
-    store(out, 0, vectors.not_negative(load(a, 0, ALL)), ALL)
+    store(address(out), 0, vectors.not_negative(load(address(a), 0, ALL)), ALL)
+
+
+@numba.njit
+def compared(a, most, out):
+    value, limit = load(address(a), 0, ALL), load(address(most), 0, ALL)
+    store(address(out), 0, vectors.where_at_most(value, limit, value, limit), ALL)
+    return vectors.all_at_most(value, limit)
+
+
+@numba.njit
+def fused(a, b, c, out):
+    store(
+        address(out),
+        0,
+        vectors.fused(load(address(a), 0, ALL), load(address(b), 0, ALL), load(address(c), 0, ALL)),
+        ALL,
+    )
 
 
 @numba.njit
 def far_prefetch(a, index):
-    vectors.prefetch(a, index)
-    vectors.prefetch_to_write(a, index)
+    pointers.prefetch(address(a), index)
+    pointers.prefetch_to_write(address(a), index)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -95,12 +120,13 @@ def test_lanes_that_do_not_count_add_nothing(dtype):
         assert total(a, 5, some) == a[5 : 5 + some].sum()
 
 
-@pytest.mark.skipif(LANES != 16, reason="a vector has one lane")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("some", sorted({0, 1, LANES // 2, LANES}))
-def test_of_the_leading_lanes_the_others_are_zero(some):
-    out = np.full(LANES, np.nan)
-    leading(np.arange(1.0, LANES + 1), some, out)
-    assert out.tolist() == [*range(1, some + 1), *[0] * (LANES - some)]
+def test_lanes_that_do_not_count_are_those_of_the_other(dtype, some):
+    a, other = np.random.default_rng(0).normal(size=(2, LANES + 3)).astype(dtype)
+    out = np.full(LANES, np.nan, dtype)
+    load_or(a, 3, some, other, out)
+    np.testing.assert_array_equal(out, [*a[3 : 3 + some], *other[some:LANES]])
 
 
 def test_a_sum_adds_the_halves():
@@ -131,13 +157,34 @@ def test_the_near_inverse_root_is_as_near_as_it_says(dtype, relative):
 
 
 def test_numbers_are_spread_and_clipped():
-    out = np.empty(LANES)
-    filled(0.1, out)
-    assert (out == 0.1).all()
+    out = np.empty(3 * LANES)
+    filled(np.arange(9.0), 7, 0.1, out)
+    assert out.tolist() == [7.0] * LANES + [0.1] * LANES + [0.0] * LANES
     a = np.arange(LANES) - 2.5
     a[3:5] = np.nan, np.inf
+    out = np.empty(LANES)
     clipped(a, out)
     np.testing.assert_array_equal(out, np.maximum(a, 0))
+
+
+@pytest.mark.skipif(LANES != 16, reason="a vector has one lane")
+def test_comparisons_know_nan():
+    most, out = np.arange(1.0, LANES + 1), np.empty(LANES)
+    assert compared(most, most, out)
+    a = most.copy()
+    a[5] += 1
+    assert not compared(a, most, out)
+    np.testing.assert_array_equal(out, most)
+    a[5], a[7] = 0, np.nan
+    assert not compared(a, most, out)
+    np.testing.assert_array_equal(out, a)
+
+
+def test_a_product_and_a_sum_are_fused():
+    a, b, c = np.random.default_rng(0).integers(-99, 99, (3, LANES)).astype(float)
+    out = np.empty(LANES)
+    fused(a, b, c, out)
+    np.testing.assert_array_equal(out, a * b + c)
 
 
 def test_prefetching_beyond_an_array_does_nothing():
@@ -154,7 +201,7 @@ from bncli.kernels._numba import vectors
 assert vectors.llvm.LANES == 1
 kernel = load_kernel("numba")
 rng = np.random.default_rng(0)
-for shape in ((6, 37, 1), (40_001, 3, 1)):
+for shape in ((6, 37, 1), (40_001, 3, 1), (70, 300, 1), (3, 5, 7)):
     x, dy = (0.5 + rng.normal(size=shape) for _ in range(2))
     gamma, beta = rng.normal(size=(2, shape[1]))
     y, saved = kernel.forward(x, gamma, beta, 1e-5)

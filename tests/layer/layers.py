@@ -46,7 +46,7 @@ def trained(seed=0, dtype="float64", **options):
 
 
 class Strict:
-    """A registered kernel that spoils ``out`` before it computes, reads only what it may, remembers ``out``."""
+    """A registered kernel that overwrites ``out`` before it computes, reads only what it may, remembers ``out``."""
 
     def __init__(self, name="numpy"):
         kernel = load_kernel(name)

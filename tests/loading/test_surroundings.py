@@ -135,34 +135,34 @@ def test_a_kernel_that_meddles_leaves_nothing_behind_and_is_named(command, tmp_p
 @needs_control
 @pytest.mark.parametrize("mode", MODES)
 def test_each_way_to_change_arithmetic_is_told_and_undone(mode):
-    before, told = state(), []
-    with float_environment.preserved(told.append):
+    before, changes = state(), []
+    with float_environment.preserved(changes.append):
         meddle(mode)
     assert state() == before
-    assert told == [f"{WORDS[mode]}, which was undone here"]
+    assert changes == [f"{WORDS[mode]}, which was undone here"]
 
 
 @needs_control
 def test_what_had_been_changed_before_stays_so():
     """A program that has asked for speed does not get exactness from us."""
-    told = []
-    with float_environment.preserved(told.append):
+    changes = []
+    with float_environment.preserved(changes.append):
         meddle("flush")
-        with float_environment.preserved(told.append):
+        with float_environment.preserved(changes.append):
             meddle("down")
         assert subnormals() != [True] * 4
-        assert told == ["results are rounded down, which was undone here"]
+        assert changes == ["results are rounded down, which was undone here"]
 
 
 @needs_control
 def test_where_nothing_can_be_undone_that_is_said(monkeypatch):
-    told = []
+    changes = []
     with float_environment.preserved(lambda change: None):
         monkeypatch.setattr(float_environment, "_CAN_RESTORE", False)
-        with float_environment.preserved(told.append):
+        with float_environment.preserved(changes.append):
             meddle("flush")
         monkeypatch.undo()
-    assert told == ["subnormal numbers become 0, which cannot be undone here"]
+    assert changes == ["subnormal numbers become 0, which cannot be undone here"]
 
 
 def test_who_changes_the_same_in_several_functions_is_told_of_once():
@@ -174,10 +174,10 @@ def test_who_changes_the_same_in_several_functions_is_told_of_once():
 
 
 def test_what_changes_nothing_is_not_told():
-    told = []
-    with float_environment.preserved(told.append):
+    changes = []
+    with float_environment.preserved(changes.append):
         np.array([1e-300]) * np.array([1e-300]) / np.array([3.0])
-    assert told == []
+    assert changes == []
 
 
 @pytest.mark.skipif(

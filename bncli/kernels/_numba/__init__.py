@@ -1,22 +1,23 @@
-"""The compiled functions of the kernel ``numba``.
+"""The compiled functions of the kernel ``numba``: README.md has a picture.
 
-An engine (``columns``, ``whole``, ``split``, ``inference``) orders ``steps``; a step works on a tile of x by ``passes``
-along its lanes; a pass is made of ``vectors``; ``features`` turns sums into statistics and gradients.
+``plans`` chooses an engine for a shape: ``columns``, ``rows``, ``row_parts``, ``runs`` or ``run_parts``. An engine
+sums its tiles by ``lanes`` or ``sums``, turns the sums into statistics and gradients by ``features``, and writes its
+tiles by ``writes``. All are made of ``vectors`` and ``pointers``; ``forking`` shares tasks among threads.
 
-Functions that Numba compiles take their arrays one by one: nothing is allocated or unpacked on each call. A name is the
-same argument in every file. Arrays are contiguous, (N, F, S) is (samples, features, inner):
+A name is the same argument in every file. The entries take arrays, which are contiguous; all others take pointers to
+their elements. (N, F, S) is (samples, features, size):
 
-- ``x``, ``dy``, ``y``, ``dx``: (N, F, S), float32 or float64. ``start``, ``at``, ``i`` and ``f`` are indices into the
-  flat array, in elements.
+- ``x``, ``dy``, ``y``, ``dx``: (N, F, S), float32 or float64. ``start``, ``at``, ``top``, ``i`` and ``f`` are indices,
+  in elements. ``step``: elements from one row or run of the same features to the next.
 - ``gamma``, ``beta``, ``dgamma``, ``dbeta``: (F,). ``mean``, ``var``: (F,), float64. ``epsilon``: added to var.
-- ``tiles``: (feature blocks, parts) records of ``tiles.FIELDS``. ``tile``: one of them.
-- ``ahead``: how many elements before it is written (or, in a sum, how many rows before they are read) memory is
-  asked for; 0 for not at all.
-- ``total``, ``squares``: sums of x - centre and of its square. ``total``, ``products``: sums of dy and of
+- ``plan``: the numbers of ``plans``. ``task``: the number of a piece of work, which one thread does.
+- ``ahead``: how many elements before it is written memory is asked for; 0 for not at all.
+- ``total``, ``squares``: sums of x - centre and of its square. ``total``, ``along``: sums of dy and of
   dy * (x - centre). One float64 number for each feature, or for each lane of a tile.
 - ``centre``, ``scale``, ``shift``: y = (x - centre) * scale + shift, of the dtype of x. With ``slope`` as well:
   dx = (dy - (x - centre) * slope + shift) * scale.
-- ``start``, ``stop``, ``step``, ``lanes``: the rows of a tile, see ``passes``.
-- ``some``: how many lanes of a vector count, or ``ALL``. ``like``: an array or a vector whose dtype counts alone.
-- ``per_sample``: 1 / (N * S) in every lane. ``plus``: epsilon in every lane, or the vector that is added last.
+- ``some``: how many lanes of a vector count, or ``ALL``. ``like``: a pointer or a vector whose dtype counts alone.
+- ``per_sample``: 1 / (N * S). ``unusual``: set to 1 where squares or sums overflowed; entries return whether none did.
+- ``attempts``: how often sums may be taken, see ``features.are_near``; it is read from the plan, since the compiler
+  would write a loop of known length out.
 """

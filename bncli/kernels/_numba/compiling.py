@@ -2,8 +2,9 @@
 
 ``contract`` lets a product and a sum become one instruction. Never ``reassoc``: the order of a sum is
 what makes its bits the same on every run. Numba compiles lazily, so an engine costs nothing until a
-shape needs it; the parallel functions are few and short, since each takes seconds. Those of an engine and
-their versions for one thread are written out: Numba would not cache a ``prange`` that another function generates.
+shape needs it. Only an ``entry`` is called from Python, and only entries are cached: their machine code holds all that
+they call. What is not an entry takes pointers and numbers: arrays, slices and tuples of arrays take ten times as long
+to compile.
 
 Compiled functions call compiled functions of this room only: an edit of any file here invalidates the whole cache.
 """
@@ -19,9 +20,9 @@ OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract", "nsz
 INNER: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 # Without vectors nothing is cached: the cache is keyed by source and types, and holds the code with vectors.
-_njit: Any = numba_cache.njit if SIMD else numba.njit
+_cached: Any = numba_cache.njit if SIMD else numba.njit
+_plain: Any = numba.njit
 
-serial = _njit(**OPTIONS)
-parallel = _njit(parallel=True, **OPTIONS)
-inner = _njit(**INNER)  # called from compiled code only
-inlined = _njit(forceinline=True, **INNER)
+entry = _cached(no_cfunc_wrapper=True, **OPTIONS)
+inner = _plain(**INNER)
+inlined = _plain(forceinline=True, **INNER)

@@ -1,80 +1,99 @@
-"""The numbers of a tile's lanes: their memory, and conversion between features and lanes.
-
-A tile's lanes are its features side by side, ``width`` lanes each. If samples are short, the same order repeats for
-the next samples.
-"""
+"""Sums of rows, for each lane: ``lanes`` elements from the index ``at`` on, and again after each ``step``."""
 
 from typing import Any
 
-import numpy as np
+from bncli.kernels._numba.compiling import inlined
+from bncli.kernels._numba.llvm import LANES
+from bncli.kernels._numba.pointers import prefetch
+from bncli.kernels._numba.sums import SUMMED, moments, products
+from bncli.kernels._numba.vectors import ALL, every, load, narrow, store, wide, zero
 
-from bncli.kernels._numba.compiling import inner
-from bncli.kernels._numba.llvm import CACHE_LINE, LANES
-from bncli.kernels._numba.vectors import ALL, every, load, store, sum_lanes
+PIVOTS = 4  # rows whose mean is the centre of the sums
 
 
-@inner
-def scratch(arrays: int, size: int, like: Any) -> Any:
-    """(arrays, size rounded up to whole vectors), not initialized, of the dtype of ``like``: small, and so in a cache.
+@inlined
+def pivot(x: Any, at: int, step: int, rows: int, some: Any) -> Any:
+    """The mean of the first rows, or the first of them if they are few. Of equal numbers it is exactly these."""
+    count = PIVOTS if rows >= PIVOTS else 1
+    like = load(x, at, some)
+    share, total = narrow(every(1 / count), like), zero(x)
+    for row in range(count):
+        total = total + load(x, at + row * step, some) * share
+    return total
 
-    Each row starts with a cache line.
+
+@inlined
+def pivots(x: Any, at: int, step: int, rows: int, lanes: int, centre: Any) -> None:
+    """Set the centre of each lane."""
+    for lane in range(0, lanes, LANES):
+        store(centre, lane, pivot(x, at + lane, step, rows, min(LANES, lanes - lane)), ALL)
+
+
+@inlined
+def add_moments(
+    x: Any, at: int, step: int, rows: int, lanes: int, far: int, centre: Any, total: Any, squares: Any
+) -> None:
+    """Add each lane's sum of x - centre over ``rows`` rows to ``total``, and of its square to ``squares``.
+
+    If x is ``far``, in memory, the next rows are asked for.
     """
-    padded = (size + LANES - 1) // LANES * LANES
-    buffer = np.empty(arrays * padded + CACHE_LINE // like.itemsize, like.dtype)
-    start = -buffer.ctypes.data % CACHE_LINE // like.itemsize
-    return buffer[start : start + arrays * padded].reshape(arrays, padded)
-
-
-@inner
-def fold(lanes: Any, width: int, values: Any) -> None:
-    """Add the sum of each feature's ``lanes`` to its number in ``values``, (features of the tile,)."""
-    features = values.size
-    for start in range(0, lanes.size, features * width):
-        if width == 1:
-            for f in range(features):
-                values[f] += lanes[start + f]
+    some = lanes % LANES
+    whole = lanes - some
+    for row in range(0, rows, SUMMED):
+        count, top = min(SUMMED, rows - row), at + row * step
+        if count == SUMMED:
+            for lane in range(0, whole, LANES):
+                if far:
+                    ask_for_rows(x, top + lane + SUMMED * step, step)
+                _add_moments(x, top + lane, step, SUMMED, lane, ALL, centre, total, squares)
         else:
-            for f in range(features):
-                values[f] += _sum(lanes, start + f * width, width)
-
-
-@inner
-def _sum(values: Any, start: int, size: int) -> Any:
-    some = size % LANES
-    total = every(0.0)
-    for i in range(start, start + size - some, LANES):
-        total = total + load(values, i, ALL)
-    if some:
-        total = total + load(values, start + size - some, some)
-    return sum_lanes(total)
-
-
-@inner
-def spread(values: Any, width: int, lanes: Any) -> None:
-    """Set each of ``lanes`` to its feature's number in ``values``; if they are few, these alone are set."""
-    features = values.size
-    width = min(width, lanes.size)
-    for start in range(0, lanes.size, features * width):
-        if width == 1:
-            lanes[start : start + features] = values
-        else:
-            for f in range(features):
-                lanes[start + f * width : start + (f + 1) * width] = values[f]
-
-
-@inner
-def first_samples(x: Any, first: int, values: Any) -> None:
-    """Set ``values`` to the first sample of each feature from ``first`` on.
-
-    As a centre, a sample is as near to the other samples as they are to each other.
-    """
-    if x.shape[2] == 1:
-        some = values.size % LANES
-        for f in range(0, values.size - some, LANES):
-            store(values, f, load(x, first + f, ALL), ALL)
+            for lane in range(0, whole, LANES):
+                _add_moments(x, top + lane, step, count, lane, ALL, centre, total, squares)
         if some:
-            f = values.size - some
-            store(values, f, load(x, first + f, some), some)
-    else:
-        for f in range(values.size):
-            values[f] = x[0, first + f, 0]
+            _add_moments(x, top + whole, step, count, whole, some, centre, total, squares)
+
+
+@inlined
+def ask_for_rows(x: Any, at: int, step: int) -> None:
+    for row in range(SUMMED):
+        prefetch(x, at + row * step)
+
+
+@inlined
+def _add_moments(
+    x: Any, at: int, step: int, rows: int, lane: int, some: Any, centre: Any, total: Any, squares: Any
+) -> None:
+    first, second = moments(x, at, step, rows, some, load(centre, lane, ALL))
+    store(total, lane, load(total, lane, ALL) + wide(first), ALL)
+    store(squares, lane, load(squares, lane, ALL) + wide(second), ALL)
+
+
+@inlined
+def add_products(
+    x: Any, dy: Any, at: int, step: int, rows: int, lanes: int, far: int, centre: Any, total: Any, along: Any
+) -> None:
+    """Add each lane's sum of dy over ``rows`` rows to ``total``, and of dy * (x - centre) to ``along``."""
+    some = lanes % LANES
+    whole = lanes - some
+    for row in range(0, rows, SUMMED):
+        count, top = min(SUMMED, rows - row), at + row * step
+        if count == SUMMED:
+            for lane in range(0, whole, LANES):
+                if far:
+                    ask_for_rows(x, top + lane + SUMMED * step, step)
+                    ask_for_rows(dy, top + lane + SUMMED * step, step)
+                _add_products(x, dy, top + lane, step, SUMMED, lane, ALL, centre, total, along)
+        else:
+            for lane in range(0, whole, LANES):
+                _add_products(x, dy, top + lane, step, count, lane, ALL, centre, total, along)
+        if some:
+            _add_products(x, dy, top + whole, step, count, whole, some, centre, total, along)
+
+
+@inlined
+def _add_products(
+    x: Any, dy: Any, at: int, step: int, rows: int, lane: int, some: Any, centre: Any, total: Any, along: Any
+) -> None:
+    first, second = products(x, dy, at, step, rows, some, load(centre, lane, ALL))
+    store(total, lane, load(total, lane, ALL) + wide(first), ALL)
+    store(along, lane, load(along, lane, ALL) + wide(second), ALL)

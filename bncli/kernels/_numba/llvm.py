@@ -9,6 +9,7 @@ from numba import types
 SIMD = os.environ.get("BNCLI_NUMBA_SIMD", "1") != "0"
 LANES = 16 if SIMD else 1
 CACHE_LINE = 64  # bytes
+LARGEST_SQUARE = {"float32": 1e36, "float64": 1e306}  # sums of larger squares may exceed the numbers of the dtype
 
 INT = ir.IntType(32)
 
@@ -21,9 +22,9 @@ def constant(kind: Any, number: float) -> Any:
     return ir.Constant(kind, [number] * LANES)
 
 
-def pointer(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    data = context.make_array(sig.args[0])(context, builder, args[0]).data
-    return builder.bitcast(builder.gep(data, [args[1]]), vector(sig.args[0].dtype).as_pointer())
+def pointer(builder: Any, of: Any, args: Any) -> Any:
+    """The address of the vector at an index: ``args`` are a pointer to elements of the dtype of ``of``, and it."""
+    return builder.bitcast(builder.gep(args[0], [args[1]]), vector(of.dtype).as_pointer())
 
 
 def alignment(array: Any) -> Any:

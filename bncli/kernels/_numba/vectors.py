@@ -1,12 +1,12 @@
-"""Vectors of ``LANES`` elements, and prefetching, which the compiler does not generate by itself.
+"""Vectors of ``LANES`` elements, which the compiler does not generate by itself.
 
-``load`` reads a ``Vector``, which has ``+``, ``-`` and ``*``; ``store`` writes one. Both take the flat
-index of the first element in an array of any rank, and ``some``: how many lanes count, or ``ALL``. The
+``load`` reads a ``Vector``, which has ``+``, ``-`` and ``*``; ``store`` writes one. Both take a pointer, the
+index of the first element, and ``some``: how many lanes count, or ``ALL``. The
 other lanes are loaded as 0 and not stored. A vector of any dtype has the same number of lanes,
 so float32 data and their float64 sums use the same loops: LLVM splits a vector into as many registers as it
 needs, on any processor.
 
-With ``BNCLI_NUMBA_SIMD=0`` a vector has one lane and nothing is prefetched: plain loops.
+With ``BNCLI_NUMBA_SIMD=0`` a vector has one lane: plain loops.
 """
 
 import operator
@@ -17,7 +17,7 @@ from numba import extending, types
 from numba.core.typing import templates
 
 from bncli.kernels._numba import llvm
-from bncli.kernels._numba.llvm import CACHE_LINE, INT, LANES, SIMD
+from bncli.kernels._numba.llvm import INT, LANES
 
 ALL = None
 FUSED = "contract", "nsz"
@@ -63,37 +63,82 @@ _arithmetic(operator.mul, "fmul")
 
 
 @intrinsic
-def load(typing: Any, array: Any, index: Any, some: Any) -> Any:
+def load(typing: Any, pointer: Any, index: Any, some: Any) -> Any:
     """The vector that starts at ``index``."""
-    of = Vector(array.dtype)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer, vector = llvm.pointer(context, builder, sig, args), llvm.vector(array.dtype)
-        if some is types.none:
-            return llvm.aligned(builder.load(pointer), array)
-        name = f"llvm.masked.load.v{LANES}f{array.dtype.bitwidth}.p0"
-        mask, nothing = llvm.mask(builder, args[2]), llvm.constant(vector, 0.0)
-        return llvm.call(builder, name, vector, [pointer, llvm.alignment(array), mask, nothing])
+        return _loaded(builder, pointer, args, some, llvm.constant(llvm.vector(pointer.dtype), 0.0))
 
-    return of(array, types.intp, some), generate
+    return Vector(pointer.dtype)(pointer, types.intp, some), generate
 
 
 @intrinsic
-def store(typing: Any, array: Any, index: Any, value: Any, some: Any) -> Any:
-    """Write ``value``, rounded to the dtype of ``array``, from ``index`` on."""
+def load_or(typing: Any, pointer: Any, index: Any, some: Any, other: Any) -> Any:
+    """The vector that starts at ``index``, with the lanes of ``other`` where lanes do not count."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer, rounded = llvm.pointer(context, builder, sig, args), _rounded(builder, args[2], value, array)
+        return _loaded(builder, pointer, args, some, args[3])
+
+    return other(pointer, types.intp, some, other), generate
+
+
+def _loaded(builder: Any, pointer: Any, args: Any, some: Any, other: Any) -> Any:
+    at = llvm.pointer(builder, pointer, args)
+    if some is types.none:
+        return llvm.aligned(builder.load(at), pointer)
+    name = f"llvm.masked.load.v{LANES}f{pointer.dtype.bitwidth}.p0"
+    return llvm.call(builder, name, other.type, [at, llvm.alignment(pointer), llvm.mask(builder, args[2]), other])
+
+
+@intrinsic
+def store(typing: Any, pointer: Any, index: Any, value: Any, some: Any) -> Any:
+    """Write ``value``, rounded to the dtype of ``pointer``, from ``index`` on."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        at, rounded = llvm.pointer(builder, pointer, args), _rounded(builder, args[2], value, pointer)
         if some is types.none:
-            llvm.aligned(builder.store(rounded, pointer), array)
+            llvm.aligned(builder.store(rounded, at), pointer)
         else:
-            name = f"llvm.masked.store.v{LANES}f{array.dtype.bitwidth}.p0"
-            llvm.call(
-                builder, name, ir.VoidType(), [rounded, pointer, llvm.alignment(array), llvm.mask(builder, args[3])]
-            )
+            name = f"llvm.masked.store.v{LANES}f{pointer.dtype.bitwidth}.p0"
+            mask = llvm.mask(builder, args[3])
+            llvm.call(builder, name, ir.VoidType(), [rounded, at, llvm.alignment(pointer), mask])
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, value, some), generate
+    return types.void(pointer, types.intp, value, some), generate
+
+
+@intrinsic
+def fill(typing: Any, pointer: Any, index: Any) -> Any:
+    """The element at ``index`` in every lane."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return llvm.broadcast(builder, builder.load(builder.gep(args[0], [args[1]])))
+
+    return Vector(pointer.dtype)(pointer, types.intp), generate
+
+
+@intrinsic
+def zero(typing: Any, like: Any) -> Any:
+    """0 in every lane, of the dtype of ``like``."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return llvm.constant(llvm.vector(like.dtype), 0.0)
+
+    return Vector(like.dtype)(like), generate
+
+
+@intrinsic
+def fused(typing: Any, a: Any, b: Any, c: Any) -> Any:
+    """a * b + c as one instruction, if there is one.
+
+    The compiler would choose for itself which product of ``a * b + c * d`` it rounds, and differently in two copies of
+    a loop.
+    """
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return llvm.call(builder, f"llvm.fmuladd.v{LANES}f{a.dtype.bitwidth}", args[0].type, list(args))
+
+    return a(a, a, a), generate
 
 
 @intrinsic
@@ -131,13 +176,34 @@ def every(typing: Any, value: Any) -> Any:
 
 
 @intrinsic
-def leading(typing: Any, value: Any, some: Any) -> Any:
-    """The same numbers in the first ``some`` lanes, and 0 in the others."""
+def all_at_most(typing: Any, value: Any, most: Any) -> Any:
+    """Whether each lane of ``value`` is at most that of ``most``; NaN is not."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.select(llvm.mask(builder, args[1]), args[0], llvm.constant(args[0].type, 0.0))
+        within = builder.fcmp_ordered("<=", *args)
+        return llvm.call(builder, f"llvm.vector.reduce.and.v{LANES}i1", ir.IntType(1), [within])
 
-    return value(value, types.intp), generate
+    return types.boolean(value, value), generate
+
+
+@intrinsic
+def largest_square(typing: Any, like: Any) -> Any:
+    """The largest variance whose squares surely did not overflow, in every lane, for the dtype of ``like``."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return llvm.constant(llvm.vector(types.float64), llvm.LARGEST_SQUARE[str(like.dtype)])
+
+    return Vector(types.float64)(like), generate
+
+
+@intrinsic
+def where_at_most(typing: Any, value: Any, most: Any, then: Any, other: Any) -> Any:
+    """``then`` in the lanes where ``value`` is at most ``most``, or one of them is NaN; ``other`` elsewhere."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_unordered("<=", args[0], args[1]), args[2], args[3])
+
+    return then(value, value, then, then), generate
 
 
 @intrinsic
@@ -212,28 +278,3 @@ def sum_lanes(typing: Any, value: Any) -> Any:
         return builder.extract_element(rest, ir.Constant(INT, 0))
 
     return value.dtype(value), generate
-
-
-@intrinsic
-def prefetch(typing: Any, array: Any, index: Any) -> Any:
-    """Prefetch the cache lines of the vector at ``index`` for reading; the index may lie outside the array."""
-    return _prefetched(array, write=0)
-
-
-@intrinsic
-def prefetch_to_write(typing: Any, array: Any, index: Any) -> Any:
-    """Prefetch the cache lines for writing."""
-    return _prefetched(array, write=1)
-
-
-def _prefetched(array: Any, write: int) -> Any:
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        if SIMD:
-            start = builder.bitcast(llvm.pointer(context, builder, sig, args), ir.IntType(8).as_pointer())
-            for line in range(0, LANES * array.dtype.bitwidth // 8, CACHE_LINE):
-                at = builder.gep(start, [ir.Constant(INT, line)])
-                kind, keep, data = (ir.Constant(INT, value) for value in (write, 3, 1))
-                llvm.call(builder, "llvm.prefetch.p0", ir.VoidType(), [at, kind, keep, data])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), generate

@@ -73,7 +73,7 @@ class Right:
         return dx
 
 
-def told(case, array, values):
+def diagnosed(case, array, values):
     """What is said of an array that holds ``values``, rounded to the case's dtype."""
     values = np.asarray(values).astype(case.problem.dtype)
     return diagnose(case, {array: values.reshape(-1) if array in ("dgamma", "dbeta") else values}, [array])[array]

@@ -6,7 +6,7 @@ import pytest
 from bncli.core.case import generator
 from bncli.loading.registry import load_kernel
 from in_turn import in_turn
-from right_values import DY, FROZEN, MEAN, PROBLEMS, PROD, X_HAT, K, agrees, mean, told
+from right_values import DY, FROZEN, MEAN, PROBLEMS, PROD, X_HAT, K, agrees, diagnosed, mean
 
 # What is wrong with dx: its values, the sentences, the factors in them in order.
 DX = {
@@ -187,7 +187,7 @@ DX = {
 def test_a_fault_in_dx_is_named(right, fault, problem):
     r = right(problem)
     values, templates, *factors = DX[fault]
-    agrees(told(r.case, "dx", values(r)), templates, factors[0](r) if factors else [], r)
+    agrees(diagnosed(r.case, "dx", values(r)), templates, factors[0](r) if factors else [], r)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_the_published_listing_is_found_out(right, problem):
     factors = factors(r)
     if r.samples == r.features:  # then the one mistake hides the other
         templates, factors = templates[1:], factors[1:]
-    agrees(told(r.case, "dx", kernel.backward(r.case.dy, saved)[0]), templates, factors, r)
+    agrees(diagnosed(r.case, "dx", kernel.backward(r.case.dy, saved)[0]), templates, factors, r)
 
 
 def test_a_small_mistake_next_to_a_large_one_is_not_taken_for_rounding(right):
@@ -210,6 +210,6 @@ def test_a_small_mistake_next_to_a_large_one_is_not_taken_for_rounding(right):
     kernel = load_kernel("numpynet")
     _, saved = kernel.forward(r.case.x, r.case.gamma, r.case.beta, r.epsilon)
     _, templates, factors = DX["the published listing"]
-    agrees(told(r.case, "dx", kernel.backward(r.case.dy, saved)[0]), templates, factors(r), r)
+    agrees(diagnosed(r.case, "dx", kernel.backward(r.case.dy, saved)[0]), templates, factors(r), r)
     # And where the mean term is right, it is not called wrong.
-    agrees(told(r.case, "dx", r.terms(x_hat=r.samples / r.features)), templates[:1], factors(r)[:1], r)
+    agrees(diagnosed(r.case, "dx", r.terms(x_hat=r.samples / r.features)), templates[:1], factors(r)[:1], r)

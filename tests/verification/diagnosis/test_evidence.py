@@ -113,14 +113,14 @@ def test_a_coefficient_is_off_by_as_much_as_noise_can_move_it(make_case, problem
         assert (term.estimate.error <= slack * most * (1 + 1e-6)).all(), term.name
 
 
-@pytest.mark.parametrize(("apart", "told"), [(1e-11, True), (1e-16, False)])
-def test_terms_are_distinguished_as_long_as_rounding_does_not_hide_them(make_case, apart, told):
+@pytest.mark.parametrize(("apart", "distinguished"), [(1e-11, True), (1e-16, False)])
+def test_terms_are_distinguished_as_long_as_rounding_does_not_hide_them(make_case, apart, distinguished):
     case = make_case("9x2")
     centred = case.x - case.x.mean((0, 2), keepdims=True)
     along = 2 + 3 * centred / centred.std((0, 2), keepdims=True)
     other = np.random.default_rng(3).standard_normal(case.x.shape)
     case = dataclasses.replace(case, dy=along + apart * other)
-    assert distinguishable(evidence_of(case, "dx", right(case)["dx"])) is told
+    assert distinguishable(evidence_of(case, "dx", right(case)["dx"])) is distinguished
 
 
 # Evidence: what rounding explains.

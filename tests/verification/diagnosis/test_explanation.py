@@ -1,4 +1,4 @@
-"""What a wrong kernel does instead: which of its features are diagnosed, and from what it computes."""
+"""What a wrong kernel does instead: which of its features differ, and in what."""
 
 import dataclasses
 
@@ -24,7 +24,7 @@ def asked(monkeypatch):
 
     def diagnose(*arguments):
         calls.append(arguments)
-        return dict.fromkeys(arguments[2], ("told",))
+        return dict.fromkeys(arguments[2], ("diagnosed",))
 
     monkeypatch.setattr(explanation, "diagnose", diagnose)
     return calls
@@ -51,7 +51,7 @@ def test_only_what_the_reference_calls_wrong_is_diagnosed(make_case, asked, find
 def test_all_arrays_of_the_features_are_handed_over(make_case, asked):
     case = make_case("6x5")
     found = explanation.explain(NUMPY, case, [wrong("dx", 3), wrong("y"), wrong("dbeta", 1)])
-    assert found == {"dx": ("told",), "y": ("told",), "dbeta": ("told",)}
+    assert found == {"dx": ("diagnosed",), "y": ("diagnosed",), "dbeta": ("diagnosed",)}
     ((part, actual, names, features, problem, _),) = asked
     assert part is case  # all five features are so few that they all are looked at
     assert (names, features.tolist(), problem) == (("dx", "y", "dbeta"), [0, 1, 2, 3, 4], case.problem)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bncli.loading.registry import load_kernel
 from bncli.verification.diagnosis import diagnose
-from right_values import DY, MEAN, PROBLEMS, SEEDS, SOME, X_HAT, Right, rounds, told
+from right_values import DY, MEAN, PROBLEMS, SEEDS, SOME, X_HAT, Right, diagnosed, rounds
 
 FACTORS = st.floats(0.01, 100).filter(lambda k: abs(k - 1) > 0.003).flatmap(lambda k: st.sampled_from([k, -k]))
 
@@ -25,14 +25,14 @@ def factor_told(sentences, name):
 def test_any_factor_of_a_term_is_recovered(right, problem, factor, term, seed):
     r = right(problem, seed=seed)
     name = {"dy": DY, "mean_dy": MEAN, "x_hat": X_HAT}[term].strip()
-    assert rounds(factor_told(told(r.case, "dx", r.terms(**{term: factor})), name), factor)
+    assert rounds(factor_told(diagnosed(r.case, "dx", r.terms(**{term: factor})), name), factor)
 
 
 @given(problem=SOME, factor=FACTORS, seed=SEEDS)
 def test_any_factor_of_an_array_is_recovered(right, problem, factor, seed):
     r = right(problem, seed=seed)
     for array in ("dx", "dgamma", "dbeta"):
-        assert rounds(factor_told(told(r.case, array, factor * getattr(r, array)), array), factor)
+        assert rounds(factor_told(diagnosed(r.case, array, factor * getattr(r, array)), array), factor)
 
 
 @pytest.mark.parametrize(
@@ -41,14 +41,14 @@ def test_any_factor_of_an_array_is_recovered(right, problem, factor, seed):
 def test_no_factor_is_told_that_reads_as_1(make_case, seed, factors):
     # What the features have in common is not 1, but so near that float32 does not show by how much.
     r = Right(make_case("12x7/float32/eps=0.1", seed=seed, mean=30.0))
-    assert not any(" 1 times" in sentence for sentence in told(r.case, "dx", r.terms(*factors)))
+    assert not any(" 1 times" in sentence for sentence in diagnosed(r.case, "dx", r.terms(*factors)))
 
 
 @given(problem=SOME, factors=st.lists(FACTORS, min_size=3, max_size=3), seed=SEEDS)
 def test_three_factors_at_once_are_recovered(right, problem, factors, seed):
     r = right(problem, seed=seed)
     read = dict.fromkeys(("dx", DY, MEAN, X_HAT), 1.0)
-    for sentence in told(r.case, "dx", r.terms(*factors)):
+    for sentence in diagnosed(r.case, "dx", r.terms(*factors)):
         name = next(name for name in read if sentence.startswith(name))
         read[name] = float(factor_told([sentence], name.strip()).replace(",", ""))
     for name, factor in zip((DY, MEAN, X_HAT), factors, strict=True):
@@ -77,7 +77,7 @@ def test_nothing_fits_garbage(right, problem, seed):
         ("dgamma", "multiple of what it should be"),
         ("dbeta", "multiple of what it should be"),
     ):
-        (sentence,) = told(r.case, array, rng.standard_normal(getattr(r, array).shape))
+        (sentence,) = diagnosed(r.case, array, rng.standard_normal(getattr(r, array).shape))
         left = re.fullmatch(rf"{array} is not an? {kind}: the best fit leaves (\d+) % unexplained", sentence).group(1)
         assert 30 <= int(left) <= 100
 
@@ -86,7 +86,7 @@ def test_nothing_fits_garbage(right, problem, seed):
 def test_the_residual_is_what_was_put_in(right, part):
     r = right("200x6")
     dx = r.dx * (1 + part * np.random.default_rng(0).choice([-1, 1], r.dx.shape))
-    (sentence,) = told(r.case, "dx", dx)
+    (sentence,) = diagnosed(r.case, "dx", dx)
     left = re.fullmatch(
         r"dx is not a combination of the terms of the formula: the best fit leaves (.*) % unexplained", sentence
     )

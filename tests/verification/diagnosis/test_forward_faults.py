@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from in_turn import in_turn
-from right_values import PROBLEMS, agrees, mean, told
+from right_values import PROBLEMS, agrees, diagnosed, mean
 
 STD = {
     "epsilon is ignored, as if it were 0": lambda r, var: np.sqrt(var),
@@ -24,15 +24,15 @@ STD = {
 def test_a_wrong_standard_deviation_is_named(right, says, problem):
     r = right(problem)
     values = r.of_variance(STD[says](r, r.var))
-    agrees(told(r.case, "y", values["y"]), [says], [], r)
-    agrees(told(r.case, "dx", values["dx"]), [says], [], r)
+    agrees(diagnosed(r.case, "y", values["y"]), [says], [], r)
+    agrees(diagnosed(r.case, "dx", values["dx"]), [says], [], r)
     renamed = {
         "x - mean is divided by var + epsilon, not by its root": "inv_std is applied twice",
         "x - mean is not divided by the standard deviation": (
             "inv_std is forgotten: dgamma is computed from x - mean, not from x_hat"
         ),
     }
-    agrees(told(r.case, "dgamma", values["dgamma"]), [renamed.get(says, says)], [], r)
+    agrees(diagnosed(r.case, "dgamma", values["dgamma"]), [renamed.get(says, says)], [], r)
 
 
 @pytest.mark.parametrize("says", STD)
@@ -43,7 +43,7 @@ def test_the_gradient_of_a_wrong_forward_is_named(right, says):
         centred = x - mean(x)
         return r.gamma * centred / STD[says](r, mean(centred**2))
 
-    agrees(told(r.case, "dx", r.gradient(forward)), [says], [], r)
+    agrees(diagnosed(r.case, "dx", r.gradient(forward)), [says], [], r)
 
 
 @pytest.mark.parametrize(("epsilon", "problem"), in_turn([0.003, 0.5, 1.0, 0.0731], PROBLEMS))
@@ -51,14 +51,14 @@ def test_another_epsilon_is_found(right, epsilon, problem):
     r = right(problem)
     for array, values in r.of_variance(np.sqrt(r.var + epsilon)).items():
         said = f"{array} is right for an epsilon of {epsilon:.3g}, not the problem's {r.epsilon:.3g}"
-        assert told(r.case, array, values) == (said,)
+        assert diagnosed(r.case, array, values) == (said,)
 
 
 @pytest.mark.parametrize("epsilon", [*(10.0**-n for n in (3, 4, 5, 6, 7, 8, 10, 12)), 0.1**2, 0.1**0.5])
 def test_a_hard_coded_epsilon_or_its_square_or_root_is_found_even_by_one_feature(right, epsilon):
     r = right("9x1/eps=0.1", std=1e-5)
     for array, values in r.of_variance(np.sqrt(r.var + epsilon)).items():
-        assert told(r.case, array, values) == (
+        assert diagnosed(r.case, array, values) == (
             f"{array} is right for an epsilon of {epsilon:.3g}, not the problem's 0.1",
         )
 
@@ -129,7 +129,7 @@ def test_a_fault_in_y_is_named(right, fault, problem):
     r = right(problem)
     values, templates = Y[fault]
     if templates is None:
-        (sentence,) = told(r.case, "y", values(r))
+        (sentence,) = diagnosed(r.case, "y", values(r))
         assert sentence.startswith("y is shifted along the features: feature ")
     else:
-        agrees(told(r.case, "y", values(r)), templates, [], r)
+        agrees(diagnosed(r.case, "y", values(r)), templates, [], r)

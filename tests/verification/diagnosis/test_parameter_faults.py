@@ -6,7 +6,7 @@ import pytest
 from bncli.loading.registry import load_kernel
 from bncli.verification.diagnosis import diagnose
 from in_turn import in_turn
-from right_values import PROBLEMS, PROD, SPATIAL, K, agrees, told
+from right_values import PROBLEMS, PROD, SPATIAL, K, agrees, diagnosed
 
 # What is wrong with dgamma and dbeta.
 PARAMETERS = {
@@ -50,7 +50,7 @@ def test_a_fault_in_dgamma_and_dbeta_is_named(right, fault, problem):
     arrays, wrong, says = PARAMETERS[fault]
     for array in ("dgamma", "dbeta") if arrays == "both" else (arrays,):
         value = wrong(r, getattr(r, array))
-        sentences = told(r.case, array, value)
+        sentences = diagnosed(r.case, array, value)
         if says is None:
             assert sentences[0].startswith(f"{array} is shifted along the features: feature ")
         else:
@@ -68,13 +68,13 @@ def test_dgamma_divided_by_one_axis_is_named(right, problem, count, says):
     divisor = getattr(r, count)
     for array in ("dgamma", "dbeta"):
         template = f"{array} {K}: divided by {says}"
-        agrees(told(r.case, array, getattr(r, array) / divisor), [template], [1 / divisor], r)
+        agrees(diagnosed(r.case, array, getattr(r, array) / divisor), [template], [1 / divisor], r)
 
 
 def test_one_number_is_told_of_one_number(right):
     r = right("9x1/eps=0.01")
     for name in ("dgamma", "dbeta"):
-        (sentence,) = told(r.case, name, 1.3 * getattr(r, name))
+        (sentence,) = diagnosed(r.case, name, 1.3 * getattr(r, name))
         assert sentence == f"{name} is 1.3 times what it should be"
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from right_values import copy, told
+from right_values import copy, diagnosed
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_part_that_is_wrong_is_located(right, problem, places, says, dtype):
         values, own = copy(r, array)
         for seed, place in enumerate(places):
             own[place] *= 1.5 + np.random.default_rng(seed).random(np.shape(own[place]))
-        sentences = told(r.case, array, values)
+        sentences = diagnosed(r.case, array, values)
         assert sentences[0] == f"{array} is wrong only {says}"
 
 
@@ -90,7 +90,7 @@ def test_places_are_told_as_briefly_as_they_can_be(right, problem, places, says)
     values, own = copy(r, "y")
     for seed, place in enumerate(places):
         own[place] += 1 + np.random.default_rng(seed).random(np.shape(own[place]))
-    assert told(r.case, "y", values)[0] == f"y is wrong only {says}"
+    assert diagnosed(r.case, "y", values)[0] == f"y is wrong only {says}"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -100,7 +100,7 @@ def test_what_is_wrong_with_a_part_is_named(right, dtype):
     def part(array, features, values):
         whole = np.array(getattr(r, array))
         whole[:, list(features)] = values[:, list(features)]
-        return told(r.case, array, whole)
+        return diagnosed(r.case, array, whole)
 
     assert part("dx", (1, 2), r.terms(mean_dy=0)) == (
         "dx is wrong only in 2 of 4 features: 1 and 2",
@@ -134,7 +134,7 @@ def test_what_is_wrong_with_a_part_is_named(right, dtype):
     ):
         dx = r.dx.copy()
         dx[4] = change(dx[4])
-        assert told(r.case, "dx", dx) == ("dx is wrong only at 1 of the 9 indices of axis 0: 4", f"there {says}")
+        assert diagnosed(r.case, "dx", dx) == ("dx is wrong only at 1 of the 9 indices of axis 0: 4", f"there {says}")
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_garbage_is_measured_in_features_that_are_mostly_wrong(right, samples, f
     r = right("8x4/eps=0.01")
     dx = np.array(r.dx)
     dx[samples, features] = np.random.default_rng(0).standard_normal(dx[samples, features].shape)
-    where, *what = told(r.case, "dx", dx)
+    where, *what = diagnosed(r.case, "dx", dx)
     assert where == f"dx is wrong only {place}"
     assert len(what) == says_what
     for sentence in what:

@@ -1,4 +1,4 @@
-"""Lost precision is told from a wrong term: by feature, by its bits, by its roundings."""
+"""Lost precision is diagnosed from a wrong term: by feature, by its bits, by its roundings."""
 
 import dataclasses
 import re
@@ -9,7 +9,7 @@ import pytest
 from bncli.loading.registry import load_kernel
 from bncli.verification import tolerance
 from bncli.verification._diagnosis.evidence import gather
-from right_values import SAMPLES, Right, mean, told
+from right_values import SAMPLES, Right, diagnosed, mean
 
 
 def test_lost_precision_is_no_wrong_term(right):
@@ -17,19 +17,19 @@ def test_lost_precision_is_no_wrong_term(right):
     for dtype in ("float32", "float16"):
         for array in ("y", "dx", "dgamma", "dbeta"):
             stored = getattr(r, array).astype(dtype)
-            assert told(r.case, array, stored) == (
+            assert diagnosed(r.case, array, stored) == (
                 f"the values of {array} are {dtype} numbers: precision is lost, but no term is wrong",
             )
     gradients = load_kernel("numpy").forward(
         *(getattr(r.case, n).astype("float32") for n in ("x", "gamma", "beta")), 1e-3
     )
     y = gradients[0].astype(float) * (1 + 1e-15)
-    assert told(r.case, "y", y) == ("y is right up to the rounding of float32, as if a step were computed in it",)
+    assert diagnosed(r.case, "y", y) == ("y is right up to the rounding of float32, as if a step were computed in it",)
     far = right("64x24/eps=1e-05", mean=1e5)
     x = far.case.x
     var = (x * x).mean(SAMPLES, keepdims=True) - x.mean(SAMPLES, keepdims=True) ** 2
     for array, values in far.of_variance(np.sqrt(var + 1e-5)).items():
-        (sentence,) = told(far.case, array, values)
+        (sentence,) = diagnosed(far.case, array, values)
         assert re.match(
             r"inv_std is off by up to .*e-0\d, as from E\[x\*\*2\]|dgamma is right up to the rounding", sentence
         )
@@ -39,7 +39,7 @@ def test_cancellation_that_only_some_features_show_is_named_there(right):
     r = right("64x24/eps=1e-05", mean=1e5)
     x = r.case.x
     var = np.where(np.arange(24).reshape(1, -1, 1) < 5, (x * x).mean(SAMPLES, keepdims=True) - mean(x) ** 2, r.var)
-    where, what = told(r.case, "y", r.of_variance(np.sqrt(var + r.epsilon))["y"])
+    where, what = diagnosed(r.case, "y", r.of_variance(np.sqrt(var + r.epsilon))["y"])
     assert where == "y is wrong only in 5 of 24 features: 0, 1, 2, 3 and 4"
     assert re.fullmatch(r"there inv_std is off by up to \S+, as from E\[x\*\*2\] - E\[x\]\*\*2 with a mean .*", what)
 
@@ -47,19 +47,19 @@ def test_cancellation_that_only_some_features_show_is_named_there(right):
 def test_factors_that_differ_by_feature_are_told_as_a_range(right):
     r = right("9x4/eps=0.01")
     by_feature = np.array([0.5, 0.75, 1.25, 1.5]).reshape(1, 4, 1)
-    assert told(r.case, "dx", r.terms(mean_dy=by_feature)) == (
+    assert diagnosed(r.case, "dx", r.terms(mean_dy=by_feature)) == (
         "the mean term is 0.5 to 1.5 times what it should be, by feature",
     )
-    assert told(r.case, "y", r.gamma * by_feature * r.x_hat + r.beta) == (
+    assert diagnosed(r.case, "y", r.gamma * by_feature * r.x_hat + r.beta) == (
         "gamma * inv_std is wrong: y is right for a product 0.5 to 1.5 times what it should be",
     )
     x_hat = by_feature * r.x_hat
     dx = by_feature * r.gamma / r.std * (r.dy - mean(r.dy) - x_hat * mean(r.dy * x_hat))
-    assert told(r.case, "dx", dx) == ("inv_std is wrong: dx is right for one 0.5 to 1.5 times what it should be",)
-    assert told(r.case, "y", r.y + by_feature * r.gamma) == (
+    assert diagnosed(r.case, "dx", dx) == ("inv_std is wrong: dx is right for one 0.5 to 1.5 times what it should be",)
+    assert diagnosed(r.case, "y", r.y + by_feature * r.gamma) == (
         "the mean is off by up to 1.5 standard deviations, or beta by gamma times as much",
     )
-    assert told(r.case, "y", r.y + by_feature * (r.gamma * r.x_hat + 1)) == (
+    assert diagnosed(r.case, "y", r.y + by_feature * (r.gamma * r.x_hat + 1)) == (
         "0.5 to 1.5 is added to y, by feature",
         "gamma * x_hat is 1.5 to 2.5 times what it should be, by feature",
     )
@@ -69,7 +69,7 @@ def test_a_range_is_told_of_what_no_feature_shows_well(right):
     # 70,000 deviations from 0, float32 knows x_hat to a sixth.
     r = right("9x4/float32/eps=0.01", mean=7e4)
     by_feature = np.array([1.5, 2, 2.5, 3]).reshape(1, 4, 1)
-    assert told(r.case, "y", r.y + (by_feature - 1) * r.gamma * r.x_hat + 4 * by_feature) == (
+    assert diagnosed(r.case, "y", r.y + (by_feature - 1) * r.gamma * r.x_hat + 4 * by_feature) == (
         "6 to 12 is added to y, by feature",
         "gamma * x_hat is 1.5 to 3 times what it should be, by feature",
     )
@@ -80,7 +80,10 @@ def test_an_added_constant_shows_in_small_features_next_to_large_ones(right):
     r = right("9x6/float32", gamma=np.array([1e3, 1e-3] * 3), beta=np.zeros(6))
     y = np.array(r.y)
     y[4] += 0.25
-    assert told(r.case, "y", y) == ("y is wrong only at 1 of the 9 indices of axis 0: 4", "there 0.25 is added to it")
+    assert diagnosed(r.case, "y", y) == (
+        "y is wrong only at 1 of the 9 indices of axis 0: 4",
+        "there 0.25 is added to it",
+    )
 
 
 def bits(array, count):
@@ -99,11 +102,11 @@ def test_a_narrower_type_is_told_by_its_bits(right, dtype, own, count):
     wider = {24: 8, 11: 2, 8: 1}[count]
     for name in ("dx", "y"):
         array = getattr(r, name)
-        assert told(r.case, name, bits(array, count)) == (says.replace("dx", name),)
-        assert told(r.case, name, bits(array, count + wider)) != (says.replace("dx", name),)
+        assert diagnosed(r.case, name, bits(array, count)) == (says.replace("dx", name),)
+        assert diagnosed(r.case, name, bits(array, count + wider)) != (says.replace("dx", name),)
     if dtype != "float32":  # half a unit is rounding, and one is more
         off = bits(r.dx, count) + np.ldexp(1.0, np.frexp(np.asarray(r.dx, float))[1] - count)
-        assert told(r.case, "dx", off) != (says,)
+        assert diagnosed(r.case, "dx", off) != (says,)
 
 
 def test_a_step_computed_in_float32_is_told_by_its_size(right):
@@ -112,26 +115,26 @@ def test_a_step_computed_in_float32_is_told_by_its_size(right):
     signs = np.random.default_rng(0).choice([-1, 1], r.dx.shape)
     says = "dx is right up to the rounding of float32, as if a step were computed in it"
     rounding = 2.0**-24 / evidence.budget * evidence.allowed
-    assert told(r.case, "dx", r.dx + 3.9 * signs * rounding) == (says,)
-    assert told(r.case, "dx", r.dx + 4.1 * signs * rounding) != (says,)
-    assert told(r.case, "dx", r.dx + signs / 40 * rounding) != (says,)
-    assert told(r.case, "dx", r.dx + rounding) != (says,)  # of one sign
-    assert told(r.case, "dx", r.dx * (1 + 2.0**-24)) != (says,)  # proportional
+    assert diagnosed(r.case, "dx", r.dx + 3.9 * signs * rounding) == (says,)
+    assert diagnosed(r.case, "dx", r.dx + 4.1 * signs * rounding) != (says,)
+    assert diagnosed(r.case, "dx", r.dx + signs / 40 * rounding) != (says,)
+    assert diagnosed(r.case, "dx", r.dx + rounding) != (says,)  # of one sign
+    assert diagnosed(r.case, "dx", r.dx * (1 + 2.0**-24)) != (says,)  # proportional
     for features, is_told in ((3, True), (2, False)):  # of 5: more than half
         some = np.arange(5).reshape(1, 5, 1) < features
-        assert (told(r.case, "dx", r.dx + some * signs * rounding) == (says,)) is is_told
+        assert (diagnosed(r.case, "dx", r.dx + some * signs * rounding) == (says,)) is is_told
 
 
 def test_imprecise_is_what_is_off_by_a_thousand_roundings_at_most(right):
     r = right("12x5/float32/eps=0.01")
     evidence = gather(r.case, {"dx": np.asarray(r.dx, np.float32)})["dx"]
     signs = np.random.default_rng(0).choice([-1, 1], r.dx.shape)
-    (sentence,) = told(r.case, "dx", r.dx + 999.4 * signs * evidence.allowed)
+    (sentence,) = diagnosed(r.case, "dx", r.dx + 999.4 * signs * evidence.allowed)
     assert sentence == (
         "dx is off by up to 999 times what rounding in float32 may cost, and no known mistake explains it: "
         "precision may be lost"
     )
-    (sentence,) = told(r.case, "dx", r.dx + 1000.5 * signs * evidence.allowed)
+    (sentence,) = diagnosed(r.case, "dx", r.dx + 1000.5 * signs * evidence.allowed)
     assert sentence.startswith("dx is not a combination of the terms of the formula: the best fit leaves ")
 
 
@@ -143,7 +146,7 @@ def test_cancellation_is_told_from_ten_deviations_and_up_to_what_it_costs(right)
         lost = costs * tolerance.budget(r.problem) * (deviations**2 + 1)
         share = (1 + lost * np.array([1, -0.7, 0.8, -1])).reshape(1, 4, 1)
         dx = share * r.gamma / r.std * (r.dy - mean(r.dy) - share**2 * r.x_hat * mean(r.dy * r.x_hat))
-        (sentence, *_) = told(r.case, "dx", dx)
+        (sentence, *_) = diagnosed(r.case, "dx", dx)
         assert sentence.startswith("inv_std is off by up to ") is is_told, sentence
         if is_told:
             number_of = f"{lost:.2g}, as from E[x**2] - E[x]**2 with a mean 11 deviations from 0"
@@ -167,7 +170,7 @@ def test_a_known_formula_is_told_as_far_as_the_noise_goes(right, array, values, 
     for noise, is_told in ((0.9, True), (1.1, False)):
         off = values.copy().reshape(evidence.noise.shape)
         off[at] += noise * evidence.noise[at]
-        assert (told(r.case, array, off) == (says,)) is is_told
+        assert (diagnosed(r.case, array, off) == (says,)) is is_told
 
 
 def test_what_wrong_elements_have_in_common_takes_two_of_them(right):
@@ -177,7 +180,7 @@ def test_what_wrong_elements_have_in_common_takes_two_of_them(right):
         y = np.array(r.y)
         for place in places:
             y[place] = change(y[place])
-        return told(r.case, "y", y)[1:]
+        return diagnosed(r.case, "y", y)[1:]
 
     one, other, third = (0, 1), (3, 4), (7, 2)
     for change, says in (
@@ -193,7 +196,7 @@ def test_what_wrong_elements_have_in_common_takes_two_of_them(right):
     mixed[one] *= 2
     mixed[other] *= 3
     mixed[third] += 1
-    assert told(r.case, "y", mixed)[1:] == ()
+    assert diagnosed(r.case, "y", mixed)[1:] == ()
 
 
 def test_the_residual_is_that_of_all_features_of_any_size(right):
@@ -203,7 +206,7 @@ def test_the_residual_is_that_of_all_features_of_any_size(right):
     rng = np.random.default_rng(1)
     large = np.arange(6).reshape(1, 6, 1) % 2 == 0
     y = np.where(large, r.y * (1 + 1e-3 * rng.standard_normal(r.y.shape)), 1e-4 * rng.standard_normal(r.y.shape))
-    (sentence,) = told(r.case, "y", y)
+    (sentence,) = diagnosed(r.case, "y", y)
     left = re.fullmatch(
         r"y is not an affine function of x_hat: the best fit leaves (\d+) % unexplained", sentence
     ).group(1)
@@ -217,7 +220,7 @@ def test_what_sums_to_0_over_three_samples_tells_nothing_of_its_neighbours(right
         ("0.125 of x is added to y", r.y + 0.125 * r.x),
         ("samples leak: 0.05 of y of the next sample is added to each", r.y + 0.05 * np.roll(r.y, -1, 0)),
     ):
-        assert (says in told(r.case, "y", values)) is is_told
+        assert (says in diagnosed(r.case, "y", values)) is is_told
 
 
 def test_the_mean_of_features_without_gamma_is_not_told(right):
@@ -225,11 +228,11 @@ def test_the_mean_of_features_without_gamma_is_not_told(right):
     by_feature = np.array([0.5, 0, 1.25, 0]).reshape(1, 4, 1)
     y = r.y + by_feature * r.gamma
     y[:, 1::2] += np.array([3, 5]).reshape(1, 2, 1)
-    assert told(r.case, "y", y) == (
+    assert diagnosed(r.case, "y", y) == (
         "the mean is off by up to 1.25 standard deviations, or beta by gamma times as much",
     )
     r = right("9x4/eps=0.01", gamma=np.zeros(4))
-    assert "standard deviations" not in told(r.case, "y", r.y + np.array([1, 2, 3, 5]).reshape(1, 4, 1))[0]
+    assert "standard deviations" not in diagnosed(r.case, "y", r.y + np.array([1, 2, 3, 5]).reshape(1, 4, 1))[0]
 
 
 def test_arithmetic_in_float32_is_told_from_a_wrong_term_by_its_roundings(right):
@@ -244,9 +247,9 @@ def test_arithmetic_in_float32_is_told_from_a_wrong_term_by_its_roundings(right)
         assert array.dtype == np.float32
         assert (array != np.asarray(getattr(r, name), np.float32)).any()  # more than its storage is narrow
         says = f"the values of {name} are float32 numbers: precision is lost, but no term is wrong"
-        assert told(r.case, name, array) == (says,)
+        assert diagnosed(r.case, name, array) == (says,)
         wrong = np.asarray(getattr(r, name) * (1 + 1e-4), np.float32)
-        assert told(r.case, name, wrong) != (says,)
+        assert diagnosed(r.case, name, wrong) != (says,)
 
 
 def test_what_is_added_to_a_part_is_told_as_far_as_it_is_known(right):
@@ -254,4 +257,4 @@ def test_what_is_added_to_a_part_is_told_as_far_as_it_is_known(right):
         r = right("9x6/float32", mean=mean_of_x, gamma=np.ones(6), beta=np.zeros(6))
         y = np.array(r.y)
         y[4] += 100 / 3
-        assert told(r.case, "y", y)[1:] == (f"there {says} is added to it",)
+        assert diagnosed(r.case, "y", y)[1:] == (f"there {says} is added to it",)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from right_values import DY, MEAN, PROD, SAMPLES, SPATIAL, X_HAT, K, agrees, mean, told
+from right_values import DY, MEAN, PROD, SAMPLES, SPATIAL, X_HAT, K, agrees, diagnosed, mean
 
 # What a term of dx may be multiplied by; " in" is followed by the term.
 OF_A_TERM = {
@@ -62,14 +62,14 @@ def test_every_factor_of_a_term_is_named(right, term, problem):
     for says, factor in factors.items():
         value = factor(r)
         template = f"{says} {name.strip()}" if says.endswith(" in") else name + says
-        agrees(told(r.case, "dx", r.terms(**{term: value})), [template], [value] * template.count("{k}"), r)
+        agrees(diagnosed(r.case, "dx", r.terms(**{term: value})), [template], [value] * template.count("{k}"), r)
 
 
 def test_terms_that_cancel_are_allowed_their_own_rounding(right):
     # Of 4 samples little is left of dx, but its terms are rounded when they are 400 times as large.
     for seed in range(30):
         r = right("4x9/eps=0.001", seed=seed, mean=30.0, std=20.0)
-        assert told(r.case, "dx", r.dx * r.std**2) == ("sqrt(var + epsilon) multiplies where it should divide",)
+        assert diagnosed(r.case, "dx", r.dx * r.std**2) == ("sqrt(var + epsilon) multiplies where it should divide",)
 
 
 @pytest.mark.parametrize("problem", SPATIAL)
@@ -83,8 +83,8 @@ def test_a_count_of_one_axis_alone_is_named(right, problem, over, once_more):
     reason = f": divided by {name} alone, where {{samples}} samples were averaged"
     if once_more:
         reason = f": averaged, and then divided by {name}, once more"
-    agrees(told(r.case, "dx", r.terms(mean_dy=factor)), [MEAN + K + reason], [factor], r)
-    agrees(told(r.case, "dx", r.dx / count), ["dx " + K + f": divided by {name}"], [1 / count], r)
+    agrees(diagnosed(r.case, "dx", r.terms(mean_dy=factor)), [MEAN + K + reason], [factor], r)
+    agrees(diagnosed(r.case, "dx", r.dx / count), ["dx " + K + f": divided by {name}"], [1 / count], r)
 
 
 AXES = {  # of channels-first (N, F, S)
@@ -103,7 +103,7 @@ def test_statistics_over_the_wrong_axes_are_named(right, over, axes):
     centred = r.x - r.x.mean(**average)
     std = np.sqrt((centred**2).mean(**average) + r.epsilon)
     x_hat = centred / std
-    assert told(r.case, "y", r.gamma * x_hat + r.beta) == (f"the statistics are taken over {over}",)
+    assert diagnosed(r.case, "y", r.gamma * x_hat + r.beta) == (f"the statistics are taken over {over}",)
     # The right statistics, but one or both means of dx over these axes, or sums over them divided by all samples.
     share = np.prod([r.x.shape[axis] for axis in axes]) / r.samples
     for part, kind in ((1.0, "taken"), (share, "summed")):
@@ -116,11 +116,11 @@ def test_statistics_over_the_wrong_axes_are_named(right, over, axes):
             says = f"the {means} {kind} over {over}" + ", but divided by all 80 samples" * (kind == "summed")
             if kind == "taken" or axes in ((0,), (2,)):
                 dx = r.gamma / r.std * (r.dy - of_dy - r.x_hat * of_dy_x_hat)
-                assert told(r.case, "dx", dx) == (says,)
+                assert diagnosed(r.case, "dx", dx) == (says,)
     # The gradient of normalization over these axes.
     dx_hat = r.dy * r.gamma
     dx = (dx_hat - dx_hat.mean(**average) - x_hat * (dx_hat * x_hat).mean(**average)) / std
-    assert told(r.case, "dx", dx) == (f"dx is the gradient with statistics taken over {over}",)
+    assert diagnosed(r.case, "dx", dx) == (f"dx is the gradient with statistics taken over {over}",)
 
 
 @pytest.mark.parametrize("problem", ["8x3x2x5/channels-first", "4x3x5x6/channels-last"])
@@ -134,7 +134,7 @@ def test_a_misread_layout_is_named(right, problem):
     centred = x - x.mean(axes, keepdims=True)
     x_hat = centred / np.sqrt((centred**2).mean(axes, keepdims=True) + r.epsilon)
     y = (r.gamma.reshape(per_feature) * x_hat + r.beta.reshape(per_feature)).reshape(r.x.shape)
-    assert told(r.case, "y", y) == ("the features are read along the wrong axis of the memory",)
+    assert diagnosed(r.case, "y", y) == ("the features are read along the wrong axis of the memory",)
 
 
 # Samples (batch, position) that a part takes, from the two and the sample's number and how many there are.
@@ -164,16 +164,16 @@ def test_samples_that_are_left_out_are_named(right, part, problem):
     def some(array):
         return (array * taken).sum(SAMPLES, keepdims=True)
 
-    assert told(r.case, "dgamma", some(r.dy * r.x_hat)) == (f"dgamma sums {part}",)
-    assert told(r.case, "dbeta", some(r.dy)) == (f"dbeta sums {part}",)
+    assert diagnosed(r.case, "dgamma", some(r.dy * r.x_hat)) == (f"dgamma sums {part}",)
+    assert diagnosed(r.case, "dbeta", some(r.dy)) == (f"dbeta sums {part}",)
     sums = some(r.dy), some(r.dy * r.x_hat)
     for kind, count in (("sums", r.samples), ("means", taken.sum())):
         dx = r.gamma / r.std * (r.dy - sums[0] / count - r.x_hat * sums[1] / count)
-        assert told(r.case, "dx", dx) == (f"the {kind} of dy and of dy * x_hat in dx are those of {part}",)
+        assert diagnosed(r.case, "dx", dx) == (f"the {kind} of dy and of dy * x_hat in dx are those of {part}",)
     centred = r.x - some(r.x) / taken.sum()
     std = np.sqrt(some(centred**2) / taken.sum() + r.epsilon)
     x_hat = centred / std
-    assert told(r.case, "y", r.gamma * x_hat + r.beta) == (f"the statistics are those of {part}",)
+    assert diagnosed(r.case, "y", r.gamma * x_hat + r.beta) == (f"the statistics are those of {part}",)
     dx = r.gamma / std * (r.dy - mean(r.dy) - x_hat * mean(r.dy * x_hat))
-    assert told(r.case, "dx", dx) == (f"the statistics in dx are those of {part}",)
-    assert told(r.case, "dgamma", r.total(r.dy * x_hat)) == (f"the statistics in dgamma are those of {part}",)
+    assert diagnosed(r.case, "dx", dx) == (f"the statistics in dx are those of {part}",)
+    assert diagnosed(r.case, "dgamma", r.total(r.dy * x_hat)) == (f"the statistics in dgamma are those of {part}",)
