@@ -22,14 +22,13 @@ TAKES_LONG = re.compile(
     r"|bncli\.(?:bench|verify)\(|/channels-last|kernel=.numba|--workers|--isolate|--timeout|--curve|--picture"
     r"|--search [1-9]"
 )
-# Packages that a command needs, by a word of it.
+# Packages that a command needs, by what stands in it.
 NEEDS = {
-    "torch": "torch",
-    "dask": "distributed",
-    "jax": "jax",
-    ".png": "matplotlib",
-    ".svg": "matplotlib",
-    "report ": "jinja2",
+    r"(?<![\w-])torch(?!\w)": "torch",
+    r"(?<![\w-])jax(?!\w)": "jax",
+    r"(?<![\w-])dask(?!\w)": "distributed",
+    r"\.(?:png|svg)\b": "matplotlib",
+    r"\bbncli report\b": "jinja2",
 }
 GATES = "--fail-slower"  # a time decides these: any exit code of a gate is right
 INDEX = re.compile(r"\(\d+(?:, \d+)*\)")
@@ -41,17 +40,23 @@ LINK = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
 FIGURE = re.compile(r"\d (?:ns|µs|ms)\b")
 
 
+def needs(block):
+    return sorted({package for pattern, package in NEEDS.items() if re.search(pattern, block.body)})
+
+
 def named(found):
+    """``found`` by their first lines and the packages that they need."""
     return [
-        pytest.param(each, id=str(each), marks=pytest.mark.slow if TAKES_LONG.search(each.body) else [])
+        pytest.param(
+            each, id=" ".join([str(each), *needs(each)]), marks=pytest.mark.slow if TAKES_LONG.search(each.body) else []
+        )
         for each in found
     ]
 
 
-def require(body):
-    for word, package in NEEDS.items():
-        if word in body:
-            pytest.importorskip(package, reason=f"the command needs {package}")
+def require(block):
+    for package in needs(block):
+        pytest.importorskip(package, reason=f"the command needs {package}")
 
 
 def shape_of(output):
@@ -74,7 +79,7 @@ def folder(tmp_path, monkeypatch):
 )
 @pytest.mark.usefixtures("folder")
 def test_console_blocks_show_what_the_commands_print(block):
-    require(block.body)
+    require(block)
     for command, expected in console(block.body):
         assert shape_of(pages.printed(command)) == shape_of(expected), command
 
@@ -82,7 +87,7 @@ def test_console_blocks_show_what_the_commands_print(block):
 @pytest.mark.parametrize("block", named(blocks("sh")))
 @pytest.mark.usefixtures("folder")
 def test_commands_run_and_end_as_the_page_says(block, saved_results):
-    require(block.body)
+    require(block)
     if block.body.startswith("bncli verify sync.py"):
         pytest.skip("test_parts_page.py runs it with its files")
     for name in ("old.json", "new.json"):
