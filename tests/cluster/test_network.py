@@ -26,6 +26,10 @@ COMMANDS = {
     "bench in processes": ("bench", "numpy", *SMALL, "--processes", "2", "--max-time", "0.2"),
     "a search": ("gradcheck", "mine.py", *SMALL, "--search", "0.5"),
 }
+CERTIFICATE = (
+    *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=bncli"),
+    *("-keyout", "key.pem", "-out", "cert.pem"),
+)
 TLS = "DASK_DISTRIBUTED__COMM__TLS__"
 
 
@@ -60,26 +64,7 @@ def test_nothing_is_opened_that_other_machines_reach(words):
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificate")
 def test_a_scheduler_with_certificates_is_used_by_those_who_have_one(tmp_path):
-    subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "1",
-            "-subj",
-            "/CN=bncli",
-            "-keyout",
-            "key.pem",
-            "-out",
-            "cert.pem",
-        ],
-        check=True,
-        capture_output=True,
-    )
+    subprocess.run(CERTIFICATE, check=True, capture_output=True)
     trusted = {f"{TLS}CA_FILE": str(tmp_path / "cert.pem")}
     for role in ("SCHEDULER", "WORKER", "CLIENT"):
         trusted |= {f"{TLS}{role}__{what}": str(tmp_path / f"{what.lower()}.pem") for what in ("CERT", "KEY")}
