@@ -36,6 +36,9 @@ class Surroundings(NamedTuple):
     hot: int | None
 
 
+UNKNOWN = Surroundings(0.0, None, None, None)
+
+
 def read() -> Readings:
     """The present values of the counters."""
     times = psutil.cpu_times()

@@ -1,5 +1,7 @@
 """The figures of a problem's rows, computed from its samples."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
@@ -44,12 +46,19 @@ def rows(case: Case, parts: Sequence[Measured], baseline: str) -> list[BenchRow]
     A pass keeps its time only if it does so in all processes; ``baseline`` is the kernel that speed-ups refer to.
     """
     outcomes = [min(of_one, key=lambda each: each.kept) for of_one in zip(*(p.outcomes for p in parts), strict=True)]
+    rounds = rounds_of(case, parts, baseline)
+    if rounds is None:
+        return [outcome.row for outcome in outcomes]
+    return [rounds.with_figures(outcome) if outcome.kept else outcome.row for outcome in outcomes] + rounds.limits()
+
+
+def rounds_of(case: Case, parts: Sequence[Measured], baseline: str) -> Rounds | None:
+    """The samples of a problem that several processes have measured; None if one of them has timed no kernel."""
     timed = [(part.sampling, part.surroundings) for part in parts if part.sampling and part.surroundings]
     if len(timed) < len(parts):
-        return [outcome.row for outcome in outcomes]
+        return None
     samplings, surroundings = zip(*timed, strict=True)
-    rounds = Rounds(case, samplings, conditions.joined(surroundings), baseline)
-    return [rounds.with_figures(outcome) if outcome.kept else outcome.row for outcome in outcomes] + rounds.limits()
+    return Rounds(case, samplings, conditions.joined(surroundings), baseline)
 
 
 class Rounds:
@@ -68,9 +77,10 @@ class Rounds:
             "clock": statistics.median(clock) if clock else None,
             "meeting": statistics.median(fork_join) if fork_join else None,
             "clock_change": statistics.block_range(clock) if len(clock) >= FEWEST else None,
-            "processes": [len(next(iter(part.sampled.values())).samples) for part in parts],
             **surroundings._asdict(),
         }
+        # Within one process a gate may sample some entries for longer.
+        self.processes = [len(next(iter(part.sampled.values())).samples) for part in parts] if len(parts) > 1 else []
         self.floors = {
             entry: statistics.noise_floor(self.sampled[once].samples, self.sampled[entry].samples)
             for entry in self.twice
@@ -85,15 +95,26 @@ class Rounds:
         key, moved = outcome.key, MOVED[outcome.key.direction]
         own = self.sampled[PassEntry(key)]
         limit = self._limit(roofline.OPERATION[key.direction], key.cache, key.threads, key.device)
-        of_limit = statistics.speedup(own.samples, self.sampled[limit].samples) if limit else None
-        base = self._fastest(_alike(self.passes, key._replace(kernel=self.baseline)), key.threads)
+        of_limit = statistics.paired(own.samples, self.sampled[limit].samples) if limit else None
+        base = self.base_of(key)
         return replace(
             outcome.row,
-            figures=self._figures(own, moved, copies=outcome.copies, noise_floor=self._floor(key)),
-            of_limit=of_limit,
-            memory_passes=None if of_limit is None else moved * of_limit,
-            against_first=_speedup(self.sampled[base], own) if base else None,
+            figures=self._figures(own, moved, copies=outcome.copies, noise_floor=self.floor(key)),
+            of_limit=of_limit and of_limit.value,
+            of_limit_low=of_limit and of_limit.low,
+            of_limit_high=of_limit and of_limit.high,
+            memory_passes=of_limit and moved * of_limit.value,
+            against_first=self.speedup(base, PassEntry(key)) if base else None,
         )
+
+    def base_of(self, key: PassKey) -> PassEntry | None:
+        """The same pass of the baseline; None if it was not timed."""
+        return self._fastest(_alike(self.passes, key._replace(kernel=self.baseline)), key.threads)
+
+    def speedup(self, base: PassEntry, own: PassEntry) -> Speedup:
+        """The speed-up of ``own`` over ``base``."""
+        found = statistics.paired(self.sampled[base].samples, self.sampled[own].samples)
+        return Speedup(speedup=found.value, speedup_low=found.low, speedup_high=found.high)
 
     def limits(self) -> list[BenchRow]:
         """A row for each operation, state of the caches, number of threads and device, with the fastest variant."""
@@ -113,10 +134,14 @@ class Rounds:
                 found.append(replace(_row(self.case, key, moved[operation]), figures=figures))
         return found
 
-    def _floor(self, key: PassKey) -> float | None:
-        """The noise floor of the same pass of the kernel that is timed twice; None if that pass was not timed."""
+    def again(self, key: PassKey) -> PassEntry | None:
+        """The second timing of the same pass of the kernel that is timed twice; None if that pass was not timed."""
         twice = self.twice[0].key.kernel if self.twice else self.baseline
-        entry = self._fastest(_alike(self.twice, key._replace(kernel=twice)), key.threads)
+        return self._fastest(_alike(self.twice, key._replace(kernel=twice)), key.threads)
+
+    def floor(self, key: PassKey) -> float | None:
+        """The noise floor of the two timings of the same pass; None if that pass was not timed twice."""
+        entry = self.again(key)
         return self.floors.get(entry) if entry else None
 
     def _limit(self, operation: str, cache: str, threads: int | None, device: Device | None) -> MemoryEntry | None:
@@ -142,6 +167,7 @@ class Rounds:
             outliers=statistics.outliers(sampled.samples),
             outliers_why=outlying.explain(sampled.samples),
             rounds=len(sampled.samples),
+            processes=self.processes or [len(sampled.samples)],
             calls=sampled.calls,
             samples=list(sampled.samples),
             **more,
@@ -186,11 +212,6 @@ def _alike(entries: Iterable[PassEntry], like: PassKey) -> list[PassEntry]:
     """The entries of the pass ``like``, with any number of threads, on any device."""
     any_of: dict[str, Any] = {"threads": None, "device": None}
     return [entry for entry in entries if entry.key._replace(**any_of) == like._replace(**any_of)]
-
-
-def _speedup(baseline: Sampled, own: Sampled) -> Speedup:
-    found = statistics.paired(baseline.samples, own.samples)
-    return Speedup(speedup=found.value, speedup_low=found.low, speedup_high=found.high)
 
 
 def _why(finding: Finding, loss: str) -> str:

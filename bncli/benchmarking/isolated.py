@@ -21,11 +21,12 @@ def rows_isolated(
 
     Speed-ups are ratios of medians from different rounds, and so have no intervals.
     """
-    share = replace(settings, max_time=settings.max_time / len(kernels))
+    count = len(kernels)
+    share = replace(settings, max_time=settings.max_time / count, gate_time=settings.gate_time / count)
     rows: list[BenchRow] = []
     limits: dict[Identity, BenchRow] = {}
     for number, kernel in enumerate(kernels):
-        progress(number / len(kernels), f"{case.problem}: {kernel.name}, in its own process")
+        progress(number / count, f"{case.problem}: {kernel.name}, in its own process")
         found = _alone(kernel, case, share)
         rows += [row for row in found if row.direction != LIMIT]
         limits = {row.identity: row for row in found if row.direction == LIMIT} | limits
@@ -37,7 +38,7 @@ def _alone(kernel: AnyKernel, case: Case, settings: Settings) -> list[BenchRow]:
     if isinstance(kernel, Kernel):
         return _rows(kernel, case, settings)
     try:
-        return kernel.run(_rows, case, settings, longer=settings.max_time)
+        return kernel.run(_rows, case, settings, longer=max(settings.max_time, settings.gate_time))
     except KernelFault as fault:
         finding = judging.fault(kernel.name, str(fault))
         chosen = product(settings.directions, settings.outputs, settings.caches, settings.threads)

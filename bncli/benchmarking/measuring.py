@@ -10,12 +10,12 @@ from bncli.benchmarking import buffers, conditions, figures, judging, threads, t
 from bncli.benchmarking.buffers import COLD, WARMING
 from bncli.benchmarking.conditions import Surroundings
 from bncli.benchmarking.entries import CLOCK, FORK_JOIN, Entry, MemoryEntry, PassEntry
-from bncli.benchmarking.figures import Measured, Outcome
+from bncli.benchmarking.figures import Measured, Outcome, Rounds
 from bncli.benchmarking.judging import Judged, Space
 from bncli.benchmarking.passes import PassKey
-from bncli.benchmarking.sampling import Rule
-from bncli.benchmarking.settings import Progress, Settings, silent
-from bncli.benchmarking.timing import Sampling, Timed
+from bncli.benchmarking.sampling import Rule, Stop
+from bncli.benchmarking.settings import Gate, Progress, Settings, silent
+from bncli.benchmarking.timing import Sampled, Sampling, Timed
 from bncli.core.case import Case
 from bncli.core.kernel import Device, Kernel
 from bncli.core.rows.times import WARM
@@ -141,6 +141,8 @@ def _sample(work: Work, timed: Mapping[Entry, Timed], progress: Progress) -> tup
     doing = f"timing {str(work.case.problem).partition('/')[0]}"
     progress(0, doing)
     rule = Rule(work.settings.max_time, work.settings.precision)
+    if gate := work.settings.gate:
+        rule = rule._replace(gate_time=work.settings.gate_time, undecided=partial(_undecided, work, gate))
     before = conditions.read()
     with quiet():
         sampling = timing.interleave(timed, rule, between=change, on_progress=report)
@@ -148,6 +150,13 @@ def _sample(work: Work, timed: Mapping[Entry, Timed], progress: Progress) -> tup
     for space in work.spaces.values():
         space.inputs.restore()
     return sampling, surroundings
+
+
+def _undecided(work: Work, gate: Gate, samples: Mapping[Entry, Sequence[float]]) -> set[Entry]:
+    """The entries that the ``gate`` needs more samples of."""
+    sampled = {entry: Sampled(1, tuple(each)) for entry, each in samples.items()}
+    part = Sampling(sampled, Stop.TIME, {})
+    return gate.undecided(Rounds(work.case, [part], conditions.UNKNOWN, next(iter(work.kernels))))
 
 
 def _untimed(case: Case, judged: Judged) -> Outcome:

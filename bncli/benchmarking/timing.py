@@ -8,7 +8,7 @@ from random import Random
 from time import perf_counter
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from bncli.benchmarking.sampling import Rule, Stop, Watch
+from bncli.benchmarking.sampling import UNTIL_NEXT, Rule, Stop, Watch
 
 Call = Callable[[], object]
 Clock = Callable[[], float]
@@ -88,7 +88,8 @@ def interleave(
 
     Every call has been made before. Rounds are complete, and there are at least ``FEWEST_ROUNDS``. ``between`` runs
     after each round, untimed; ``on_progress`` receives the elapsed share of the time, and the samples so far. Ctrl-C
-    stops the sampling; it raises KeyboardInterrupt only before ``FEWEST_ROUNDS``.
+    stops the sampling; it raises KeyboardInterrupt only before ``FEWEST_ROUNDS``. Entries that the rule's gate needs
+    are then sampled on, and so have more samples than the others: those of the first rounds are of the same rounds.
     """
     collecting = gc.isenabled()
     gc.disable()
@@ -111,16 +112,18 @@ class _Rounds(Generic[Name]):
         self.least = dict.fromkeys(timed, self.shortest)  # seconds that a sample should last
         self.repeats: dict[Name, int] = {}
         self.lasts = dict.fromkeys(timed, 0.0)  # seconds a call
-        self.rounds = 0
+        self.start, self.rounds = 0.0, 0
 
     def run(
         self, watch: Watch, rng: Random, between: Callable[[], object], on_progress: Callable[[float, Any], None]
     ) -> Sampling[Name]:
         for name in self.timed:
             self._or_fail(name, self._calibrate)
-        self._share()
+        self._share(list(self.samples))
+        self.start = self.clock()
         try:
             stopped = self._until_enough(watch, rng, between, on_progress)
+            stopped = self._until_decided(watch.rule, rng, between, on_progress) or stopped
         except KeyboardInterrupt:
             if self.rounds < FEWEST_ROUNDS:
                 raise
@@ -135,19 +138,44 @@ class _Rounds(Generic[Name]):
     def _until_enough(
         self, watch: Watch, rng: Random, between: Callable[[], object], on_progress: Callable[[float, Any], None]
     ) -> Stop:
-        start = self.clock()
         stopped: Stop | None = None
         while self.samples and (stopped is None or self.rounds < FEWEST_ROUNDS):
-            for name in rng.sample(order := list(self.samples), len(order)):
-                self._or_fail(name, self._sample)
-            self.rounds += 1
-            between()
-            elapsed = self.clock() - start
+            self._round(list(self.samples), rng, between)
+            elapsed = self.clock() - self.start
             stopped = watch.stop(self.samples.values(), elapsed)
             by_time = elapsed / watch.rule.max_time if watch.rule.max_time else 1.0
             enough = stopped and self.rounds >= FEWEST_ROUNDS
             on_progress(1.0 if enough else min(by_time, self.rounds / FEWEST_ROUNDS, 1.0), self.samples)
         return stopped or Stop.TIME
+
+    def _until_decided(
+        self, rule: Rule, rng: Random, between: Callable[[], object], on_progress: Callable[[float, Any], None]
+    ) -> Stop | None:
+        """Sample the entries that the gate needs for longer; returns why that stopped, None if none was needed."""
+        names, stopped = list(self.samples), None
+        while (elapsed := self.clock() - self.start) < rule.gate_time:
+            needed = rule.undecided(self.samples)
+            # An entry that was not needed once has a gap, and so cannot be needed again.
+            names = [name for name in names if name in needed and name in self.samples]
+            if not names:
+                return stopped and Stop.DECIDED
+            if stopped is None:
+                self._share(names)
+            stopped = Stop.GATE_TIME
+            for _ in range(max(1, int(self.rounds * (UNTIL_NEXT - 1)))):
+                self._round([name for name in names if name in self.samples], rng, between)
+                elapsed = self.clock() - self.start
+                on_progress(min(elapsed / rule.gate_time, 1.0), self.samples)
+                if elapsed >= rule.gate_time:
+                    break
+        return stopped
+
+    def _round(self, names: Sequence[Name], rng: Random, between: Callable[[], object]) -> None:
+        """A sample of each of ``names``, in a random order."""
+        for name in rng.sample(names, len(names)):
+            self._or_fail(name, self._sample)
+        self.rounds += 1
+        between()
 
     def _or_fail(self, name: Name, do: Callable[[Name], None]) -> None:
         try:
@@ -162,13 +190,16 @@ class _Rounds(Generic[Name]):
         while any(self._seconds(name) < self.shortest for _ in range(TRIES)):
             self.repeats[name] *= 2
 
-    def _share(self) -> None:
-        """Lengthen samples to their share of the longest call."""
-        longest = max(self.lasts.values(), default=0.0)
-        for name in self.samples:
+    def _share(self, names: Sequence[Name]) -> None:
+        """Let samples of ``names`` last their share of the longest call among them."""
+        longest = max((self.lasts[name] for name in names), default=0.0)
+        for name in names:
             self.least[name] = max(self.shortest, self.timed[name].share * longest)
             while self.repeats[name] * self.lasts[name] < self.least[name] / 2:
                 self.repeats[name] *= 2
+            # Where only some entries are left, shorter samples fall between interruptions more often.
+            while self.repeats[name] > 1 and self.repeats[name] * self.lasts[name] > 4 * self.least[name]:
+                self.repeats[name] //= 2
 
     def _sample(self, name: Name) -> None:
         seconds, repeats = self._seconds(name), self.repeats[name]

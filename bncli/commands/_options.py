@@ -8,9 +8,10 @@ import click
 from click.core import ParameterSource
 
 from bncli import plugins
+from bncli.benchmarking.gate import UNSURE_IS
 from bncli.commands import _presets
 from bncli.commands._groups import Group, Option, option
-from bncli.commands._types import Counts, KernelSpec, Named, Number, OneOf, Size
+from bncli.commands._types import Counts, Factor, KernelSpec, Named, Number, OneOf, Size
 from bncli.core.kernel import OWN
 from bncli.core.layout import ALIASES, Layout
 from bncli.core.problem import DTYPE_ALIASES, DTYPES, EPSILON
@@ -38,10 +39,16 @@ PRESET = option(
 FAIL_SLOWER = option(
     Group.GATE,
     "--fail-slower",
-    type=Number(least=1),
+    type=Factor(),
     metavar="FACTOR",
-    help="Exit 1 if a pass is slower by more than FACTOR, such as 1.10 (its whole 95 % interval), or has no time. "
-    "A pass without a time in OLD never fails.",
+    help="Exit 1 if a pass is slower by more than FACTOR, such as 1.10 or 10%, or has lost its time; 4 if noise would "
+    "hide that.",
+)
+UNSURE = option(
+    Group.GATE,
+    "--unsure",
+    type=click.Choice(UNSURE_IS),
+    help="Exit 0 or 1 where --fail-slower cannot decide.  [default: 4]",
 )
 DIGITS = option(
     Group.GATE,

@@ -88,7 +88,7 @@ def runs(
             dtypes = dict.fromkeys(request.dtype for request in requests if request.dtype)
             bound, counts = (None, threads) if isinstance(threads, tuple) else (threads, ())
             execution = Execution(bound, isolate, timeout)
-            kernels = load_kernels(kernel, execution, dtypes)
+            kernels = load_kernels(kernel, execution, dtypes, repeated=several_threads)
             dtype = shared["dtype"] or own_dtype(kernels)
             requests = _requests(source, {**shared, "params": params_of(shared["params"], kernels, dtype)}, dtype)
             chosen = Runs(kernels, source, requests, execution.options, counts, execution=execution, asked=shared)

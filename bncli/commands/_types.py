@@ -70,6 +70,38 @@ class Number(click.ParamType[float]):
         return number
 
 
+class Factor(Number):
+    """A factor of at least 1, as 1.10; or a share that is added to 1, as 10%."""
+
+    name = "factor"
+
+    def __init__(self) -> None:
+        super().__init__(least=1)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        share, percent, rest = str(value).strip().partition("%")
+        if percent and not rest:
+            return 1 + Number(least=0).convert(share, param, ctx) / 100
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            self.fail(f"{error.message}, as 1.10 or 10%", param, ctx)
+
+
+class Renaming(click.ParamType[tuple[str, str]]):
+    """Two names, ``before=mine``."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        if isinstance(value, tuple):  # Click converts a default again
+            return value
+        old, _, new = str(value).partition("=")
+        if not old or not new:
+            self.fail(f"{value!r} is not a renaming: write the old name and the new one, as before=mine", param, ctx)
+        return old, new
+
+
 class Counts(click.ParamType[tuple[int, ...]]):
     """One or several counts, ``1,2,4``, each at least 1; ``of`` is the plural noun of what is counted."""
 

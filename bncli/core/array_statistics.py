@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
     Block = tuple[slice, slice, slice]
 
+Given = TypeVar("Given")
 Result = TypeVar("Result")
 
 BINS = 12
@@ -117,6 +118,17 @@ def on_blocks(job: Callable[[Block], object], shape: Shape) -> None:
         pass
 
 
+def on_all_cores(job: Callable[[Given], Result], items: Sequence[Given]) -> Iterator[Result]:
+    """``job`` of each of ``items``, in order; NumPy's loops release the interpreter's lock."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = min(len(affinity(0)) if affinity else os.cpu_count() or 1, len(items))
+    if cores < 2:
+        yield from map(job, items)
+        return
+    with ThreadPoolExecutor(cores) as pool:
+        yield from pool.map(job, items)
+
+
 def _part(block: Array, pivot: Array) -> _Part:
     with np.errstate(all="ignore"):
         least, greatest = float(block.min()), float(block.max())
@@ -173,14 +185,7 @@ def _memory(name: str, dtype: Any) -> Array:
 def _map(job: Callable[[Block], Result], shape: Shape) -> Iterator[tuple[Block, Result]]:
     """Each block of a batch of ``shape`` with ``job`` of it, in order, computed on all cores."""
     blocks = list(_blocks(*shape))
-    # NumPy's loops release the interpreter's lock.
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = min(len(affinity(0)) if affinity else os.cpu_count() or 1, len(blocks))
-    if cores < 2:
-        yield from zip(blocks, map(job, blocks), strict=True)
-        return
-    with ThreadPoolExecutor(cores) as pool:
-        yield from zip(blocks, pool.map(job, blocks), strict=True)
+    yield from zip(blocks, on_all_cores(job, blocks), strict=True)
 
 
 def _blocks(samples: int, features: int, inner: int) -> Iterator[Block]:

@@ -177,6 +177,14 @@ def statistics_dtype(dtype: str) -> str:
     return "float32" if ITEMSIZE[dtype] == 2 else dtype
 
 
+def wider(dtype: Any) -> np.dtype[Any]:
+    """The dtype in which the reference computes arrays of ``dtype``: float64, or long double for float64."""
+    dtype = np.dtype(dtype)
+    if dtype.kind == "c":
+        return np.dtype(np.clongdouble)
+    return np.dtype(np.float64) if dtype.itemsize <= 4 else np.dtype(np.longdouble)
+
+
 def finfo(dtype: str) -> Any:
     """NumPy's ``finfo`` of a dtype, which may be bfloat16."""
     return _ml_dtypes().finfo(dtype) if dtype == BFLOAT16 else np.finfo(dtype)

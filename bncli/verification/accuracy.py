@@ -1,14 +1,16 @@
 """How far are a kernel's results from the formulas computed in a wider type?"""
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bncli.core.array_statistics import on_all_cores
 from bncli.core.case import Case
 from bncli.core.kernel import BACKWARD, FORWARD, Gradients, Kernel, Saved
-from bncli.core.problem import OF_INFERENCE, finfo, statistics_dtype
+from bncli.core.problem import OF_INFERENCE, finfo, statistics_dtype, wider
 from bncli.loading.registry import load_kernel
 from bncli.loading.results import is_numeric
 from bncli.verification import tolerance
@@ -59,10 +61,14 @@ def check_inference(kernel: Kernel, case: Case) -> list[Finding]:
     if kernel.infer is None:
         return []
     case = case.taking(kernel.parameters)
-    mean, var, expected, magnitude = inference(case)
-    seen = _ReferenceJudge("infer", case)
-    seen.see(0, kernel.infer(case.x, case.gamma, case.beta, mean, var, case.problem.epsilon), expected, magnitude)
-    return [seen.finding(kernel)]
+    kept = _kept(case)
+    y = kernel.infer(case.x, case.gamma, case.beta, *other_statistics(case), case.problem.epsilon)
+
+    def expected(features: slice) -> Iterator[tuple[str, Array, Magnitude]]:
+        _, _, value, magnitude = inference(_part(kept, features))
+        yield "infer", value, magnitude
+
+    return _compare(kernel, case, {"infer": y}, expected)
 
 
 def check_gradients_of_inference(kernel: Kernel, case: Case) -> list[Finding]:
@@ -70,12 +76,13 @@ def check_gradients_of_inference(kernel: Kernel, case: Case) -> list[Finding]:
     if kernel.infer_backward is None:
         return []
     case = case.taking(kernel.parameters)
-    expected, judges = gradients_of_inference(case), []
-    for name, array in run_inference(kernel, case).items():
-        if is_judged(kernel, name):
-            judges.append(_ReferenceJudge(name, case))
-            judges[-1].see(0, array, *expected[name])
-    return [seen.finding(kernel) for seen in judges]
+    kept = _kept(case)
+
+    def expected(features: slice) -> Iterator[tuple[str, Array, Magnitude]]:
+        for name, (value, magnitude) in gradients_of_inference(_part(kept, features)).items():
+            yield name, value, magnitude
+
+    return _compare(kernel, case, run_inference(kernel, case), expected)
 
 
 def run_inference(kernel: Kernel, case: Case) -> dict[str, Array]:
@@ -90,7 +97,7 @@ def run_inference(kernel: Kernel, case: Case) -> dict[str, Array]:
 def gradients_of_inference(case: Case) -> dict[str, tuple[Array, Magnitude]]:
     """The gradients of inference as they should be, with the statistics of ``inference``, and their magnitudes."""
     saved = frozen(case)
-    wide, of_features = np.empty(case.x.shape, np.longdouble), np.empty((2, *case.gamma.shape), np.longdouble)
+    wide, of_features = (np.empty(shape, wider(case.x.dtype)) for shape in (case.x.shape, (2, *case.gamma.shape)))
     reference = load_kernel(METHOD)
     assert reference.infer_backward is not None  # for the type checker
     found = reference.infer_backward(case.dy, saved, out=Gradients(wide, *of_features))
@@ -111,7 +118,7 @@ def frozen(case: Case) -> Saved:
 def inference(case: Case) -> tuple[Array, Array, Array, Magnitude]:
     """A mean and a variance, both (F,), that are not the batch's; y from these, (N, F, S), and its magnitude."""
     mean, var = other_statistics(case)
-    expected = np.empty(case.x.shape, np.longdouble)
+    expected = np.empty(case.x.shape, wider(case.x.dtype))
     reference = load_kernel(METHOD)
     assert reference.infer is not None  # for the type checker
     reference.infer(case.x, case.gamma, case.beta, mean, var, case.problem.epsilon, out=expected)
@@ -132,12 +139,20 @@ def other_statistics(case: Case) -> tuple[Array, Array]:
     They are of x's own type, or float32 for half precision.
     """
     dtype = statistics_dtype(case.problem.dtype)
-    x, ends = case.x.astype(np.float64), finfo(dtype)
-    mean, spread, span = x.mean(SAMPLES), x.std(SAMPLES), x.max(SAMPLES) - x.min(SAMPLES)
+    found = on_all_cores(lambda features: _spreads(case.x[:, features]), list(_blocks(case)))
+    mean, spread, span = np.concatenate(list(found), 1)
+    ends = finfo(dtype)
     # The deviation of tiny x underflows; a mean far beyond x would hide x where there is no beta.
     spread = np.where(spread > 0, spread, np.where(span > 0, span, np.maximum(np.abs(mean), 1)))
     var = np.clip(4 * spread * spread, float(ends.smallest_normal), float(ends.max) / 4)
     return (mean + spread / 2).astype(dtype), var.astype(dtype)
+
+
+def _spreads(x: Array) -> Array:
+    """The mean, the deviation and the span of each feature, (3, F), in float64."""
+    with np.errstate(all="ignore"):  # of this thread
+        wide = x.astype(np.float64)
+        return np.array([wide.mean(SAMPLES), wide.std(SAMPLES), wide.max(SAMPLES) - wide.min(SAMPLES)])
 
 
 def judge(kernel: Kernel, case: Case, actual: Mapping[str, Array]) -> list[Finding]:
@@ -146,12 +161,30 @@ def judge(kernel: Kernel, case: Case, actual: Mapping[str, Array]) -> list[Findi
     A gradient that the kernel does not have is left out.
     """
     case = case.taking(kernel.parameters)
-    actual = {name: array for name, array in actual.items() if is_judged(kernel, name)}
-    judges = {name: _ReferenceJudge(name, case) for name in actual}
-    for features in _blocks(case):
-        for name, expected, magnitude in _expected(case, features, actual):
-            block = actual[name][:, features] if actual[name].ndim == 3 else actual[name][features]
-            judges[name].see(features.start, block, expected, magnitude)
+    return _compare(kernel, case, actual, lambda features: _expected(case, features, actual))
+
+
+def _compare(
+    kernel: Kernel,
+    case: Case,
+    actual: Mapping[str, Array],
+    expected: Callable[[slice], Iterable[tuple[str, Array, Magnitude]]],
+) -> list[Finding]:
+    """A finding for each array in ``actual``; ``expected`` gives names, values and magnitudes of some features."""
+    judges = {name: _ReferenceJudge(name, case) for name in actual if is_judged(kernel, name)}
+
+    def compared(features: slice) -> list[tuple[str, _Compared]]:
+        found = []
+        with np.errstate(all="ignore"):  # of this thread
+            for name, value, magnitude in expected(features):
+                if name in judges:
+                    block = actual[name][:, features] if actual[name].ndim == 3 else actual[name][features]
+                    found.append((name, judges[name].compared(features.start, block, value, magnitude)))
+        return found
+
+    for found in on_all_cores(compared, list(_blocks(case))):
+        for name, block in found:
+            judges[name].add(block)
     return [each.finding(kernel) for each in judges.values()]
 
 
@@ -175,6 +208,19 @@ def differ(case: Case, first: Mapping[str, Array], second: Mapping[str, Array]) 
     return found
 
 
+class _Compared(NamedTuple):
+    """The comparison of a block: ``at`` is the index of its worst element, which has this ``error``."""
+
+    total: int
+    checked: int
+    plain_error: float
+    wrong_features: list[int]
+    error: float
+    at: tuple[int, ...]
+    actual: float
+    expected: float
+
+
 class _ReferenceJudge:
     """Compares one array with the reference, block by block, and keeps the worst element."""
 
@@ -187,10 +233,8 @@ class _ReferenceJudge:
         self.actual = self.expected = np.nan
         self.wrong_features: list[int] = []
 
-    def see(self, first_feature: int, actual: Array, expected: Array, magnitude: Magnitude) -> None:
+    def compared(self, first_feature: int, actual: Array, expected: Array, magnitude: Magnitude) -> _Compared:
         judged = np.isfinite(expected)
-        self.total += expected.size
-        self.checked += int(judged.sum())
         difference = np.abs(actual - expected)
         difference[~judged] = 0
         overflows = np.isinf(actual) & ((actual > 0) == (expected > 0))
@@ -199,19 +243,34 @@ class _ReferenceJudge:
             difference[overflows] = 0
         difference[np.isnan(difference)] = np.inf
         error = difference / magnitude.whole
-        self.plain_error = max(self.plain_error, float(np.nanmax(difference / magnitude.usual, initial=0)))
+        plain_error = float(np.nanmax(difference / magnitude.usual, initial=0))
         error[~judged] = -1
         wrong = (error > self.budget).any(SAMPLES if error.ndim == 3 else ())
-        self.wrong_features += (first_feature + np.flatnonzero(wrong)).tolist()
         at = np.unravel_index(int(error.argmax()), error.shape)
-        if error[at] <= self.error:
-            return
-        self.error, self.actual, self.expected = float(error[at]), float(actual[at]), float(expected[at])
         if len(at) == 3:
-            self.index = self.problem.position(int(at[0]), first_feature + int(at[1]), int(at[2]))
+            place = self.problem.position(int(at[0]), first_feature + int(at[1]), int(at[2]))
         else:
             feature = np.unravel_index(first_feature + int(at[0]), self.problem.feature_shape)
-            self.index = tuple(int(i) for i in feature)
+            place = tuple(int(i) for i in feature)
+        return _Compared(
+            expected.size,
+            int(judged.sum()),
+            plain_error,
+            (first_feature + np.flatnonzero(wrong)).tolist(),
+            float(error[at]),
+            place,
+            float(actual[at]),
+            float(expected[at]),
+        )
+
+    def add(self, found: _Compared) -> None:
+        self.total += found.total
+        self.checked += found.checked
+        self.plain_error = max(self.plain_error, found.plain_error)
+        self.wrong_features += found.wrong_features
+        if found.error > self.error:
+            self.error, self.index = found.error, found.at
+            self.actual, self.expected = found.actual, found.expected
 
     def finding(self, kernel: Kernel) -> Finding:
         error, reason = self.error, ""
@@ -238,6 +297,17 @@ class _ReferenceJudge:
         return f"of sums of {self.problem.samples:,} samples in {dtype}; use fewer samples, or a wider type"
 
 
+def _kept(case: Case) -> Case:
+    """``case``, or a copy if its x can be written to, as a kernel may do."""
+    if not case.x.flags.writeable:
+        return case
+    return replace(case, **{name: getattr(case, name).copy() for name in ("x", "dy", "gamma", "beta")})
+
+
+def _part(case: Case, features: slice) -> Case:
+    return case.select(np.arange(features.start, features.stop))
+
+
 def _blocks(case: Case) -> Iterator[slice]:
     features = case.problem.features
     step = max(1, BLOCK // case.problem.samples)
@@ -250,7 +320,7 @@ def _expected(case: Case, features: slice, names: Collection[str]) -> Iterator[t
     gamma, beta = case.gamma[features], case.beta[features]
     reference = load_kernel(METHOD)
     # With a wide `out` the reference returns all its digits.
-    wide = np.empty(x.shape, np.longdouble)
+    wide = np.empty(x.shape, wider(x.dtype))
     _, saved = reference.forward(x, gamma, beta, case.problem.epsilon, out=wide)
     scales = tolerance.magnitudes(dy, saved, beta, case.problem.dtype)
     for name, value in {"y": wide, **{name: getattr(saved, name) for name in STATISTICS}}.items():

@@ -58,7 +58,7 @@ def test_a_wrong_kernel_fails_the_report_and_has_no_time():
         (("numpy", "5x4"), {"max_time": math.inf}, "max_time is inf"),
         (("numpy", "5x4"), {"precision": -1}, "precision is -1"),
         (("numpy", "5x4/float16"), {}, "does not take float16"),
-        (([Kernel(NUMPY.forward, NUMPY.backward)] * 2,), {}, "2 kernels are named 'kernel'"),
+        (([Kernel(NUMPY.forward, NUMPY.backward) for _ in "ab"],), {}, "2 kernels are named 'kernel'"),
     ],
 )
 def test_what_cannot_be_measured_is_said_before_anything_is(arguments, settings, message, monkeypatch):

@@ -99,6 +99,16 @@ class Speedup(Row):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Gated(Row):
+    """The verdict of the gate on a pass: PASS, SLOWER or UNSURE; and the least slowdown that would have been seen."""
+
+    MARK = "gate"
+
+    gate: str
+    gate_seen: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Compared(Row):
     """The comparison of a row with an earlier result: see ``ComparisonRow``."""
 
@@ -133,11 +143,14 @@ class BenchRow(Row):
     judged: Judgement | None = optional()
     figures: Figures | None = optional()
     of_limit: float | None = optional()
+    of_limit_low: float | None = optional()
+    of_limit_high: float | None = optional()
     memory_passes: float | None = optional()
     against_first: Speedup | None = optional()
     rerun: str | None = optional()
     reproduce: str | None = optional()
     sweep: str | None = optional()
+    gated: Gated | None = optional()
     compared: Compared | None = optional()
 
     @property
