@@ -125,8 +125,7 @@ def problem(
             type=Number(least=0),
             metavar="NUMBER",
             default=epsilon,
-            show_default=f"{epsilon:g}; {of_images:g} for images" if of_images else True,
-            help="Added to the variance.",
+            help=f"Added to the variance.  [default: {epsilon:g}{f'; {of_images:g} for images' if of_images else ''}]",
         ),
         option(
             Group.DATA,
