@@ -68,6 +68,11 @@ def lines(body):
         yield command.strip(), int((re.search(r"exits (\d)", remark) or [0, 0])[1])
 
 
+def inline(name):
+    """Each bncli command in the sentences of a page."""
+    return [" ".join(line.split()) for line in INLINE.findall(BLOCK.sub("", text(name)))]
+
+
 def every_command():
     """Each bncli command of any block or sentence, as (page, line)."""
     for name in PAGES:
@@ -75,7 +80,7 @@ def every_command():
             typed = re.findall(r"(?:^|\$ |&& |run: )(bncli .*)", body, re.MULTILINE)
             found = [part for line in typed for part in re.split(r" && | # | \| ?| > ", line) if "bncli" in part]
             yield from ((name, line.strip()) for line in found if language in ("sh", "console", "yaml"))
-        yield from ((name, " ".join(line.split())) for line in INLINE.findall(BLOCK.sub("", text(name))))
+        yield from ((name, line) for line in inline(name))
 
 
 def shortly(line):

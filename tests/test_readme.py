@@ -12,7 +12,7 @@ import pages
 from bncli import plugins
 from bncli.cli import main
 from bncli.verification.mutants import MUTANTS, RIGHT
-from pages import PAGES, ROOT, blocks, console, lines, text
+from pages import PAGES, ROOT, Block, blocks, console, lines, text
 
 LONGEST, WIDEST = 120, 120
 OF_THE_TOP = 150
@@ -30,6 +30,8 @@ NEEDS = {
     r"\.(?:png|svg)\b": "matplotlib",
     r"\bbncli report\b": "jinja2",
 }
+# Commands in sentences that are not run here: files that other tests write, and a batch of 400 MB.
+ELSEWHERE = ("mine.py:bn", "sync.py", "both.py", "before=mine", "256x64x56x56")
 GATES = "--fail-slower"  # a time decides these: any exit code of a gate is right
 INDEX = re.compile(r"\(\d+(?:, \d+)*\)")
 ARRAY = re.compile(r"\b(?:y|dx|dgamma|dbeta|mean|inv_std|infer)\b")
@@ -108,6 +110,22 @@ def test_programs_run(block):
     exec(compile(block.body, block.name, "exec"), names)  # noqa: S102, the page's own code
     for name in [name for name in names if name.startswith("test_")]:
         names[name]()
+
+
+INLINE = [
+    Block(page, "sh", line)
+    for page in PAGES
+    for line in pages.inline(page)
+    if len(line.split()) > 2 and not pages.PLACEHOLDER.search(line) and not any(each in line for each in ELSEWHERE)
+]
+
+
+@pytest.mark.parametrize("block", named(dict.fromkeys(INLINE)))
+@pytest.mark.usefixtures("folder")
+def test_commands_in_sentences_run(block):
+    require(block)
+    result = pages.run(pages.shortly(block.body))
+    assert result.exit_code in (0, 1, 4), (result.output, result.exception)
 
 
 def test_what_is_not_run_here_is_run_by_ci():

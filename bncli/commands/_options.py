@@ -15,13 +15,13 @@ from bncli.commands._types import Counts, Factor, KernelSpec, Named, Number, One
 from bncli.core.kernel import OWN
 from bncli.core.layout import ALIASES, Layout
 from bncli.core.problem import DTYPE_ALIASES, DTYPES, EPSILON
-from bncli.core.source import PACKAGE, Source, load_source, source_of
+from bncli.core.source import ALL, FIRST, OF_IMAGES, PACKAGE, Source, load_source, source_of
 
 SHAPE = "5x100x100x3"
 POSITIONAL = "kernels"
 TYPED = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 NAMING = ("shape", "layout", "array", "image")
-SHARED = ("shape", "layout", "dtype", "params", "epsilon", "seed", "resize", "copies")
+SHARED = ("shape", "layout", "dtype", "params", "epsilon", "seed", *OF_IMAGES)
 
 
 PRESET = option(
@@ -147,7 +147,7 @@ def problem(
 
 
 def source(several: Sequence[str] = ()) -> tuple[Any, ...]:
-    """An option for every file in ``bncli/inputs``, and --resize and --copies for images.
+    """An option for every file in ``bncli/inputs``, and the options of images.
 
     The options of the sources ``several`` are repeatable; by default they take all their choices.
     """
@@ -162,6 +162,16 @@ def source(several: Sequence[str] = ()) -> tuple[Any, ...]:
             metavar="N",
             help="Make N copies of each image, brightened and shifted at random.",
         ),
+        option(
+            Group.DATA,
+            "--frames",
+            type=click.Choice((FIRST, ALL)),
+            default=FIRST,
+            show_default=True,
+            help="Which frames or pages of an image file to read.",
+        ),
+        option(Group.DATA, "--recursive", is_flag=True, help="Read the images in the folders of a folder, too."),
+        option(Group.DATA, "--skip-broken", is_flag=True, help="Leave out, and name, images that cannot be read."),
     )
 
 

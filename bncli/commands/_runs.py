@@ -16,7 +16,7 @@ from bncli.core.case import Case
 from bncli.core.kernel import OWN, AnyKernel, IsolatedKernel
 from bncli.core.layout import Layout
 from bncli.core.problem import HALF, Problem
-from bncli.core.source import IMAGE, PACKAGE, RANDOM, Request, build_case, load_source
+from bncli.core.source import IMAGE, OF_IMAGES, PACKAGE, RANDOM, Request, build_case, load_source
 from bncli.errors import InputError
 from bncli.loading.registry import own_dtype, own_params, require_types
 
@@ -119,9 +119,9 @@ def chosen_source(options: Mapping[str, Any]) -> str:
     (name,) = chosen
     if is_typed("shape") and not load_source(name).shaped:
         raise InputError(f"--shape cannot be used with --{name}, which has its own shape: leave --shape out")
-    for option in ("resize", "copies"):
-        if is_typed(option) and name != "image":
-            raise InputError(f"--{option} works on images: give it with --image")
+    for option in OF_IMAGES:
+        if is_typed(option) and name != IMAGE:
+            raise InputError(f"--{option.replace('_', '-')} works on images: give it with --image")
     return name
 
 
@@ -130,7 +130,7 @@ def stored_request(source: str, options: Mapping[str, Any]) -> Request:
     return Request(
         _values(source, options),
         layout=Layout(options["layout"] or Layout.PER_ACTIVATION),
-        **{name: options[name] for name in ("dtype", "epsilon", "seed", "resize", "copies")},
+        **{name: options[name] for name in ("dtype", "epsilon", "seed", *OF_IMAGES)},
         params=options["params"] or "",
     )
 

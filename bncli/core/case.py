@@ -29,8 +29,9 @@ ARRAYS = ("x", "gamma", "beta", "dy", *STATISTICS)
 class Case:
     """``x`` and ``dy`` are canonical (N, F, S); ``gamma`` and ``beta``, and for inference
     ``mean`` and ``var`` in float64, are (F,). ``recipe`` has the command-line options that make them again.
-    Arrays that were not given were drawn from ``seed``. ``names`` are the names of the samples, if any. The
-    arrays of a case from ``complete`` are read-only. A case whose dy is not needed has zeros that take no memory.
+    Arrays that were not given were drawn from ``seed``. ``names`` are the names of the samples, if any, and ``remarks``
+    the warnings of their source. The arrays of a case from ``complete`` are read-only. A case whose dy is not needed
+    has zeros that take no memory.
     """
 
     problem: Problem
@@ -43,6 +44,7 @@ class Case:
     var: Array | None = None
     seed: int = 0
     names: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def select(self, features: Array, dtype: str | None = None) -> Case:
         """This case with only ``features``, ascending numbers, in ``dtype``; the case itself if nothing changes."""
@@ -63,7 +65,7 @@ class Case:
 
     def warnings(self, *, training: bool = True) -> list[str]:
         """Warnings that concern every result on these data; only in ``training`` those on statistics of the batch."""
-        found = []
+        found = list(self.remarks)
         if count := not_finite(self.x):
             found.append(f"{self.problem}: {count:,} of {self.x.size:,} values of x are NaN or infinite")
         return found + few_samples(self.problem) if training else found
@@ -100,6 +102,7 @@ def complete(
     recipe: str = "",
     names: tuple[str, ...] = (),
     *,
+    remarks: tuple[str, ...] = (),
     needs_dy: bool = True,
 ) -> Case:
     """A case from the given ``arrays``; missing arrays are drawn from ``seed``.
@@ -117,7 +120,7 @@ def complete(
         drawn["dy"] = _draw_dy(x, seed)
     rest = {name: _fit(name, array, problem) for name, array in {**arrays, **drawn}.items() if name != "x"}
     rest.setdefault("dy", np.broadcast_to(np.zeros((), x.dtype), x.shape))
-    return Case(problem, x=x, recipe=recipe, seed=seed, names=names, **rest)
+    return Case(problem, x=x, recipe=recipe, seed=seed, names=names, remarks=remarks, **rest)
 
 
 def draw_gamma(features: int, seed: int) -> Array:

@@ -91,7 +91,7 @@ class Problem:
                 f"the shape {shape_text!r} has one axis: give the batch and the features, as 32x{shape_text}"
             )
         if not _SHAPE.fullmatch(shape_text):
-            raise InputError(f"cannot read the shape {shape_text!r}: write the axes with x between, as 5x100x100x3")
+            raise InputError(f"cannot read the shape {shape_text!r}: {_axes_hint(shape_text)}")
         shape = tuple(int(n) for n in shape_text.split("x"))
         problem = replace(default, shape=shape) if default else cls(shape)
         for part in rest:
@@ -214,3 +214,11 @@ def _epsilon(text: str) -> float:
         return float(text)
     except ValueError:
         raise InputError(f"epsilon {text!r} is not a number: write it as eps=1e-05") from None
+
+
+def _axes_hint(text: str) -> str:
+    """How to write the axes of ``text``, which is no shape: (4, 3), 4,3, 4X3."""
+    axes = re.findall(r"\d{1,12}", text, re.ASCII)
+    if re.fullmatch(r"[\d\s,;*×xX()\[\]]+", text, re.ASCII) and len(axes) > 1:
+        return f"did you mean {'x'.join(axes)}?"
+    return "write the axes with x between, as 5x100x100x3"
