@@ -35,6 +35,15 @@ def test_what_pillow_cannot_decode_is_passed_over_and_counted(tmp_path: Path) ->
     assert refusal(load_image, tmp_path) == f"there is no image in the folder {str(tmp_path)!r}: {batch.warnings[0]}"
 
 
+def test_postscript_is_passed_over_without_ghostscript(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved(tmp_path / "a.png", COLOUR)
+    saved(tmp_path / "b.eps", COLOUR)
+    monkeypatch.setattr(_folder, "which", lambda name: None)
+    assert load_image(tmp_path).warnings == (f"1 .eps in {str(tmp_path)!r} passed over: Pillow cannot decode them",)
+    monkeypatch.setattr(_folder, "which", lambda name: f"/bin/{name}")
+    assert [file.name for file in _folder.files(tmp_path).files] == ["a.png", "b.eps"]
+
+
 def test_heic_is_named_where_it_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known = {suffix: kind for suffix, kind in Image.registered_extensions().items() if suffix not in _folder.HEIF}
     monkeypatch.setattr(Image, "registered_extensions", lambda: known)
