@@ -123,8 +123,8 @@ def _frame(image: Image.Image, number: int, path: Path) -> Picture:
     grey, bits, turn = _deep.is_grey(image), _deep.depth(image, _head(path)), _turn(image)
     image.load()
     planes = None
-    if bits > _deep.FEW and not number and image.format in _deep.READS:
-        planes = _deep.read(path.read_bytes(), image, grey)
+    if bits > _deep.FEW and image.format in _deep.READS:
+        planes = _deep.read(path.read_bytes(), image, grey, number)
     if planes is None:
         upright = [flat(image.convert("LA") if grey else image)]
     else:
