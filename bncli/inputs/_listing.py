@@ -60,7 +60,7 @@ def listing(request: Request) -> Listing:
     for path in paths:
         try:
             with hinted(len(paths), request):
-                facts = _picture.facts(path)
+                facts = _picture.facts(path, request.frames == ALL)
                 numbers = range(facts.frames if request.frames == ALL else 1)
                 if request.skip_broken:
                     _picture.read(path, numbers)

@@ -127,6 +127,17 @@ def test_every_frame_is_read_if_asked_for(tmp_path: Path, suffix: str) -> None:
     np.testing.assert_array_equal(rows.part(1, 3)(), load_image(path, frames="all").arrays["x"][1:])
 
 
+def test_frames_that_cannot_be_counted_leave_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = moving(tmp_path / "a.gif")
+
+    def damaged(_: object) -> int:
+        raise IndexError("index out of range")  # as for a file cut within a later frame
+
+    monkeypatch.setattr("PIL.GifImagePlugin.GifImageFile.n_frames", property(damaged))
+    assert load_image(path).warnings == ()
+    assert "Pillow cannot decode it (index out of range)" in refusal(load_image, path, frames="all")
+
+
 def test_one_more_frame_is_singular(tmp_path: Path) -> None:
     path = moving(tmp_path / "a.gif", count=2)
     assert load_image(path).warnings == (f"1 more frame is not read, that of {str(path)!r}: --frames all reads it",)
