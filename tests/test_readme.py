@@ -65,6 +65,8 @@ def shape_of(output):
     """The output without what differs from run to run and machine to machine: digits, widths, where it is worst."""
     plain = INDEX.sub("(#)", BARS.sub("# ", ENDED.sub("", output)))
     plain = ARRAY.sub("@", NUMBER.sub("#", plain)).replace("─", "")
+    for noisy in (" ±#", "#–", "NOT RELIABLE: ", "# to "):  # what a busy machine adds, or leaves out
+        plain = plain.replace(noisy, "")
     return [line.split() for line in plain.splitlines() if line.strip()]
 
 
