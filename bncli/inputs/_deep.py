@@ -72,16 +72,22 @@ def _arguments(image: Image.Image) -> tuple[Any, ...]:
     return found if isinstance(found, tuple) else (found,)
 
 
-def read(held: bytes, shallow: Image.Image, grey: bool) -> Array | None:
-    """The image in the file ``held`` as (height, width, channels), from 0 to 65535, over white; grey has one channel.
+def read(held: bytes, shallow: Image.Image, grey: bool, number: int = 0) -> Array | None:
+    """Frame ``number``, from 0, of the file ``held`` as (height, width, channels), from 0 to 65535, over white.
 
-    ``shallow`` is what Pillow reads: None is returned where OpenCV is not there, or reads another image.
+    Grey has one channel. ``shallow`` is what Pillow reads: None is returned where OpenCV is not there, or reads
+    another image.
     """
     if not is_here():
         return None
     cv2 = import_module("cv2")
     try:
-        pixels = cv2.imdecode(np.frombuffer(held, np.uint8), cv2.IMREAD_UNCHANGED)
+        stored = np.frombuffer(held, np.uint8)
+        if number:
+            _, pages = cv2.imdecodemulti(stored, cv2.IMREAD_UNCHANGED, range=(number, number + 1))
+            pixels = pages[0] if pages else None
+        else:
+            pixels = cv2.imdecode(stored, cv2.IMREAD_UNCHANGED)
     except cv2.error:
         return None
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3 or pixels.shape[1::-1] != shallow.size:

@@ -9,12 +9,14 @@ from importlib import import_module
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
+from shutil import which
 from typing import NamedTuple
 
-from PIL import EpsImagePlugin, Image, ImageFile
+from PIL import Image, ImageFile
 
 from bncli.errors import InputError
 
+GHOSTSCRIPT = ("gs", "gswin64c", "gswin32c")  # programs that Pillow runs to draw PostScript
 HEIF = (".heic", ".heif", ".hif")
 NEEDS_HEIF = "pip install 'bncli[heic]'"
 LOOKED_INTO = 1000  # folders that are searched for an image that --recursive would read
@@ -70,7 +72,7 @@ def _is_decoded(kind: str) -> bool:
     """Whether Pillow decodes a format of which it has a reader: some only tell what a file is."""
     reader = Image.OPEN[kind][0]
     if kind == "EPS":
-        return bool(EpsImagePlugin.has_ghostscript())
+        return any(map(which, GHOSTSCRIPT))
     return kind != "MPEG" and not (isinstance(reader, type) and issubclass(reader, ImageFile.StubImageFile))
 
 

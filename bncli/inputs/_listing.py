@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from bncli.core.source import ALL, Request
 from bncli.errors import InputError
-from bncli.inputs import _folder, _picture
+from bncli.inputs import _deep, _folder, _picture
 from bncli.inputs._picture import Facts
 
 LISTED = 8  # broken files that have a warning of their own
@@ -60,7 +60,7 @@ def listing(request: Request) -> Listing:
     for path in paths:
         try:
             with hinted(len(paths), request):
-                facts = _picture.facts(path)
+                facts = _picture.facts(path, request.frames == ALL)
                 numbers = range(facts.frames if request.frames == ALL else 1)
                 if request.skip_broken:
                     _picture.read(path, numbers)
@@ -100,7 +100,8 @@ def _more_frames(found: Listing, request: Request) -> list[str]:
     if not held or request.frames == ALL:
         return []
     total = sum(facts.frames for facts in found.facts) - len(found.facts)
-    return [f"{total} more frames are not read, such as those of {str(held[0].path)!r}: --frames all reads them"]
+    counted = f"{total} more frames are not read, such as those" if total > 1 else "1 more frame is not read, that"
+    return [f"{counted} of {str(held[0].path)!r}: --frames all reads {'them' if total > 1 else 'it'}"]
 
 
 def precision_lost(frames: list[Frame], lost: list[int]) -> list[str]:
@@ -109,7 +110,8 @@ def precision_lost(frames: list[Frame], lost: list[int]) -> list[str]:
     if not held:
         return []
     frame, bits = held[0]
+    hint = "" if _deep.is_here() else "; pip install 'bncli[colour16]' reads 16 from PNG, TIFF, PPM and JPEG 2000"
     return [
         f"of colours in more than 8 bits, 8 are read: {len(held)} of {len(frames)} images, such as {str(frame.path)!r} "
-        f"with {bits}; pip install 'bncli[colour16]' reads 16 from PNG, TIFF, PPM and JPEG 2000"
+        f"with {bits}{hint}"
     ]

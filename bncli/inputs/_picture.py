@@ -54,22 +54,29 @@ def read(path: Path, numbers: Sequence[int] = (0,)) -> list[Picture]:
         return [_frame(image, number, path) for number in numbers]
 
 
-def facts(path: Path) -> Facts:
-    """The facts in the header of a file, without reading its pixels."""
+def facts(path: Path, every: bool = False) -> Facts:
+    """The facts in the header of a file, without reading its pixels.
+
+    Raises InputError for a file that cannot be read. Frames that cannot be counted are an error if ``every`` frame is
+    asked for, and are otherwise taken for one.
+    """
     with _opened(path) as image:
         # Pillow may load the pixels to find the orientation, and loading clears what it knows of how they are stored.
         grey = image.mode in GREY or image.mode.startswith("I") or _deep.is_grey(image)
         bits = _deep.depth(image, _head(path))
         turned = _turn(image) in SIDEWAYS
         lost = 0 if bits <= _deep.FEW or (image.format in _deep.READS and _deep.is_here()) else bits
-        return Facts(image.size[::-1] if turned else image.size, 1 if grey else 3, _frames(image), lost)
+        return Facts(image.size[::-1] if turned else image.size, 1 if grey else 3, _frames(image, every), lost)
 
 
-def _frames(image: Image.Image) -> int:
+def _frames(image: Image.Image, every: bool) -> int:
     """The number of frames or pages: not the layers of a drawing, nor the preview in a photograph."""
     try:
         return int(getattr(image, "n_frames", 1)) if image.format in MOVING else 1
-    except Exception:  # noqa: BLE001  # the first frame may be whole where a later one makes Pillow raise any error
+    except Exception:
+        # The first frame may be whole where a later one makes Pillow raise any error.
+        if every:
+            raise
         return 1
 
 
@@ -123,8 +130,8 @@ def _frame(image: Image.Image, number: int, path: Path) -> Picture:
     grey, bits, turn = _deep.is_grey(image), _deep.depth(image, _head(path)), _turn(image)
     image.load()
     planes = None
-    if bits > _deep.FEW and not number and image.format in _deep.READS:
-        planes = _deep.read(path.read_bytes(), image, grey)
+    if bits > _deep.FEW and image.format in _deep.READS:
+        planes = _deep.read(path.read_bytes(), image, grey, number)
     if planes is None:
         upright = [flat(image.convert("LA") if grey else image)]
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,7 +75,7 @@ def lazy(request: Request) -> Lazy:
     """The same batch as ``load``, lazily: only the headers of the files are read."""
     from bncli.inputs import _listing, _pictures
 
-    found = _listed(replace(request, values=tuple(str(Path(value).resolve()) for value in request.values)))
+    found = _listed(request)
     sizes = [each.size for each in found.facts]
     if not request.resize:
         _check_sizes(found.frames, sizes)
@@ -84,7 +83,9 @@ def lazy(request: Request) -> Lazy:
     count = len(found.frames) * request.copies
     drawn = tuple(_pictures.changes(count, height, width, request.seed)) if request.copies > 1 else ()
     channels = max(each.channels for each in found.facts)
-    rows = _pictures.PictureRows(found.frames, (height, width, channels), drawn, request)
+    # Workers may have another current folder.
+    frames = [frame._replace(path=frame.path.resolve()) for frame in found.frames]
+    rows = _pictures.PictureRows(frames, (height, width, channels), drawn, request)
     lost = _listing.precision_lost(found.frames, [each.lost for each in found.facts])
     return Lazy(request.problem(rows.shape, rows.dtype), {"x": rows}, {}, (*found.warnings, *lost))
 

@@ -80,6 +80,16 @@ def test_opencv_keeps_every_bit(stored: Path) -> None:
     assert (np.abs(resized * 255 - np.round(resized * 255)) > 0.01).any()
 
 
+def test_opencv_keeps_every_bit_of_every_page(tmp_path: Path) -> None:
+    cv2 = pytest.importorskip("cv2")
+    pages = [COLOURS, COLOURS[::-1].copy(), COLOURS[:, ::-1].copy()]
+    path = tmp_path / "a.tiff"
+    cv2.imwritemulti(str(path), [np.ascontiguousarray(page[..., ::-1]) for page in pages])
+    batch = load_image(path, frames="all")
+    assert batch.warnings == ()
+    np.testing.assert_array_equal(batch.arrays["x"], np.stack(pages) / 65535)
+
+
 def test_transparency_is_composited_over_white_in_16_bits(tmp_path: Path) -> None:
     pytest.importorskip("cv2")
     share = ALPHA / 65535
@@ -140,3 +150,4 @@ def test_heic_says_its_precision(tmp_path: Path) -> None:
     assert batch.problem.shape == (1, 64, 64, 3)
     assert "1 of 1 images, such as" in batch.warnings[0]
     assert "with 1" in batch.warnings[0]
+    assert ("pip install" in batch.warnings[0]) == (not _deep.is_here())

@@ -35,6 +35,15 @@ def test_what_pillow_cannot_decode_is_passed_over_and_counted(tmp_path: Path) ->
     assert refusal(load_image, tmp_path) == f"there is no image in the folder {str(tmp_path)!r}: {batch.warnings[0]}"
 
 
+def test_postscript_is_passed_over_without_ghostscript(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved(tmp_path / "a.png", COLOUR)
+    saved(tmp_path / "b.eps", COLOUR)
+    monkeypatch.setattr(_folder, "which", lambda name: None)
+    assert load_image(tmp_path).warnings == (f"1 .eps in {str(tmp_path)!r} passed over: Pillow cannot decode them",)
+    monkeypatch.setattr(_folder, "which", lambda name: f"/bin/{name}")
+    assert [file.name for file in _folder.files(tmp_path).files] == ["a.png", "b.eps"]
+
+
 def test_heic_is_named_where_it_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known = {suffix: kind for suffix, kind in Image.registered_extensions().items() if suffix not in _folder.HEIF}
     monkeypatch.setattr(Image, "registered_extensions", lambda: known)
@@ -114,8 +123,24 @@ def test_every_frame_is_read_if_asked_for(tmp_path: Path, suffix: str) -> None:
     assert batch.names == (f"a-1.{suffix}", f"a-2.{suffix}", f"a-3.{suffix}", "b.png")
     np.testing.assert_allclose(batch.arrays["x"][:3, 0, 0, 0] * 255, [0, 10, 20], atol=2)
     rows = image.SOURCE.lazy(Request((str(path),), frames="all")).batches["x"]
-    assert rows.shape == (3, *batch.arrays["x"].shape[1:])[: len(rows.shape)] or rows.shape[0] == 3
+    assert rows.shape[0] == 3
     np.testing.assert_array_equal(rows.part(1, 3)(), load_image(path, frames="all").arrays["x"][1:])
+
+
+def test_frames_that_cannot_be_counted_leave_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = moving(tmp_path / "a.gif")
+
+    def damaged(_: object) -> int:
+        raise IndexError("index out of range")  # as for a file cut within a later frame
+
+    monkeypatch.setattr("PIL.GifImagePlugin.GifImageFile.n_frames", property(damaged))
+    assert load_image(path).warnings == ()
+    assert "Pillow cannot decode it (index out of range)" in refusal(load_image, path, frames="all")
+
+
+def test_one_more_frame_is_singular(tmp_path: Path) -> None:
+    path = moving(tmp_path / "a.gif", count=2)
+    assert load_image(path).warnings == (f"1 more frame is not read, that of {str(path)!r}: --frames all reads it",)
 
 
 def test_frames_of_other_sizes_are_named(tmp_path: Path) -> None:
