@@ -67,7 +67,7 @@ def renamed(runs: Sequence[Run], names: Mapping[str, str]) -> list[Run]:
     Raises InputError for an old name that no run has, or that no other run could match.
     """
     for old, new in names.items():
-        have = [{row.kernel for row in each.rows} for each in runs]
+        have = [_kernels(each) for each in runs]
         if not any(old in kernels and new not in kernels for kernels in have):
             known = ", ".join(dict.fromkeys(name for kernels in have for name in kernels))
             raise InputError(f"--rename {old}={new} changes no name: the kernels are {known}")
@@ -82,9 +82,14 @@ def _with_name(row: TimedRow, old: str, new: str) -> TimedRow:
     return replace(row, kernel=new) if row.kernel == old else row
 
 
+def _kernels(run: Run) -> dict[str, None]:
+    """The names of the kernels of a run, in order."""
+    return dict.fromkeys(row.kernel for row in run.rows if not is_limit(row))
+
+
 def no_common_kernel(old: Run, new: Run) -> str:
     """A hint if no kernel of ``old`` has the name of one of ``new``; else an empty text."""
-    before, after = (dict.fromkeys(row.kernel for row in each.rows if not is_limit(row)) for each in (old, new))
+    before, after = _kernels(old), _kernels(new)
     if not before or not after or before.keys() & after.keys():
         return ""
     first, second = next(iter(before)), next(iter(after))

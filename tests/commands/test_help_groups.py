@@ -35,7 +35,6 @@ class MyBN:
 forward, backward = MyBN.forward, MyBN.backward
 """
 SLOWEST = {"bncli selftest", "bncli selftest --no-torch -o selftest.json"}
-FINDS = {"bncli gradcheck numpynet -s 5x4x4x3", "bncli bench old.py mine.py --fail-slower 1.10"}  # and exit 1, or may
 
 
 def options_of(command):
@@ -121,10 +120,11 @@ def test_every_example_runs(line, photo, tmp_path, monkeypatch):
         photo(name)
     np.save("x.npy", np.random.default_rng(0).normal(size=(6, 5)))
     np.savez("x.npz", x=np.load("x.npy"))
-    for name in ("old.json", "new.json", "bench.json"):
-        run("bench", "numpy", "-s", "6x5", "--max-time", "0.1", "-o", name)
-    run("gradcheck", "numpy", "-s", "6x5", "-o", "verify.json")
     command = line.partition(" > ")[0].split()[1:]
+    for name in command:
+        if name.endswith(".json") and f"-o {name}" not in line:
+            run("bench", "numpy", "-s", "6x5", "--max-time", "0.1", "-o", name)
     words = [name for word in command for name in (sorted(glob.glob(word)) if "*" in word else [word])]
     result = invoke(*words)
-    assert result.exit_code in ((0, 1, 4) if line in FINDS else (0,)), result.output
+    expected = (0, 1, 4) if "--fail-slower" in line else (1,) if "numpynet" in line else (0,)
+    assert result.exit_code in expected, result.output
