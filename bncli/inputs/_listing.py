@@ -47,9 +47,10 @@ class Listing:
     warnings: list[str] = field(default_factory=list)
 
 
-def listing(request: Request) -> Listing:
+def listing(request: Request, *, upright: bool) -> Listing:
     """The images of ``request``, of which only headers are read; all of a file where broken ones are left out.
 
+    Without ``upright``, sizes are the stored ones: Pillow reads all of a PNG to find out how it is turned.
     Raises InputError as ``_folder.files`` does, and for a file that cannot be read unless it is left out.
     """
     found, paths, broken = Listing(), [], []
@@ -60,7 +61,7 @@ def listing(request: Request) -> Listing:
     for path in paths:
         try:
             with hinted(len(paths), request):
-                facts = _picture.facts(path, request.frames == ALL)
+                facts = _picture.facts(path, every=request.frames == ALL, upright=upright)
                 numbers = range(facts.frames if request.frames == ALL else 1)
                 if request.skip_broken:
                     _picture.read(path, numbers)

@@ -54,8 +54,8 @@ def read(path: Path, numbers: Sequence[int] = (0,)) -> list[Picture]:
         return [_frame(image, number, path) for number in numbers]
 
 
-def facts(path: Path, every: bool = False) -> Facts:
-    """The facts in the header of a file, without reading its pixels.
+def facts(path: Path, *, every: bool = False, upright: bool = True) -> Facts:
+    """The facts in the header of a file; without ``upright``, the size is the stored one.
 
     Raises InputError for a file that cannot be read. Frames that cannot be counted are an error if ``every`` frame is
     asked for, and are otherwise taken for one.
@@ -64,7 +64,7 @@ def facts(path: Path, every: bool = False) -> Facts:
         # Pillow may load the pixels to find the orientation, and loading clears what it knows of how they are stored.
         grey = image.mode in GREY or image.mode.startswith("I") or _deep.is_grey(image)
         bits = _deep.depth(image, _head(path))
-        turned = _turn(image) in SIDEWAYS
+        turned = upright and _turn(image) in SIDEWAYS
         lost = 0 if bits <= _deep.FEW or (image.format in _deep.READS and _deep.is_here()) else bits
         return Facts(image.size[::-1] if turned else image.size, 1 if grey else 3, _frames(image, every), lost)
 

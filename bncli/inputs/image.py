@@ -37,7 +37,7 @@ def load(request: Request) -> Batch:
     # Imported here, so that a run on random numbers does not pay for Pillow.
     from bncli.inputs import _listing, _pictures
 
-    found = _listed(request)
+    found = _listed(request, upright=False)
     _require_memory(request.resize or found.facts[0].size, len(found.frames), request)
     with _listing.hinted(len(found.frames), request):
         images = list(_pictures.read(found.frames, request.resize))
@@ -75,7 +75,7 @@ def lazy(request: Request) -> Lazy:
     """The same batch as ``load``, lazily: only the headers of the files are read."""
     from bncli.inputs import _listing, _pictures
 
-    found = _listed(request)
+    found = _listed(request, upright=True)
     sizes = [each.size for each in found.facts]
     if not request.resize:
         _check_sizes(found.frames, sizes)
@@ -90,14 +90,14 @@ def lazy(request: Request) -> Lazy:
     return Lazy(request.problem(rows.shape, rows.dtype), {"x": rows}, {}, (*found.warnings, *lost))
 
 
-def _listed(request: Request) -> Listing:
+def _listed(request: Request, *, upright: bool) -> Listing:
     from bncli.inputs import _listing, _planes
 
     if request.resize:
         _planes.require_size(request.resize)
     if request.copies < 1:
         raise InputError(f"cannot make {request.copies} copies of an image: ask for 1 or more")
-    return _listing.listing(request)
+    return _listing.listing(request, upright=upright)
 
 
 def _check_sizes(frames: Sequence[Frame], sizes: Sequence[tuple[int, int]]) -> None:
