@@ -12,18 +12,18 @@ from dataclasses import replace
 import numpy as np
 
 from bncli import plugins
-from bncli.benchmarking import environment, figures, gate, table
+from bncli.benchmarking import core_use, environment, figures, gate, table
 from bncli.benchmarking.buffers import COLD
 from bncli.benchmarking.disturbances import warnings
 from bncli.benchmarking.isolated import rows_isolated
 from bncli.benchmarking.measuring import measure
-from bncli.benchmarking.passes import GIVEN, MOVED
+from bncli.benchmarking.passes import GIVEN, MOVED, timed_passes
 from bncli.benchmarking.processes import require_several, rows_of_processes
 from bncli.benchmarking.sampling import Stop
 from bncli.benchmarking.settings import Progress, Settings, silent
 from bncli.core import ranges
 from bncli.core.case import Case
-from bncli.core.kernel import BACKWARD, AnyKernel, Kernel, passes_of
+from bncli.core.kernel import BACKWARD, AnyKernel, Kernel
 from bncli.core.problem import Problem
 from bncli.core.report import Interrupted, Report
 from bncli.core.reproduce import command_line
@@ -57,10 +57,10 @@ def bench(
     A kernel is a word that ``--kernel`` takes, a Kernel, a module, or an object that is a kernel;
     speed-ups are relative to the first one. The same kernel twice is an A/A run of, say, "numpy" and "numpy (2)".
     A problem is a Problem or its descriptor, which may hold ranges.
-    ``directions`` may hold forward, backward and infer; ``outputs`` fresh and given; ``caches`` warm and cold;
-    ``threads`` counts, or nothing for the kernels' own choice. A problem is sampled for ``max_time`` seconds, or
-    until the 95 % interval of every median is narrower than ``precision`` (0.01 is 1 %). ``processes`` share this
-    time; several processes take kernels by name or file only.
+    ``directions`` may hold forward, backward, infer and step, a forward with its backward; ``outputs`` fresh and
+    given; ``caches`` warm and cold; ``threads`` counts, or nothing for the kernels' own choice. A problem is sampled
+    for ``max_time`` seconds, or until the 95 % interval of every median is narrower than ``precision`` (0.01 is 1 %).
+    ``processes`` share this time; several processes take kernels by name or file only.
 
     ``report.rows`` has a row for each pass of each kernel and for each memory roofline, with times in seconds.
     ``report.raise_if_failed()`` raises CheckFailed if a kernel is wrong and so has no time, if a pass takes more
@@ -154,15 +154,15 @@ def _with_commands(row: BenchRow, case: Case, kernels: Sequence[AnyKernel]) -> B
     """``row`` with the command line that times it again and, if it failed, the one that reproduces the failure.
 
     Both are empty for a kernel that no command line can name. A failed inference is reproduced by bench, since
-    gradcheck does not check inference.
+    gradcheck does not check inference, and so is a failure of timed calls, or one with options of bench.
     """
     kernel = next((kernel for kernel in kernels if kernel.name == row.kernel), kernels[0])
     options = [word for name, how in row.identity.options().items() for word in (f"--{name}", str(how))]
-    if row.direction != LIMIT:
-        options += ["--pass", row.direction]
-    rerun = command_line("bench", kernel, case, options)
+    one_pass = [] if row.direction == LIMIT else ["--pass", row.direction]
+    rerun = command_line("bench", kernel, case, [*options, *one_pass])
     judged_by = "verify" if BACKWARD in kernel.absent else "gradcheck"
-    check = rerun if row.direction == "infer" else command_line(judged_by, kernel, case)
+    by_bench = row.direction == "infer" or options or (row.judged and row.judged.only_bench)
+    check = rerun if by_bench else command_line(judged_by, kernel, case)
     return replace(row, rerun=rerun, reproduce=f"reproduce: {check}" if check and _failed(row) else "")
 
 
@@ -175,7 +175,7 @@ def _report(
         list(rows),
         ("problem", "input"),
         environment=environment.collect(kernel.device for kernel in kernels),
-        warnings=[*remarks, *warnings(rows)],
+        warnings=[*remarks, *warnings(rows), *core_use.warnings(rows)],
         failures=[f"{row.kernel}: {row.direction} is {_verdict(row)}" for row in rows if _failed(row)],
     )
 
@@ -198,7 +198,7 @@ def _require_times(kernels: Sequence[AnyKernel]) -> None:
 
 def _require_passes(kernels: Sequence[AnyKernel], settings: Settings) -> None:
     """Raise InputError if no kernel has any of the passes that were asked for."""
-    own = dict.fromkeys(each for kernel in kernels for each in passes_of(kernel) if each in MOVED)
+    own = dict.fromkeys(each for kernel in kernels for each in timed_passes(kernel))
     if not set(own) & set(settings.directions):
         asked, hint = " and no ".join(settings.directions), " ".join(f"--pass {each}" for each in own)
         raise InputError(f"kernel {kernels[0].name!r} has no {asked}: give {hint}")

@@ -13,7 +13,7 @@ from bncli.benchmarking.passes import MOVED, Pass, PassKey
 from bncli.benchmarking.timing import Sampled, Sampling
 from bncli.core.case import Case
 from bncli.core.kernel import Device
-from bncli.core.rows.times import LIMIT, BenchRow, Figures, Judgement, Speedup
+from bncli.core.rows.times import LIMIT, BenchRow, Figures, Judgement, LeftRunning, Speedup
 from bncli.core.units import text
 from bncli.verification import tolerance
 from bncli.verification.finding import Finding, Verdict
@@ -24,12 +24,17 @@ FEWEST = 50  # samples of the clock: with fewer, its blocks are too short to sho
 
 
 class Outcome(NamedTuple):
-    """The outcome of a pass on ``copies`` of its arrays: a row without figures, and whether the time is kept."""
+    """The outcome of a pass on ``copies`` of its arrays: a row without figures, and whether the time is kept.
+
+    ``pool`` is the size of the pool of forwards of a backward, ``left`` is what the kernel's forward leaves running.
+    """
 
     key: PassKey
     copies: int
     row: BenchRow
     kept: bool
+    pool: int | None = None
+    left: LeftRunning | None = None
 
 
 class Measured(NamedTuple):
@@ -94,12 +99,20 @@ class Rounds:
 
         key, moved = outcome.key, MOVED[outcome.key.direction]
         own = self.sampled[PassEntry(key)]
-        limit = self._limit(roofline.OPERATION[key.direction], key.cache, key.threads, key.device)
-        of_limit = statistics.paired(own.samples, self.sampled[limit].samples) if limit else None
+        limits = [
+            self._limit(operation, key.cache, key.threads, key.device)
+            for operation in roofline.OPERATIONS[key.direction]
+        ]
+        moves = [self.sampled[limit].samples for limit in limits if limit]
+        # In each round, a step's limit is the sum of both operations.
+        limit = list(map(sum, zip(*moves, strict=True)))
+        of_limit = statistics.paired(own.samples, limit) if all(limits) else None
         base = self.base_of(key)
         return replace(
             outcome.row,
-            figures=self._figures(own, moved, copies=outcome.copies, noise_floor=self.floor(key)),
+            figures=self._figures(
+                own, moved, copies=outcome.copies, noise_floor=self.floor(key), pool=outcome.pool, left=outcome.left
+            ),
             of_limit=of_limit and of_limit.value,
             of_limit_low=of_limit and of_limit.low,
             of_limit_high=of_limit and of_limit.high,
@@ -120,7 +133,6 @@ class Rounds:
         """A row for each operation, state of the caches, number of threads and device, with the fastest variant."""
         from bncli.benchmarking import roofline
 
-        moved = {operation: MOVED[direction] for direction, operation in roofline.OPERATION.items()}
         floor = max(self.floors.values(), default=None)
         found = []
         for operation, cache, threads, device in dict.fromkeys(
@@ -129,9 +141,9 @@ class Rounds:
             if fastest := self._limit(operation, cache, threads, device):
                 name = f"{operation} on {device.name}" if device else operation
                 key = PassKey(name, LIMIT, cache=cache, threads=threads, device=device)
-                sampled = self.sampled[fastest]
-                figures = self._figures(sampled, moved[operation], way=fastest.variant, noise_floor=floor)
-                found.append(replace(_row(self.case, key, moved[operation]), figures=figures))
+                sampled, moved = self.sampled[fastest], roofline.ARRAYS[operation]
+                figures = self._figures(sampled, moved, way=fastest.variant, noise_floor=floor)
+                found.append(replace(_row(self.case, key, moved), figures=figures))
         return found
 
     def again(self, key: PassKey) -> PassEntry | None:
@@ -169,6 +181,8 @@ class Rounds:
             rounds=len(sampled.samples),
             processes=self.processes or [len(sampled.samples)],
             calls=sampled.calls,
+            cores=sampled.cores,
+            cpu_time=None if sampled.cores is None else sampled.cores * middle.value,
             samples=list(sampled.samples),
             **more,
         )
@@ -184,14 +198,20 @@ def estimates(samples: Mapping[Entry, Sequence[float]]) -> str:
     return f"{passes[0].direction} {', '.join(map(' '.join, found.items()))}" if found else ""
 
 
-def untimed(case: Case, timed: Pass, finding: Finding | None, loss: str = "is not timed") -> BenchRow:
-    """The row of a pass without figures; ``finding`` is None if the kernel has no such pass."""
-    key = timed.key
+def untimed(case: Case, timed: Pass, finding: Finding | None, lost: bool = False) -> BenchRow:
+    """The row of a pass without figures; ``finding`` is None if the kernel has no such pass.
+
+    ``lost`` if it was timed, and a failing ``finding`` comes from the checks after that.
+    """
+    key, loss = timed.key, "loses its time" if lost else "is not timed"
     row = replace(_row(case, key, MOVED[key.direction]), outputs=key.outputs)
     if finding is None:
         return replace(row, note=f"{key.kernel} {loss}: it has no {key.direction}")
     digits = finding.digits(tolerance.unit_roundoff(case.problem.dtype))
-    judged = Judgement(verdict=str(finding.verdict), digits=digits, first=timed.first)
+    only_bench = finding.verdict.fails and (lost or not finding.method)
+    judged = Judgement(
+        verdict=str(finding.verdict), digits=digits, first=timed.first, only_bench=True if only_bench else None
+    )
     return replace(row, judged=judged, note=_why(finding, loss))
 
 

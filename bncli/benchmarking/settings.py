@@ -42,7 +42,7 @@ class Settings:
     Kernels that can be bound are timed with each count of ``threads`` in the same rounds; (None,) leaves
     the number to the kernel. ``precision`` and ``max_time``, seconds per problem, are those of ``Rule``.
     ``processes`` run one after the other and share that time. ``gate`` prolongs it until it is decided, to
-    ``gate_time`` seconds at most.
+    ``gate_time`` seconds at most. ``pool`` is the largest pool of forwards, or None.
     """
 
     directions: Sequence[str] = TRAINING
@@ -54,3 +54,4 @@ class Settings:
     processes: int = 1
     gate: Gate | None = None
     gate_time: float = 0.0
+    pool: int | None = None

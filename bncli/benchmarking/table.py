@@ -98,6 +98,7 @@ def columns(baseline: str, settings: Settings) -> tuple[Column, ...]:
         Column("rounds", "samples", "count", wide=True),
         Column("calls", "calls each", "count", wide=True),
         Column("way", "way", wide=True),
+        Column("cores", "cores", "number", wide=True),
         *NOTES,
     )
 
@@ -176,7 +177,9 @@ def _kernel_line(rows: Sequence[BenchRow], settings: Settings) -> KernelLine:
         digits = _worse(digits, row)
         median = _median(row)
         if row.direction == LIMIT:
-            passes |= {name: median for name in settings.directions if row.kernel.startswith(_operation(name))}
+            for name in settings.directions:
+                if row.kernel.partition(" ")[0] in _operations(name):
+                    passes[name] = _sum(passes.get(name), median)  # a step has two operations
         else:
             passes |= {
                 row.direction: median,
@@ -238,6 +241,14 @@ def _median(row: BenchRow) -> Shown:
     return [figures.median, figures.low, figures.high]
 
 
+def _sum(first: Shown, second: Shown) -> Shown:
+    """The sum of two medians, with the sums of the ends of their intervals; None counts as nothing."""
+    if first is None or second is None:
+        return second if first is None else first
+    ends = ([each] if isinstance(each, float) else each for each in (first, second))
+    return [sum(pair) for pair in zip(*ends, strict=True)]
+
+
 def _ratio(row: BenchRow) -> Shown:
     return row.against_first.ratio if row.against_first else None
 
@@ -248,8 +259,8 @@ def _of_limit(row: BenchRow) -> Shown:
     return [row.of_limit, row.of_limit_low, row.of_limit_high]
 
 
-def _operation(direction: str) -> str:
+def _operations(direction: str) -> tuple[str, ...]:
     # Imported here: Numba takes long to import.
     from bncli.benchmarking import roofline
 
-    return roofline.OPERATION[direction]
+    return roofline.OPERATIONS[direction]

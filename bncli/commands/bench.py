@@ -48,7 +48,7 @@ BOTH = "both"
     type=click.Choice(tuple(MOVED)),
     default=TRAINING,
     show_default=True,
-    help="The pass to time. Repeatable.",
+    help="The pass to time; a step is a forward and its backward. Repeatable.",
 )
 @option(
     Group.RUN,

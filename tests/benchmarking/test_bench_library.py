@@ -101,6 +101,27 @@ def test_wrong_inference_is_shown_again_by_bench_itself():
     assert "--pass infer" in line
 
 
+def test_what_only_bench_finds_is_shown_again_by_bench_itself():
+    text = """
+import numpy as np
+from bncli.kernels import numpy as own
+backward, buffers = own.backward, {}
+def forward(x, *given):
+    y, saved = own.forward(x, *given)
+    kept = buffers.setdefault(x.shape, y)
+    kept[...] = y
+    return kept, saved
+"""
+    Path("mine.py").write_text(text, encoding="utf-8")
+    asked = ("--shape", "5x4/float32", "--kernel", "mine.py", "--max-time", "0")
+    shown = run(*asked, "--pass", "forward", "--pass", "backward", code=1).stdout
+    (line,) = (line for line in shown.splitlines() if line.startswith("reproduce: "))
+    again = run(*shlex.split(line)[3:], "--max-time", "0", code=1).stdout
+    reason = "y is WRONG: it lies in the memory of an earlier result"
+    assert reason in shown
+    assert reason in again
+
+
 # Sweeps.
 
 
