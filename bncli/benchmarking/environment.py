@@ -17,6 +17,7 @@ CPU = Path("/proc/cpuinfo")
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 FACTS = ("type", "level", "size")  # of a cache, each in a file of its own
 USUAL_CACHE = 32 << 20  # bytes of a last-level cache, if the system does not report it
+USUAL_OWN = 1 << 20
 
 
 def collect(devices: Iterable[object] = ()) -> dict[str, Any]:
@@ -54,6 +55,11 @@ def _physical_cores() -> int | None:
 def last_level_cache() -> int:
     """The bytes of the first core's largest cache; ``USUAL_CACHE`` if the system does not report it."""
     return max((_bytes(size) for size in _caches().values()), default=USUAL_CACHE)
+
+
+def own_cache() -> int:
+    """The bytes of the first core's L2 cache, which it usually shares with no other; ``USUAL_OWN`` if not reported."""
+    return _bytes(_caches().get("L2", f"{USUAL_OWN >> 10}K"))
 
 
 def _bytes(size: str) -> int:

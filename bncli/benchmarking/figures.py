@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 from bncli.benchmarking import conditions, outlying, statistics, timing
+from bncli.benchmarking.attainable import least_passes
 from bncli.benchmarking.conditions import Surroundings
 from bncli.benchmarking.entries import CLOCK, FORK_JOIN, Entry, MemoryEntry, PassEntry
 from bncli.benchmarking.passes import MOVED, Pass, PassKey
@@ -86,12 +87,14 @@ class Rounds:
         own = self.sampled[PassEntry(key)]
         limit = self._limit(roofline.OPERATION[key.direction], key.cache, key.threads, key.device)
         of_limit = statistics.speedup(own.samples, self.sampled[limit].samples) if limit else None
+        passes, problem = None if of_limit is None else moved * of_limit, self.case.problem
         base = self._fastest(_alike(self.passes, key._replace(kernel=self.baseline)), key.threads)
         return replace(
             outcome.row,
             figures=self._figures(own, moved, copies=outcome.copies, noise_floor=self._floor(key)),
             of_limit=of_limit,
-            memory_passes=None if of_limit is None else moved * of_limit,
+            of_attainable=None if passes is None or key.device else passes / least_passes(problem, key.direction),
+            memory_passes=passes,
             against_first=_speedup(self.sampled[base], own) if base else None,
         )
 

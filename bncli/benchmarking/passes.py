@@ -21,6 +21,7 @@ Array = NDArray[Any]
 
 # Arrays of x's size that a pass must move at least once: x and y, or x, dy and dx.
 MOVED = {"forward": 2, "backward": 3, "infer": 2}
+READ_AGAIN = {"forward": 1, "backward": 2, "infer": 0}  # arrays that are read for sums first, and then once more
 RESULTS = {"forward": ("y",), "backward": ("dx", "dgamma", "dbeta"), "infer": ("infer",)}
 TRAINING = ("forward", "backward")
 GIVEN = "given"

@@ -78,6 +78,7 @@ def columns(baseline: str, settings: Settings) -> tuple[Column, ...]:
         Column("spread", "±", "percent"),
         Column("speedup", f"vs {baseline}", "times"),
         Column("of_limit", "×limit", "times"),
+        Column("of_attainable", "×attainable", "times", wide=True),
         Column("bandwidth", "GB/s", "bytes/s"),
         Column("bytes", "must move", "bytes", wide=True),
         Column("memory_passes", "passes", "times", wide=True),
