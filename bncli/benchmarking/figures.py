@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 from bncli.benchmarking import conditions, outlying, statistics, timing
+from bncli.benchmarking.attainable import least_passes
 from bncli.benchmarking.conditions import Surroundings
 from bncli.benchmarking.entries import CLOCK, FORK_JOIN, Entry, MemoryEntry, PassEntry
 from bncli.benchmarking.passes import MOVED, Pass, PassKey
@@ -107,6 +108,7 @@ class Rounds:
         # In each round, a step's limit is the sum of both operations.
         limit = list(map(sum, zip(*moves, strict=True)))
         of_limit = statistics.paired(own.samples, limit) if all(limits) else None
+        passes, problem = of_limit and moved * of_limit.value, self.case.problem
         base = self.base_of(key)
         return replace(
             outcome.row,
@@ -116,7 +118,8 @@ class Rounds:
             of_limit=of_limit and of_limit.value,
             of_limit_low=of_limit and of_limit.low,
             of_limit_high=of_limit and of_limit.high,
-            memory_passes=of_limit and moved * of_limit.value,
+            of_attainable=None if passes is None or key.device else passes / least_passes(problem, key.direction),
+            memory_passes=passes,
             against_first=self.speedup(base, PassEntry(key)) if base else None,
         )
 

@@ -28,6 +28,8 @@ RESULTS = {
     "infer": ("infer",),
     "step": ("y", "dx", "dgamma", "dbeta"),
 }
+# Arrays that are read for sums first, and then once more.
+READ_AGAIN = {"forward": 1, "backward": 2, "infer": 0, "step": 3}
 TRAINING = ("forward", "backward")
 STEP = "step"
 GIVEN = "given"

@@ -83,6 +83,7 @@ def columns(baseline: str, settings: Settings) -> tuple[Column, ...]:
         Column("spread", "±", "percent"),
         Column("speedup", f"vs {baseline}", "times", ends=("speedup_low", "speedup_high")),
         Column("of_limit", "×limit", "times", ends=("of_limit_low", "of_limit_high")),
+        Column("of_attainable", "×attainable", "times", wide=True),
         Column("bandwidth", "GB/s", "bytes/s"),
         Column("bytes", "must move", "bytes", wide=True),
         Column("memory_passes", "passes", "times", wide=True),

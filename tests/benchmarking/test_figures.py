@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bncli.benchmarking.attainable import least_passes
 from bncli.benchmarking.conditions import Surroundings
 from bncli.benchmarking.entries import MemoryEntry, PassEntry
 from bncli.benchmarking.figures import Outcome, Rounds
@@ -11,6 +12,7 @@ from bncli.benchmarking.sampling import Stop
 from bncli.benchmarking.settings import Settings
 from bncli.benchmarking.summary import summary
 from bncli.benchmarking.timing import Sampled, Sampling
+from bncli.core.problem import Problem
 from planted import bench_row, typed
 
 QUIET = Surroundings(0.0, None, None, None)
@@ -54,6 +56,29 @@ def test_passes_over_the_memory_are_what_the_limit_could_move(make_case):
         ("add", "numpy", 1.5),
     ]
     assert limits[0]["bandwidth"] == 2 * 20 * 8 / 0.5
+
+
+@pytest.mark.parametrize(
+    ("problem", "forward", "backward"),
+    [
+        ("64x3000/float32", 2, 3), ("2450x2048/channels-last/float32", 2, 3),  # a cache line of features: 2450 lines
+        ("200704x64/channels-last/float32", 3, 5), ("8x64x32x32/channels-first/float32", 2, 3),
+        ("50x64x112x112/channels-first/float32", 3, 5), ("20000x3/channels-last/float32", 2, 3),
+    ],
+)  # fmt: skip
+def test_what_no_cache_holds_must_be_read_twice(problem, forward, backward):
+    found = [least_passes(Problem.parse(problem), direction, 1 << 20) for direction in ("forward", "backward", "infer")]
+    assert found == [forward, backward, 2]
+
+
+def test_the_attainable_limit_is_of_three_passes_where_x_is_read_twice(make_case, monkeypatch):
+    monkeypatch.setattr("bncli.benchmarking.attainable.second_level_cache", lambda: 64)
+    samples = {"pass_base_forward_0": 4.0, "memory_copy_loop_0": 0.5}
+    found = of_pass(figures(make_case("5x4"), **samples), "base", "forward")
+    assert (found["of_limit"], found["of_attainable"]) == pytest.approx((8, 16 / 3))
+    monkeypatch.setattr("bncli.benchmarking.attainable.second_level_cache", lambda: 1 << 20)
+    found = of_pass(figures(make_case("5x4"), **samples), "base", "forward")
+    assert (found["of_limit"], found["of_attainable"]) == pytest.approx((8, 8))
 
 
 def test_a_pass_is_compared_on_as_many_threads_or_else_with_the_fastest(make_case):

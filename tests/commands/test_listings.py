@@ -72,8 +72,8 @@ def test_info_names_the_machine():
 def test_presets_are_those_in_configs():
     found = {row["preset"]: row for row in rows("presets")}
     assert set(found) == {
-        "bert", "densenet121", "googlenet", "images", "inception-v3", "large-images", "mobilenet-v2", "pytorch",
-        "quick", "resnet50", "resnet50-nhwc", "roofline", "seed", "tiny",
+        "bert", "densenet121", "googlenet", "grid", "images", "inception-v3", "large-images", "mobilenet-v2", "pytorch",
+        "quick", "resnet50", "resnet50-nhwc", "roofline", "seed", "small-batches", "tiny",
     }  # fmt: skip
     assert found["resnet50"]["problems"] == 9
     assert all(row["summary"] for row in found.values())

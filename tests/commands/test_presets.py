@@ -108,6 +108,17 @@ def test_inception_v3_shrinks_as_unpadded_convolutions_do():
     assert len(shapes("inception-v3")) == 20
 
 
+def test_small_batches_have_one_two_and_four_items():
+    assert {problem.shape[0] for problem in problems("small-batches")} == {1, 2, 4}
+    assert {problem.layout for problem in problems("small-batches")} == {Layout.CHANNELS_FIRST}
+
+
+def test_no_shape_of_the_grid_is_in_another_preset():
+    others = {problem.canonical_shape for name in NAMES if name not in ("grid", "images") for problem in problems(name)}
+    assert len(problems("grid")) == 28
+    assert not {problem.canonical_shape for problem in problems("grid")} & others
+
+
 def test_bert_is_tokens_times_features():
     found = {problem.shape for problem in problems("bert")}
     tokens = {(32 * length, width) for length in (128, 512) for hidden in (768, 1024) for width in (hidden, 4 * hidden)}

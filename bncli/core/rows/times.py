@@ -153,9 +153,10 @@ class BenchRow(Row):
     """One pass of a kernel on a problem; or, where ``direction`` is ``LIMIT``, one operation of the memory roofline.
 
     In rows of the roofline, ``kernel`` is the operation, copy or add. ``bytes`` are the bytes that the pass must move.
-    ``of_limit`` is the time divided by the roofline's, ``memory_passes`` the number of arrays of x's size that the
-    memory can move in that time. ``device`` is None for the CPU; another device has a roofline of its own. ``rerun`` is
-    the command line that times it again, ``sweep`` the sweep it belongs to.
+    ``of_limit`` is the time divided by the roofline's; ``of_attainable`` is that, too, but where x must be read twice
+    (see ``bncli.benchmarking.attainable``) it is divided by a longer time. ``memory_passes`` is the number of arrays of
+    x's size that the memory can move in that time. ``device`` is None for the CPU; another device has a roofline of its
+    own. ``rerun`` is the command line that times it again, ``sweep`` the sweep it belongs to.
     """
 
     problem: str
@@ -173,6 +174,7 @@ class BenchRow(Row):
     of_limit: float | None = optional()
     of_limit_low: float | None = optional()
     of_limit_high: float | None = optional()
+    of_attainable: float | None = optional()
     memory_passes: float | None = optional()
     against_first: Speedup | None = optional()
     rerun: str | None = optional()

@@ -37,20 +37,15 @@ def add_moments(
 
     If x is ``far``, in memory, the next rows are asked for.
     """
-    some = lanes % LANES
-    whole = lanes - some
     for row in range(0, rows, SUMMED):
         count, top = min(SUMMED, rows - row), at + row * step
-        if count == SUMMED:
-            for lane in range(0, whole, LANES):
-                if far:
-                    ask_for_rows(x, top + lane + SUMMED * step, step)
-                _add_moments(x, top + lane, step, SUMMED, lane, ALL, centre, total, squares)
-        else:
-            for lane in range(0, whole, LANES):
-                _add_moments(x, top + lane, step, count, lane, ALL, centre, total, squares)
-        if some:
-            _add_moments(x, top + whole, step, count, whole, some, centre, total, squares)
+        full = lanes - lanes % LANES if count == SUMMED else 0
+        for lane in range(0, full, LANES):
+            if far:
+                ask_for_rows(x, top + lane + SUMMED * step, step)
+            _add_moments(x, top + lane, step, SUMMED, lane, ALL, centre, total, squares)
+        for lane in range(full, lanes, LANES):
+            _add_moments(x, top + lane, step, count, lane, min(LANES, lanes - lane), centre, total, squares)
 
 
 @inlined
@@ -73,21 +68,16 @@ def add_products(
     x: Any, dy: Any, at: int, step: int, rows: int, lanes: int, far: int, centre: Any, total: Any, along: Any
 ) -> None:
     """Add each lane's sum of dy over ``rows`` rows to ``total``, and of dy * (x - centre) to ``along``."""
-    some = lanes % LANES
-    whole = lanes - some
     for row in range(0, rows, SUMMED):
         count, top = min(SUMMED, rows - row), at + row * step
-        if count == SUMMED:
-            for lane in range(0, whole, LANES):
-                if far:
-                    ask_for_rows(x, top + lane + SUMMED * step, step)
-                    ask_for_rows(dy, top + lane + SUMMED * step, step)
-                _add_products(x, dy, top + lane, step, SUMMED, lane, ALL, centre, total, along)
-        else:
-            for lane in range(0, whole, LANES):
-                _add_products(x, dy, top + lane, step, count, lane, ALL, centre, total, along)
-        if some:
-            _add_products(x, dy, top + whole, step, count, whole, some, centre, total, along)
+        full = lanes - lanes % LANES if count == SUMMED else 0
+        for lane in range(0, full, LANES):
+            if far:
+                ask_for_rows(x, top + lane + SUMMED * step, step)
+                ask_for_rows(dy, top + lane + SUMMED * step, step)
+            _add_products(x, dy, top + lane, step, SUMMED, lane, ALL, centre, total, along)
+        for lane in range(full, lanes, LANES):
+            _add_products(x, dy, top + lane, step, count, lane, min(LANES, lanes - lane), centre, total, along)
 
 
 @inlined

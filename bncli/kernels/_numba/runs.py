@@ -46,18 +46,23 @@ def group(task: int, plan: Any) -> Any:
 
 
 @inlined
-def add(sums: Any, k: int, vector: Any) -> None:
-    """Add a vector to the sums of the group's feature ``k``."""
-    store(sums, k * LANES, load(sums, k * LANES, ALL) + vector, ALL)
+def keep(samples: int, k: int, one: Any, other: Any, lanes: Any, others: Any, total: Any, squares: Any) -> None:
+    """Add two vectors to the sums of the group's feature ``k``; few samples have no more, and are done."""
+    if samples <= SUMMED:
+        put(total, k, sum_lanes(one))
+        put(squares, k, sum_lanes(other))
+    else:
+        store(lanes, k * LANES, load(lanes, k * LANES, ALL) + one, ALL)
+        store(others, k * LANES, load(others, k * LANES, ALL) + other, ALL)
 
 
 @inlined
-def across(count: int, lanes: Any, others: Any, total: Any, squares: Any) -> None:
+def across(samples: int, count: int, lanes: Any, others: Any, total: Any, squares: Any) -> None:
     """Set the features' sums to those of their vectors."""
-    features.clear(count, total, squares)
-    for k in range(count):
-        put(total, k, sum_lanes(load(lanes, k * LANES, ALL)))
-        put(squares, k, sum_lanes(load(others, k * LANES, ALL)))
+    if samples > SUMMED:
+        for k in range(count):
+            put(total, k, sum_lanes(load(lanes, k * LANES, ALL)))
+            put(squares, k, sum_lanes(load(others, k * LANES, ALL)))
 
 
 @inlined
@@ -78,16 +83,17 @@ def _forward(
     total, squares, lanes, others = stack(mean), stack(mean), stack(mean), stack(mean)
     for k in range(count):
         put(centre, k, pivot(x, start + k * size, size))
+    features.clear(count, total, squares)
     while True:
-        features.clear(count * LANES, lanes, others)
+        if samples > SUMMED:
+            features.clear(count * LANES, lanes, others)
         for top in range(0, samples, SUMMED):
             rows = min(SUMMED, samples - top)
             for k in range(count):
                 at = start + top * step + k * size
                 one, other = moments_of_runs(x, at, step, rows, size, fill(centre, k))
-                add(lanes, k, one)
-                add(others, k, other)
-        across(count, lanes, others, total, squares)
+                keep(samples, k, one, other, lanes, others, total, squares)
+        across(samples, count, lanes, others, total, squares)
         attempts -= 1
         if attempts == 0 or features.are_near(count, per_sample, total, squares, centre):
             break
@@ -113,15 +119,16 @@ def _backward(
     centre, slope, shift, scale = stack(x), stack(x), stack(x), stack(x)
     total, along, lanes, others = stack(mean), stack(mean), stack(mean), stack(mean)
     features.nearest(count, first, mean, centre)
-    features.clear(count * LANES, lanes, others)
+    features.clear(count, total, along)
+    if samples > SUMMED:
+        features.clear(count * LANES, lanes, others)
     for top in range(0, samples, SUMMED):
         rows = min(SUMMED, samples - top)
         for k in range(count):
             at = start + top * step + k * size
             one, other = products_of_runs(x, dy, at, step, rows, size, fill(centre, k))
-            add(lanes, k, one)
-            add(others, k, other)
-    across(count, lanes, others, total, along)
+            keep(samples, k, one, other, lanes, others, total, along)
+    across(samples, count, lanes, others, total, along)
     if not features.attribute(
         count, first, per_sample, epsilon, total, along, gamma, mean, var, dgamma, dbeta, centre, slope, shift, scale
     ):

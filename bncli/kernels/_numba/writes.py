@@ -48,20 +48,16 @@ def normalize_rows(
     x: Any, y: Any, at: int, step: int, rows: int, lanes: int, ahead: int, centre: Any, scale: Any, shift: Any
 ) -> None:
     """Write y for ``rows`` rows of ``lanes`` lanes, the last rows first: the latest to be read may still be cached."""
-    some = lanes % LANES
-    whole = lanes - some
     for below in range(rows, 0, -WRITTEN):
         count = min(WRITTEN, below)
         top = at + (below - count) * step
         reach = ahead if below > count + WRITTEN else 0
-        if count == WRITTEN:
-            for lane in range(0, whole, LANES):
-                _normalize(x, y, top + lane, step, WRITTEN, reach, lane, ALL, centre, scale, shift)
-        else:
-            for lane in range(0, whole, LANES):
-                _normalize(x, y, top + lane, step, 1, reach, lane, ALL, centre, scale, shift)
-        if some:
-            _normalize(x, y, top + whole, step, count, reach, whole, some, centre, scale, shift)
+        full = lanes - lanes % LANES if count == WRITTEN else 0
+        for lane in range(0, full, LANES):
+            _normalize(x, y, top + lane, step, WRITTEN, reach, lane, ALL, centre, scale, shift)
+        for lane in range(full, lanes, LANES):
+            some = min(LANES, lanes - lane)
+            _normalize(x, y, top + lane, step, count, reach, lane, some, centre, scale, shift)
 
 
 @inlined
@@ -81,20 +77,16 @@ def propagate_rows(
     centre: Any, slope: Any, shift: Any, scale: Any,
 ) -> None:  # fmt: skip
     """Write dx for ``rows`` rows of ``lanes`` lanes, the last rows first."""
-    some = lanes % LANES
-    whole = lanes - some
     for below in range(rows, 0, -WRITTEN):
         count = min(WRITTEN, below)
         top = at + (below - count) * step
         reach = ahead if below > count + WRITTEN else 0
-        if count == WRITTEN:
-            for lane in range(0, whole, LANES):
-                _propagate(x, dy, dx, top + lane, step, WRITTEN, reach, lane, ALL, centre, slope, shift, scale)
-        else:
-            for lane in range(0, whole, LANES):
-                _propagate(x, dy, dx, top + lane, step, 1, reach, lane, ALL, centre, slope, shift, scale)
-        if some:
-            _propagate(x, dy, dx, top + whole, step, count, reach, whole, some, centre, slope, shift, scale)
+        full = lanes - lanes % LANES if count == WRITTEN else 0
+        for lane in range(0, full, LANES):
+            _propagate(x, dy, dx, top + lane, step, WRITTEN, reach, lane, ALL, centre, slope, shift, scale)
+        for lane in range(full, lanes, LANES):
+            some = min(LANES, lanes - lane)
+            _propagate(x, dy, dx, top + lane, step, count, reach, lane, some, centre, slope, shift, scale)
 
 
 @inlined

@@ -9,6 +9,8 @@ WORDS = {
     "spread": "The median absolute deviation of the samples, relative to the median.",
     "speedup": "The speed-up over the first kernel: the median ratio of samples of the same round.",
     "of_limit": "The time divided by the memory roofline, the least time to move the same bytes; 1× cannot be beaten.",
+    "of_attainable": "The time divided by what the memory needs if x, and dy in backward, must be read twice: where a "
+    "cache line of features has more samples than a core's own cache holds. Elsewhere the same as ×limit.",
     "bandwidth": "Bytes of x, y, dy and dx, each counted once, divided by the time of a call.",
     "memory_passes": "The arrays of x's size that the memory could have moved in that time; "
     "at the roofline 2 for forward, 3 for backward.",
