@@ -17,6 +17,12 @@ class CheckFailed(BncliError):
     exit_code = 1
 
 
+class GateUnsure(CheckFailed):
+    """No gate failed, and one could not decide: the noise would have hidden a slowdown."""
+
+    exit_code = 4
+
+
 class KernelFault(CheckFailed):
     """A kernel raised an error, or returned a malformed result."""
 

@@ -40,7 +40,8 @@ def fault() -> str:
 def _threads(value: str) -> str:
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return "" if 1 <= _whole(value) <= cores else f"give 1 to {cores}, the number of cores that there are"
+    hint = f"give {'1 to ' if cores > 1 else ''}{cores}, the number of cores that there are"
+    return "" if 1 <= _whole(value) <= cores else hint
 
 
 def _counts(value: str) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -153,7 +154,6 @@ def forward(x, gamma, beta, epsilon):
 """
 
 
-@pytest.mark.usefixtures("_in_an_empty_folder")
 def test_a_full_disk_is_found_before_the_run(monkeypatch):
     def full(file, start, length):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -284,3 +284,12 @@ def test_a_half_written_file_would_be_noticed_after_a_kill(tmp_path, monkeypatch
     )
     with pytest.raises((AssertionError, json.JSONDecodeError)):
         kill.run(40, seed=1, checks=(kill.check_writer,))
+
+
+def test_a_disk_too_small_for_the_arrays_is_found_before_a_kernel_runs(monkeypatch):
+    usage = shutil.disk_usage(".")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    Path("k.py").write_text("def forward(x, gamma, beta, epsilon): open('ran', 'w').close()\n")
+    done = run("forward", "k.py", "--shape", "100x7", "--save", "x.npz", code=2)
+    assert done.stderr.endswith("cannot write 'x.npz': it takes 5.47 KiB or more, and its disk has 1000 B left\n")
+    assert [each.name for each in Path().iterdir()] == ["k.py"]

@@ -14,6 +14,7 @@ from bncli.kernels import numba as numba_kernel
 from command_line import SMALL, fails, rows, run
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+UP_TO_ALL = f"give {'1 to ' if CORES > 1 else ''}{CORES}, "
 LAYER = "NUMBA_THREADING_LAYER"
 
 
@@ -27,8 +28,8 @@ def _no_settings(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "value", "hint"),
     [
-        *(("NUMBA_NUM_THREADS", value, f"give 1 to {CORES}, ") for value in ("0", "-1", "many", "", "1e3")),
-        ("NUMBA_NUM_THREADS", str(CORES + 1), f"give 1 to {CORES}, "),
+        *(("NUMBA_NUM_THREADS", value, UP_TO_ALL) for value in ("0", "-1", "many", "", "1e3")),
+        ("NUMBA_NUM_THREADS", str(CORES + 1), UP_TO_ALL),
         (LAYER, "quark", "give one of default, safe"),
         (f"{LAYER}_PRIORITY", "tbb omp", "give tbb omp workqueue in any order"),
         ("NUMBA_DISABLE_JIT", "yes", "give 0 or 1"),
@@ -82,7 +83,7 @@ def test_what_needs_no_numba_goes_on(monkeypatch):
     def bad():
         monkeypatch.setenv("NUMBA_NUM_THREADS", "0")
 
-    wanted = f"NUMBA_NUM_THREADS is '0': give 1 to {CORES}, the number of cores that there are, or unset it"
+    wanted = f"NUMBA_NUM_THREADS is '0': {UP_TO_ALL}the number of cores that there are, or unset it"
     bad()
     assert fails("forward", "numba", *SMALL, code=3).endswith(f"kernel 'numba' cannot run here: {wanted}")
     bad()

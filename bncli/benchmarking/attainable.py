@@ -6,7 +6,7 @@ features at a time as there are in a cache line; if their samples exceed that ca
 arrays are.
 """
 
-from bncli.benchmarking.environment import own_cache
+from bncli.benchmarking.environment import second_level_cache
 from bncli.benchmarking.passes import MOVED, READ_AGAIN
 from bncli.core.problem import ITEMSIZE, Problem
 
@@ -22,4 +22,4 @@ def least_passes(problem: Problem, direction: str, cache: int | None = None) -> 
     run = inner * ITEMSIZE[problem.dtype]
     block = samples * min(features * run, max(run, LINE))
     again = READ_AGAIN[direction]
-    return MOVED[direction] + (again if again * block > (own_cache() if cache is None else cache) else 0)
+    return MOVED[direction] + (again if again * block > (second_level_cache() if cache is None else cache) else 0)

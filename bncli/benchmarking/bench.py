@@ -12,25 +12,25 @@ from dataclasses import replace
 import numpy as np
 
 from bncli import plugins
-from bncli.benchmarking import environment, figures, gate, table
+from bncli.benchmarking import core_use, environment, figures, gate, table
 from bncli.benchmarking.buffers import COLD
 from bncli.benchmarking.disturbances import warnings
 from bncli.benchmarking.isolated import rows_isolated
 from bncli.benchmarking.measuring import measure
-from bncli.benchmarking.passes import GIVEN, MOVED
+from bncli.benchmarking.passes import GIVEN, MOVED, timed_passes
 from bncli.benchmarking.processes import require_several, rows_of_processes
 from bncli.benchmarking.sampling import Stop
 from bncli.benchmarking.settings import Progress, Settings, silent
 from bncli.core import ranges
 from bncli.core.case import Case
-from bncli.core.kernel import BACKWARD, AnyKernel, Kernel, passes_of
+from bncli.core.kernel import BACKWARD, AnyKernel, Kernel
 from bncli.core.problem import Problem
 from bncli.core.report import Interrupted, Report
 from bncli.core.reproduce import command_line
 from bncli.core.rows.times import FRESH, LIMIT, WARM, BenchRow
 from bncli.core.source import draw
 from bncli.errors import InputError
-from bncli.loading.registry import KernelSpec, kernel_of, require_types
+from bncli.loading.registry import KernelSpec, kernel_of, numbered, require_types
 from bncli.verification import finding_rows
 from bncli.verification.finding import Verdict
 
@@ -47,6 +47,7 @@ def bench(
     precision: float = Settings.precision,
     processes: int = Settings.processes,
     fail_slower: float | None = None,
+    gate_time: float | None = None,
     digits: float | None = None,
     random: str = "uniform",
     seed: int = 0,
@@ -54,40 +55,46 @@ def bench(
     """Verify each of ``kernels`` on each of ``problems``, then time them in the same rounds, as ``bncli bench`` does.
 
     A kernel is a word that ``--kernel`` takes, a Kernel, a module, or an object that is a kernel;
-    speed-ups are relative to the first one. A problem is a Problem or its descriptor, which may hold ranges.
-    ``directions`` may hold forward, backward and infer; ``outputs`` fresh and given; ``caches`` warm and cold;
-    ``threads`` counts, or nothing for the kernels' own choice. A problem is sampled for ``max_time`` seconds, or
-    until the 95 % interval of every median is narrower than ``precision`` (0.01 is 1 %). ``processes`` share this
-    time; several processes take kernels by name or file only.
+    speed-ups are relative to the first one. The same kernel twice is an A/A run of, say, "numpy" and "numpy (2)".
+    A problem is a Problem or its descriptor, which may hold ranges.
+    ``directions`` may hold forward, backward, infer and step, a forward with its backward; ``outputs`` fresh and
+    given; ``caches`` warm and cold; ``threads`` counts, or nothing for the kernels' own choice. A problem is sampled
+    for ``max_time`` seconds, or until the 95 % interval of every median is narrower than ``precision`` (0.01 is 1 %).
+    ``processes`` share this time; several processes take kernels by name or file only.
 
     ``report.rows`` has a row for each pass of each kernel and for each memory roofline, with times in seconds.
     ``report.raise_if_failed()`` raises CheckFailed if a kernel is wrong and so has no time, if a pass takes more
     than ``fail_slower`` times as long as the first kernel's (the whole interval of the ratio), or if it has fewer
-    correct decimal digits than ``digits``.
+    correct decimal digits than ``digits``. With ``fail_slower``, a problem is sampled until every ratio is decided, for
+    ``gate_time`` seconds at most, by default five times ``max_time``; for a ratio that is then undecided, it raises
+    GateUnsure, a CheckFailed, and ``report.unsure`` has it.
 
     Raises InputError for arguments that cannot be used, and Unavailable for a kernel that cannot run here.
     """
     several = kernels if isinstance(kernels, Sequence) and not isinstance(kernels, str) else [kernels]
-    loaded = [kernel_of(each) for each in several]
+    # One object that is given twice is one kernel.
+    known = {id(each): kernel_of(each) for each in several}
+    loaded = numbered([known[id(each)] for each in several])
     asked = dict(
         pair for each in ([problems] if isinstance(problems, str | Problem) else problems) for pair in _swept(each)
     )
     settings = Settings(directions, outputs, max_time, precision, caches, threads or (None,), processes)
-    _require_usable(loaded, asked, settings)
     if fail_slower is not None:
         gate.require_factor(fail_slower)
-        if len(loaded) < 2:
-            raise InputError(
-                f"fail_slower compares kernels with the first one, and {loaded[0].name!r} is alone: "
-                "put the baseline before it"
-            )
+        longest = gate.TIMES_LONGER * max_time if gate_time is None else gate_time
+        settings = replace(settings, gate=gate.FirstKernelGate(fail_slower), gate_time=longest)
+    _require_usable(loaded, asked, settings)
+    if fail_slower is not None and len(loaded) < 2:
+        raise InputError(
+            f"fail_slower compares kernels with the first one, and {loaded[0].name!r} is alone: "
+            "put the baseline before it"
+        )
     cases = ((draw(random, problem, seed), sweep) for problem, sweep in asked.items())
     with np.errstate(all="ignore"):
         found = report(cases, loaded, settings)
-    failures = found.failures
     if fail_slower is not None:
-        failures = gate.failures(found.rows_of(BenchRow), loaded[0].name, fail_slower)
-    return replace(found, failures=[*failures, *finding_rows.too_few_digits(found.rows, digits)])
+        found = gate.with_failures(found, loaded[0].name)
+    return replace(found, failures=[*found.failures, *finding_rows.too_few_digits(found.rows, digits)])
 
 
 def report(
@@ -113,6 +120,8 @@ def report(
                 replace(_with_commands(row, case, kernels), sweep=sweep)
                 for row in rows_of(case, kernels, settings, _shifted(progress, number))
             ]
+            if settings.gate:
+                found = settings.gate.judged(found)
             rows += found
             remarks += case.warnings()
             number += 1
@@ -145,15 +154,15 @@ def _with_commands(row: BenchRow, case: Case, kernels: Sequence[AnyKernel]) -> B
     """``row`` with the command line that times it again and, if it failed, the one that reproduces the failure.
 
     Both are empty for a kernel that no command line can name. A failed inference is reproduced by bench, since
-    gradcheck does not check inference.
+    gradcheck does not check inference, and so is a failure of timed calls, or one with options of bench.
     """
     kernel = next((kernel for kernel in kernels if kernel.name == row.kernel), kernels[0])
     options = [word for name, how in row.identity.options().items() for word in (f"--{name}", str(how))]
-    if row.direction != LIMIT:
-        options += ["--pass", row.direction]
-    rerun = command_line("bench", kernel, case, options)
+    one_pass = [] if row.direction == LIMIT else ["--pass", row.direction]
+    rerun = command_line("bench", kernel, case, [*options, *one_pass])
     judged_by = "verify" if BACKWARD in kernel.absent else "gradcheck"
-    check = rerun if row.direction == "infer" else command_line(judged_by, kernel, case)
+    by_bench = row.direction == "infer" or options or (row.judged and row.judged.only_bench)
+    check = rerun if by_bench else command_line(judged_by, kernel, case)
     return replace(row, rerun=rerun, reproduce=f"reproduce: {check}" if check and _failed(row) else "")
 
 
@@ -166,7 +175,7 @@ def _report(
         list(rows),
         ("problem", "input"),
         environment=environment.collect(kernel.device for kernel in kernels),
-        warnings=[*remarks, *warnings(rows)],
+        warnings=[*remarks, *warnings(rows), *core_use.warnings(rows)],
         failures=[f"{row.kernel}: {row.direction} is {_verdict(row)}" for row in rows if _failed(row)],
     )
 
@@ -189,7 +198,7 @@ def _require_times(kernels: Sequence[AnyKernel]) -> None:
 
 def _require_passes(kernels: Sequence[AnyKernel], settings: Settings) -> None:
     """Raise InputError if no kernel has any of the passes that were asked for."""
-    own = dict.fromkeys(each for kernel in kernels for each in passes_of(kernel) if each in MOVED)
+    own = dict.fromkeys(each for kernel in kernels for each in timed_passes(kernel))
     if not set(own) & set(settings.directions):
         asked, hint = " and no ".join(settings.directions), " ".join(f"--pass {each}" for each in own)
         raise InputError(f"kernel {kernels[0].name!r} has no {asked}: give {hint}")
@@ -212,7 +221,8 @@ def _require_usable(kernels: Sequence[AnyKernel], problems: Iterable[Problem], s
         for each in given:
             if each not in known:
                 raise InputError(plugins.unknown(what, each, known))
-    for what, number in {"max_time": settings.max_time, "precision": settings.precision}.items():
+    numbers = {"max_time": settings.max_time, "precision": settings.precision, "gate_time": settings.gate_time}
+    for what, number in numbers.items():
         if not 0 <= number < math.inf:
             raise InputError(f"{what} is {number!r}: it must be finite and not negative")
     if settings.processes < 1:

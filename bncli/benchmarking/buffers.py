@@ -1,4 +1,4 @@
-"""The arrays of timed calls. Their contents change between rounds, and a kernel that writes into them is noticed.
+"""The arrays of timed calls. Their contents change before each call, and a kernel that writes into them is noticed.
 
 Kernels are timed on arrays such as their users pass: writable, C-contiguous, and aligned to 64 bytes, the size of a
 cache line and of the widest vector. Frameworks allocate such arrays; NumPy guarantees 16 bytes only. The arrays of a
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from math import prod
+from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,7 +41,7 @@ COLD_ARRAYS = 4  # for each copy: x, dy, a given output, and a result that is ke
 
 
 class Outputs(NamedTuple):
-    """The given outputs, shared by all kernels. y serves forward and inference; dx uses the memory of y."""
+    """The given outputs, shared by all kernels. y serves forward and inference; dx may use the memory of y."""
 
     y: Array
     gradients: Gradients
@@ -51,43 +52,67 @@ class Outputs(NamedTuple):
             array.fill(np.nan)
 
 
+Place = tuple[int, int, int]
+
+
 class Inputs:
     """Copies of a case, used in rotation, as ordinary arrays; the first has the case's own contents.
 
-    The copies differ in their contents, and the first changes while kernels are timed, so that a result
-    cached from an earlier call, by address or by contents, is wrong.
+    The copies differ in their contents, and each changes before every call that is timed, so that a result cached from
+    an earlier call, by address or by contents, is wrong or does not occur again.
     """
 
     def __init__(self, case: Case, count: int) -> None:
         self.copies: Sequence[Case] = [_ordinary(case, turned) for turned in range(count)]
-        self.feature = 0
-        self._changed = False
+        self._random = Random(0)
+        self._own: dict[int, list[tuple[str, Place, Any]]] = {}
         self._digests = self._digest()
 
-    def change(self) -> None:
-        """Exchange the first and the last sample of one feature of the first copy, after undoing the last exchange."""
-        self.restore()
-        self.feature = (self.feature + 1) % self.copies[0].gamma.size
-        self._exchange("x", "dy")
+    def alter(self, number: int) -> None:
+        """Give one element of x and of dy of a copy another value, after undoing its last alteration.
+
+        The value lies between its own and that of another sample of the same feature, so that neither the size nor the
+        statistics of a feature change much.
+        """
+        self._undo(number)
+        for name in ("x", "dy"):
+            array = getattr(self.copies[number], name)
+            at, other = self._places()
+            own, mixed = array[at], array[other]
+            if own != mixed:
+                share = 0.25 + 0.5 * self._random.random()
+                array[at] = float(own) * share + float(mixed) * (1 - share)
+                self._own.setdefault(number, []).append((name, at, own))
 
     def restore(self) -> None:
-        """Restore the case's own contents in the first copy."""
-        if self._changed:
-            self._exchange("x", "dy")
+        """Restore the contents of all copies as they were before ``alter``."""
+        for number in list(self._own):
+            self._undo(number)
 
     @contextmanager
-    def changed(self, name: str) -> Iterator[bool]:
-        """Exchange two samples of x or dy in the block; yields whether they differ. Call it on restored inputs."""
-        ends = self.ends(getattr(self.copies[0], name))
-        self._exchange(name)
-        try:
-            yield bool(ends[0] != ends[1])
-        finally:
-            self._exchange(name)
+    def exchanged(self, name: str) -> Iterator[tuple[Place, Place] | None]:
+        """Exchange two samples of a feature of x or dy of the first copy in the block, on restored inputs.
 
-    def ends(self, array: Array) -> tuple[Any, Any]:
-        """Copies of the two samples of ``array`` that are exchanged."""
-        return array[0, self.feature, 0].copy(), array[-1, self.feature, -1].copy()
+        Yields their places; None if they are equal.
+        """
+        array, (first, second) = getattr(self.copies[0], name), self._places()
+        own = array[first], array[second]
+        array[second], array[first] = own
+        try:
+            yield (first, second) if own[0] != own[1] else None
+        finally:
+            array[first], array[second] = own
+
+    @contextmanager
+    def halved(self, name: str, feature: int) -> Iterator[None]:
+        """In the block, a feature of x or dy of the first copy is half as large. Call it on restored inputs."""
+        values = getattr(self.copies[0], name)[:, feature]
+        own = values.copy()
+        values *= values.dtype.type(0.5)
+        try:
+            yield
+        finally:
+            values[...] = own
 
     def are_corrupted(self) -> bool:
         """Whether a kernel has written into any copy. Call it on restored inputs."""
@@ -99,11 +124,17 @@ class Inputs:
             for array, own in zip(_arrays(copy), _arrays(_ordinary(case, turned)), strict=True):
                 array[...] = own
 
-    def _exchange(self, *names: str) -> None:
-        for name in names:
-            array = getattr(self.copies[0], name)
-            array[-1, self.feature, -1], array[0, self.feature, 0] = self.ends(array)
-        self._changed = not self._changed
+    def _undo(self, number: int) -> None:
+        for name, at, own in self._own.pop(number, ()):
+            getattr(self.copies[number], name)[at] = own
+
+    def _places(self) -> tuple[Place, Place]:
+        """The places of two samples of a feature, drawn at random; of the same sample if there is but one."""
+        random, (outer, features, inner) = self._random.random, self.copies[0].x.shape
+        samples, feature = outer * inner, int(random() * features)  # faster than randrange
+        first = int(random() * samples)
+        second = (first + 1 + int(random() * (samples - 1))) % samples
+        return (first // inner, feature, first % inner), (second // inner, feature, second % inner)
 
     def _digest(self) -> list[int]:
         return [digest(each) for copy in self.copies for each in _arrays(copy)]
@@ -138,11 +169,12 @@ def inputs_for(case: Case, cache: str = WARM) -> Inputs:
     return Inputs(case, count)
 
 
-def outputs_for(case: Case) -> Outputs:
-    """Arrays that a kernel can write its results on ``case`` into."""
+def outputs_for(case: Case, whole_step: bool = False) -> Outputs:
+    """Arrays that a kernel can write its results on ``case`` into; in a whole step, dx has memory of its own."""
     y = empty(case.x.shape, case.x.dtype)
+    dx = empty(case.x.shape, case.x.dtype) if whole_step else y
     dgamma, dbeta = (empty(case.gamma.shape, case.gamma.dtype) for _ in range(2))
-    return Outputs(y, Gradients(y, dgamma, dbeta))
+    return Outputs(y, Gradients(dx, dgamma, dbeta))
 
 
 def digest(array: Array) -> int:

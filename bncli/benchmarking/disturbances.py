@@ -50,7 +50,7 @@ def warnings(rows: Iterable[BenchRow], cores: int | None = None) -> list[str]:
 
     ``cores`` is the number of cores that this process may use, by default the system's answer.
     """
-    timed = [Timed(row, row.figures) for row in rows if row.figures and row.figures.samples]
+    timed = timed_rows(rows)
     cores = cores or environment.usable_cores()
     found = [
         _busy(timed, cores),
@@ -66,100 +66,106 @@ def warnings(rows: Iterable[BenchRow], cores: int | None = None) -> list[str]:
     return [warning for warning in found if warning]
 
 
+def timed_rows(rows: Iterable[BenchRow]) -> list[Timed]:
+    """The rows that have samples, with their figures."""
+    return [Timed(row, row.figures) for row in rows if row.figures and row.figures.samples]
+
+
 def _busy(rows: Sequence[Timed], cores: int) -> str:
-    worst, others = _worst(rows, lambda each: each.figures.others)
-    if worst is None or others <= max(BUSY, BUSY_SHARE * cores):
+    where, others = worst(rows, lambda each: each.figures.others)
+    if where is None or others <= max(BUSY, BUSY_SHARE * cores):
         return ""
+    of = where.figures.others_of or max(cores, others)
     return (
-        f"other processes used {others:.1f} of {cores} cores while {worst.row.problem} was timed; parallel "
+        f"other processes used {others:.1f} of {of:.3g} cores while {where.row.problem} was timed; parallel "
         "kernels then wait for descheduled threads, and may take 100 times as long: "
         "measure on a quiet machine, or with --threads 1"
     )
 
 
 def _stolen(rows: Sequence[Timed]) -> str:
-    worst, stolen = _worst(rows, lambda each: each.figures.stolen)
-    if worst is None or stolen <= STOLEN:
+    where, stolen = worst(rows, lambda each: each.figures.stolen)
+    if where is None or stolen <= STOLEN:
         return ""
     return (
-        f"the hypervisor gave {stolen:.2f} cores of this machine to other machines while {worst.row.problem} was "
+        f"the hypervisor gave {stolen:.2f} cores of this machine to other machines while {where.row.problem} was "
         "timed: measure on a machine of your own, or repeat and compare"
     )
 
 
 def _throttled(rows: Sequence[Timed]) -> str:
-    worst, times = _worst(rows, lambda each: each.figures.throttled)
-    if worst is None or not times:
+    where, times = worst(rows, lambda each: each.figures.throttled)
+    if where is None or not times:
         return ""
     return (
-        f"the CPU quota of this container stopped the process {times:.0f} times while {worst.row.problem} "
+        f"the CPU quota of this container stopped the process {times:.0f} times while {where.row.problem} "
         "was timed: raise the quota, or bind the kernels to fewer cores with --threads"
     )
 
 
 def _hot(rows: Sequence[Timed]) -> str:
-    worst, times = _worst(rows, lambda each: each.figures.hot)
-    if worst is None or not times:
+    where, times = worst(rows, lambda each: each.figures.hot)
+    if where is None or not times:
         return ""
     return (
-        f"the processor slowed down for its heat {times:.0f} times while {worst.row.problem} was timed: "
+        f"the processor slowed down for its heat {times:.0f} times while {where.row.problem} was timed: "
         "cool it, or let it rest between runs"
     )
 
 
 def _clock(rows: Sequence[Timed]) -> str:
-    worst, change = _worst(rows, lambda each: each.figures.clock_change)
-    if worst is None or change <= CLOCK:
+    where, change = worst(rows, lambda each: each.figures.clock_change)
+    if where is None or change <= CLOCK:
         return ""
     return (
-        f"the processor's clock changed by {text(change, 'percent')} while {worst.row.problem} was "
+        f"the processor's clock changed by {text(change, 'percent')} while {where.row.problem} was "
         "timed: fix it with the governor 'performance' and without turbo, or give --max-time more"
     )
 
 
 def _threads(rows: Sequence[Timed], cores: int) -> str:
-    worst, threads = _worst(rows, lambda each: each.row.threads)
-    if worst is None or threads <= cores:
+    where, threads = worst(rows, lambda each: each.row.threads)
+    if where is None or threads <= cores:
         return ""
     return f"--threads {threads:.0f} exceeds the {cores} usable cores, so threads wait for each other: use fewer"
 
 
 def _noisy(rows: Sequence[Timed]) -> str:
     noisy = [each for each in rows if each.vagueness > NOISY]
-    worst, _ = _worst(noisy, lambda each: each.vagueness)
-    if worst is None:
+    where, _ = worst(noisy, lambda each: each.vagueness)
+    if where is None:
         return ""
     return (
-        f"{_count(noisy, rows)} vague: the median of {worst.name} is between "
-        f"{text(worst.figures.low, 'seconds')} and {text(worst.figures.high, 'seconds')}: "
+        f"{_count(noisy, rows)} vague: the median of {where.name} is between "
+        f"{text(where.figures.low, 'seconds')} and {text(where.figures.high, 'seconds')}: "
         "give --max-time more, or measure on a quiet machine"
     )
 
 
 def _outlying(rows: Sequence[Timed]) -> str:
     many = [each for each in rows if each.share_of_outliers > OUTLYING]
-    worst, _ = _worst(many, lambda each: each.share_of_outliers)
-    if worst is None:
+    where, _ = worst(many, lambda each: each.share_of_outliers)
+    if where is None:
         return ""
     return (
-        f"{_count(many, rows)} disturbed: {worst.figures.outliers} of {worst.figures.rounds} samples of {worst.name} "
-        f"are outliers, {worst.figures.outliers_why}; medians hardly change with them: "
+        f"{_count(many, rows)} disturbed: {where.figures.outliers} of {where.figures.rounds} samples of {where.name} "
+        f"are outliers, {where.figures.outliers_why}; medians hardly change with them: "
         "close other programs, or measure on a quiet machine"
     )
 
 
 def _short(rows: Sequence[Timed]) -> str:
     short = [each for each in rows if each.sample < TOO_SHORT * timing.SHORTEST_SAMPLE]
-    worst, _ = _worst(short, lambda each: -each.sample)
-    if worst is None:
+    where, _ = worst(short, lambda each: -each.sample)
+    if where is None:
         return ""
     return (
-        f"the samples of {worst.name} last {text(worst.sample, 'seconds')}, too short for the clock, because the "
+        f"the samples of {where.name} last {text(where.sample, 'seconds')}, too short for the clock, because the "
         "machine was slower during calibration: measure again"
     )
 
 
-def _worst(rows: Iterable[Timed], badness: Callable[[Timed], float | None]) -> tuple[Timed | None, float]:
+def worst(rows: Iterable[Timed], badness: Callable[[Timed], float | None]) -> tuple[Timed | None, float]:
     """The row with the greatest known ``badness``, and that badness; None and 0 if none is known."""
     known = [(each, bad) for each in rows if (bad := badness(each)) is not None]
     return max(known, key=lambda pair: pair[1], default=(None, 0.0))

@@ -1,5 +1,6 @@
 """The machine and the software that figures are measured on."""
 
+import math
 import os
 import platform
 from collections.abc import Iterable
@@ -11,13 +12,13 @@ import numpy as np
 import psutil
 
 import bncli
+from bncli.benchmarking import cgroup
 from bncli.core import memory
 
 CPU = Path("/proc/cpuinfo")
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 FACTS = ("type", "level", "size")  # of a cache, each in a file of its own
-USUAL_CACHE = 32 << 20  # bytes of a last-level cache, if the system does not report it
-USUAL_OWN = 1 << 20
+USUAL_SECOND_CACHE, USUAL_CACHE = 1 << 20, 32 << 20  # bytes of a second- and a last-level cache, if not reported
 
 
 def collect(devices: Iterable[object] = ()) -> dict[str, Any]:
@@ -29,20 +30,27 @@ def collect(devices: Iterable[object] = ()) -> dict[str, Any]:
         **{package: metadata.version(package) for package in ("numpy", "numba")},
         "platform": platform.platform(),
         "cpu": _cpu_name(),
-        "cores": usable_cores(),
+        "cores": len(own_cores()),
         "physical_cores": _physical_cores(),
         "simd": _simd(),
         "caches": _caches(),
         **memory.facts(),
+        **({"quota": quota} if (quota := cgroup.quota()) else {}),
         **({"device": others} if others else {}),
     }
 
 
 def usable_cores() -> int:
-    """The number of cores that this process may run on."""
+    """The number of cores that this process may use at once: those it may run on, at most its quota."""
+    own, quota = len(own_cores()), cgroup.quota()
+    return min(own, math.ceil(quota)) if quota else own
+
+
+def own_cores() -> list[int]:
+    """The numbers of the cores that this process may run on."""
     # Only Linux reports it; on other systems a process may run on every core.
     affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    return sorted(affinity(0)) if affinity else list(range(os.cpu_count() or 1))
 
 
 def _physical_cores() -> int | None:
@@ -57,14 +65,14 @@ def last_level_cache() -> int:
     return max((_bytes(size) for size in _caches().values()), default=USUAL_CACHE)
 
 
-def own_cache() -> int:
-    """The bytes of the first core's L2 cache, which it usually shares with no other; ``USUAL_OWN`` if not reported."""
-    return _bytes(_caches().get("L2", f"{USUAL_OWN >> 10}K"))
+def second_level_cache() -> int:
+    """The bytes of the first core's second-level cache; ``USUAL_SECOND_CACHE`` if the system does not report it."""
+    return _bytes(_caches().get("L2", "")) or USUAL_SECOND_CACHE
 
 
 def _bytes(size: str) -> int:
-    """``32768K`` in bytes, as Linux writes the size of a cache."""
-    return int(size.rstrip("KMG")) << {"K": 10, "M": 20, "G": 30}.get(size[-1], 0)
+    """``32768K`` in bytes, as Linux writes the size of a cache; 0 for an empty text."""
+    return int(size.rstrip("KMG") or 0) << {"K": 10, "M": 20, "G": 30}.get(size[-1:], 0)
 
 
 def _cpu_name() -> str:

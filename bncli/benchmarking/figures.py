@@ -1,5 +1,7 @@
 """The figures of a problem's rows, computed from its samples."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
@@ -12,7 +14,7 @@ from bncli.benchmarking.passes import MOVED, Pass, PassKey
 from bncli.benchmarking.timing import Sampled, Sampling
 from bncli.core.case import Case
 from bncli.core.kernel import Device
-from bncli.core.rows.times import LIMIT, BenchRow, Figures, Judgement, Speedup
+from bncli.core.rows.times import LIMIT, BenchRow, Figures, Judgement, LeftRunning, Speedup
 from bncli.core.units import text
 from bncli.verification import tolerance
 from bncli.verification.finding import Finding, Verdict
@@ -23,12 +25,17 @@ FEWEST = 50  # samples of the clock: with fewer, its blocks are too short to sho
 
 
 class Outcome(NamedTuple):
-    """The outcome of a pass on ``copies`` of its arrays: a row without figures, and whether the time is kept."""
+    """The outcome of a pass on ``copies`` of its arrays: a row without figures, and whether the time is kept.
+
+    ``pool`` is the size of the pool of forwards of a backward, ``left`` is what the kernel's forward leaves running.
+    """
 
     key: PassKey
     copies: int
     row: BenchRow
     kept: bool
+    pool: int | None = None
+    left: LeftRunning | None = None
 
 
 class Measured(NamedTuple):
@@ -45,12 +52,19 @@ def rows(case: Case, parts: Sequence[Measured], baseline: str) -> list[BenchRow]
     A pass keeps its time only if it does so in all processes; ``baseline`` is the kernel that speed-ups refer to.
     """
     outcomes = [min(of_one, key=lambda each: each.kept) for of_one in zip(*(p.outcomes for p in parts), strict=True)]
+    rounds = rounds_of(case, parts, baseline)
+    if rounds is None:
+        return [outcome.row for outcome in outcomes]
+    return [rounds.with_figures(outcome) if outcome.kept else outcome.row for outcome in outcomes] + rounds.limits()
+
+
+def rounds_of(case: Case, parts: Sequence[Measured], baseline: str) -> Rounds | None:
+    """The samples of a problem that several processes have measured; None if one of them has timed no kernel."""
     timed = [(part.sampling, part.surroundings) for part in parts if part.sampling and part.surroundings]
     if len(timed) < len(parts):
-        return [outcome.row for outcome in outcomes]
+        return None
     samplings, surroundings = zip(*timed, strict=True)
-    rounds = Rounds(case, samplings, conditions.joined(surroundings), baseline)
-    return [rounds.with_figures(outcome) if outcome.kept else outcome.row for outcome in outcomes] + rounds.limits()
+    return Rounds(case, samplings, conditions.joined(surroundings), baseline)
 
 
 class Rounds:
@@ -69,9 +83,10 @@ class Rounds:
             "clock": statistics.median(clock) if clock else None,
             "meeting": statistics.median(fork_join) if fork_join else None,
             "clock_change": statistics.block_range(clock) if len(clock) >= FEWEST else None,
-            "processes": [len(next(iter(part.sampled.values())).samples) for part in parts],
             **surroundings._asdict(),
         }
+        # Within one process a gate may sample some entries for longer.
+        self.processes = [len(next(iter(part.sampled.values())).samples) for part in parts] if len(parts) > 1 else []
         self.floors = {
             entry: statistics.noise_floor(self.sampled[once].samples, self.sampled[entry].samples)
             for entry in self.twice
@@ -85,24 +100,42 @@ class Rounds:
 
         key, moved = outcome.key, MOVED[outcome.key.direction]
         own = self.sampled[PassEntry(key)]
-        limit = self._limit(roofline.OPERATION[key.direction], key.cache, key.threads, key.device)
-        of_limit = statistics.speedup(own.samples, self.sampled[limit].samples) if limit else None
-        passes, problem = None if of_limit is None else moved * of_limit, self.case.problem
-        base = self._fastest(_alike(self.passes, key._replace(kernel=self.baseline)), key.threads)
+        limits = [
+            self._limit(operation, key.cache, key.threads, key.device)
+            for operation in roofline.OPERATIONS[key.direction]
+        ]
+        moves = [self.sampled[limit].samples for limit in limits if limit]
+        # In each round, a step's limit is the sum of both operations.
+        limit = list(map(sum, zip(*moves, strict=True)))
+        of_limit = statistics.paired(own.samples, limit) if all(limits) else None
+        passes, problem = of_limit and moved * of_limit.value, self.case.problem
+        base = self.base_of(key)
         return replace(
             outcome.row,
-            figures=self._figures(own, moved, copies=outcome.copies, noise_floor=self._floor(key)),
-            of_limit=of_limit,
+            figures=self._figures(
+                own, moved, copies=outcome.copies, noise_floor=self.floor(key), pool=outcome.pool, left=outcome.left
+            ),
+            of_limit=of_limit and of_limit.value,
+            of_limit_low=of_limit and of_limit.low,
+            of_limit_high=of_limit and of_limit.high,
             of_attainable=None if passes is None or key.device else passes / least_passes(problem, key.direction),
             memory_passes=passes,
-            against_first=_speedup(self.sampled[base], own) if base else None,
+            against_first=self.speedup(base, PassEntry(key)) if base else None,
         )
+
+    def base_of(self, key: PassKey) -> PassEntry | None:
+        """The same pass of the baseline; None if it was not timed."""
+        return self._fastest(_alike(self.passes, key._replace(kernel=self.baseline)), key.threads)
+
+    def speedup(self, base: PassEntry, own: PassEntry) -> Speedup:
+        """The speed-up of ``own`` over ``base``."""
+        found = statistics.paired(self.sampled[base].samples, self.sampled[own].samples)
+        return Speedup(speedup=found.value, speedup_low=found.low, speedup_high=found.high)
 
     def limits(self) -> list[BenchRow]:
         """A row for each operation, state of the caches, number of threads and device, with the fastest variant."""
         from bncli.benchmarking import roofline
 
-        moved = {operation: MOVED[direction] for direction, operation in roofline.OPERATION.items()}
         floor = max(self.floors.values(), default=None)
         found = []
         for operation, cache, threads, device in dict.fromkeys(
@@ -111,15 +144,19 @@ class Rounds:
             if fastest := self._limit(operation, cache, threads, device):
                 name = f"{operation} on {device.name}" if device else operation
                 key = PassKey(name, LIMIT, cache=cache, threads=threads, device=device)
-                sampled = self.sampled[fastest]
-                figures = self._figures(sampled, moved[operation], way=fastest.variant, noise_floor=floor)
-                found.append(replace(_row(self.case, key, moved[operation]), figures=figures))
+                sampled, moved = self.sampled[fastest], roofline.ARRAYS[operation]
+                figures = self._figures(sampled, moved, way=fastest.variant, noise_floor=floor)
+                found.append(replace(_row(self.case, key, moved), figures=figures))
         return found
 
-    def _floor(self, key: PassKey) -> float | None:
-        """The noise floor of the same pass of the kernel that is timed twice; None if that pass was not timed."""
+    def again(self, key: PassKey) -> PassEntry | None:
+        """The second timing of the same pass of the kernel that is timed twice; None if that pass was not timed."""
         twice = self.twice[0].key.kernel if self.twice else self.baseline
-        entry = self._fastest(_alike(self.twice, key._replace(kernel=twice)), key.threads)
+        return self._fastest(_alike(self.twice, key._replace(kernel=twice)), key.threads)
+
+    def floor(self, key: PassKey) -> float | None:
+        """The noise floor of the two timings of the same pass; None if that pass was not timed twice."""
+        entry = self.again(key)
         return self.floors.get(entry) if entry else None
 
     def _limit(self, operation: str, cache: str, threads: int | None, device: Device | None) -> MemoryEntry | None:
@@ -145,7 +182,10 @@ class Rounds:
             outliers=statistics.outliers(sampled.samples),
             outliers_why=outlying.explain(sampled.samples),
             rounds=len(sampled.samples),
+            processes=self.processes or [len(sampled.samples)],
             calls=sampled.calls,
+            cores=sampled.cores,
+            cpu_time=None if sampled.cores is None else sampled.cores * middle.value,
             samples=list(sampled.samples),
             **more,
         )
@@ -161,14 +201,20 @@ def estimates(samples: Mapping[Entry, Sequence[float]]) -> str:
     return f"{passes[0].direction} {', '.join(map(' '.join, found.items()))}" if found else ""
 
 
-def untimed(case: Case, timed: Pass, finding: Finding | None, loss: str = "is not timed") -> BenchRow:
-    """The row of a pass without figures; ``finding`` is None if the kernel has no such pass."""
-    key = timed.key
+def untimed(case: Case, timed: Pass, finding: Finding | None, lost: bool = False) -> BenchRow:
+    """The row of a pass without figures; ``finding`` is None if the kernel has no such pass.
+
+    ``lost`` if it was timed, and a failing ``finding`` comes from the checks after that.
+    """
+    key, loss = timed.key, "loses its time" if lost else "is not timed"
     row = replace(_row(case, key, MOVED[key.direction]), outputs=key.outputs)
     if finding is None:
         return replace(row, note=f"{key.kernel} {loss}: it has no {key.direction}")
     digits = finding.digits(tolerance.unit_roundoff(case.problem.dtype))
-    judged = Judgement(verdict=str(finding.verdict), digits=digits, first=timed.first)
+    only_bench = finding.verdict.fails and (lost or not finding.method)
+    judged = Judgement(
+        verdict=str(finding.verdict), digits=digits, first=timed.first, only_bench=True if only_bench else None
+    )
     return replace(row, judged=judged, note=_why(finding, loss))
 
 
@@ -189,11 +235,6 @@ def _alike(entries: Iterable[PassEntry], like: PassKey) -> list[PassEntry]:
     """The entries of the pass ``like``, with any number of threads, on any device."""
     any_of: dict[str, Any] = {"threads": None, "device": None}
     return [entry for entry in entries if entry.key._replace(**any_of) == like._replace(**any_of)]
-
-
-def _speedup(baseline: Sampled, own: Sampled) -> Speedup:
-    found = statistics.paired(baseline.samples, own.samples)
-    return Speedup(speedup=found.value, speedup_low=found.low, speedup_high=found.high)
 
 
 def _why(finding: Finding, loss: str) -> str:

@@ -1,20 +1,19 @@
-"""Verify each pass before it is timed, and check it again after."""
+"""Verify each pass before it is timed."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import cycle, islice
 from typing import Any
 
 from numpy.typing import NDArray
 
 from bncli.benchmarking.buffers import Inputs, Outputs, digest
-from bncli.benchmarking.passes import GIVEN, RESULTS, TRAINING, Pass, PassKey, passes, writing_into
+from bncli.benchmarking.passes import GIVEN, RESULTS, STEP, TRAINING, Pass, PassKey, passes, writing_into
 from bncli.core.case import Case
-from bncli.core.kernel import Gradients, Kernel
+from bncli.core.kernel import AnyKernel, Gradients, Kernel
 from bncli.errors import KernelFault
-from bncli.loading.guard import described, guarded, watched
+from bncli.loading.guard import described, guarded
 from bncli.verification import accuracy, inexact
 from bncli.verification.finding import Finding, Verdict, worst
 
@@ -60,11 +59,11 @@ def before(
         judged = _judged(kernel, spaces, directions, outputs, threads)
     except KernelFault as error:
         judged = {}
-        finding: Finding | None = fault(kernel.name, str(error))
+        finding: Finding | None = fault(kernel, "a call", str(error))
     else:
         finding = None
     if _rewrite_corrupted(spaces, case):
-        finding = _fault(kernel.name, "its input", "it writes into x, dy, gamma or beta")
+        finding = fault(kernel, "its input", "it writes into x, dy, gamma or beta")
     if finding:
         return [Judged(Pass(key), finding, {}) for key in keys]
     return [judged.get(key, Judged(Pass(key), None, {})) for key in keys]
@@ -105,65 +104,24 @@ def _rewrite_corrupted(spaces: Sequence[Space], case: Case) -> bool:
     return bool(corrupted)
 
 
-def after(judged: Judged, kernel: Kernel, space: Space, repeats: int) -> Finding | None:
-    """The failure of a result after ``repeats`` calls, as in a sample; None if there is none.
-
-    Given outputs are poisoned first. A result whose digest was already verified is accepted; any other is verified
-    now. Then the inputs are changed in place: an unchanged result was cached.
-    """
-    timed = judged.timed
-    try:
-        with watched(kernel, timed.key.direction):
-            for call in islice(cycle(timed.calls), repeats):
-                call()
-        return _wrong_bits(judged, kernel, space) or _cached(timed, kernel, space)
-    except (Exception, SystemExit) as error:  # noqa: BLE001, a kernel may raise anything
-        return raised(kernel, error)
-
-
-def _wrong_bits(judged: Judged, kernel: Kernel, space: Space) -> Finding | None:
-    case, found = space.inputs.copies[0], _results(judged.timed, space)
-    other = {name: array for name, array in found.items() if digest(array) != judged.digests.get(name)}
-    if "infer" in other:  # verified with other statistics than the timed ones
-        findings = accuracy.check_inference(guarded(kernel), case)
-    else:
-        findings = accuracy.judge(kernel, case, other)
-    findings = inexact.settle(case, findings, partial(inexact.passes, guarded(kernel)))
-    return next((each for each in findings if each.verdict.fails), None)
-
-
-def _cached(timed: Pass, kernel: Kernel, space: Space) -> Finding | None:
-    """The finding on cached results: they keep their bits after an exchange of two samples with different results."""
-    found = _results(timed, space)
-    name, large = next(iter(found.items()))
-    first, last = space.inputs.ends(large)
-    digests = list(map(digest, found.values()))
-    with space.inputs.changed("dy" if timed.key.direction == "backward" else "x") as differs:
-        same = list(map(digest, _results(timed, space).values())) == digests
-    if not (same and differs and first != last):
-        return None
-    return _fault(kernel.name, name, "it is the same for other contents of the same arrays, so it was cached")
-
-
-def _results(timed: Pass, space: Space) -> Mapping[str, Array]:
-    if timed.key.outputs == GIVEN:
-        space.outputs[0].poison()
-    return timed.results()
-
-
 def raised(kernel: Kernel, error: BaseException) -> Finding:
     """The finding on a kernel that raised ``error`` while it was timed."""
-    return fault(kernel.name, f"it raised {described(error, kernel.file)}")
+    return fault(kernel, "a call", f"it raised {described(error, kernel.file)}")
 
 
 def overwritten(kernel: Kernel) -> Finding:
     """The finding on inputs that this kernel or another wrote into while kernels were timed."""
     reason = "it changed while kernels were timed, so one of them wrote into it: time them one by one"
-    return _fault(kernel.name, "its input", reason)
+    return fault(kernel, "its input", reason)
+
+
+def fault(kernel: AnyKernel, what: str, reason: str) -> Finding:
+    """The finding on a call, an input or a result of a kernel that is WRONG for another reason than its values."""
+    return Finding(kernel.name, what, "", Verdict.WRONG, math.inf, 0.0, reason=reason)
 
 
 def _verify(kernel: Kernel, case: Case, directions: Sequence[str]) -> list[Finding]:
-    findings = accuracy.check(_training(kernel), case) if set(directions) & set(TRAINING) else []
+    findings = accuracy.check(_training(kernel), case) if set(directions) & {*TRAINING, STEP} else []
     if "infer" in directions:
         findings += accuracy.check_inference(kernel, case)
     return findings
@@ -188,12 +146,3 @@ def _remembering(kernel: Kernel, digests: dict[str, int]) -> Kernel:
         return found
 
     return replace(kernel, forward=forward, backward=backward)
-
-
-def fault(kernel: str, reason: str) -> Finding:
-    """The finding on a call of a kernel that failed."""
-    return _fault(kernel, "a call", reason)
-
-
-def _fault(kernel: str, what: str, reason: str) -> Finding:
-    return Finding(kernel, what, "", Verdict.WRONG, math.inf, 0.0, reason=reason)

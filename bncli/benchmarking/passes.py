@@ -1,4 +1,4 @@
-"""The timed passes, as calls without arguments."""
+"""The timed passes, as calls that are made ready one by one: each backward has a forward of its own."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,20 +10,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.benchmarking.buffers import Outputs
-from bncli.benchmarking.timing import Call, first_call
+from bncli.benchmarking.ready import Make, Ready
+from bncli.benchmarking.timing import first_call
 from bncli.core.case import Case
-from bncli.core.kernel import Device, Kernel, passes_of
+from bncli.core.kernel import AnyKernel, Device, Kernel, Prepared, passes_of
 from bncli.core.problem import statistics_dtype
 from bncli.core.rows.times import FRESH, WARM
 from bncli.loading.guard import guarded
 
 Array = NDArray[Any]
 
-# Arrays of x's size that a pass must move at least once: x and y, or x, dy and dx.
-MOVED = {"forward": 2, "backward": 3, "infer": 2}
-READ_AGAIN = {"forward": 1, "backward": 2, "infer": 0}  # arrays that are read for sums first, and then once more
-RESULTS = {"forward": ("y",), "backward": ("dx", "dgamma", "dbeta"), "infer": ("infer",)}
+# Arrays of x's size that a pass must move at least once: x and y, or x, dy and dx, or those of both.
+MOVED = {"forward": 2, "backward": 3, "infer": 2, "step": 5}
+RESULTS = {
+    "forward": ("y",),
+    "backward": ("dx", "dgamma", "dbeta"),
+    "infer": ("infer",),
+    "step": ("y", "dx", "dgamma", "dbeta"),
+}
+# Arrays that are read for sums first, and then once more.
+READ_AGAIN = {"forward": 1, "backward": 2, "infer": 0, "step": 3}
 TRAINING = ("forward", "backward")
+STEP = "step"
 GIVEN = "given"
 
 
@@ -43,15 +51,22 @@ class PassKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Pass:
-    """One direction of a kernel: the calls to time, one per copy of the arrays, and the seconds of the first call.
+    """One direction of a kernel: for each copy of the arrays, a function that makes a call ready to be timed.
 
-    ``results`` repeats the first of these calls under the guard, and returns its results by name.
+    ``first`` is the seconds of the first call. ``results`` repeats it under the guard, on the present contents, and
+    returns its results by name.
     """
 
     key: PassKey
-    calls: Sequence[Call] = ()
+    makes: Sequence[Make] = ()
     first: float | None = None
     results: Callable[[], Mapping[str, Array]] = dict
+
+
+def timed_passes(kernel: AnyKernel) -> tuple[str, ...]:
+    """Those of ``MOVED`` that a kernel has."""
+    own = passes_of(kernel)
+    return tuple(each for each in MOVED if set(TRAINING if each == STEP else (each,)) <= set(own))
 
 
 def writing_into(outputs: Outputs, kernel: Kernel) -> Kernel:
@@ -76,58 +91,91 @@ def passes(
 ) -> list[Pass]:
     """The passes of ``kernel``; its first call in each direction, which may compile, is timed here and then repeated.
 
-    ``outputs`` has arrays for each copy of the case, or one set for all; without any, outputs are fresh.
+    ``outputs`` has arrays for each copy of the case, or one set for all; without any, outputs are fresh. Each backward
+    has a forward of its own, with fresh outputs, since the next kernel overwrites the shared ones.
     Inference takes the statistics of a new layer, mean 0 and variance 1; a kernel without inference has no
     such pass. Raises KernelFault if the kernel raises here, under its guard; later calls have no guard.
     """
     found = []
     for direction in directions:
-        if direction not in passes_of(kernel):
+        if direction not in timed_passes(kernel):
             continue
-        calls: list[Call] = []
+        makes: list[Make] = []
         first = 0.0
         results: Callable[[], Mapping[str, Array]] = dict
         for number, case in enumerate(copies):
             timed = writing_into(outputs[number % len(outputs)], kernel) if outputs else kernel
-            given = _given(kernel, case, direction)
+            of_inference = _new_statistics(case)
             if not number:
-                safe = guarded(timed)
-                once = _call(safe, direction, given)
-                first = first_call(once)
-                once()
-                results = partial(_results, direction, partial(_run, safe, direction, given))
-            calls.append(_call(timed, direction, given))
+                # Made anew each time, on the present contents: a framework may have copied earlier ones.
+                make = partial(_make, direction, guarded(timed), guarded(kernel), case, of_inference)
+                first = first_call(make()().run)
+                results = partial(_results, direction, make)
+                results()
+            makes.append(_make(direction, timed, kernel, case, of_inference))
         key = PassKey(kernel.name, direction, GIVEN if outputs else FRESH, cache, threads, kernel.device)
-        found.append(Pass(key, calls, first, results))
+        found.append(Pass(key, makes, first, results))
     return found
 
 
-def _given(kernel: Kernel, case: Case, direction: str) -> tuple[Any, ...]:
-    training = case.x, case.gamma, case.beta, case.problem.epsilon
-    if direction == "infer":
-        mean, var = np.array([[0.0], [1.0]], statistics_dtype(case.problem.dtype)).repeat(case.gamma.size, axis=1)
-        return *training[:3], mean, var, case.problem.epsilon
-    if direction == "backward":
-        # saved comes from a forward with fresh outputs: the next kernel overwrites the shared ones.
-        return case.dy, guarded(kernel).forward(*training)[1]
-    return training
+def make_of(direction: str, kernel: Kernel, case: Case) -> Make:
+    """A function that makes a call of a pass ready, with fresh outputs; for a backward, it calls a forward."""
+    return _make(direction, kernel, kernel, case, _new_statistics(case))
 
 
-def _call(kernel: Kernel, direction: str, given: Sequence[Any]) -> Call:
-    if kernel.prepare:
-        return kernel.prepare(direction, *given).call
-    return partial(getattr(kernel, direction), *given)
-
-
-def _run(kernel: Kernel, direction: str, given: Sequence[Any]) -> Any:
-    """The result of a timed call, repeated on the present contents, which a framework may have copied before."""
-    if kernel.prepare:
-        return kernel.prepare(direction, *given).run()
-    return getattr(kernel, direction)(*given)
-
-
-def _results(direction: str, call: Callable[[], Any]) -> dict[str, Array]:
-    """The results of ``call`` by the names in ``RESULTS``."""
-    returned = call()
+def named(direction: str, returned: Any) -> dict[str, Array]:
+    """What a call of a pass returned, by the names in ``RESULTS``."""
     arrays = returned[:1] if direction == "forward" else (returned,) if direction == "infer" else returned
     return dict(zip(RESULTS[direction], arrays, strict=True))
+
+
+def _results(direction: str, make: Callable[[], Make]) -> dict[str, Array]:
+    return named(direction, make()().run())
+
+
+def _new_statistics(case: Case) -> tuple[Array, Array]:
+    """The mean and variance of a new layer, (F,)."""
+    mean, var = np.array([[0.0], [1.0]], statistics_dtype(case.problem.dtype)).repeat(case.gamma.size, axis=1)
+    return mean, var
+
+
+def _make(direction: str, timed: Kernel, own: Kernel, case: Case, of_inference: tuple[Array, Array]) -> Make:
+    """A function that makes a call of ``timed`` ready; the forward of a backward is that of ``own``."""
+    training = case.x, case.gamma, case.beta, case.problem.epsilon
+    if direction == "backward":
+        return partial(_after_forward, timed, _prepared(own, "forward", training), case.dy)
+    if direction == STEP:
+        return _step(timed, training, case.dy)
+    if direction == "infer":
+        prepared = _prepared(timed, direction, (*training[:3], *of_inference, case.problem.epsilon))
+    else:
+        prepared = _prepared(timed, direction, training)
+    ready = Ready(prepared)
+    return lambda: ready
+
+
+def _after_forward(timed: Kernel, forward: Prepared, dy: Array) -> Ready:
+    """A backward that is ready since its forward has been called; y stays alive, as for the next layer in training."""
+    y, saved = forward.run()
+    return Ready(_prepared(timed, "backward", (dy, saved)), kept=y)
+
+
+def _step(timed: Kernel, training: Sequence[Any], dy: Array) -> Make:
+    """A forward and the backward that follows it; a framework's ``saved`` is handed over while the clock stands."""
+    if timed.prepare:
+        forward = _prepared(timed, "forward", training)
+        ready = Ready(forward, then=lambda found: _prepared(timed, "backward", (dy, forward.deliver(found)[1])))
+    else:
+
+        def step() -> tuple[Array, Any]:
+            y, saved = timed.forward(*training)
+            return y, timed.backward(dy, saved)
+
+        ready = Ready(Prepared(step, lambda found: (found[0], *found[1])))
+    return lambda: ready
+
+
+def _prepared(kernel: Kernel, direction: str, given: Sequence[Any]) -> Prepared:
+    if kernel.prepare:
+        return kernel.prepare(direction, *given)
+    return Prepared(partial(getattr(kernel, direction), *given), lambda found: found)

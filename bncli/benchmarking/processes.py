@@ -11,7 +11,7 @@ from bncli.benchmarking import figures
 from bncli.benchmarking.figures import Measured
 from bncli.benchmarking.measuring import measure
 from bncli.benchmarking.sampling import Stop
-from bncli.benchmarking.settings import Progress, Settings, silent
+from bncli.benchmarking.settings import Gate, Progress, Settings, silent
 from bncli.core.case import Case
 from bncli.core.kernel import AnyKernel, IsolatedKernel, Kernel
 from bncli.core.rows.times import BenchRow
@@ -22,18 +22,40 @@ from bncli.loading.registry import load_kernel
 def rows_of_processes(
     case: Case, kernels: Sequence[AnyKernel], settings: Settings, progress: Progress = silent
 ) -> list[BenchRow]:
-    """The rows of a problem, measured in ``settings.processes`` processes, which share its time."""
-    share = replace(settings, max_time=settings.max_time / settings.processes, processes=1)
+    """The rows of a problem, measured in ``settings.processes`` processes, which share its time.
+
+    A gate that is undecided then has more processes of the same time, until its own time is up.
+    """
+    share = replace(settings, max_time=settings.max_time / settings.processes, processes=1, gate=None)
     parts: list[Measured] = []
     try:
         for number in range(settings.processes):
             progress(number / settings.processes, f"{case.problem}: process {number + 1} of {settings.processes}")
             parts.append(_elsewhere(case, kernels, share))
+        if settings.gate:
+            _add_until_decided(parts, case, kernels, share, settings.gate, progress)
     except KeyboardInterrupt:
         if not parts or not parts[-1].sampling:
             raise
         parts[-1] = parts[-1]._replace(sampling=parts[-1].sampling._replace(stopped=Stop.INTERRUPTED))
     return figures.rows(case, parts, kernels[0].name)
+
+
+def _add_until_decided(
+    parts: list[Measured], case: Case, kernels: Sequence[AnyKernel], share: Settings, gate: Gate, progress: Progress
+) -> None:
+    """Add processes to ``parts`` until the ``gate`` is decided or its time is up."""
+    stopped: Stop | None = None
+    while share.max_time and (len(parts) + 1) * share.max_time <= share.gate_time:
+        rounds = figures.rounds_of(case, parts, kernels[0].name)
+        if rounds is None or not gate.undecided(rounds):
+            stopped = stopped and Stop.DECIDED
+            break
+        progress(len(parts) * share.max_time / share.gate_time, f"{case.problem}: process {len(parts) + 1}, to decide")
+        parts.append(_elsewhere(case, kernels, share))
+        stopped = Stop.GATE_TIME
+    if stopped and (last := parts[-1].sampling):
+        parts[-1] = parts[-1]._replace(sampling=last._replace(stopped=stopped))
 
 
 def require_several(kernels: Sequence[AnyKernel]) -> None:

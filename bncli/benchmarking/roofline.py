@@ -1,7 +1,7 @@
 """The memory roofline: the shortest time in which the bytes of a pass can be moved.
 
 Forward and inference read x and write y, like a copy; backward reads x and dy and writes dx, like an
-addition. A kernel whose arrays come from memory cannot be faster. The roofline is the fastest of four
+addition; a step is both. A kernel whose arrays come from memory cannot be faster. The roofline is the fastest of four
 variants: NumPy's own on one core; a plain parallel loop; a loop that prefetches the output's cache lines
 for writing (``prefetchw``); and a loop with non-temporal stores (``movnti``). A plain store makes a core
 request a line twice, first to read and then to write it. Prefetching for writing avoids the first request:
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from bncli import numba_settings
 from bncli.arrays import framework
-from bncli.benchmarking.timing import Call
+from bncli.benchmarking.ready import Call
 from bncli.core.kernel import Device
 from bncli.errors import Unavailable
 from bncli.numba_cache import can_cache
@@ -36,7 +36,9 @@ from bncli.numba_cache import can_cache
 Array = NDArray[Any]
 
 COPY, ADD = "copy", "add"
-OPERATION = {"forward": COPY, "infer": COPY, "backward": ADD}
+# The operations that move as many bytes as a pass must, and the arrays that each of them moves.
+OPERATIONS = {"forward": (COPY,), "infer": (COPY,), "backward": (ADD,), "step": (COPY, ADD)}
+ARRAYS = {COPY: 2, ADD: 3}
 LINE = 8  # words of 8 bytes: a cache line
 AHEAD = 16 * LINE  # words: the prefetch distance; from half to four times this measured the same
 BLOCK = 512 * LINE  # words that a thread moves at a time: in the cache, smaller blocks cost more than moving them

@@ -1,8 +1,8 @@
 """The rule that stops the sampling."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bncli.benchmarking import statistics
 
@@ -16,12 +16,15 @@ LEAST_SHARE = 0.25  # of the time allowed: a shorter run may miss the machine's 
 class Stop(StrEnum):
     """PRECISE: every median is precise. STABLE: more samples would not change the noise of the others.
 
-    TIME: the time was up. INTERRUPTED: Ctrl-C came, after enough rounds for figures.
+    TIME: the time was up. DECIDED: a gate, which went on, is decided. GATE_TIME: the time of the gate was up.
+    INTERRUPTED: Ctrl-C came, after enough rounds for figures.
     """
 
     PRECISE = "precise"
     STABLE = "stable"
     TIME = "time"
+    DECIDED = "decided"
+    GATE_TIME = "gate-time"
     INTERRUPTED = "interrupted"
 
 
@@ -29,10 +32,13 @@ class Rule(NamedTuple):
     """``max_time`` is in seconds, for all calls together.
 
     ``precision`` is the width of a median's 95 % interval relative to the median; with 0, only the time stops.
+    Afterwards the calls that ``undecided`` returns are sampled on, until there are none or ``gate_time`` is up.
     """
 
     max_time: float
     precision: float = 0.01
+    gate_time: float = 0.0
+    undecided: Callable[[Mapping[Any, Sequence[float]]], Collection[Any]] = lambda samples: ()
 
 
 class Watch:

@@ -58,8 +58,8 @@ def estimate(samples: Sequence[float], seed: int = 0) -> Estimate:
 def paired(baseline: Sequence[float], samples: Sequence[float], seed: int = 0) -> Estimate:
     """The speed-up over the baseline: the median of the ratios baseline / sample of each round.
 
-    A slow phase of the machine slows both samples of a round and leaves their ratio unchanged. Raises
-    ValueError if the lengths differ.
+    A slow phase of the machine slows both samples of a round and leaves their ratio unchanged. Samples are those of
+    the first rounds, without gaps: a call that was sampled for longer has some more, which do not count.
     """
     return estimate(_ratios(baseline, samples), seed)
 
@@ -155,7 +155,7 @@ def medians(samples: Sequence[float], counts: Sequence[int]) -> list[float]:
 
 
 def _ratios(baseline: Sequence[float], samples: Sequence[float]) -> list[float]:
-    return [b / s for b, s in zip(baseline, samples, strict=True)]
+    return [b / s for b, s in zip(baseline, samples, strict=False)]
 
 
 def _between(value: float, draws: NDArray[np.float64]) -> Estimate:

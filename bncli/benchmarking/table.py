@@ -3,23 +3,28 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bncli.benchmarking import gate
 from bncli.benchmarking.sampling import Stop
 from bncli.benchmarking.settings import Settings
 from bncli.benchmarking.summary import of_a_pass, variants
 from bncli.core.report import Column, Report
 from bncli.core.rows.row import Row
 from bncli.core.rows.times import LIMIT, BenchRow, median_of
-from bncli.core.units import text
+from bncli.core.units import UNRELIABLE, is_unreliable, text
 from bncli.verification.finding import Verdict
 
 GROUP = ("problem", "input")
 NOTES = (Column("note", "note", "note"), Column("reproduce", "reproduce", "command"))
+SAMPLING = Column("sampling", "sampling", "note")
 UNTIL = {
     Stop.PRECISE: "until every median was precise",
     Stop.STABLE: "until the noise was stable",
     Stop.TIME: "until --max-time was up",
+    Stop.DECIDED: "until every ratio was decided",
+    Stop.GATE_TIME: "until --gate-time was up",
     Stop.INTERRUPTED: "until it was interrupted",
 }
+Shown = float | list[float] | None  # a value, alone or with the ends of its interval
 Digits = float | str | None  # a failing verdict is shown in place of the digits
 
 
@@ -34,7 +39,7 @@ class KernelLine(Row):
     cache: str
     threads: int | None
     digits: Digits
-    passes: Mapping[str, float | list[float] | None]
+    passes: Mapping[str, Shown]
     note: str
     reproduce: str
     sampling: str = ""
@@ -52,9 +57,9 @@ class PassLine(Row):
     cache: str
     threads: int | None
     digits: Digits
-    median: float | None
-    speedup: list[float] | None
-    of_limit: float | None
+    median: Shown
+    speedup: Shown
+    of_limit: Shown
     note: str
     reproduce: str
     sampling: str = ""
@@ -62,10 +67,10 @@ class PassLine(Row):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DetailedLine(Row):
-    """A row of bench whose speed-up is shown with its interval."""
+    """A row of bench, and on the last one how the problem was sampled."""
 
     row: BenchRow
-    speedup: list[float] | None
+    sampling: str = ""
 
 
 def columns(baseline: str, settings: Settings) -> tuple[Column, ...]:
@@ -74,10 +79,10 @@ def columns(baseline: str, settings: Settings) -> tuple[Column, ...]:
         *of_a_pass(settings),
         Column("verdict", "verdict", "verdict"),
         Column("digits", "digits", "digits"),
-        Column("median", "median", "seconds"),
+        Column("median", "median", "seconds", ends=("low", "high")),
         Column("spread", "±", "percent"),
-        Column("speedup", f"vs {baseline}", "times"),
-        Column("of_limit", "×limit", "times"),
+        Column("speedup", f"vs {baseline}", "times", ends=("speedup_low", "speedup_high")),
+        Column("of_limit", "×limit", "times", ends=("of_limit_low", "of_limit_high")),
         Column("of_attainable", "×attainable", "times", wide=True),
         Column("bandwidth", "GB/s", "bytes/s"),
         Column("bytes", "must move", "bytes", wide=True),
@@ -94,6 +99,7 @@ def columns(baseline: str, settings: Settings) -> tuple[Column, ...]:
         Column("rounds", "samples", "count", wide=True),
         Column("calls", "calls each", "count", wide=True),
         Column("way", "way", wide=True),
+        Column("cores", "cores", "number", wide=True),
         *NOTES,
     )
 
@@ -105,14 +111,13 @@ def brief(rows: Sequence[BenchRow], baseline: str, settings: Settings) -> Report
     that would be too wide. If a kernel fails, its verdict replaces the digits.
     """
     crowded = len(settings.directions) > 2 or len(variants(settings)) > 1
-    sampling = Column("sampling", "sampling", "note")
     if crowded:
         *lines, last = [_pass_line(row) for row in rows]
         shown = [*lines, replace(last, sampling=_sampling(rows))]
-        return Report("bench", (*_columns_by_pass(baseline, settings), sampling), shown, GROUP)
+        return Report("bench", (*_columns_by_pass(baseline, settings), SAMPLING), shown, GROUP)
     *kernels, final = _kernel_lines(rows, settings)
     of_kernels = [*kernels, replace(final, sampling=_sampling(rows))]
-    return Report("bench", (*_columns_by_kernel(baseline, settings), sampling), of_kernels, GROUP)
+    return Report("bench", (*_columns_by_kernel(baseline, settings), SAMPLING), of_kernels, GROUP)
 
 
 def detailed(rows: Sequence[BenchRow], baseline: str, settings: Settings) -> Report:
@@ -120,7 +125,8 @@ def detailed(rows: Sequence[BenchRow], baseline: str, settings: Settings) -> Rep
     ends = ("speedup_low", "speedup_high")
     shown = [replace(column, wide=False) for column in columns(baseline, settings) if column.key not in ends]
     shown = [replace(column, kind="ratio") if column.key == "speedup" else column for column in shown]
-    return Report("bench", shown, [DetailedLine(row=row, speedup=_ratio(row)) for row in rows], GROUP)
+    *lines, last = [DetailedLine(row=row) for row in rows]
+    return Report("bench", (*shown, SAMPLING), [*lines, replace(last, sampling=_sampling(rows))], GROUP)
 
 
 def _columns_by_pass(baseline: str, settings: Settings) -> tuple[Column, ...]:
@@ -137,8 +143,8 @@ def _columns_by_pass(baseline: str, settings: Settings) -> tuple[Column, ...]:
 def _pass_line(row: BenchRow) -> PassLine:
     return PassLine(
         problem=row.problem, input=row.input, kernel=row.kernel, direction=row.direction, outputs=row.outputs,
-        cache=row.cache, threads=row.threads, digits=_worse(None, row), median=median_of(row),
-        speedup=_ratio(row), of_limit=row.of_limit, note=row.note, reproduce=row.reproduce or "",
+        cache=row.cache, threads=row.threads, digits=_worse(None, row), median=_median(row),
+        speedup=_ratio(row), of_limit=_of_limit(row), note=row.note, reproduce=row.reproduce or "",
     )  # fmt: skip
 
 
@@ -166,18 +172,20 @@ def _kernel_lines(rows: Sequence[BenchRow], settings: Settings) -> list[KernelLi
 def _kernel_line(rows: Sequence[BenchRow], settings: Settings) -> KernelLine:
     """One line for the rows of a kernel or of the memory roofline; its digits are the fewest of all passes."""
     first = rows[0]
-    passes: dict[str, float | list[float] | None] = {}
+    passes: dict[str, Shown] = {}
     digits: Digits = None
     for row in rows:
         digits = _worse(digits, row)
-        median = median_of(row)
+        median = _median(row)
         if row.direction == LIMIT:
-            passes |= {name: median for name in settings.directions if row.kernel.startswith(_operation(name))}
+            for name in settings.directions:
+                if row.kernel.partition(" ")[0] in _operations(name):
+                    passes[name] = _sum(passes.get(name), median)  # a step has two operations
         else:
             passes |= {
                 row.direction: median,
                 f"{row.direction} speedup": _ratio(row),
-                f"{row.direction} of limit": row.of_limit,
+                f"{row.direction} of limit": _of_limit(row),
             }
     return KernelLine(
         problem=first.problem, input=first.input, kernel=_name(first),
@@ -194,15 +202,27 @@ def _name(row: BenchRow) -> str:
 
 
 def _sampling(rows: Sequence[BenchRow]) -> str:
-    """The number of samples, the reason why sampling stopped, and the noise, as text."""
+    """The number of samples, the reason why sampling stopped, the noise, and what a gate would have seen, as text."""
     timed = [row.figures for row in rows if row.figures and row.figures.rounds]
     if not timed:
         return ""
     floors = [figures.noise_floor for figures in timed if figures.noise_floor is not None]
     noise = f"; noise {text(max(floors), 'percent')}" if floors else ""
-    first = timed[0]
-    of = f" of {len(first.processes)} processes" if len(first.processes) > 1 else ""
-    return f"{first.rounds:,} samples each{of}, {UNTIL[Stop(first.stopped or '')]}{noise}"
+    counts = [figures.rounds for figures in timed]
+    samples = " to ".join(f"{count:,}" for count in dict.fromkeys((min(counts), max(counts))))
+    of = f" of {len(timed[0].processes)} processes" if len(timed[0].processes) > 1 else ""
+    until = UNTIL[Stop(timed[0].stopped or "")]
+    unreliable = "NOT RELIABLE: " if _are_unreliable(rows, max(floors, default=0.0)) else ""
+    return (
+        f"{unreliable}{samples} samples each{of}, {until}{noise}{gate.seen([row.gated for row in rows if row.gated])}"
+    )
+
+
+def _are_unreliable(rows: Sequence[BenchRow], noise: float) -> bool:
+    """Whether an interval, or the ratio of two timings of the same code, spans more than a factor of 2."""
+    return 1 + noise > UNRELIABLE or any(
+        is_unreliable(value) for row in rows for value in (_median(row), _ratio(row), _of_limit(row))
+    )
 
 
 def _worse(known: Digits, row: BenchRow) -> Digits:
@@ -215,12 +235,33 @@ def _worse(known: Digits, row: BenchRow) -> Digits:
     return digits if known is None else min(digits, known)
 
 
-def _ratio(row: BenchRow) -> list[float] | None:
+def _median(row: BenchRow) -> Shown:
+    figures = row.figures
+    if figures is None or figures.median is None or figures.low is None or figures.high is None:
+        return median_of(row)
+    return [figures.median, figures.low, figures.high]
+
+
+def _sum(first: Shown, second: Shown) -> Shown:
+    """The sum of two medians, with the sums of the ends of their intervals; None counts as nothing."""
+    if first is None or second is None:
+        return second if first is None else first
+    ends = ([each] if isinstance(each, float) else each for each in (first, second))
+    return [sum(pair) for pair in zip(*ends, strict=True)]
+
+
+def _ratio(row: BenchRow) -> Shown:
     return row.against_first.ratio if row.against_first else None
 
 
-def _operation(direction: str) -> str:
+def _of_limit(row: BenchRow) -> Shown:
+    if row.of_limit is None or row.of_limit_low is None or row.of_limit_high is None:
+        return row.of_limit
+    return [row.of_limit, row.of_limit_low, row.of_limit_high]
+
+
+def _operations(direction: str) -> tuple[str, ...]:
     # Imported here: Numba takes long to import.
     from bncli.benchmarking import roofline
 
-    return roofline.OPERATION[direction]
+    return roofline.OPERATIONS[direction]

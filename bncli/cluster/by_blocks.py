@@ -87,6 +87,7 @@ def report(
             arrays = {"gamma": batch.gamma, "beta": batch.beta, **run(Stored(found, batch, output, progress))}
             output.arrays({name: value for name, value in arrays.items() if isinstance(value, np.ndarray)})
         cost = _cost(job, found, batch)
+    found.warnings.extend(job.lazy.warnings)
     if not np.isfinite(arrays["x"].moments.squares).all():
         found.warnings.append(f"{batch.problem}: values of x are NaN or infinite")
     if job.mode == "train":

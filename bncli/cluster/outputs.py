@@ -14,6 +14,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from bncli import files
+from bncli.core import disk
 from bncli.core.problem import Problem
 from bncli.errors import InputError, Unavailable
 
@@ -61,6 +62,7 @@ def opened(path: Path | None, name: str, problem: Problem, cuts: Sequence[slice]
     if path is None:
         yield Nothing()
         return
+    disk.require(path, problem.nbytes)
     with files.staged(path.resolve()) as temporary:
         yield (_Npy if path.suffix == ".npy" else _Zarr)(temporary, name, problem, cuts)
 

@@ -102,6 +102,8 @@ def _silence() -> Iterator[None]:
 def _client(wanted: Wanted, stack: ExitStack) -> Any:
     distributed = import_module("distributed")
     if wanted.scheduler:
+        if wanted.scheduler.startswith("tls:"):
+            _require_certificates(wanted.scheduler, distributed)
         try:
             client = stack.enter_context(distributed.Client(wanted.scheduler, timeout=PATIENCE, set_as_default=False))
             client.wait_for_workers(1, timeout=PATIENCE)
@@ -123,6 +125,17 @@ def _client(wanted: Wanted, stack: ExitStack) -> Any:
         )
         stack.enter_context(cluster)
     return stack.enter_context(distributed.Client(cluster, set_as_default=False))
+
+
+def _require_certificates(scheduler: str, distributed: Any) -> None:
+    """Raise Unavailable where Dask's configuration has no certificates, or none that can be read."""
+    try:
+        context = distributed.Security().get_connection_args("client")["ssl_context"]
+    except OSError as error:
+        raise Unavailable(f"the certificates for {scheduler!r} cannot be used: {error}") from error
+    if context is None:
+        names = "distributed.comm.tls.ca-file, client.cert and client.key"
+        raise Unavailable(f"{scheduler!r} needs certificates: set {names} in Dask's configuration")
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -13,13 +12,16 @@ from numpy.typing import NDArray
 
 from bncli.benchmarking import statistics
 from bncli.benchmarking.buffers import WARMING
+from bncli.benchmarking.passes import make_of
+from bncli.benchmarking.ready import Make, Ready
+from bncli.benchmarking.rotation import Timed
 from bncli.benchmarking.sampling import Rule, Stop
-from bncli.benchmarking.timing import Call, Timed, interleave
+from bncli.benchmarking.timing import interleave
 from bncli.cluster.failures import translated
 from bncli.cluster.resident import Resident, Shares, shares_of
 from bncli.cluster.session import KERNEL, Wanted, session
 from bncli.core.case import Case
-from bncli.core.kernel import AnyKernel, Gradients, Kernel
+from bncli.core.kernel import AnyKernel, Gradients, Kernel, Prepared
 from bncli.core.report import Column, Report
 from bncli.core.rows.times import WARM, Figures, Judgement, WorkersRow
 from bncli.loading.guard import quiet
@@ -57,7 +59,7 @@ class Cluster:
     batch: Resident
     sending: float
     verdict: str
-    calls: dict[str, Call]
+    makes: dict[str, Make]
 
 
 def report(
@@ -108,8 +110,18 @@ def _cluster(case: Case, expected: tuple[Array, Gradients], count: int, threads:
         pairs += [(gradients.dgamma, dgamma), (gradients.dbeta, dbeta)]
         same = all(np.array_equal(here, other, equal_nan=True) for here, other in pairs)
         del there, dx, pairs  # frees the memory of the workers
-        calls: dict[str, Call] = {"forward": batch.forward, "backward": partial(batch.backward, statistics_there)}
-        yield Cluster(count, batch, sending, "PASS" if same else "WRONG", calls)
+        makes = {"forward": lambda: _ready(batch.forward), "backward": lambda: _backward(batch)}
+        yield Cluster(count, batch, sending, "PASS" if same else "WRONG", makes)
+
+
+def _backward(batch: Resident) -> Ready:
+    """A backward after a forward of its own, whose y stays on the workers until then."""
+    there, found = batch.forward()
+    return _ready(lambda: batch.backward(found))._replace(kept=there)
+
+
+def _ready(call: Callable[[], Any]) -> Ready:
+    return Ready(Prepared(call, lambda found: found))
 
 
 def _results(kernel: Kernel, case: Case) -> tuple[Array, Gradients]:
@@ -118,33 +130,26 @@ def _results(kernel: Kernel, case: Case) -> tuple[Array, Gradients]:
     return y, Gradients(*kernel.backward(case.dy, saved))
 
 
-def _call_of(kernel: Kernel, case: Case, direction: str) -> Call:
-    given = case.x, case.gamma, case.beta, case.problem.epsilon
-    if direction == "forward":
-        return partial(kernel.forward, *given)
-    return partial(kernel.backward, case.dy, kernel.forward(*given)[1])
-
-
 def _sampled(
     kernel: AnyKernel, case: Case, clusters: Sequence[Cluster], direction: str, seconds: float
 ) -> list[tuple[float, ...]]:
     """The samples of ``kernel`` and of each of the ``clusters``, in seconds; from the same rounds, unless isolated."""
-    calls = [cluster.calls[direction] for cluster in clusters]
+    makes = [cluster.makes[direction] for cluster in clusters]
     if isinstance(kernel, Kernel):
         with quiet():
-            return _interleaved([_call_of(kernel, case, direction), *calls], seconds)
-    share = seconds / (1 + len(calls))
-    return [kernel.run(_sampled_there, case, direction, share, longer=share), *_interleaved(calls, seconds - share)]
+            return _interleaved([make_of(direction, kernel, case), *makes], seconds)
+    share = seconds / (1 + len(makes))
+    return [kernel.run(_sampled_there, case, direction, share, longer=share), *_interleaved(makes, seconds - share)]
 
 
 def _sampled_there(kernel: Kernel, case: Case, direction: str, seconds: float) -> tuple[float, ...]:
     """Runs in the process of an isolated kernel."""
-    (samples,) = _interleaved([_call_of(kernel, case, direction)], seconds)
+    (samples,) = _interleaved([make_of(direction, kernel, case)], seconds)
     return samples
 
 
-def _interleaved(calls: Sequence[Call], seconds: float) -> list[tuple[float, ...]]:
-    timed = {number: Timed([call], warming=WARMING[WARM]) for number, call in enumerate(calls)}
+def _interleaved(makes: Sequence[Make], seconds: float) -> list[tuple[float, ...]]:
+    timed = {number: Timed(makes=[make], warming=WARMING[WARM], batch=1) for number, make in enumerate(makes)}
     with quiet():
         sampling = interleave(timed, Rule(seconds, precision=0))
     for error in sampling.failed.values():
@@ -194,9 +199,10 @@ def _row(
 
 def _observed(cluster: Cluster, direction: str) -> Shares:
     """The shares of the time of ``OBSERVED`` more calls."""
+    ready = [cluster.makes[direction]() for _ in range(OBSERVED)]
     with import_module("distributed").get_task_stream(cluster.batch.client) as stream:
         start = time.perf_counter()
-        for _ in range(OBSERVED):
-            cluster.calls[direction]()
+        for each in ready:
+            each.run()
         seconds = time.perf_counter() - start
     return shares_of(stream.data, seconds, sum(cluster.batch.client.nthreads().values()))

@@ -1,6 +1,6 @@
 """The options of forward and backward; printing, saving and drawing their arrays."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from bncli.commands._groups import Group, option
 from bncli.commands._output import Output
 from bncli.commands._pictures import Pictures
 from bncli.commands._runs import Runs
+from bncli.core import disk
 from bncli.core.case import Case
 from bncli.core.source import IMAGE
 from bncli.errors import InputError
@@ -86,9 +87,17 @@ def show(
     pictures.require(len(runs))
     if save:
         npz.require_savable(save, len(runs))
-    found = propagate(pictures.admit(runs))
+    found = propagate(_with_room(save, pictures.admit(runs)))
     if save:
         npz.save(save, found.last.case.problem, found.last.arrays)
         console.wrote(save)
     output.emit(found.report)
     pictures.show(found.last, runs.kernels[0].name)
+
+
+def _with_room(save: Path | None, cases: Iterable[Case]) -> Iterator[Case]:
+    """``cases``, one by one. Raises InputError if the disk of ``save`` has no room for a batch of one."""
+    for case in cases:
+        if save:
+            disk.require(save, case.problem.nbytes)
+        yield case

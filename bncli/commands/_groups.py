@@ -80,6 +80,10 @@ class Command(click.Command):
         with console.muted(notes=quiet, progress=quiet or bare):
             return super().invoke(ctx)
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Name the command that lists the pages of the manual."""
+        formatter.write("\nbncli help lists the pages of the manual.\n")
+
     def get_help(self, ctx: click.Context) -> str:
         """The help; no line ends within a word that can be typed, such as --max-time."""
         formatter = _Unbroken(width=ctx.terminal_width, max_width=ctx.max_content_width)

@@ -1,6 +1,5 @@
 """The options of kernels: which kernels run, with how many threads, and in which process."""
 
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,7 +15,7 @@ from bncli.core.kernel import AnyKernel, IsolatedKernel, Kernel, passes_of
 from bncli.core.problem import Problem
 from bncli.errors import InputError
 from bncli.loading.guard import change_by, guarded
-from bncli.loading.registry import is_registered, kernel_names, load_kernel, registered_kernel
+from bncli.loading.registry import is_registered, kernel_names, load_kernel, numbered, registered_kernel
 from bncli.output.terminal.console import note, warn
 
 LONGEST = 30.0  # seconds that a call of a search may take
@@ -36,13 +35,18 @@ class Execution(NamedTuple):
         return ("--threads", str(self.threads)) if self.threads else ()
 
 
-def load_kernels(specs: Sequence[str], execution: Execution, dtypes: Collection[str] = ()) -> list[AnyKernel]:
+def load_kernels(
+    specs: Sequence[str], execution: Execution, dtypes: Collection[str] = (), repeated: bool = False
+) -> list[AnyKernel]:
     """Load each of ``specs`` once, to run as ``execution`` says; call it within a click command.
 
-    From ``all`` and from a preset, kernels that cannot run here or do not take ``dtypes`` are left out.
+    If they may be ``repeated``, a spec that is given twice without ``all`` is loaded twice. From ``all`` and from a
+    preset, kernels that cannot run here or do not take ``dtypes`` are left out.
     """
     load = _isolated(execution.timeout) if execution.isolate or execution.timeout else load_kernel
-    kernels = _with_distinct_names([_loaded(load, spec) for spec in _chosen(specs, dtypes)])
+    chosen = _chosen(specs, dtypes)
+    each = chosen if repeated and EVERY_KERNEL not in specs else dict.fromkeys(chosen)
+    kernels = _with_distinct_names([_loaded(load, spec) for spec in each])
     for kernel in kernels:
         _prepare(kernel, execution.threads)
         if kernel.kind:
@@ -73,13 +77,17 @@ def _chosen(specs: Sequence[str], dtypes: Collection[str]) -> list[str]:
     if not found:
         which = "registered kernel" if EVERY_KERNEL in specs else "kernel of the preset"
         raise InputError(f"no {which} {_takes(dtypes)} here: see bncli kernels")
-    return list(dict.fromkeys(found))
+    return found
 
 
 def _with_distinct_names(kernels: Sequence[AnyKernel]) -> list[AnyKernel]:
-    """``kernels``; those that share a name, as two files mine.py do, are named by their paths."""
-    names = Counter(kernel.name for kernel in kernels)
-    return [kernel if names[kernel.name] == 1 else replace(kernel, name=kernel.spec) for kernel in kernels]
+    """``kernels``; those that share a name, as two files mine.py do, are named by their paths.
+
+    A kernel that is there twice has a number the second time.
+    """
+    specs = {kernel.name: {each.spec for each in kernels if each.name == kernel.name} for kernel in kernels}
+    own = [kernel if len(specs[kernel.name]) == 1 else replace(kernel, name=kernel.spec) for kernel in kernels]
+    return numbered(own)
 
 
 def _prepare(kernel: AnyKernel, threads: int | None) -> None:

@@ -8,19 +8,20 @@ import click
 from click.core import ParameterSource
 
 from bncli import plugins
+from bncli.benchmarking.gate import UNSURE_IS
 from bncli.commands import _presets
 from bncli.commands._groups import Group, Option, option
-from bncli.commands._types import Counts, KernelSpec, Named, Number, OneOf, Size
+from bncli.commands._types import Counts, Factor, KernelSpec, Named, Number, OneOf, Size
 from bncli.core.kernel import OWN
 from bncli.core.layout import ALIASES, Layout
 from bncli.core.problem import DTYPE_ALIASES, DTYPES, EPSILON
-from bncli.core.source import PACKAGE, Source, load_source, source_of
+from bncli.core.source import ALL, FIRST, OF_IMAGES, PACKAGE, Source, load_source, source_of
 
 SHAPE = "5x100x100x3"
 POSITIONAL = "kernels"
 TYPED = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 NAMING = ("shape", "layout", "array", "image")
-SHARED = ("shape", "layout", "dtype", "params", "epsilon", "seed", "resize", "copies")
+SHARED = ("shape", "layout", "dtype", "params", "epsilon", "seed", *OF_IMAGES)
 
 
 PRESET = option(
@@ -38,10 +39,16 @@ PRESET = option(
 FAIL_SLOWER = option(
     Group.GATE,
     "--fail-slower",
-    type=Number(least=1),
+    type=Factor(),
     metavar="FACTOR",
-    help="Exit 1 if a pass is slower by more than FACTOR, such as 1.10 (its whole 95 % interval), or has no time. "
-    "A pass without a time in OLD never fails.",
+    help="Exit 1 if a pass is slower by more than FACTOR, such as 1.10 or 10%, or has lost its time; 4 if noise would "
+    "hide that.",
+)
+UNSURE = option(
+    Group.GATE,
+    "--unsure",
+    type=click.Choice(UNSURE_IS),
+    help="Exit 0 or 1 where --fail-slower cannot decide.  [default: 4]",
 )
 DIGITS = option(
     Group.GATE,
@@ -118,8 +125,7 @@ def problem(
             type=Number(least=0),
             metavar="NUMBER",
             default=epsilon,
-            show_default=f"{epsilon:g}; {of_images:g} for images" if of_images else True,
-            help="Added to the variance.",
+            help=f"Added to the variance.  [default: {epsilon:g}{f'; {of_images:g} for images' if of_images else ''}]",
         ),
         option(
             Group.DATA,
@@ -141,7 +147,7 @@ def problem(
 
 
 def source(several: Sequence[str] = ()) -> tuple[Any, ...]:
-    """An option for every file in ``bncli/inputs``, and --resize and --copies for images.
+    """An option for every file in ``bncli/inputs``, and the options of images.
 
     The options of the sources ``several`` are repeatable; by default they take all their choices.
     """
@@ -156,6 +162,16 @@ def source(several: Sequence[str] = ()) -> tuple[Any, ...]:
             metavar="N",
             help="Make N copies of each image, brightened and shifted at random.",
         ),
+        option(
+            Group.DATA,
+            "--frames",
+            type=click.Choice((FIRST, ALL)),
+            default=FIRST,
+            show_default=True,
+            help="Which frames or pages of an image file to read.",
+        ),
+        option(Group.DATA, "--recursive", is_flag=True, help="Read the images in the folders of a folder, too."),
+        option(Group.DATA, "--skip-broken", is_flag=True, help="Leave out, and name, images that cannot be read."),
     )
 
 

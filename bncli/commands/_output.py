@@ -19,6 +19,7 @@ from bncli.output.terminal import console, tables
 
 PACKAGE, CHARTS = "bncli.output.formats", "bncli.output.charts"
 TABLE = "table"
+TIMED = ("bench",)  # the commands that time something
 _PLOT = option(
     Group.OUTPUT,
     "--plot",
@@ -42,13 +43,13 @@ class Output:
         if plot:
             figure.require(plot)
         self.plot = plot
-        self.shown = False
+        self.parts: list[Report] = []
 
     def show(self, part: Report) -> None:
         """Print a part of the report early, if --format is table; ``emit`` then prints no table again."""
+        self.parts += [part] if part.rows else []
         if self.format_name == TABLE:
             tables.show(part, console.stdout())
-            self.shown = True
 
     def emit(self, report: Report) -> None:
         """Print ``report``, write it to the files of --export and --plot, and raise CheckFailed if it failed.
@@ -64,6 +65,8 @@ class Output:
                 console.wrote(path)
             if self.plot:
                 _draw(report, self.plot)
+        if report.failures and report.doubt:  # the error that follows names the failures
+            console.note(f"bncli: {report.doubt}")
         report.raise_if_failed()
 
     @contextmanager
@@ -79,15 +82,26 @@ class Output:
     def _print(self, report: Report) -> None:
         for warning in report.warnings:
             console.warn(warning)
+        formats = [*self.files.values(), *([] if self.format_name == TABLE else [_exporter(self.format_name)])]
+        if any(each.of_times for each in formats) and not _has_times(report):
+            console.warn("no kernel was timed, so pyperf's format would be empty, and is not written")
         if self.format_name != TABLE:
-            click.echo(_exporter(self.format_name).render(report), nl=False)
-        elif not self.shown:
+            click.echo(self._rendered(_exporter(self.format_name), report), nl=False)
+        elif not self.parts:
             tables.show(report, console.stdout())
 
     def save(self, report: Report) -> None:
         """Write ``report`` to the files of --export; each appears whole or stays as it was."""
         for path, exporter in self.files.items():
-            files.replace_text(path, exporter.render(report))
+            if rendered := self._rendered(exporter, report):
+                files.replace_text(path, rendered)
+
+    def _rendered(self, exporter: Exporter, report: Report) -> str:
+        """The text of a file or of stdout; empty if it would hold times, and nothing was timed."""
+        if exporter.of_times and not _has_times(report):
+            return ""
+        parts = self.parts if exporter.as_shown and self.parts else [report]
+        return "\n".join(map(exporter.render, parts))
 
 
 def quietness(command: Callable[..., None]) -> Callable[..., None]:
@@ -113,7 +127,7 @@ def output(command: Callable[..., None]) -> Callable[..., None]:
         Group.OUTPUT,
         "--format",
         "format_name",
-        type=click.Choice([TABLE, *plugins.names(PACKAGE)]),
+        type=click.Choice([TABLE, *_formats(command.__name__)]),
         default=TABLE,
         show_default=True,
         help="The format of the report on stdout.",
@@ -121,9 +135,21 @@ def output(command: Callable[..., None]) -> Callable[..., None]:
     @quietness
     @wraps(command)
     def wrapper(format_name: str, export: tuple[Path, ...], plot: Path | None = None, **options: Any) -> None:
+        for path in export:
+            if _exporter_for(path).of_times and command.__name__ not in TIMED:
+                raise InputError(f"{str(path)!r} would hold times, and {command.__name__} has none: use a .json")
         command(output=Output(format_name, export, plot), **options)
 
     return _PLOT(wrapper) if command.__name__ in plugins.names(CHARTS) else wrapper
+
+
+def _formats(command: str) -> list[str]:
+    """The formats of the results of ``command``."""
+    return [name for name in plugins.names(PACKAGE) if command in TIMED or not _exporter(name).of_times]
+
+
+def _has_times(report: Report) -> bool:
+    return any(row.get("samples") for row in report.rows)
 
 
 def _draw(report: Report, path: Path) -> None:

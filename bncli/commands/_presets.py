@@ -36,7 +36,7 @@ def load(name: str) -> dict[str, Any]:
     if path.suffix != ".toml":
         raise InputError(plugins.unknown("preset", name, known))
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"cannot read the preset {name!r}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

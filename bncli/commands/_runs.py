@@ -16,7 +16,7 @@ from bncli.core.case import Case
 from bncli.core.kernel import OWN, AnyKernel, IsolatedKernel
 from bncli.core.layout import Layout
 from bncli.core.problem import HALF, Problem
-from bncli.core.source import IMAGE, PACKAGE, RANDOM, Request, build_case, load_source
+from bncli.core.source import IMAGE, OF_IMAGES, PACKAGE, RANDOM, Request, build_case, load_source
 from bncli.errors import InputError
 from bncli.loading.registry import own_dtype, own_params, require_types
 
@@ -27,8 +27,8 @@ class Runs:
 
     ``requests`` maps each request to the sweep that it belongs to, or to an empty text. ``options`` are command-line
     words that bind the threads again, for a `reproduce:` line. ``threads`` are the counts of a command that takes
-    several; otherwise the kernels are already bound to ``execution.threads``. ``identity`` and ``mirrored`` are
-    those of ``build_case``. ``asked`` has the values of the options of problems and data.
+    several; otherwise the kernels are already bound to ``execution.threads``. ``identity``, ``mirrored``
+    and ``needs_dy`` are those of ``build_case``. ``asked`` has the values of the options of problems and data.
     """
 
     kernels: Sequence[AnyKernel]
@@ -38,6 +38,7 @@ class Runs:
     threads: Sequence[int] = ()
     identity: bool = False
     mirrored: bool = False
+    needs_dy: bool = True
     execution: Execution = field(default_factory=Execution)
     asked: Mapping[str, Any] = field(default_factory=dict)
 
@@ -51,7 +52,7 @@ class Runs:
 
     def __iter__(self) -> Iterator[Case]:
         for request in self.requests:
-            chosen = {"identity": self.identity, "mirrored": self.mirrored}
+            chosen = {"identity": self.identity, "mirrored": self.mirrored, "needs_dy": self.needs_dy}
             case = build_case(self.source, request, **chosen, admit=self._admit)
             for kernel in self.kernels:
                 require_types(kernel, case.problem)
@@ -87,7 +88,7 @@ def runs(
             dtypes = dict.fromkeys(request.dtype for request in requests if request.dtype)
             bound, counts = (None, threads) if isinstance(threads, tuple) else (threads, ())
             execution = Execution(bound, isolate, timeout)
-            kernels = load_kernels(kernel, execution, dtypes)
+            kernels = load_kernels(kernel, execution, dtypes, repeated=several_threads)
             dtype = shared["dtype"] or own_dtype(kernels)
             requests = _requests(source, {**shared, "params": params_of(shared["params"], kernels, dtype)}, dtype)
             chosen = Runs(kernels, source, requests, execution.options, counts, execution=execution, asked=shared)
@@ -118,9 +119,9 @@ def chosen_source(options: Mapping[str, Any]) -> str:
     (name,) = chosen
     if is_typed("shape") and not load_source(name).shaped:
         raise InputError(f"--shape cannot be used with --{name}, which has its own shape: leave --shape out")
-    for option in ("resize", "copies"):
-        if is_typed(option) and name != "image":
-            raise InputError(f"--{option} works on images: give it with --image")
+    for option in OF_IMAGES:
+        if is_typed(option) and name != IMAGE:
+            raise InputError(f"--{option.replace('_', '-')} works on images: give it with --image")
     return name
 
 
@@ -129,7 +130,7 @@ def stored_request(source: str, options: Mapping[str, Any]) -> Request:
     return Request(
         _values(source, options),
         layout=Layout(options["layout"] or Layout.PER_ACTIVATION),
-        **{name: options[name] for name in ("dtype", "epsilon", "seed", "resize", "copies")},
+        **{name: options[name] for name in ("dtype", "epsilon", "seed", *OF_IMAGES)},
         params=options["params"] or "",
     )
 

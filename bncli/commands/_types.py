@@ -43,7 +43,7 @@ class Size(click.ParamType[tuple[int, int]]):
     name = "WxH"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        width, _, height = str(value).partition("x")
+        width, _, height = str(value).lower().partition("x")
         if not (_is_count(width) and _is_count(height)):
             self.fail(f"{value!r} is not a size in pixels: write width and height, as 96x96", param, ctx)
         return int(width), int(height)
@@ -61,13 +61,46 @@ class Number(click.ParamType[float]):
         try:
             number = float(value)
         except (TypeError, ValueError, OverflowError):
-            self.fail(f"{value!r} is not a number", param, ctx)
+            bare = str(value).rstrip("%s ")  # without a unit, which the option has already
+            self.fail(f"{value!r} is not a number{f': give {bare}' if _is_plain(bare) else ''}", param, ctx)
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number", param, ctx)
         if number < self.least or number <= self.above:
             bound = f"more than {self.above:g}" if self.above > -math.inf else f"{self.least:g} or more"
             self.fail(f"{value!r} is too small: give {bound}", param, ctx)
         return number
+
+
+class Factor(Number):
+    """A factor of at least 1, as 1.10; or a share that is added to 1, as 10%."""
+
+    name = "factor"
+
+    def __init__(self) -> None:
+        super().__init__(least=1)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        share, percent, rest = str(value).strip().partition("%")
+        if percent and not rest:
+            return 1 + Number(least=0).convert(share, param, ctx) / 100
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            self.fail(f"{error.message}, as 1.10 or 10%", param, ctx)
+
+
+class Renaming(click.ParamType[tuple[str, str]]):
+    """Two names, ``before=mine``."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        if isinstance(value, tuple):  # Click converts a default again
+            return value
+        old, _, new = str(value).partition("=")
+        if not old or not new:
+            self.fail(f"{value!r} is not a renaming: write the old name and the new one, as before=mine", param, ctx)
+        return old, new
 
 
 class Counts(click.ParamType[tuple[int, ...]]):
@@ -83,6 +116,10 @@ class Counts(click.ParamType[tuple[int, ...]]):
         if not all(map(_is_count, words)):
             self.fail(f"{value!r} is not a number of {self.of} or a list of numbers: write 2, or 1,2,4", param, ctx)
         return tuple(dict.fromkeys(map(int, words)))
+
+
+def _is_plain(word: str) -> bool:
+    return word.isascii() and word.replace(".", "", 1).isdecimal() and len(word) < 8
 
 
 def _is_count(word: str) -> bool:

@@ -19,7 +19,7 @@ from bncli.propagation.jobs import Step
     {
         "bncli backward --image *.jpg --resize 96x96 --picture out.png": "photographs",
         "bncli backward --array x.npz --save gradients.npz": "your arrays",
-        "bncli backward mine.py --update --lr 0.1": "one step",
+        "bncli backward numpy --update --lr 0.1": "one step",
     }
 )
 @_arrays.save("dx")

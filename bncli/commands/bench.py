@@ -21,10 +21,11 @@ from bncli.commands._live import Live, compilations, termination_as_interrupt
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
 from bncli.commands._types import Number
-from bncli.comparison.compare import baseline as read_baseline
-from bncli.comparison.compare import compare, with_comparison
+from bncli.comparison.compare import compare
+from bncli.comparison.old_run import baseline as read_baseline
+from bncli.comparison.old_run import gate_against, with_comparison
 from bncli.core.report import Report
-from bncli.core.rows.times import FRESH, WARM, BenchRow, timed_rows
+from bncli.core.rows.times import FRESH, WARM, BenchRow
 from bncli.errors import InputError
 from bncli.output.terminal import console
 from bncli.verification import finding_rows
@@ -47,7 +48,7 @@ BOTH = "both"
     type=click.Choice(tuple(MOVED)),
     default=TRAINING,
     show_default=True,
-    help="The pass to time. Repeatable.",
+    help="The pass to time; a step is a forward and its backward. Repeatable.",
 )
 @option(
     Group.RUN,
@@ -101,6 +102,14 @@ BOTH = "both"
     help="Compare with this earlier result of bench --export, as bncli compare does.",
 )
 @_options.FAIL_SLOWER
+@option(
+    Group.GATE,
+    "--gate-time",
+    type=Number(least=0),
+    metavar="SECONDS",
+    help=f"Sample until --fail-slower is decided, at most so long.  [default: {gate.TIMES_LONGER} times --max-time]",
+)
+@_options.UNSURE
 @_options.DIGITS
 @_options.ALLOW_DIFFERENT_MACHINE
 @_cluster.WORKERS
@@ -118,6 +127,8 @@ def bench(
     wide: bool,
     baseline: Path | None,
     fail_slower: float | None,
+    gate_time: float | None,
+    unsure: str | None,
     digits: float | None,
     allow_different_machine: bool,
     workers: tuple[int, ...] | None,
@@ -130,11 +141,10 @@ def bench(
     kernel, the baseline.
 
     Exits 1 if a kernel is WRONG and, with --fail-slower FACTOR, if a pass is slower by more than FACTOR: than in
-    OLD.json if --baseline is given, else than the first kernel in the same rounds. Ctrl-C prints and saves the
-    results so far.
+    OLD.json if --baseline is given, else than the first kernel in the same rounds. Exits 4 if noise hides that
+    even after --gate-time. Ctrl-C prints and saves the results so far.
     """
-    if fail_slower is not None and baseline is None:
-        _require_second(runs)
+    _require_gate(runs, baseline, fail_slower, gate_time, unsure)
     if workers:
         _cluster.require_kernel(runs)
     settings = Settings(
@@ -149,6 +159,10 @@ def bench(
     if processes > 1:
         require_several(runs.kernels)
     before = read_baseline(baseline, fail_slower, allow_different_machine) if baseline else None
+    if fail_slower is not None:
+        longest = gate.TIMES_LONGER * max_time if gate_time is None else gate_time
+        asked = gate_against(before, fail_slower) if before else gate.FirstKernelGate(fail_slower)
+        settings = replace(settings, gate=asked, gate_time=longest)
     first = runs.kernels[0].name
     shown = partial(table.detailed if wide else table.brief, baseline=first, settings=settings)
     with output.of_interrupted(), termination_as_interrupt():
@@ -164,13 +178,26 @@ def bench(
         comparison = compare(before, found, fail_slower=fail_slower, allow_different_machine=allow_different_machine)
         output.show(comparison)
         found = with_comparison(found, comparison)
+    elif fail_slower is not None:
+        found = gate.with_failures(found, first)
     else:
-        failures = gate.failures(timed_rows(found.rows), first, fail_slower) if fail_slower else ()
-        found = replace(found, failures=failures)
+        found = replace(found, failures=())
     found = replace(found, failures=[*wrong, *found.failures, *finding_rows.too_few_digits(found.rows, digits)])
-    output.emit(found)
+    output.emit(gate.settled(found, unsure))
     if not _options.names_problem():
         console.note("The seed's problem, per activation, is timed. For channels first: --preset pytorch")
+
+
+def _require_gate(
+    runs: Runs, baseline: Path | None, fail_slower: float | None, gate_time: float | None, unsure: str | None
+) -> None:
+    """Raise InputError for options of a gate without one, or for a gate without a baseline."""
+    if fail_slower is None:
+        for name, value in {"gate-time": gate_time, "unsure": unsure}.items():
+            if value is not None:
+                raise InputError(f"--{name} is for --fail-slower: add --fail-slower FACTOR, or leave it out")
+    elif baseline is None:
+        _require_second(runs)
 
 
 def _require_second(runs: Runs) -> None:

@@ -1,5 +1,6 @@
 """Normalize a batch, and show its statistics before and after."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def forward(
     With --workers or --scheduler, the batch is read, normalized and saved block by block; memory never
     holds all of it.
     """
-    runs = _arrays.with_affine(runs, affine)
+    runs = replace(_arrays.with_affine(runs, affine), needs_dy=False)
     if wanted:
         _cluster.refuse({"--features": features, "pictures": pictures, "--isolate": runs.isolated})
         output.emit(_cluster.run("forward", mode, runs, wanted, save))

@@ -1,5 +1,5 @@
 """Has it become slower?
 
-In: two saved results of bench, or reports. Out: a report with a row for each pass, and its verdict.
-Rows are matched, times are corrected for changes of the machine, and their ratios are compared with the noise.
+In: saved results of bench, or reports. Out: a report with a row for each pass, its verdict, and that of a gate.
+Rows are matched; ratios of times, as measured and relative to the memory roofline, are compared with the noise.
 """

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 
+from bncli.benchmarking import gate
 from bncli.comparison import drift
 from bncli.comparison.matching import Pair
 from bncli.core.report import Report
 from bncli.core.units import text
+from bncli.errors import InputError
 
 MACHINE = ("cpu", "cores")
 DEVICE = "device"
@@ -23,6 +25,16 @@ def machines(before: Report, after: Report) -> str:
     return f"the machines differ: old was measured on {_machine(before)}, new on {_machine(after)}"
 
 
+def require_gate(before: Report, after: Report, factor: float, allow_different_machine: bool) -> None:
+    """Raise InputError for a factor that means nothing, or for a gate between two machines unless that is allowed."""
+    gate.require_factor(factor)
+    if not allow_different_machine and not same_machine(before, after):
+        raise InputError(
+            f"{machines(before, after)}; a gate would judge the machine: "
+            "measure both on one machine, or add --allow-different-machine"
+        )
+
+
 def differences(before: Report, after: Report) -> list[str]:
     """The differences of machine and software, a line each."""
     found = [] if same_machine(before, after) else [machines(before, after)]
@@ -33,11 +45,11 @@ def differences(before: Report, after: Report) -> list[str]:
 
 def moved_cores(pairs: Iterable[Pair]) -> list[str]:
     """A warning if the fork-join latency shows that the runs had different cores of the host."""
-    drifts = (drift.between(pair.old, pair.new, []) for pair in pairs if pair.old and pair.new)
-    found = [each.fork_join for each in drifts if each.cores_moved]
-    if not found:
+    found = (drift.fork_join(pair.old, pair.new) for pair in pairs if pair.old and pair.new)
+    latencies = next((each for each in found if each), None)
+    if latencies is None:
         return []
-    old, new = (text(seconds, "seconds") for seconds in found[0])
+    old, new = (text(seconds, "seconds") for seconds in latencies)
     return [
         f"the fork-join latency was {old} in old and {new} in new: the hypervisor probably moved the cores, which "
         "changes the speed of large arrays; repeat until both latencies agree"

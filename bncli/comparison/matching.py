@@ -1,11 +1,13 @@
 """Match the rows of two runs by their identity."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from bncli.comparison import saved
+from bncli.comparison.drift import is_limit
 from bncli.core.report import Report
 from bncli.core.rows.times import TimedRow, samples_of, timed_rows
 from bncli.errors import InputError
@@ -23,6 +25,17 @@ class Pair(NamedTuple):
 
     old: TimedRow | None
     new: TimedRow | None
+
+
+def names(given: Sequence[str | Path | Report]) -> list[str]:
+    """The names of results: of files, those that distinguish them; of two reports, old and new."""
+    reports = ["old", "new"] if len(given) == 2 else [f"result {number}" for number in range(1, len(given) + 1)]
+    paths = [None if isinstance(each, Report) else Path(each) for each in given]
+    counts = Counter(path.name for path in paths if path)
+    return [
+        name if path is None else path.name if counts[path.name] == 1 else str(path)
+        for name, path in zip(reports, paths, strict=True)
+    ]
 
 
 def run(given: str | Path | Report, which: str) -> Run:
@@ -48,7 +61,53 @@ def run(given: str | Path | Report, which: str) -> Run:
     return Run(report, rows)
 
 
+def renamed(runs: Sequence[Run], names: Mapping[str, str]) -> list[Run]:
+    """``runs`` with kernels renamed, old name to new; a run that has the new name keeps the old one.
+
+    Raises InputError for an old name that no run has, or that no other run could match.
+    """
+    for old, new in names.items():
+        have = [_kernels(each) for each in runs]
+        if not any(old in kernels and new not in kernels for kernels in have):
+            known = ", ".join(dict.fromkeys(name for kernels in have for name in kernels))
+            raise InputError(f"--rename {old}={new} changes no name: the kernels are {known}")
+        runs = [
+            each if new in kernels else each._replace(rows=[_with_name(row, old, new) for row in each.rows])
+            for each, kernels in zip(runs, have, strict=True)
+        ]
+    return list(runs)
+
+
+def _with_name(row: TimedRow, old: str, new: str) -> TimedRow:
+    return replace(row, kernel=new) if row.kernel == old else row
+
+
+def _kernels(run: Run) -> dict[str, None]:
+    """The names of the kernels of a run, in order."""
+    return dict.fromkeys(row.kernel for row in run.rows if not is_limit(row))
+
+
+def no_common_kernel(old: Run, new: Run) -> str:
+    """A hint if no kernel of ``old`` has the name of one of ``new``; else an empty text."""
+    before, after = _kernels(old), _kernels(new)
+    if not before or not after or before.keys() & after.keys():
+        return ""
+    first, second = next(iter(before)), next(iter(after))
+    return (
+        f"no kernel has the same name in both: old has {', '.join(before)}, new has {', '.join(after)}: "
+        f"add --rename {first}={second}"
+    )
+
+
 def pairs(old: Iterable[TimedRow], new: Iterable[TimedRow]) -> list[Pair]:
     """Pairs of rows in the order of ``old``, then those that only ``new`` has."""
     before, after = ({row.identity: row for row in rows} for rows in (old, new))
     return [Pair(before.get(key), after.get(key)) for key in dict.fromkeys([*before, *after])]
+
+
+def require_times(pairs: Iterable[Pair], hint: str = "") -> None:
+    """Raise InputError, with a ``hint``, unless a pass of new has a time in old, and so could fail."""
+    # Rows of the memory roofline never fail the gate, so they do not count here.
+    if not any(pair.new and pair.old and samples_of(pair.old) and not is_limit(pair.old) for pair in pairs):
+        why = hint or "time the same kernels on the same problems, with the same options"
+        raise InputError(f"no pass of new has a time in old, so nothing could fail: {why}")

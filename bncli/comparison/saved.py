@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -32,6 +32,7 @@ class Document:
     environment: dict[str, Any]
     warnings: list[str]
     failures: list[str]
+    unsure: list[str] = field(default_factory=list)
 
 
 def load(path: Path) -> Report:
@@ -56,7 +57,15 @@ def load(path: Path) -> Report:
         )
     found = _converted(document, Document, f"{name} is damaged")
     report = Report(
-        found.command, found.columns, found.rows, (), found.environment, found.warnings, found.failures, schema
+        found.command,
+        found.columns,
+        found.rows,
+        (),
+        found.environment,
+        found.warnings,
+        found.failures,
+        schema,
+        found.unsure,
     )
     return typed(report, name)
 

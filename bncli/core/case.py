@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bncli.core.array_statistics import not_finite
 from bncli.core.layout import Layout, Shape
 from bncli.core.problem import Problem
 from bncli.errors import InputError
@@ -28,8 +29,9 @@ ARRAYS = ("x", "gamma", "beta", "dy", *STATISTICS)
 class Case:
     """``x`` and ``dy`` are canonical (N, F, S); ``gamma`` and ``beta``, and for inference
     ``mean`` and ``var`` in float64, are (F,). ``recipe`` has the command-line options that make them again.
-    Arrays that were not given were drawn from ``seed``. ``names`` are the names of the samples, if any. The
-    arrays of a case from ``complete`` are read-only.
+    Arrays that were not given were drawn from ``seed``. ``names`` are the names of the samples, if any, and ``remarks``
+    the warnings of their source. The arrays of a case from ``complete`` are read-only. A case whose dy is not needed
+    has zeros that take no memory.
     """
 
     problem: Problem
@@ -42,6 +44,7 @@ class Case:
     var: Array | None = None
     seed: int = 0
     names: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def select(self, features: Array, dtype: str | None = None) -> Case:
         """This case with only ``features``, ascending numbers, in ``dtype``; the case itself if nothing changes."""
@@ -62,10 +65,9 @@ class Case:
 
     def warnings(self, *, training: bool = True) -> list[str]:
         """Warnings that concern every result on these data; only in ``training`` those on statistics of the batch."""
-        found = []
-        not_finite = self.x.size - int(np.isfinite(self.x).sum())
-        if not_finite:
-            found.append(f"{self.problem}: {not_finite:,} of {self.x.size:,} values of x are NaN or infinite")
+        found = list(self.remarks)
+        if count := not_finite(self.x):
+            found.append(f"{self.problem}: {count:,} of {self.x.size:,} values of x are NaN or infinite")
         return found + few_samples(self.problem) if training else found
 
 
@@ -94,22 +96,31 @@ def generator(seed: int, name: str, *block: int) -> np.random.Generator:
 
 
 def complete(
-    problem: Problem, arrays: Mapping[str, Array], seed: int, recipe: str = "", names: tuple[str, ...] = ()
+    problem: Problem,
+    arrays: Mapping[str, Array],
+    seed: int,
+    recipe: str = "",
+    names: tuple[str, ...] = (),
+    *,
+    remarks: tuple[str, ...] = (),
+    needs_dy: bool = True,
 ) -> Case:
     """A case from the given ``arrays``; missing arrays are drawn from ``seed``.
 
     ``arrays`` holds x and any of gamma, beta, dy, mean, var; arrays of one value per feature come in the
     shape of the feature axes or flat. A drawn gamma is signed and between 0.5 and 1.5 in size, so that
-    neither 1 nor 0 hides a mistake; a drawn beta is standard normal. mean and var are never drawn.
+    neither 1 nor 0 hides a mistake; a drawn beta is standard normal. mean and var are never drawn, nor is dy if not
+    ``needs_dy``.
 
     Raises InputError if an array does not fit the problem.
     """
     x = _fit("x", arrays["x"], problem)
     drawn = {name: draw(problem.features, seed) for name, draw in DRAWS.items() if name not in arrays}
-    if "dy" not in arrays:
+    if "dy" not in arrays and needs_dy:
         drawn["dy"] = _draw_dy(x, seed)
     rest = {name: _fit(name, array, problem) for name, array in {**arrays, **drawn}.items() if name != "x"}
-    return Case(problem, x=x, recipe=recipe, seed=seed, names=names, **rest)
+    rest.setdefault("dy", np.broadcast_to(np.zeros((), x.dtype), x.shape))
+    return Case(problem, x=x, recipe=recipe, seed=seed, names=names, remarks=remarks, **rest)
 
 
 def draw_gamma(features: int, seed: int) -> Array:

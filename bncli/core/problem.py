@@ -91,7 +91,7 @@ class Problem:
                 f"the shape {shape_text!r} has one axis: give the batch and the features, as 32x{shape_text}"
             )
         if not _SHAPE.fullmatch(shape_text):
-            raise InputError(f"cannot read the shape {shape_text!r}: write the axes with x between, as 5x100x100x3")
+            raise InputError(f"cannot read the shape {shape_text!r}: {_axes_hint(shape_text)}")
         shape = tuple(int(n) for n in shape_text.split("x"))
         problem = replace(default, shape=shape) if default else cls(shape)
         for part in rest:
@@ -177,6 +177,14 @@ def statistics_dtype(dtype: str) -> str:
     return "float32" if ITEMSIZE[dtype] == 2 else dtype
 
 
+def wider(dtype: Any) -> np.dtype[Any]:
+    """The dtype in which the reference computes arrays of ``dtype``: float64, or long double for float64."""
+    dtype = np.dtype(dtype)
+    if dtype.kind == "c":
+        return np.dtype(np.clongdouble)
+    return np.dtype(np.float64) if dtype.itemsize <= 4 else np.dtype(np.longdouble)
+
+
 def finfo(dtype: str) -> Any:
     """NumPy's ``finfo`` of a dtype, which may be bfloat16."""
     return _ml_dtypes().finfo(dtype) if dtype == BFLOAT16 else np.finfo(dtype)
@@ -206,3 +214,11 @@ def _epsilon(text: str) -> float:
         return float(text)
     except ValueError:
         raise InputError(f"epsilon {text!r} is not a number: write it as eps=1e-05") from None
+
+
+def _axes_hint(text: str) -> str:
+    """How to write the axes of ``text``, which is no shape: (4, 3), 4,3, 4X3."""
+    axes = re.findall(r"\d{1,12}", text, re.ASCII)
+    if re.fullmatch(r"[\d\s,;*×xX()\[\]]+", text, re.ASCII) and len(axes) > 1:
+        return f"did you mean {'x'.join(axes)}?"
+    return "write the axes with x between, as 5x100x100x3"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PACKAGE = "bncli.inputs"
 RANDOM, IMAGE = "random", "image"
+FIRST, ALL = "first", "all"  # frames of an image file
+OF_IMAGES = ("resize", "copies", "frames", "recursive", "skip_broken")  # fields of a request for images
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Request:
     """A request to a source.
 
     ``values`` are the values of the source's option. ``shape`` is None for a source with its own shape.
-    ``dtype`` is None if the source may choose. ``resize`` is (width, height).
+    ``dtype`` is None if the source may choose. ``resize`` is (width, height). ``frames`` is ``first`` or ``all``.
     """
 
     values: tuple[str, ...]
@@ -38,6 +40,9 @@ class Request:
     seed: int = 0
     resize: tuple[int, int] | None = None
     copies: int = 1
+    frames: str = FIRST
+    recursive: bool = False
+    skip_broken: bool = False
     params: str = ""  # the parameters' dtype, where it is not that of x
 
     def problem(self, shape: Shape, dtype: str) -> Problem:
@@ -48,11 +53,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Batch:
-    """A source's answer: ``arrays`` holds x and any of gamma, beta, dy, mean, var; ``names`` are the samples' names."""
+    """A source's answer: ``arrays`` holds x and any of gamma, beta, dy, mean, var; ``names`` are the samples' names.
+
+    ``warnings`` say what the source left out or could not keep.
+    """
 
     problem: Problem
     arrays: Mapping[str, NDArray[Any]]
     names: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Rows(Protocol):
@@ -76,11 +85,15 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class Lazy:
-    """A source's answer without reading the batch: ``batches`` holds x and perhaps dy, ``arrays`` the others."""
+    """A source's answer without reading the batch: ``batches`` holds x and perhaps dy, ``arrays`` the others.
+
+    ``warnings`` are those of a ``Batch``.
+    """
 
     problem: Problem
     batches: Mapping[str, Rows]
     arrays: Mapping[str, NDArray[Any]]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,13 +149,14 @@ def build_case(
     *,
     identity: bool = False,
     mirrored: bool = False,
+    needs_dy: bool = True,
     admit: Callable[[Problem], object] = lambda problem: None,
 ) -> Case:
     """The case that answers ``request`` to the source of that name.
 
     With ``identity``, gamma is 1 and beta 0 unless the data hold them. With ``mirrored``, dy is x, images, with left
-    and right exchanged. ``admit`` is called with the problem before its arrays are made, and may raise. Raises
-    InputError as the source does, and if arrays do not fit the problem.
+    and right exchanged. dy is drawn only if ``needs_dy``. ``admit`` is called with the problem before its arrays are
+    made, and may raise. Raises InputError as the source does, and if arrays do not fit the problem.
     """
     if request.shape:
         admit(request.problem(request.shape, request.dtype or "float64"))
@@ -153,7 +167,15 @@ def build_case(
     if mirrored:
         width = 3 if request.layout == Layout.CHANNELS_FIRST else 2
         arrays = {**arrays, "dy": np.flip(batch.arrays["x"], width)}
-    return complete(batch.problem, arrays, request.seed, recipe(source, request), batch.names)
+    return complete(
+        batch.problem,
+        arrays,
+        request.seed,
+        recipe(source, request),
+        batch.names,
+        remarks=batch.warnings,
+        needs_dy=needs_dy,
+    )
 
 
 def build_lazy(source: str, request: Request, *, identity: bool = False) -> Lazy:
@@ -180,4 +202,7 @@ def recipe(source: str, request: Request) -> str:
         words += ["--resize", "x".join(map(str, request.resize))]
     if request.copies > 1:
         words += ["--copies", str(request.copies)]
+    if request.frames != FIRST:
+        words += ["--frames", request.frames]
+    words += ["--recursive"] * request.recursive + ["--skip-broken"] * request.skip_broken
     return shlex.join([*words, "--seed", str(request.seed)])

@@ -7,6 +7,8 @@ from typing import Any
 from bncli.core.report import Kind
 
 NOTHING = "–"
+INTERVALS = ("ratio", "seconds", "times")  # kinds whose values may have an interval
+UNRELIABLE = 2.0  # an interval that spans more than this factor is shown in place of its value
 BARS = " ▁▂▃▄▅▆▇█"
 
 _TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
@@ -23,8 +25,8 @@ def text(value: Any, kind: Kind = "text") -> str:
         return "yes" if value else "no"
     if kind == "histogram":
         return _bars(value)
-    if kind == "ratio":
-        return _with_interval(*value)
+    if kind in INTERVALS and _is_interval(value):
+        return _with_interval(kind, *value)
     if isinstance(value, Sequence):
         return "(" + ", ".join(map(str, value)) + ")"
     if not math.isfinite(value):
@@ -61,7 +63,36 @@ def printable(value: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
 
 
-def _with_interval(value: float, low: float, high: float) -> str:
+def is_unreliable(value: Any) -> bool:
+    """Whether ``value`` is a value and the ends of its interval, which spans more than a factor of ``UNRELIABLE``."""
+    return _is_interval(value) and bool(value[2] > UNRELIABLE * value[1])
+
+
+def _is_interval(value: Any) -> bool:
+    """Whether ``value`` is three numbers; a saved file may give a column any value."""
+    if not isinstance(value, Sequence) or len(value) != 3:
+        return False
+    return all(isinstance(each, int | float) and not isinstance(each, bool) for each in value)
+
+
+def _with_interval(kind: Kind, value: float, low: float, high: float) -> str:
+    """From–to if that is ``UNRELIABLE``; else the value, and for a ratio ± the longer side of its interval."""
+    if is_unreliable((value, low, high)):
+        return _from_to(text(low, kind), text(high, kind)) if kind == "seconds" else f"{_ends(low, high)}×"
+    return _ratio(value, low, high) if kind == "ratio" else text(value, kind)
+
+
+def _from_to(low: str, high: str) -> str:
+    """Two numbers with their units; an equal unit stands once."""
+    number, _, unit = low.partition(" ")
+    return f"{number}–{high}" if high.endswith(f" {unit}") else f"{low}–{high}"
+
+
+def _ends(low: float, high: float) -> str:
+    return f"{_short(low, 2)}–{_short(high, 2)}"
+
+
+def _ratio(value: float, low: float, high: float) -> str:
     """The interval as ± its longer side, with as many decimals as the value; without ± if it has no width."""
     if value < 0.01:
         return f"{_short(value, 2)}×"

@@ -1,7 +1,8 @@
 """The .npy format: the header is checked before memory is allocated, and the batch can be read in parts."""
 
+import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any, NamedTuple
@@ -19,7 +20,21 @@ from bncli.inputs._numbers import cast, require_real
 Array = NDArray[Any]
 
 MAGIC = npy.MAGIC_PREFIX
-HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+LENGTH = 4  # bytes of a header's length since format 2.0
+
+
+def _header_3_0(stream: IO[bytes]) -> Any:
+    """Format 3.0 is 2.0 in UTF-8 instead of Latin-1; NumPy writes it for names of fields that need it."""
+    length = int.from_bytes(stream.read(LENGTH), "little")
+    latin = stream.read(length).decode().encode("latin-1", "backslashreplace")
+    return npy.read_array_header_2_0(io.BytesIO(len(latin).to_bytes(LENGTH, "little") + latin))
+
+
+HEADERS: Mapping[tuple[int, int], Callable[[IO[bytes]], Any]] = {
+    (1, 0): npy.read_array_header_1_0,
+    (2, 0): npy.read_array_header_2_0,
+    (3, 0): _header_3_0,
+}
 
 
 class Header(NamedTuple):
@@ -33,8 +48,7 @@ def header(name: str, stream: IO[bytes], size: int) -> Header:
     """The header of the array in ``stream``, of ``size`` bytes. Raises InputError if the array cannot be used."""
     version = npy.read_magic(stream)
     if version not in HEADERS:
-        # Format 3.0 exists for structured arrays only.
-        raise InputError(f"{name} is in .npy format {version[0]}.{version[1]}; save it again, as plain real numbers")
+        raise InputError(f"{name} is in .npy format {version[0]}.{version[1]}; save it again with numpy.save")
     shape, fortran, dtype = HEADERS[version](stream)
     require_real(name, dtype)
     if min(shape, default=0) < 0:

@@ -1,27 +1,28 @@
-"""Read one picture as a viewer shows it: upright, flat, and its first frame."""
+"""Read the frames of one image file as a viewer shows them: upright and flat."""
 
 from __future__ import annotations
 
 import logging
-import math
+import re
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from bncli.core.source import source_of
 from bncli.errors import InputError
+from bncli.inputs import _deep, _foreign
+from bncli.inputs._folder import NEEDS_HEIF
+from bncli.inputs._planes import GREY, Picture, flat
+from bncli.inputs._silence import silenced
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-DEEP = 65535
-GREY = ("1", "L", "LA", "La")
+MOVING = ("GIF", "PNG", "WEBP", "AVIF", "TIFF", "DCX", "FLI", "IM", "HEIF")  # formats with frames or pages
+IS_HEIC = re.compile(rb".{4}ftyp(hei[cxms]|hev[cx]|mif1|msf1)", re.DOTALL)
 ORIENTATION = 0x0112  # the EXIF tag
 TURN = Image.Transpose
 TURNS = {  # by the tag's value: the operation that makes the image upright
@@ -35,41 +36,53 @@ DAMAGED_EXIF = (SyntaxError, ValueError, LookupError, TypeError, OSError, struct
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-def files(path: Path) -> list[Path]:
-    """``path``, or the pictures in it, sorted by name, if it is a folder."""
-    try:
-        if not path.is_dir():
-            return [path]
-        # Pillow also knows the suffixes of formats that it can only write.
-        suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-        files = [file for file in path.iterdir() if file.suffix.lower() in suffixes and file.is_file()]
-    except OSError as error:
-        raise InputError(f"cannot read {str(path)!r}: {_explained(error)}") from error
-    files = sorted((file for file in files if not file.name.startswith(".")), key=lambda file: file.name)
-    if not files:
-        raise InputError(f"there is no image in the folder {str(path)!r}: name one that holds PNG or JPEG files")
-    return files
-
-
 class Facts(NamedTuple):
-    """The (width, height) and the number of channels of an image as ``read`` and ``pixels`` give it."""
+    """The (width, height) and number of channels of an image as ``pixels`` gives it, and the frames of its file.
+
+    ``lost`` is that of the ``Picture``.
+    """
 
     size: tuple[int, int]
     channels: int
+    frames: int = 1
+    lost: int = 0
 
 
-def read(path: Path) -> Image.Image:
-    """The image upright and flat, its first frame if it moves: mode L, RGB, or F for 16-bit grey."""
+def read(path: Path, numbers: Sequence[int] = (0,)) -> list[Picture]:
+    """The frames of these ``numbers``, which ascend from 0. Raises InputError if one cannot be read."""
     with _opened(path) as image:
-        return _flat(_upright(image))
+        return [_frame(image, number, path) for number in numbers]
 
 
-def facts(path: Path) -> Facts:
-    """The facts in the header of a file, without reading its pixels."""
+def facts(path: Path, *, every: bool = False, upright: bool = True) -> Facts:
+    """The facts in the header of a file; without ``upright``, the size is the stored one.
+
+    Raises InputError for a file that cannot be read. Frames that cannot be counted are an error if ``every`` frame is
+    asked for, and are otherwise taken for one.
+    """
     with _opened(path) as image:
-        turned = _turn(image) in SIDEWAYS
-        grey = image.mode in GREY or image.mode.startswith("I")
-        return Facts(image.size[::-1] if turned else image.size, 1 if grey else 3)
+        # Pillow may load the pixels to find the orientation, and loading clears what it knows of how they are stored.
+        grey = image.mode in GREY or image.mode.startswith("I") or _deep.is_grey(image)
+        bits = _deep.depth(image, _head(path))
+        turned = upright and _turn(image) in SIDEWAYS
+        lost = 0 if bits <= _deep.FEW or (image.format in _deep.READS and _deep.is_here()) else bits
+        return Facts(image.size[::-1] if turned else image.size, 1 if grey else 3, _frames(image, every), lost)
+
+
+def _frames(image: Image.Image, every: bool) -> int:
+    """The number of frames or pages: not the layers of a drawing, nor the preview in a photograph."""
+    try:
+        return int(getattr(image, "n_frames", 1)) if image.format in MOVING else 1
+    except Exception:
+        # The first frame may be whole where a later one makes Pillow raise any error.
+        if every:
+            raise
+        return 1
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_deep.HEADER)
 
 
 @contextmanager
@@ -83,19 +96,23 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             if not path.stat().st_size:
                 raise InputError("it is empty; save it again")
-            with Image.open(file) as image:
+            if why := _foreign.explained(file.peek(_foreign.READ), path):
+                raise InputError(why)
+            with silenced(), Image.open(file) as image:
                 yield image
     except Exception as error:
         # A damaged file can make Pillow's parsers raise any error.
         if source_of(path.name) == "array":
             raise InputError(f"{str(path)!r} is not an image: give arrays with --array") from error
-        raise InputError(f"cannot read {str(path)!r} as an image: {_explained(error)}") from error
+        raise InputError(f"cannot read {str(path)!r} as an image: {_explained(error, path)}") from error
 
 
-def _explained(error: Exception) -> str:
+def _explained(error: Exception, path: Path) -> str:
     match error:
         case InputError():
             return str(error)
+        case UnidentifiedImageError() if IS_HEIC.match(_head(path)):
+            return f"HEIC needs the package pillow-heif: {NEEDS_HEIF}"
         case UnidentifiedImageError():
             return "Pillow does not know its format; save it as PNG or JPEG"
         case Image.DecompressionBombError() | Image.DecompressionBombWarning():
@@ -107,11 +124,22 @@ def _explained(error: Exception) -> str:
             return f"Pillow cannot decode it ({reason}); save it again, as PNG or JPEG"
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    # Not ImageOps.exif_transpose: it rewrites the EXIF data, and fails if another tag is damaged.
+def _frame(image: Image.Image, number: int, path: Path) -> Picture:
+    if number:
+        image.seek(number)
+    grey, bits, turn = _deep.is_grey(image), _deep.depth(image, _head(path)), _turn(image)
     image.load()
-    turn = _turn(image)
-    return image if turn is None else image.transpose(turn)
+    planes = None
+    if bits > _deep.FEW and image.format in _deep.READS:
+        planes = _deep.read(path.read_bytes(), image, grey, number)
+    if planes is None:
+        upright = [flat(image.convert("LA") if grey else image)]
+    else:
+        upright = [Image.fromarray(np.ascontiguousarray(plane)) for plane in planes.transpose(2, 0, 1)]
+    # Not ImageOps.exif_transpose: it rewrites the EXIF data, and fails if another tag is damaged.
+    if turn is not None:
+        upright = [plane.transpose(turn) for plane in upright]
+    return Picture(tuple(upright), bits if planes is None and bits > _deep.FEW else 0)
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
@@ -120,44 +148,3 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
     except DAMAGED_EXIF:
         # The pixels are valid; viewers show them without rotation.
         return None
-
-
-def _flat(image: Image.Image) -> Image.Image:
-    if image.mode == "F":
-        raise InputError("its pixels are floating-point, of unknown range; save it as 16-bit grey, or give --array")
-    if image.mode.startswith("I"):
-        return _deep(image)
-    base, with_alpha = ("L", "LA") if image.mode in GREY else ("RGB", "RGBA")
-    if not image.has_transparency_data:
-        return image.convert(base)
-    image = image.convert(with_alpha)
-    page = Image.new(base, image.size, "white")
-    page.paste(image.convert(base), mask=image.getchannel("A"))
-    return page
-
-
-def _deep(image: Image.Image) -> Image.Image:
-    pixels = np.array(image, np.float32)
-    low, high = pixels.min(), pixels.max()
-    if low < 0 or high > DEEP:
-        raise InputError(f"its values range from {low:.0f} to {high:.0f}; save it as 16-bit grey, 0 to {DEEP}")
-    transparent = image.info.get("transparency")
-    if transparent is not None:
-        pixels[pixels == transparent] = DEEP
-    return Image.fromarray(pixels)
-
-
-def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """``image`` at ``size``, (width, height)."""
-    width, height = size
-    limit = Image.MAX_IMAGE_PIXELS or math.inf
-    if min(size) < 1 or width * height > limit:
-        raise InputError(f"cannot resize to {width}x{height}: ask for sides of at least 1, and {limit} pixels at most")
-    return image.resize(size, Image.Resampling.LANCZOS)
-
-
-def pixels(image: Image.Image) -> NDArray[Any]:
-    """The values as (height, width, channels), from 0 to 1."""
-    # Lanczos overshoots; Pillow clips that for 8 bits, not in mode F.
-    scaled = np.clip(np.asarray(image, np.float64) / (DEEP if image.mode == "F" else 255), 0, 1)
-    return scaled.reshape(image.height, image.width, -1)

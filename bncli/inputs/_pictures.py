@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,14 +13,15 @@ import numpy as np
 from bncli.core.case import generator
 from bncli.core.layout import Layout
 from bncli.errors import InputError
-from bncli.inputs import _picture
+from bncli.inputs import _picture, _planes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from PIL.Image import Image
 
     from bncli.core.layout import Shape
     from bncli.core.source import Request
+    from bncli.inputs._listing import Frame
+    from bncli.inputs._planes import Picture
 
     Array = NDArray[Any]
 
@@ -47,9 +48,11 @@ def changes(count: int, height: int, width: int, seed: int) -> Iterable[Change]:
         yield Change(shift, rng.uniform(*BRIGHTNESS))
 
 
-def read(path: Path, resize: tuple[int, int] | None) -> Image:
-    image = _picture.read(path)
-    return _picture.resized(image, resize) if resize else image
+def read(frames: Iterable[Frame], resize: tuple[int, int] | None) -> Iterator[Picture]:
+    """The ``frames``, of which those of one file follow each other, at the size ``resize`` if there is one."""
+    for path, group in groupby(frames, key=lambda frame: frame.path):
+        for picture in _picture.read(path, [frame.number for frame in group]):
+            yield _planes.resized(picture, resize) if resize else picture
 
 
 def stack(images: Iterable[Array], x: Array, drawn: Iterable[Change], layout: Layout) -> Array:
@@ -71,7 +74,7 @@ def stack(images: Iterable[Array], x: Array, drawn: Iterable[Change], layout: La
 class PictureRows:
     """The pictures of a request, each (height, width, channels) when read; the copies of a picture form one chunk."""
 
-    paths: Sequence[Path]
+    frames: Sequence[Frame]
     size: tuple[int, int, int]
     drawn: Sequence[Change]
     request: Request
@@ -88,12 +91,12 @@ class PictureRows:
     def shape(self) -> Shape:
         height, width, channels = self.size
         first = self.request.layout == Layout.CHANNELS_FIRST
-        return len(self.paths) * self.step, *((channels, height, width) if first else self.size)
+        return len(self.frames) * self.step, *((channels, height, width) if first else self.size)
 
     def part(self, first: int, last: int) -> Callable[[], Array]:
         start, stop = first // self.step, -(-last // self.step)
         drawn = self.drawn[start * self.step : stop * self.step]
-        whole = partial(_read, self.paths[start:stop], self.size, drawn, self.request, self.dtype)
+        whole = partial(_read, self.frames[start:stop], self.size, drawn, self.request, self.dtype)
         return partial(_some, whole, first - start * self.step, last - start * self.step)
 
 
@@ -102,12 +105,12 @@ def _some(whole: Callable[[], Array], first: int, last: int) -> Array:
 
 
 def _read(
-    paths: Sequence[Path], size: tuple[int, int, int], drawn: Sequence[Change], request: Request, dtype: str
+    frames: Sequence[Frame], size: tuple[int, int, int], drawn: Sequence[Change], request: Request, dtype: str
 ) -> Array:
     height, width, _ = size
-    images = [read(path, request.resize) for path in paths]
-    for path, image in zip(paths, images, strict=True):
+    images = list(read(frames, request.resize))
+    for frame, image in zip(frames, images, strict=True):
         if image.size != (width, height):
-            raise InputError(f"{str(path)!r} has changed: it was {width}x{height} when the run began")
-    x = np.empty((len(paths) * request.copies, *size), dtype)
-    return stack(map(_picture.pixels, images), x, drawn, request.layout)
+            raise InputError(f"{frame} has changed: it was {width}x{height} when the run began")
+    x = np.empty((len(frames) * request.copies, *size), dtype)
+    return stack(map(_planes.pixels, images), x, drawn, request.layout)

@@ -1,10 +1,9 @@
-"""Saved arrays: x alone in a .npy or a Zarr array, or x and others in a .npz or a Zarr group."""
+"""Saved arrays: x alone in a .npy or a Zarr array, or x and others in a .npz, a .safetensors or a Zarr group."""
 
 from __future__ import annotations
 
 import os
 import warnings
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +11,11 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from bncli.core.case import ARRAYS, BATCH
+from bncli.core.case import BATCH
 from bncli.core.problem import Problem
 from bncli.core.source import Batch, Lazy, Request, Source, source_of
 from bncli.errors import InputError
-from bncli.inputs import _npy, _zarr
+from bncli.inputs import _foreign, _npy, _npz, _safetensors, _zarr
 from bncli.inputs._numbers import cast, floating
 
 if TYPE_CHECKING:
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
-LISTED = 8
+FORMATS = "numpy.save or numpy.savez"
 
 
 def load(request: Request) -> Batch:
@@ -53,7 +51,7 @@ def lazy(request: Request) -> Lazy:
         if _zarr.is_zarr(path):
             return _lazy_zarr(request, path)
         with _opened(path) as (file, size):
-            if not _is_npy(file):
+            if not _head(file, path, size).startswith(_npy.MAGIC):
                 raise InputError("it cannot be read by blocks; save x as .npy, or all of it as a Zarr group")
             head = _npy.header("x", file, size)
         if head.fortran:
@@ -86,7 +84,10 @@ def _read(path: Path) -> Mapping[str, Array]:
     if _zarr.is_zarr(path):
         return {name: np.asarray(array[...]) for name, array in _zarr.members(path).items()}
     with _opened(path) as (file, size):
-        return {"x": _npy.read("x", file, size)} if _is_npy(file) else _read_zip(file)
+        head = _head(file, path, size)
+        if head.startswith(_npy.MAGIC):
+            return {"x": _npy.read("x", file, size)}
+        return _npz.read(file) if head.startswith(_npz.MAGIC) else _safetensors.read(file, size)
 
 
 @contextmanager
@@ -108,45 +109,28 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
         raise InputError(f"{(error.strerror or str(error)).lower()}; give a .npy or .npz file") from error
     except Exception as error:
         # A damaged file can make zipfile, zlib and NumPy's header parser raise any error.
-        raise InputError("it is truncated or damaged; save it again with numpy.save or numpy.savez") from error
+        raise InputError(f"it is truncated or damaged; save it again with {FORMATS}") from error
 
 
-def _is_npy(file: IO[bytes]) -> bool:
-    """Whether the file is a .npy; False for a .npz. Raises InputError if it is neither."""
-    magic = file.read(len(_npy.MAGIC))
+def _head(file: IO[bytes], path: Path, size: int) -> bytes:
+    """The first bytes, which show the format. Raises InputError if it is none that is read here."""
+    head = file.read(_foreign.READ)
     file.seek(0)
-    if not magic:
-        raise InputError("it is empty; save it again with numpy.save or numpy.savez")
-    if magic != _npy.MAGIC and not magic.startswith(ZIP_MAGIC):
-        hint = (
-            "give images with --image"
-            if source_of(str(file.name)) == "image"
-            else "save it with numpy.save or numpy.savez"
-        )
+    if not head:
+        raise InputError(f"it is empty; save it again with {FORMATS}")
+    if why := _foreign.explained(head, path):
+        raise InputError(why)
+    own = head.startswith((_npy.MAGIC, *_npz.MAGIC))
+    if not own and not _safetensors.is_safetensors(head, size):
+        hint = "give images with --image" if source_of(path.name) == "image" else f"save it with {FORMATS}"
         raise InputError(f"it is neither .npy nor .npz; {hint}")
-    return magic == _npy.MAGIC
-
-
-def _read_zip(file: IO[bytes]) -> dict[str, Array]:
-    arrays = {}
-    with zipfile.ZipFile(file) as archive:
-        held = archive.namelist()
-        if "x.npy" not in held:
-            listed = ", ".join(repr(name.removesuffix(".npy")) for name in held[:LISTED]) or "nothing"
-            more = ", ..." if len(held) > LISTED else ""
-            raise InputError(f"it holds {listed}{more} but no x; save it with numpy.savez(path, x=x)")
-        for name in ARRAYS:
-            if f"{name}.npy" in held:
-                entry = archive.getinfo(f"{name}.npy")
-                with archive.open(entry) as member:
-                    arrays[name] = _npy.read(name, member, entry.file_size)
-    return arrays
+    return head
 
 
 SOURCE = Source(
     load,
-    help="Read x from a .npy, or x and any of gamma, beta, dy, mean, var from a .npz; also a Zarr array or group.",
+    help="Read x from a .npy, or x and any of gamma, beta, dy, mean, var from a .npz, a .safetensors or a Zarr group.",
     metavar="FILE.npy",
-    suffixes=(".npy", ".npz", ".zarr"),
+    suffixes=(".npy", ".npz", ".safetensors", ".zarr", ".zarr.zip"),
     lazy=lazy,
 )

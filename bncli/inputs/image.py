@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +14,8 @@ from bncli.core.source import Batch, Lazy, Request, Source
 from bncli.errors import InputError
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from bncli.inputs._listing import Frame, Listing
+    from bncli.inputs._planes import Picture
 
 COLOURS = 3
 SUFFIXES = (
@@ -28,42 +28,44 @@ WIDEST = 8  # bytes of a value while an image is read
 def load(request: Request) -> Batch:
     """x of (B, height, width, C), or (B, C, height, width) for channels-first; C is 1 for grey, 3 for colour.
 
-    If any image has colour, the whole batch has. 16-bit grey keeps its precision. With ``copies``,
+    If any image has colour, the whole batch has. 16-bit grey keeps its precision, and so does colour where OpenCV is
+    installed; the batch has a warning otherwise. With ``copies``,
     each image becomes that many randomly brightened and shifted copies.
 
     Raises InputError if an image cannot be read, or if sizes differ.
     """
     # Imported here, so that a run on random numbers does not pay for Pillow.
-    from bncli.inputs import _pictures
+    from bncli.inputs import _listing, _pictures
 
-    paths = _paths(request)
-    images = []
-    for path in paths:
-        images.append(_pictures.read(path, request.resize))
-        if len(images) == 1:
-            _require_memory(images[0], len(paths), request)
-    _check_sizes(paths, [image.size for image in images])
+    found = _listed(request, upright=False)
+    _require_memory(request.resize or found.facts[0].size, len(found.frames), request)
+    with _listing.hinted(len(found.frames), request):
+        images = list(_pictures.read(found.frames, request.resize))
+    _check_sizes(found.frames, [image.size for image in images])
     try:
         batch = _batch(images, request)
     except (MemoryError, ValueError) as error:
         # NumPy raises ValueError for a size beyond any memory.
         count = len(images) * request.copies
         raise InputError(f"{count} images do not fit in memory: use fewer, or a smaller --resize") from error
-    return replace(batch, names=tuple(_names(paths, request.copies)))
+    lost = _listing.precision_lost(found.frames, [image.lost for image in images])
+    return replace(batch, names=tuple(_names(found.frames, request.copies)), warnings=(*found.warnings, *lost))
 
 
-def _names(paths: list[Path], copies: int) -> Iterator[str]:
-    """The names of the files, with the number of the copy if there are several."""
-    for path in paths:
+def _names(frames: Sequence[Frame], copies: int) -> Iterator[str]:
+    """The names of the frames, with the number of the copy if there are several."""
+    from bncli.inputs._listing import numbered
+
+    for frame in frames:
         if copies == 1:
-            yield path.name
+            yield frame.name
         else:
-            yield from (f"{path.stem}-{copy}{path.suffix}" for copy in range(1, copies + 1))
+            yield from (numbered(frame.name, copy) for copy in range(1, copies + 1))
 
 
-def _require_memory(image: Image, count: int, request: Request) -> None:
-    """Raise InputError if memory cannot hold ``count`` images like the first, and the batch of their copies."""
-    width, height = image.size
+def _require_memory(size: tuple[int, int], count: int, request: Request) -> None:
+    """Raise InputError if memory cannot hold ``count`` images of ``size``, and the batch of their copies."""
+    width, height = size
     values = width * height * COLOURS * count
     needed = values * (WIDEST + request.copies * ITEMSIZE[request.dtype or "float64"])
     memory.require(f"{count * request.copies} images of {width}x{height}", needed, "use fewer, or a smaller --resize")
@@ -71,43 +73,48 @@ def _require_memory(image: Image, count: int, request: Request) -> None:
 
 def lazy(request: Request) -> Lazy:
     """The same batch as ``load``, lazily: only the headers of the files are read."""
-    from bncli.inputs import _picture, _pictures
+    from bncli.inputs import _listing, _pictures
 
-    paths = [path.resolve() for path in _paths(request)]
-    facts = [_picture.facts(path) for path in paths]
-    sizes = [each.size for each in facts]
+    found = _listed(request, upright=True)
+    sizes = [each.size for each in found.facts]
     if not request.resize:
-        _check_sizes(paths, sizes)
+        _check_sizes(found.frames, sizes)
     width, height = request.resize or sizes[0]
-    count = len(paths) * request.copies
+    count = len(found.frames) * request.copies
     drawn = tuple(_pictures.changes(count, height, width, request.seed)) if request.copies > 1 else ()
-    rows = _pictures.PictureRows(paths, (height, width, max(each.channels for each in facts)), drawn, request)
-    return Lazy(request.problem(rows.shape, rows.dtype), {"x": rows}, {})
+    channels = max(each.channels for each in found.facts)
+    # Workers may have another current folder.
+    frames = [frame._replace(path=frame.path.resolve()) for frame in found.frames]
+    rows = _pictures.PictureRows(frames, (height, width, channels), drawn, request)
+    lost = _listing.precision_lost(found.frames, [each.lost for each in found.facts])
+    return Lazy(request.problem(rows.shape, rows.dtype), {"x": rows}, {}, (*found.warnings, *lost))
 
 
-def _paths(request: Request) -> list[Path]:
-    from bncli.inputs import _picture
+def _listed(request: Request, *, upright: bool) -> Listing:
+    from bncli.inputs import _listing, _planes
 
+    if request.resize:
+        _planes.require_size(request.resize)
     if request.copies < 1:
         raise InputError(f"cannot make {request.copies} copies of an image: ask for 1 or more")
-    return [path for value in request.values for path in _picture.files(Path(value))]
+    return _listing.listing(request, upright=upright)
 
 
-def _check_sizes(paths: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> None:
+def _check_sizes(frames: Sequence[Frame], sizes: Sequence[tuple[int, int]]) -> None:
     first = sizes[0]
-    for path, size in zip(paths, sizes, strict=True):
+    for frame, size in zip(frames, sizes, strict=True):
         if size != first:
             shown = "{}x{}".format(*first), "{}x{}".format(*size)
             raise InputError(
-                f"the images differ in size: {str(paths[0])!r} is {shown[0]} and {str(path)!r} is {shown[1]}; "
+                f"the images differ in size: {frames[0]} is {shown[0]} and {frame} is {shown[1]}; "
                 f"make them equal with --resize {shown[0]}"
             )
 
 
-def _batch(images: Sequence[Image], request: Request) -> Batch:
-    from bncli.inputs import _picture, _pictures
+def _batch(images: Sequence[Picture], request: Request) -> Batch:
+    from bncli.inputs import _pictures, _planes
 
-    pixels = [_picture.pixels(image) for image in images]
+    pixels = [_planes.pixels(image) for image in images]
     height, width, _ = pixels[0].shape
     channels = max(image.shape[2] for image in pixels)
     dtype = request.dtype or "float64"

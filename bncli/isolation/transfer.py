@@ -43,6 +43,8 @@ def receive(connection: Connection[Any, Any]) -> Any:
 
 def _reduced(array: Array) -> Any:
     """Keep arrays outside the pickle; NumPy itself does so for its own dtypes only, not for bfloat16."""
+    if array.size > 1 and not any(array.strides):  # one value, repeated
+        return np.broadcast_to, (array.reshape(-1)[:1].reshape(()), array.shape)
     if not array.flags.c_contiguous or array.dtype.hasobject or not array.size:
         return array.__reduce_ex__(PROTOCOL)
     content: Any = array.reshape(-1).view(np.uint8)

@@ -12,19 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.kernel import OWN, Gradients, Kernel, Saved
-from bncli.core.problem import DTYPES
+from bncli.core.problem import DTYPES, wider
 
 Array = NDArray[Any]
 
 SAMPLES = (0, 2)
-
-
-def wider(dtype: Any) -> np.dtype[Any]:
-    """The dtype in which arrays of ``dtype`` are computed."""
-    dtype = np.dtype(dtype)
-    if dtype.kind == "c":
-        return np.dtype(np.clongdouble)
-    return np.dtype(np.float64) if dtype.itemsize <= 4 else np.dtype(np.longdouble)
 
 
 def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:

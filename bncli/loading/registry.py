@@ -88,6 +88,21 @@ def own_params(kernels: Sequence[AnyKernel], dtype: str) -> str:
     return "float32" if mixed else ""
 
 
+def numbered(kernels: Sequence[AnyKernel]) -> list[AnyKernel]:
+    """``kernels``; one that is there again, for an A/A run, has a number in its name, as "numpy (2)"."""
+    return [
+        replace(kernel, name=f"{kernel.name} ({count + 1})")
+        if (count := sum(_is_same(each, kernel) for each in kernels[:number]))
+        else kernel
+        for number, kernel in enumerate(kernels)
+    ]
+
+
+def _is_same(first: AnyKernel, second: AnyKernel) -> bool:
+    loaded = first.spec and (first.name, first.spec) == (second.name, second.spec)
+    return first is second or bool(loaded)
+
+
 def kernel_of(given: KernelSpec) -> Kernel:
     """The kernel that a program gives by name, file or module, as a module, or as a Kernel.
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bncli.core import array_statistics
 from bncli.core.case import Case
 from bncli.core.report import Column
 from bncli.core.rows.lists import ArrayRow
@@ -17,7 +18,6 @@ Array = NDArray[Any]
 GROUP = ("problem", "input", "mode")
 INPUT = "input"  # in place of a kernel, for the case's own arrays
 NORMALIZED = "x_hat"  # its features should have mean 0 and standard deviation 1
-BINS = 12
 
 
 def columns(baseline: str) -> tuple[Column, ...]:
@@ -72,6 +72,7 @@ class Shown(NamedTuple):
 
 def _row(case: Case, mode: str, kernel: str, shown: Shown) -> ArrayRow:
     array = shown.array
+    found = array_statistics.summary(array)
     row = ArrayRow(
         problem=str(case.problem),
         input=case.recipe,
@@ -80,37 +81,23 @@ def _row(case: Case, mode: str, kernel: str, shown: Shown) -> ArrayRow:
         array=shown.name,
         shape="x".join(map(str, shown.shape)),
         dtype=str(array.dtype),
-        min=float(array.min()),
-        histogram=_histogram(array),
-        max=float(array.max()),
-        mean=float(array.mean(dtype=np.float64)),
-        std=float(array.std(dtype=np.float64)),
+        min=found.least,
+        histogram=found.counts,
+        max=found.greatest,
+        mean=found.mean,
+        std=found.deviation,
         difference=None if shown.first is None else _difference(array.reshape(shown.first.shape), shown.first),
     )
     if shown.name.partition(" ")[0] != NORMALIZED:
         return row
     return replace(
         row,
-        largest_feature_mean=float(np.abs(array.mean((0, 2), dtype=np.float64)).max()),
-        largest_feature_std_error=float(np.abs(array.std((0, 2), dtype=np.float64) - 1).max()),
+        largest_feature_mean=float(np.abs(found.means).max()),
+        largest_feature_std_error=float(np.abs(found.deviations - 1).max()),
     )
 
 
-def _histogram(array: Array) -> list[int]:
-    """The counts of finite values in ``BINS`` equal bins from the least to the largest."""
-    finite = array[np.isfinite(array)].astype(np.float64)
-    if not finite.size:
-        return []
-    try:
-        counts, _ = np.histogram(finite, BINS)
-    except ValueError:  # the range is too wide, or too narrow for distinct edges of bins
-        raised = finite / 2 - finite.min() / 2
-        counts, _ = np.histogram(raised / (raised.max() or 1), BINS)
-    return [int(count) for count in counts]
-
-
 def _difference(array: Array, first: Array) -> float:
-    """The largest |array - first|, relative to the largest |first|; NaN equals NaN."""
-    same = (array == first) | (np.isnan(array) & np.isnan(first))
-    largest = float(np.abs(np.where(same, 0, array - first)).max())
-    return largest / float(np.abs(first).max() or 1) if largest else 0.0
+    """The largest |array - first|, relative to the largest |first|."""
+    largest = array_statistics.largest_difference(array, first)
+    return largest / (max(abs(float(first.min())), abs(float(first.max()))) or 1) if largest else 0.0

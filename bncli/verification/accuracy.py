@@ -1,18 +1,21 @@
 """How far are a kernel's results from the formulas computed in a wider type?"""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bncli.core.array_statistics import on_all_cores
 from bncli.core.case import Case
 from bncli.core.kernel import BACKWARD, FORWARD, Gradients, Kernel, Saved
-from bncli.core.problem import OF_INFERENCE, finfo, statistics_dtype
+from bncli.core.problem import OF_INFERENCE, finfo, statistics_dtype, wider
 from bncli.loading.registry import load_kernel
 from bncli.loading.results import is_numeric
 from bncli.verification import tolerance
-from bncli.verification.finding import Finding, Verdict
+from bncli.verification.finding import Finding
+from bncli.verification.reference_judge import METHOD, SAMPLES, Compared, ReferenceJudge
 from bncli.verification.tolerance import Magnitude
 
 Array = NDArray[Any]
@@ -20,9 +23,6 @@ Array = NDArray[Any]
 BLOCK = 1 << 19  # elements that are judged at a time: the reference needs several arrays of them, in a wide type
 STATISTICS = ("mean", "var", "inv_std")
 GRADIENTS_OF_INFERENCE = tuple(f"{name}{OF_INFERENCE}" for name in Gradients._fields)
-METHOD = "reference"
-SAMPLES = (0, 2)
-FAR = 10  # times the deviation: from here on rms(x) explains lost digits
 
 
 def check(kernel: Kernel, case: Case) -> list[Finding]:
@@ -59,10 +59,14 @@ def check_inference(kernel: Kernel, case: Case) -> list[Finding]:
     if kernel.infer is None:
         return []
     case = case.taking(kernel.parameters)
-    mean, var, expected, magnitude = inference(case)
-    seen = _ReferenceJudge("infer", case)
-    seen.see(0, kernel.infer(case.x, case.gamma, case.beta, mean, var, case.problem.epsilon), expected, magnitude)
-    return [seen.finding(kernel)]
+    kept = _kept(case)
+    y = kernel.infer(case.x, case.gamma, case.beta, *other_statistics(case), case.problem.epsilon)
+
+    def expected(features: slice) -> Iterator[tuple[str, Array, Magnitude]]:
+        _, _, value, magnitude = inference(_part(kept, features))
+        yield "infer", value, magnitude
+
+    return _compare(kernel, case, {"infer": y}, expected)
 
 
 def check_gradients_of_inference(kernel: Kernel, case: Case) -> list[Finding]:
@@ -70,12 +74,13 @@ def check_gradients_of_inference(kernel: Kernel, case: Case) -> list[Finding]:
     if kernel.infer_backward is None:
         return []
     case = case.taking(kernel.parameters)
-    expected, judges = gradients_of_inference(case), []
-    for name, array in run_inference(kernel, case).items():
-        if is_judged(kernel, name):
-            judges.append(_ReferenceJudge(name, case))
-            judges[-1].see(0, array, *expected[name])
-    return [seen.finding(kernel) for seen in judges]
+    kept = _kept(case)
+
+    def expected(features: slice) -> Iterator[tuple[str, Array, Magnitude]]:
+        for name, (value, magnitude) in gradients_of_inference(_part(kept, features)).items():
+            yield name, value, magnitude
+
+    return _compare(kernel, case, run_inference(kernel, case), expected)
 
 
 def run_inference(kernel: Kernel, case: Case) -> dict[str, Array]:
@@ -90,7 +95,7 @@ def run_inference(kernel: Kernel, case: Case) -> dict[str, Array]:
 def gradients_of_inference(case: Case) -> dict[str, tuple[Array, Magnitude]]:
     """The gradients of inference as they should be, with the statistics of ``inference``, and their magnitudes."""
     saved = frozen(case)
-    wide, of_features = np.empty(case.x.shape, np.longdouble), np.empty((2, *case.gamma.shape), np.longdouble)
+    wide, of_features = (np.empty(shape, wider(case.x.dtype)) for shape in (case.x.shape, (2, *case.gamma.shape)))
     reference = load_kernel(METHOD)
     assert reference.infer_backward is not None  # for the type checker
     found = reference.infer_backward(case.dy, saved, out=Gradients(wide, *of_features))
@@ -111,7 +116,7 @@ def frozen(case: Case) -> Saved:
 def inference(case: Case) -> tuple[Array, Array, Array, Magnitude]:
     """A mean and a variance, both (F,), that are not the batch's; y from these, (N, F, S), and its magnitude."""
     mean, var = other_statistics(case)
-    expected = np.empty(case.x.shape, np.longdouble)
+    expected = np.empty(case.x.shape, wider(case.x.dtype))
     reference = load_kernel(METHOD)
     assert reference.infer is not None  # for the type checker
     reference.infer(case.x, case.gamma, case.beta, mean, var, case.problem.epsilon, out=expected)
@@ -132,12 +137,20 @@ def other_statistics(case: Case) -> tuple[Array, Array]:
     They are of x's own type, or float32 for half precision.
     """
     dtype = statistics_dtype(case.problem.dtype)
-    x, ends = case.x.astype(np.float64), finfo(dtype)
-    mean, spread, span = x.mean(SAMPLES), x.std(SAMPLES), x.max(SAMPLES) - x.min(SAMPLES)
+    found = on_all_cores(lambda features: _spreads(case.x[:, features]), list(_blocks(case)))
+    mean, spread, span = np.concatenate(list(found), 1)
+    ends = finfo(dtype)
     # The deviation of tiny x underflows; a mean far beyond x would hide x where there is no beta.
     spread = np.where(spread > 0, spread, np.where(span > 0, span, np.maximum(np.abs(mean), 1)))
     var = np.clip(4 * spread * spread, float(ends.smallest_normal), float(ends.max) / 4)
     return (mean + spread / 2).astype(dtype), var.astype(dtype)
+
+
+def _spreads(x: Array) -> Array:
+    """The mean, the deviation and the span of each feature, (3, F), in float64."""
+    with np.errstate(all="ignore"):  # of this thread
+        wide = x.astype(np.float64)
+        return np.array([wide.mean(SAMPLES), wide.std(SAMPLES), wide.max(SAMPLES) - wide.min(SAMPLES)])
 
 
 def judge(kernel: Kernel, case: Case, actual: Mapping[str, Array]) -> list[Finding]:
@@ -146,12 +159,30 @@ def judge(kernel: Kernel, case: Case, actual: Mapping[str, Array]) -> list[Findi
     A gradient that the kernel does not have is left out.
     """
     case = case.taking(kernel.parameters)
-    actual = {name: array for name, array in actual.items() if is_judged(kernel, name)}
-    judges = {name: _ReferenceJudge(name, case) for name in actual}
-    for features in _blocks(case):
-        for name, expected, magnitude in _expected(case, features, actual):
-            block = actual[name][:, features] if actual[name].ndim == 3 else actual[name][features]
-            judges[name].see(features.start, block, expected, magnitude)
+    return _compare(kernel, case, actual, lambda features: _expected(case, features, actual))
+
+
+def _compare(
+    kernel: Kernel,
+    case: Case,
+    actual: Mapping[str, Array],
+    expected: Callable[[slice], Iterable[tuple[str, Array, Magnitude]]],
+) -> list[Finding]:
+    """A finding for each array in ``actual``; ``expected`` gives names, values and magnitudes of some features."""
+    judges = {name: ReferenceJudge(name, case) for name in actual if is_judged(kernel, name)}
+
+    def compared(features: slice) -> list[tuple[str, Compared]]:
+        found = []
+        with np.errstate(all="ignore"):  # of this thread
+            for name, value, magnitude in expected(features):
+                if name in judges:
+                    block = actual[name][:, features] if actual[name].ndim == 3 else actual[name][features]
+                    found.append((name, judges[name].compared(features.start, block, value, magnitude)))
+        return found
+
+    for found in on_all_cores(compared, list(_blocks(case))):
+        for name, block in found:
+            judges[name].add(block)
     return [each.finding(kernel) for each in judges.values()]
 
 
@@ -175,67 +206,15 @@ def differ(case: Case, first: Mapping[str, Array], second: Mapping[str, Array]) 
     return found
 
 
-class _ReferenceJudge:
-    """Compares one array with the reference, block by block, and keeps the worst element."""
+def _kept(case: Case) -> Case:
+    """``case``, or a copy if its x can be written to, as a kernel may do."""
+    if not case.x.flags.writeable:
+        return case
+    return replace(case, **{name: getattr(case, name).copy() for name in ("x", "dy", "gamma", "beta")})
 
-    def __init__(self, name: str, case: Case) -> None:
-        self.name, self.case, self.problem = name, case, case.problem
-        self.budget = tolerance.budget(case.problem, name)
-        self.error, self.checked, self.total = -1.0, 0, 0
-        self.plain_error = 0.0
-        self.index: tuple[int, ...] = ()
-        self.actual = self.expected = np.nan
-        self.wrong_features: list[int] = []
 
-    def see(self, first_feature: int, actual: Array, expected: Array, magnitude: Magnitude) -> None:
-        judged = np.isfinite(expected)
-        self.total += expected.size
-        self.checked += int(judged.sum())
-        difference = np.abs(actual - expected)
-        difference[~judged] = 0
-        overflows = np.isinf(actual) & ((actual > 0) == (expected > 0))
-        if overflows.any():  # infinity is right if the expected value may round to one that the dtype cannot hold
-            overflows &= np.abs(expected) + self.budget * magnitude.whole > float(finfo(self.problem.dtype).max)
-            difference[overflows] = 0
-        difference[np.isnan(difference)] = np.inf
-        error = difference / magnitude.whole
-        self.plain_error = max(self.plain_error, float(np.nanmax(difference / magnitude.usual, initial=0)))
-        error[~judged] = -1
-        wrong = (error > self.budget).any(SAMPLES if error.ndim == 3 else ())
-        self.wrong_features += (first_feature + np.flatnonzero(wrong)).tolist()
-        at = np.unravel_index(int(error.argmax()), error.shape)
-        if error[at] <= self.error:
-            return
-        self.error, self.actual, self.expected = float(error[at]), float(actual[at]), float(expected[at])
-        if len(at) == 3:
-            self.index = self.problem.position(int(at[0]), first_feature + int(at[1]), int(at[2]))
-        else:
-            feature = np.unravel_index(first_feature + int(at[0]), self.problem.feature_shape)
-            self.index = tuple(int(i) for i in feature)
-
-    def finding(self, kernel: Kernel) -> Finding:
-        error, reason = self.error, ""
-        verdict = Verdict.PASS if error <= self.budget else Verdict.WRONG
-        if not self.checked:
-            verdict, error, reason = Verdict.UNDECIDED, np.inf, "no element is expected to be finite"
-        elif verdict is Verdict.PASS and self.plain_error > max(self.budget, 1 / tolerance.DECIDABLE):
-            verdict = Verdict.UNDECIDED
-            reason = f"it is off by {self.plain_error:.1%}: a mistake, or rounding, {self._cause_of_rounding()}"
-        return Finding(
-            kernel.name, self.name, METHOD, verdict, error, self.budget,
-            self.checked, self.total, self.index, self.actual, self.expected, reason, self.plain_error,
-            tuple(self.wrong_features),
-        )  # fmt: skip
-
-    def _cause_of_rounding(self) -> str:
-        """The cause of so large an error in a right kernel, and a remedy."""
-        dtype, x = self.problem.dtype, self.case.x.astype(np.float64)
-        with np.errstate(all="ignore"):
-            ratio = float(np.nanmax(np.sqrt((x * x).mean(SAMPLES)) / x.std(SAMPLES), initial=0))
-        if ratio > FAR:
-            far = f"since rms(x) is {ratio:.2g} times the deviation"
-            return f"{far}; use data nearer to 0, or a wider type than {dtype}"
-        return f"of sums of {self.problem.samples:,} samples in {dtype}; use fewer samples, or a wider type"
+def _part(case: Case, features: slice) -> Case:
+    return case.select(np.arange(features.start, features.stop))
 
 
 def _blocks(case: Case) -> Iterator[slice]:
@@ -250,7 +229,7 @@ def _expected(case: Case, features: slice, names: Collection[str]) -> Iterator[t
     gamma, beta = case.gamma[features], case.beta[features]
     reference = load_kernel(METHOD)
     # With a wide `out` the reference returns all its digits.
-    wide = np.empty(x.shape, np.longdouble)
+    wide = np.empty(x.shape, wider(x.dtype))
     _, saved = reference.forward(x, gamma, beta, case.problem.epsilon, out=wide)
     scales = tolerance.magnitudes(dy, saved, beta, case.problem.dtype)
     for name, value in {"y": wide, **{name: getattr(saved, name) for name in STATISTICS}}.items():

@@ -10,7 +10,7 @@ from bncli.core.case import Case
 from bncli.core.kernel import Gradients, Kernel
 from bncli.loading.guard import guarded
 from bncli.loading.registry import load_kernel
-from bncli.verification.accuracy import METHOD
+from bncli.verification.reference_judge import METHOD
 
 Array = NDArray[Any]
 

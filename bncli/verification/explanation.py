@@ -15,6 +15,7 @@ from bncli.loading.guard import guarded
 from bncli.verification import accuracy, sample_weights
 from bncli.verification.diagnosis import diagnose
 from bncli.verification.finding import Finding, Verdict
+from bncli.verification.reference_judge import METHOD
 
 Array = NDArray[Any]
 
@@ -33,7 +34,7 @@ def explain(kernel: Kernel, case: Case, findings: Sequence[Finding]) -> dict[str
     wrong = {
         finding.array: finding.wrong_features
         for finding in findings
-        if finding.verdict is Verdict.WRONG and finding.method == accuracy.METHOD and finding.array in ARRAYS
+        if finding.verdict is Verdict.WRONG and finding.method == METHOD and finding.array in ARRAYS
     }
     if not wrong:
         return _of_slopes(kernel, case, findings)

@@ -15,6 +15,7 @@ from bncli.verification import accuracy, explanation, finding_rows, inexact
 from bncli.verification._contract.calls import CHANCE
 from bncli.verification._diagnosis.wording import listing
 from bncli.verification.finding import Verdict
+from bncli.verification.reference_judge import METHOD
 from bncli.verification.suite import Judged
 
 SECONDS = 4.0  # that the diagnoses of one kernel may take; failed checks beyond that are not diagnosed
@@ -68,12 +69,12 @@ def faults(kernel: AnyKernel, judged: Sequence[Judged]) -> list[Fault]:
 
 def _order(judged: Judged) -> tuple[bool, bool]:
     """Values before invariants and contract, and degenerate data last."""
-    return judged.finding.method != accuracy.METHOD, judged.check in DEGENERATE
+    return judged.finding.method != METHOD, judged.check in DEGENERATE
 
 
 def _unclear(judged: Judged, sentences: Sequence[str]) -> bool:
     """Whether a failed check of values is no evidence of another fault than those that are known."""
-    if judged.finding.method != accuracy.METHOD or (judged.finding.reason and not judged.finding.array):
+    if judged.finding.method != METHOD or (judged.finding.reason and not judged.finding.array):
         return False
     return judged.check in DEGENERATE or not sentences or any(word in sentences[-1] for word in UNNAMED)
 
@@ -111,7 +112,7 @@ def _kind(judged: Judged, sentences: Sequence[str], known: Sequence[str]) -> str
         return NUMBERS.sub("#", "; ".join(sentences))
     if finding.reason and finding.verdict is not Verdict.UNDECIDED:
         return NUMBERS.sub("#", finding.reason)
-    if finding.method != accuracy.METHOD and known:
+    if finding.method != METHOD and known:
         return known[0]  # an invariant is broken by wrong values
     return f"{finding.verdict}: {finding.array}"
 
@@ -119,7 +120,7 @@ def _kind(judged: Judged, sentences: Sequence[str], known: Sequence[str]) -> str
 def _diagnosis(kernel: AnyKernel, judged: Judged) -> tuple[str, tuple[str, ...]]:
     """The wrong array that the other wrong arrays are made of, and its diagnosis."""
     finding = judged.finding
-    if finding.method != accuracy.METHOD or finding.verdict is not Verdict.WRONG or not finding.array:
+    if finding.method != METHOD or finding.verdict is not Verdict.WRONG or not finding.array:
         return "", ()
     # A reason comes from ``inexact``: the fault shows on the same x minus its features' means.
     case = inexact.centred(judged.case) if finding.reason else judged.case

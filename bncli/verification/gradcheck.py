@@ -13,10 +13,11 @@ from bncli.core.rows.checks import GradcheckRow
 from bncli.core.source import draw
 from bncli.errors import InputError, KernelFault
 from bncli.loading.registry import KernelSpec, kernel_of, own_dtype
-from bncli.verification import accuracy, explanation, finding_rows, tolerance
+from bncli.verification import explanation, finding_rows, tolerance
 from bncli.verification import gradients as checking
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.gradients import Method
+from bncli.verification.reference_judge import METHOD
 from bncli.verification.search.case_line import CaseLine
 from bncli.verification.search.running import Search, with_search
 
@@ -120,10 +121,10 @@ def _check(kernel: Kernel, case: Case, method: Method) -> tuple[list[Finding], M
 def _of(
     case: Case, findings: Sequence[Finding], diagnosis: Mapping[str, Sequence[str]], again: str
 ) -> Iterable[GradcheckRow]:
-    by_reference = {f.array: f.verdict for f in findings if f.method == accuracy.METHOD}
-    by_slopes = {f.array: f.verdict for f in findings if f.method != accuracy.METHOD}
+    by_reference = {f.array: f.verdict for f in findings if f.method == METHOD}
+    by_slopes = {f.array: f.verdict for f in findings if f.method != METHOD}
     for finding in findings:
-        by_values = finding.method == accuracy.METHOD or finding.array.endswith(OF_INFERENCE)
+        by_values = finding.method == METHOD or finding.array.endswith(OF_INFERENCE)
         by = finding.array if by_values else explanation.FORWARD
         said = diagnosis.get(by, ()) if finding.verdict is Verdict.WRONG else ()
         yield GradcheckRow(
@@ -142,8 +143,7 @@ def _failure(finding: Finding, findings: Sequence[Finding]) -> str:
     The y of inference is called infer.
     """
     right = finding.verdict is Verdict.WRONG and any(
-        each.array == finding.array and each.method == accuracy.METHOD and each.verdict is Verdict.PASS
-        for each in findings
+        each.array == finding.array and each.method == METHOD and each.verdict is Verdict.PASS for each in findings
     )
     blamed = _differentiated(finding) if right else finding.array
     return f"{finding.kernel}: {blamed} is {finding.verdict}"
@@ -165,7 +165,7 @@ def _note(
         return finding.reason if finding.array == checking.CALL else f"{start}: {finding.reason}"
     if finding.verdict is not Verdict.WRONG:
         return ""
-    if finding.method == accuracy.METHOD:
+    if finding.method == METHOD:
         # The right derivative of a wrong forward pass: the mistake is in forward alone.
         own = finding.array not in ("y", INFER) and by_slopes.get(finding.array) is Verdict.PASS
         last = ("it is the derivative of the kernel's own forward pass",) if own else ()

@@ -16,6 +16,7 @@ from bncli.verification import accuracy, contract, finding, inexact, invariants
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.layers import layer_findings
 from bncli.verification.parts import part_checks
+from bncli.verification.reference_judge import METHOD
 
 SHAPES = {
     Layout.PER_ACTIVATION: (16, 6, 5, 3),
@@ -106,7 +107,7 @@ def on_data(kernel: AnyKernel, scenario: Scenario, case: Case) -> list[Judged]:
     except KernelFault as fault:
         refused = scenario.refusable and isinstance(fault, KernelRefused)
         verdict, array, error = (Verdict.REFUSED, REFUSED, 0.0) if refused else (Verdict.WRONG, "", np.inf)
-        found = [Finding(kernel.name, array, accuracy.METHOD, verdict, error, 0.0, reason=str(fault))]
+        found = [Finding(kernel.name, array, METHOD, verdict, error, 0.0, reason=str(fault))]
     return [Judged(scenario.name, case, finding) for finding in found]
 
 

@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 from bncli.core.case import Case
 from bncli.core.kernel import Kernel, types_of
-from bncli.verification import accuracy, contract, gradients, invariants
+from bncli.verification import contract, gradients, invariants
 from bncli.verification.finding import Finding, Verdict
 from bncli.verification.layers import layer_findings
 from bncli.verification.layers.subject import TOLERANCE
 from bncli.verification.mutants import Mutant
 from bncli.verification.parts import part_checks
+from bncli.verification.reference_judge import METHOD
 from bncli.verification.search import searching
 
 # Descriptors and names of --random. Every fault must be caught on all of these on which it is visible.
@@ -126,6 +127,6 @@ def _wrong(finding: Finding) -> bool:
 def _check_of(finding: Finding) -> str:
     if finding.array in (contract.ARRAY, gradients.CALL):
         return CONTRACT
-    if finding.method != accuracy.METHOD:
+    if finding.method != METHOD:
         return SLOPES
     return VALUES if finding.array in ("y", "infer") else GRADIENTS

@@ -10,7 +10,10 @@ from bench_runs import BASIC, run, saved
 from bncli.benchmarking import bench as one
 from bncli.benchmarking import environment
 from bncli.benchmarking import gate as _gate
-from bncli.errors import InputError
+from bncli.benchmarking.gate import FirstKernelGate
+from bncli.commands._types import Factor
+from bncli.core.report import Report
+from bncli.errors import GateUnsure, InputError
 from command_line import invoke
 from planted import typed
 
@@ -113,23 +116,55 @@ def against(speedup, width=0.0, noise=0.01, **more):
     return row | interval | more
 
 
+def outcome(row, factor=1.10):
+    """The report of the gate of ``factor`` on ``row``, whose kernel is not the first one, main."""
+    rows = FirstKernelGate(factor).judged(typed([row | {"kernel": "main"}, row]))
+    return _gate.with_failures(Report("bench", (), rows[1:]), "main")
+
+
 @pytest.mark.parametrize(
-    ("row", "shut"),
+    ("row", "found"),
     [
-        (against(1 / 1.15), True),
-        (against(1 / 1.15, width=0.02), True),
-        (against(1 / 1.15, width=0.05), False),  # it may be 1.09
-        (against(1 / 1.09), False),
-        (against(1.0), False),
-        (against(3.0), False),
-        (against(1 / 1.15, noise=0.2), False),
-        (against(1 / 1.15, noise=None), True),
-        (against(1 / 1.15, direction="limit"), False),
+        (against(1 / 1.15), "SLOWER"),
+        (against(1 / 1.15, width=0.02), "SLOWER"),
+        (against(1 / 1.15, width=0.05), "UNSURE"),  # it may be 1.09
+        (against(1 / 1.09), "PASS"),
+        (against(1 / 1.09, width=0.02), "UNSURE"),  # it may be 1.11
+        (against(1.0), "PASS"),
+        (against(1.0, width=0.05), "PASS"),
+        (against(1.0, width=0.2), "UNSURE"),
+        (against(3.0), "PASS"),
+        (against(3.0, width=0.5, noise=0.3), "PASS"),  # at most 0.87 of the time, whatever the noise
+        (against(1.5, width=0.2, noise=0.5), "UNSURE"),
+        (against(1 / 1.15, noise=0.2), "UNSURE"),
+        (against(1.0, noise=0.2), "UNSURE"),
+        (against(1 / 1.3, noise=0.2), "SLOWER"),
+        (against(1 / 1.15, noise=None), "SLOWER"),
     ],
 )
-def test_what_is_slower_than_the_first_shuts_the_gate(row, shut):
-    found = _gate.failures(typed([row]), "main", 1.10)
-    assert [each.startswith("mine forward of 5x4 takes 1.15× the time of main, 1.1") for each in found] == [True] * shut
+def test_a_gate_decides_or_is_unsure_and_never_passes_for_want_of_evidence(row, found):
+    report = outcome(row)
+    assert report.rows[0]["gate"] == found
+    assert [each.startswith("mine forward of 5x4 takes 1.") for each in report.failures] == [True] * (found == "SLOWER")
+    assert len(report.unsure) == (found == "UNSURE")
+
+
+def test_the_roofline_and_the_first_kernel_are_no_passes_of_the_gate():
+    limit = against(1 / 1.15, direction="limit")
+    assert "gate" not in outcome(limit).rows[0]
+    assert outcome(limit).failures == outcome(limit).unsure == []
+
+
+def test_what_a_gate_would_have_seen_is_a_slowdown_that_it_calls_slower():
+    row = outcome(against(1.0, width=0.05)).rows[0]
+    assert row["gate_seen"] == pytest.approx(1.10 * 1.05)
+    for more, found in ((1.001, "SLOWER"), (0.999, "UNSURE")):
+        assert outcome(against(1 / (more * row["gate_seen"]), width=0.05)).rows[0]["gate"] == found
+    unsure = outcome(against(1.0, width=0.05, noise=0.8))
+    assert unsure.unsure == ["mine forward of 5x4; less than 1.89× cannot be seen here"]
+    with pytest.raises(GateUnsure, match=r"^UNSURE: mine .* here: measure longer, or on a quiet machine$"):
+        unsure.raise_if_failed()
+    assert outcome(against(1.0, speedup_low=None)).unsure == ["mine forward of 5x4; a slowdown cannot be seen here"]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +178,60 @@ def test_what_is_slower_than_the_first_shuts_the_gate(row, shut):
 )
 def test_what_has_no_time_shuts_the_gate(more, why):
     row = {"kernel": "mine", "direction": "infer", "problem": "5x4"} | more
-    assert _gate.failures(typed([row]), "main", 1.10) == [f"mine infer of 5x4 {why}"]
+    assert outcome(row).failures == [f"mine infer of 5x4 {why}"]
+
+
+TIMED = {"median": 1e-3, "rounds": 50, "stopped": "time"}
+NOISE, SLOWER, SAME = against(1.0, width=0.6, **TIMED), against(0.5, **TIMED), against(1.0, **TIMED)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words", "code", "last"),
+    [
+        ([NOISE], (), 4, "bncli: UNSURE: mine forward of 5x4; less than 1.76× cannot be seen here: measure"),
+        ([NOISE], ("--unsure", "fail"), 1, "bncli: UNSURE: mine forward of 5x4; less than"),
+        ([NOISE], ("--unsure", "pass"), 0, "warning: UNSURE: mine forward of 5x4; less than"),
+        ([SLOWER], (), 1, "bncli: mine forward of 5x4 takes 2.00× the time of numpy"),
+        ([NOISE, SLOWER | {"problem": "6x4"}], (), 1, "bncli: mine forward of 6x4 takes 2.00× the time of numpy"),
+        ([SAME], (), 0, ""),
+    ],
+)
+def test_a_failure_is_exit_1_before_unsure_is_4_before_0(rows, words, code, last, monkeypatch):
+    monkeypatch.setattr(one, "rows_of", lambda *given: typed([SAME | {"kernel": "numpy"}, *rows]))
+    gate = ("--shape", "5x4", "--kernel", "numpy", "--kernel", "reference", "--fail-slower", "10%")
+    found = run(*gate, *words, "--export", "out.json", code=code)
+    lines = [line for line in found.stderr.splitlines() if not line.startswith("wrote ")]
+    assert not last or lines[-1].startswith(last)
+    assert ("UNSURE" in found.stderr) == (NOISE in rows)
+    assert len(saved().get("unsure", ())) == (NOISE in rows and not words)
+    decided = "a slowdown of 1.10× would have been seen" in " ".join(found.stdout.split())
+    assert decided == (NOISE not in rows)
+
+
+def test_options_of_a_gate_need_one():
+    for words in (("--gate-time", "3"), ("--unsure", "pass")):
+        assert f"{words[0]} is for --fail-slower: add --fail-slower" in run(*BASIC, *words, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "factor"), [("1.10", 1.10), ("10%", 1.10), ("10 %", 1.10), ("0%", 1.0), ("2.5%", 1.025), ("100%", 2.0)]
+)
+def test_a_percentage_is_a_factor(typed, factor):
+    assert Factor().convert(typed, None, None) == pytest.approx(factor)
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("0.10", "'0.10' is too small: give 1 or more, as 1.10 or 10%"),
+        ("-5%", "'-5' is too small: give 0 or more"),
+        ("%", "'' is not a number"),
+        ("10%%", "'10%%' is not a number, as 1.10 or 10%"),
+        ("inf%", "'inf' is not a finite number"),
+    ],
+)
+def test_a_factor_that_is_none_is_one_line(typed, message):
+    assert message in run(*BASIC, "--fail-slower", typed, code=2).stderr
 
 
 @pytest.mark.parametrize(("speedup", "shut"), [(1 / 3, True), (3.0, False)])

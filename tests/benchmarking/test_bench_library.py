@@ -58,7 +58,7 @@ def test_a_wrong_kernel_fails_the_report_and_has_no_time():
         (("numpy", "5x4"), {"max_time": math.inf}, "max_time is inf"),
         (("numpy", "5x4"), {"precision": -1}, "precision is -1"),
         (("numpy", "5x4/float16"), {}, "does not take float16"),
-        (([Kernel(NUMPY.forward, NUMPY.backward)] * 2,), {}, "2 kernels are named 'kernel'"),
+        (([Kernel(NUMPY.forward, NUMPY.backward) for _ in "ab"],), {}, "2 kernels are named 'kernel'"),
     ],
 )
 def test_what_cannot_be_measured_is_said_before_anything_is(arguments, settings, message, monkeypatch):
@@ -99,6 +99,27 @@ def test_wrong_inference_is_shown_again_by_bench_itself():
     line = next(line for line in run(*asked, code=1).stdout.splitlines() if line.startswith("reproduce: "))
     assert line.startswith("reproduce: bncli bench --kernel mine.py")
     assert "--pass infer" in line
+
+
+def test_what_only_bench_finds_is_shown_again_by_bench_itself():
+    text = """
+import numpy as np
+from bncli.kernels import numpy as own
+backward, buffers = own.backward, {}
+def forward(x, *given):
+    y, saved = own.forward(x, *given)
+    kept = buffers.setdefault(x.shape, y)
+    kept[...] = y
+    return kept, saved
+"""
+    Path("mine.py").write_text(text, encoding="utf-8")
+    asked = ("--shape", "5x4/float32", "--kernel", "mine.py", "--max-time", "0")
+    shown = run(*asked, "--pass", "forward", "--pass", "backward", code=1).stdout
+    (line,) = (line for line in shown.splitlines() if line.startswith("reproduce: "))
+    again = run(*shlex.split(line)[3:], "--max-time", "0", code=1).stdout
+    reason = "y is WRONG: it lies in the memory of an earlier result"
+    assert reason in shown
+    assert reason in again
 
 
 # Sweeps.

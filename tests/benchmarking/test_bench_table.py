@@ -125,7 +125,7 @@ def test_wide_shows_every_column_however_narrow_the_terminal():
     for width in (80, 160, 300):
         text = shown(report, width)
         for title in ("GB/s", "must move", "noise", "outliers", "stopped", "first call", "samples", "passes"):
-            assert text.count(f" {title}") == 1, (width, title)
+            assert text.partition("1,234 samples each")[0].count(f" {title}") == 1, (width, title)
         assert text.count("12.3× ±0.4") == 4
         assert AGAIN in text
     # Each of the tables that continue one another says which rows these are.
@@ -137,3 +137,36 @@ def test_the_last_line_says_what_ended_the_sampling():
         assert said in shown(brief([timed("numpy", "forward", stopped=stopped, noise_floor=None)]))
     nothing = shown(brief([untimed("wrong", "forward", "WRONG", WRONG)]))
     assert "samples each" not in nothing
+
+
+def test_an_interval_that_spans_more_than_a_factor_of_2_is_from_to_and_not_reliable():
+    found = rows("numpy", "numba", directions=("forward",))
+    noisy = {"low": 1.19e-5, "high": 5.67e-3, "speedup_low": 0.9, "speedup_high": 78.0}
+    shaken = [found[0], found[1] | noisy | {"of_limit_low": 3.0, "of_limit_high": 390.0}, found[2]]
+    for report in (brief(shaken, directions=("forward",)), table.detailed(typed(shaken), "numpy", Settings())):
+        text = shown(report, 300)
+        assert "11.9 µs–5.67 ms" in text
+        assert "0.90–78×" in text
+        assert "3.0–390×" in text
+        assert text.rstrip().splitlines()[-1].startswith("NOT RELIABLE: 1,234 samples each, until")
+    for steady in (brief(found), table.detailed(typed(found), "numpy", Settings())):
+        assert "NOT RELIABLE" not in shown(steady, 300)
+    assert "NOT RELIABLE" in shown(brief(rows("numpy", noise_floor=1.35)))
+
+
+def test_what_is_not_reliable_is_dim():
+    text = io.StringIO()
+    tables.show(brief([timed("numpy", "forward", low=1e-5)]), Console(width=80, file=text, force_terminal=True))
+    assert "\x1b[2m10.0–200 µs\x1b[0m" in text.getvalue()
+
+
+def test_a_gate_says_how_many_samples_it_took_and_what_it_would_have_seen():
+    gate = {"gate": "PASS", "gate_seen": 1.12}
+    first = timed("numpy", "forward", stopped="decided")
+    found = [first, timed("mine", "forward", rounds=9999, **gate), limit("copy")]
+    last = shown(brief(found, directions=("forward",)), 120).rstrip().splitlines()[-1]
+    assert last.startswith(
+        "1,234 to 9,999 samples each, until every ratio was decided; noise 2.1 %; a slowdown of 1.12×"
+    )
+    unsure = [*found, timed("other", "forward", gate="UNSURE", gate_seen=1.5)]
+    assert "would have been seen" not in shown(brief(unsure, directions=("forward",)), 120)

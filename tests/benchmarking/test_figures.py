@@ -72,11 +72,11 @@ def test_what_no_cache_holds_must_be_read_twice(problem, forward, backward):
 
 
 def test_the_attainable_limit_is_of_three_passes_where_x_is_read_twice(make_case, monkeypatch):
-    monkeypatch.setattr("bncli.benchmarking.attainable.own_cache", lambda: 64)
+    monkeypatch.setattr("bncli.benchmarking.attainable.second_level_cache", lambda: 64)
     samples = {"pass_base_forward_0": 4.0, "memory_copy_loop_0": 0.5}
     found = of_pass(figures(make_case("5x4"), **samples), "base", "forward")
     assert (found["of_limit"], found["of_attainable"]) == pytest.approx((8, 16 / 3))
-    monkeypatch.setattr("bncli.benchmarking.attainable.own_cache", lambda: 1 << 20)
+    monkeypatch.setattr("bncli.benchmarking.attainable.second_level_cache", lambda: 1 << 20)
     found = of_pass(figures(make_case("5x4"), **samples), "base", "forward")
     assert (found["of_limit"], found["of_attainable"]) == pytest.approx((8, 8))
 

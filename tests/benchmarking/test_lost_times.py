@@ -64,7 +64,7 @@ def test_what_goes_wrong_under_load_loses_its_time(make_case, do, said, outputs)
     assert row["note"].startswith(said)
     assert "median" not in row
     assert "samples" not in row
-    if do is not overwrite:
+    if do not in (overwrite, fail):  # a backward has a forward of its own, which fails as well
         assert found["mine", "backward"]["median"] > 0
 
 
@@ -137,8 +137,10 @@ def test_an_answer_kept_by_address_is_found_out(make_case, key, shape):
     mine = kernel(forward=kept(NUMPY.forward), backward=kept(NUMPY.backward), infer=kept(NUMPY.infer))
     found = rows(make_case(shape), mine, settings=replace(SHORT, directions=("forward", "backward", "infer")))
     for direction, array in (("forward", "y"), ("backward", "dx"), ("infer", "infer")):
-        said = f"mine loses its time: {array} is WRONG: it is the same for other contents of the same arrays"
-        assert found["mine", direction]["note"].startswith(said)
+        note = found["mine", direction]["note"]
+        cached = f"mine loses its time: {array} is WRONG: it is the same for other contents of the same arrays"
+        # The dx of two samples is 0, whatever they are.
+        assert note.startswith(cached) or (shape.startswith("2x3") and note.endswith("an earlier call was kept"))
 
 
 @pytest.mark.parametrize("shape", ["1x4", "2x3", "2x3/float16", "3x5x1/channels-first"])

@@ -20,9 +20,11 @@ def test_passes_are_those_of_the_kernel(make_case):
     found = passes(kernel, [case], tuple(MOVED))
     assert [each.key.direction for each in found] == list(MOVED)
     assert {each.key.outputs for each in found} == {FRESH}
-    forward, backward, infer = (each.calls[0] for each in found)
+    forward, backward, infer, step = (each.makes[0]().run for each in found)
     y, gradients = training(kernel, case)
     assert (forward()[0] == y).all()
+    for actual, expected in zip(step(), (y, *gradients), strict=True):
+        assert (actual == expected).all()
     for actual, expected in zip(backward(), gradients, strict=True):
         assert (actual == expected).all()
     expected = case.gamma[:, None] * case.x / np.sqrt(1 + case.problem.epsilon) + case.beta[:, None]
@@ -37,8 +39,9 @@ def test_results_have_the_names_that_verification_gives_them(make_case):
     case = make_case("5x4x4x3")
     kernel = load_kernel("numpy")
     y, gradients = training(kernel, case)
-    forward, backward, infer = (each.results() for each in passes(kernel, [case], tuple(MOVED)))
+    forward, backward, infer, step = (each.results() for each in passes(kernel, [case], tuple(MOVED)))
     assert (forward["y"] == y).all()
+    assert list(step) == ["y", *backward]
     assert list(backward) == ["dx", "dgamma", "dbeta"]
     assert (backward["dx"] == gradients[0]).all()
     assert list(infer) == ["infer"]
@@ -49,20 +52,20 @@ def test_there_is_a_call_for_each_copy_of_the_case(make_case):
     kernel = load_kernel("numpy")
     for outputs in ([], [outputs_for(copies[0])], [outputs_for(copy) for copy in copies]):
         forward, backward = passes(kernel, copies, outputs=outputs)
-        for copy, forth, back in zip(copies, forward.calls, backward.calls, strict=True):
+        for copy, forth, back in zip(copies, forward.makes, backward.makes, strict=True):
             y, gradients = training(kernel, copy)
-            assert (forth()[0] == y).all()
-            assert (back()[0] == gradients[0]).all()
-    assert forward.calls[1]()[0] is outputs[1].y
+            assert (forth().run()[0] == y).all()
+            assert (back().run()[0] == gradients[0]).all()
+    assert forward.makes[1]().run()[0] is outputs[1].y
 
 
 def test_given_outputs_are_written_to_every_time(make_case):
     case = make_case("5x4x4x3")
     kernel = load_kernel("numpy")
     outputs = outputs_for(case)
-    found = passes(kernel, [case], tuple(MOVED), [outputs])
+    found = passes(kernel, [case], ("forward", "backward", "infer"), [outputs])
     assert {each.key.outputs for each in found} == {GIVEN}
-    forward, backward, infer = (each.calls[0] for each in found)
+    forward, backward, infer = (each.makes[0]().run for each in found)
     y, gradients = training(kernel, case)
     outputs.poison()
     assert forward()[0] is outputs.y
@@ -91,7 +94,7 @@ def test_a_kernel_that_saves_its_output_is_not_confused_by_what_others_write_the
     found = passes(replace(numpy, forward=forward, backward=backward), [case], outputs=[outputs])
     outputs.poison()
     assert np.isnan(outputs.y).all()
-    found[1].calls[0]()
+    found[1].makes[0]().run()
 
 
 def test_a_kernel_without_inference_has_no_such_pass(make_case):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bncli.benchmarking import statistics
+from bncli.benchmarking.ready import Ready
 from bncli.benchmarking.sampling import Rule, Stop
 from bncli.benchmarking.timing import (
     FEWEST_ROUNDS,
@@ -14,6 +15,7 @@ from bncli.benchmarking.timing import (
     Timed,
     interleave,
 )
+from bncli.core.kernel import Prepared
 from planted_clock import Machine, alone, sampled
 
 
@@ -69,11 +71,57 @@ def test_calls_before_a_sample_last_as_long_as_asked_but_long_ones_need_none(war
     assert machine.log[-before - 2 :] == ["prepare", *["call"] * (before + 1)]
 
 
-def test_between_rounds_the_inputs_can_change():
+def made(machine, forward, backward):
+    """A backward of so many seconds that a forward makes ready in so many."""
+    forward, backward = machine.call("forward", forward), machine.call("backward", backward)
+    return lambda: (forward(), Ready(Prepared(backward, lambda found: found)))[1]
+
+
+def test_a_batch_is_made_ready_before_it_is_timed():
     machine = Machine()
-    interleave(alone({"a": machine.call("a", 1e-3)}), Rule(0.0), between=lambda: machine.log.append("between"),
-               clock=machine.clock)  # fmt: skip
-    assert machine.log[-4:] == ["a", "between"] * 2
+    timed = Timed(makes=[made(machine, 1e-4, 1e-4)] * 4, batch=4)
+    found = interleave({"a": timed}, Rule(0.0), clock=machine.clock, cpu_clock=machine.clock).sampled["a"]
+    assert found.samples == pytest.approx([1e-4] * FEWEST_ROUNDS)
+    assert machine.log[-4:] == ["forward"] * 2 + ["backward"] * 2
+    machine.log.clear()
+    interleave({"a": timed._replace(batch=1)}, Rule(0.0), clock=machine.clock)
+    assert machine.log == ["forward", "backward"] * (len(machine.log) // 2)
+
+
+def test_with_cold_caches_calls_are_made_ready_long_before_they_are_timed():
+    machine = Machine()
+    timed = Timed(makes=[made(machine, 0.0, 1e-3)] * 3, batch=3, ahead=True)
+    interleave({"a": timed}, Rule(0.0), clock=machine.clock)
+    assert machine.log[:5] == ["forward"] * 3 + ["backward", "forward"]
+
+
+def test_what_makes_calls_ready_is_not_repeated_for_long():
+    machine = Machine()
+    timed = {"a": Timed(makes=[made(machine, 1.0, 1e-6)], batch=1, warming=1e-3, share=0.5),
+             "b": Timed([machine.call("b", 1.0)])}  # fmt: skip
+    found = interleave(timed, Rule(0.0), clock=machine.clock).sampled["a"]
+    assert found.samples == pytest.approx([1e-6] * FEWEST_ROUNDS)
+    assert machine.log.count("forward") < 15
+
+
+def test_a_second_call_is_prepared_while_the_clock_stands():
+    machine = Machine()
+
+    def then(found):
+        machine.now += 1.0
+        return Prepared(machine.call("backward", 1e-3), None)
+
+    ready = Ready(Prepared(machine.call("forward", 2e-3), None), then=then)
+    found = interleave({"a": Timed(makes=[lambda: ready], batch=1)}, Rule(0.0), clock=machine.clock).sampled["a"]
+    assert found.samples == pytest.approx([3e-3] * FEWEST_ROUNDS)
+
+
+def test_cores_are_cpu_time_relative_to_the_time_once_that_is_long_enough():
+    for seconds, cores in ((1e-3, None), (1e-2, 2.0)):
+        machine = Machine()
+        timed = alone({"a": machine.call("a", seconds)})
+        found = interleave(timed, Rule(0.0), clock=machine.clock, cpu_clock=lambda own=machine: 2 * own.now)
+        assert found.sampled["a"].cores == (cores and pytest.approx(cores))
 
 
 def test_slow_calls_still_get_the_fewest_rounds():

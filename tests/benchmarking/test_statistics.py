@@ -96,8 +96,8 @@ def test_pairs_are_compared_round_by_round():
     assert found.value == statistics.speedup(baseline, faster)
     # Without the pairing the drift is noise.
     assert statistics.quotient(faster, baseline).precision > 0.1
-    with pytest.raises(ValueError, match="shorter"):
-        statistics.paired(baseline, faster[:-1])
+    # Those that one of them has more are of later rounds.
+    assert statistics.paired(baseline, faster[:-9]) == statistics.paired(baseline[:-9], faster[:-9])
 
 
 def test_the_quotient_is_of_the_second_to_the_first():

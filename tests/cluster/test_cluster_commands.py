@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 from bncli.cluster import by_blocks, worker
 from bncli.cluster.session import require_memory
@@ -41,6 +42,16 @@ def test_the_command_line_uses_a_cluster_that_is_running(cluster, group, alone, 
         assert (row["mean"], row["std"]) == pytest.approx((expected[name]["mean"], expected[name]["std"]), abs=1e-6)
     assert rows["x"]["peak_memory"] >= rows["x"]["base_memory"] > 0
     assert cluster.client.run(os.getpid)  # it is still there
+
+
+def test_images_left_out_are_a_warning_of_a_cluster_too(cluster, tmp_path):
+    for name in "ab":
+        Image.new("RGB", (4, 3)).save(tmp_path / f"{name}.png")
+    (tmp_path / "c.png").touch()
+    words = ("--image", tmp_path, "--skip-broken", "--layout", "channels-last", "--seed", "5")
+    done = cli("forward", "--kernel", "dask", *words, "--scheduler", cluster.client.scheduler.address)
+    assert done.exit_code == 0
+    assert "warning: 1 of 3 image files left out\n" in done.stderr
 
 
 def test_backward_of_a_cluster_shows_and_saves_what_one_process_does(cluster, group, alone, tmp_path):

@@ -27,7 +27,8 @@ def test_a_link_names_the_command_that_shows_the_page_and_a_picture_is_its_words
     picture = "![A cat](cat.png)\n"
     code = "```sh\nls [a](b/README.md)\n```\n"
     assert _pages.for_terminal(text + picture + code) == (
-        "See layers (`bncli help layers`), below, [x](https://x.org), [y](a.py).\n\n*Picture: A cat*\n" + code
+        "See layers (`bncli help layers`), below, [x](https://x.org), [y](a.py).\n\n*Picture: A cat*\n"
+        + code.replace("sh", "text")
     )
 
 

@@ -67,6 +67,17 @@ def test_a_value_by_itself_names_its_option(word, option):
     assert fails(*CHECK, word).endswith(f"{word!r} is no kernel: did you mean {option} {word}?")
 
 
+@pytest.mark.parametrize("shape", ["4,3,2", "(4, 3, 2)", "4X3X2", "4×3×2", "4*3*2", "4x3x2x", "4 3 2"])
+def test_a_shape_in_another_notation_is_given_in_ours(shape):
+    assert fails(*CHECK, "--shape", shape).endswith(f"cannot read the shape {shape!r}: did you mean 4x3x2?")
+
+
+def test_a_number_with_its_unit_is_given_without():
+    assert fails(*CHECK[:2], "--search", "5s").endswith("'5s' is not a number: give 5")
+    assert fails("bench", "--precision", "0.5 %").endswith("'0.5 %' is not a number: give 0.5")
+    assert fails("bench", "--max-time", "s").endswith("'s' is not a number")
+
+
 def test_a_kernel_in_a_place_of_a_command_is_a_command_short():
     for word in ("mine.py", "numpy"):
         assert fails(word).endswith(f"no command is called {word!r}: did you mean bncli gradcheck {word}?")

@@ -6,6 +6,7 @@ from hostile.options import options
 from hostile.pictures import pictures
 from hostile.presets import presets
 from hostile.saved import saved
+from hostile.settings import settings
 from hostile.words import descriptors
 
 # A target draws one input and gives it to bncli; it raises where that does not end well.
@@ -17,4 +18,5 @@ TARGETS = {
     "pictures": pictures,
     "kernel-files": kernel_files,
     "options": options,
+    "settings": settings,
 }

@@ -1,6 +1,7 @@
 """Arrays: every dtype and order, headers that lie, archives with the wrong things in them."""
 
 import io
+import json
 import math
 import warnings
 import zipfile
@@ -21,19 +22,31 @@ CLAIMED_SHAPE = st.one_of(
     SHAPE, st.lists(st.sampled_from(HUGE), max_size=6), st.lists(st.just(1), min_size=60, max_size=70)
 )
 VALUES = (np.nan, np.inf, -np.inf, 1e308, 5e-324, 1e39, 0)
+STORED = ("F32", "F32", "F64", "BF16", "I8", "BOOL", "F8_E4M3", "", 5, None)
 NAMES = ("x", "gamma", "beta", "dy", "mean", "var", "../x", "y")
 
 
 def arrays(draw):
-    if draw(st.booleans()):
-        content, name = _npy(draw), "x.npy"
-    else:
-        content, name = _npz(draw), "x.npz"
+    kinds = {"x.npy": _npy, "x.npz": _npz, "x.safetensors": _safetensors}
+    name = draw(st.sampled_from(tuple(kinds)))
+    content = kinds[name](draw)
     write(name, damaged(draw, content) if rarely(draw, 4) else content)
     layout = draw(st.sampled_from(("per-activation", "channels-last", "channels-first")))
     dtype = draw(st.sampled_from(((), (), ("--dtype", "float32"), ("--dtype", "float16"))))
     command = draw(st.sampled_from(("forward", "backward", "gradcheck")))
     run(command, "--array", name, "--kernel", "numpy", "--layout", layout, *dtype)
+
+
+def _safetensors(draw):
+    """A header that may say anything of a few bytes."""
+    tensors = {}
+    for name in draw(st.lists(st.sampled_from((*NAMES, "__metadata__")), max_size=4, unique=True)):
+        shape = draw(CLAIMED_SHAPE)
+        last = draw(st.sampled_from((4 * max(0, min(math.prod(shape), 64)), 8, 0, -4, 2**63)))
+        facts = {"dtype": draw(st.sampled_from(STORED)), "shape": shape, "data_offsets": [0, last]}
+        tensors[name] = draw(st.sampled_from((facts, facts, facts, {}, [], None, 7)))
+    header = json.dumps(draw(st.sampled_from((tensors, tensors, tensors, [], 3)))).encode()
+    return len(header).to_bytes(8, "little") + header + b"\x3f" * 256
 
 
 def _npz(draw):

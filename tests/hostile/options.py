@@ -58,8 +58,9 @@ def options(draw):
     command = draw(st.sampled_from(COMMANDS))
     words = [command, *FIRST.get(command, ())]
     params = plugins.load("bncli.commands", command).COMMAND.params
-    known = {each.opts[0].removeprefix("--"): each for each in params if isinstance(each, click.Option)}
-    for name in draw(st.lists(st.sampled_from(sorted(known.keys() - LEFT_OUT)), max_size=5)):
+    known = {max(each.opts, key=len).removeprefix("--"): each for each in params if isinstance(each, click.Option)}
+    names = sorted(known.keys() - LEFT_OUT)
+    for name in draw(st.lists(st.sampled_from(names), max_size=5)) if names else ():
         words.append(f"--{name}")
         if not known[name].is_flag:
             words.append(draw(_value(name, known[name])))

@@ -1,7 +1,9 @@
 """Images: every format and mode that Pillow writes, whole and damaged, still and moving, and sizes that lie."""
 
 import io
+import shutil
 import warnings
+from pathlib import Path
 
 from hypothesis import strategies as st
 from PIL import Image
@@ -17,14 +19,27 @@ LYING = (
     b"P4 8 999999999 \n\0",
     b"GIF89a" + b"\xff" * 9,
 )
-WAYS = ((), ("--copies", "3"), ("--resize", "3x2"), ("--resize", "1x1", "--copies", "2"))
+WAYS = (
+    (),
+    ("--copies", "3"),
+    ("--resize", "3x2"),
+    ("--resize", "1x1", "--copies", "2"),
+    ("--frames", "all"),
+    ("--skip-broken",),
+    ("--recursive", "--frames", "all", "--skip-broken", "--resize", "3x2"),
+)
+MIXED = ("a.png", "b.tiff", "c.h5", "d.mpg", "e.heic", ".f.png", "below/g.gif", "below/deeper/h.jpg")
 MORE = ((), ("--layout", "channels-first"), ("--dtype", "float16"), ("--format", "json"))
 
 
 def pictures(draw):
     content = _image(draw)
     write("p.png", damaged(draw, content) if draw(st.booleans()) else content)
-    words = ("--image", "p.png") * draw(st.integers(1, 2))
+    shutil.rmtree("mixed", ignore_errors=True)
+    Path("mixed/below/deeper").mkdir(parents=True)
+    for name in draw(st.lists(st.sampled_from(MIXED), max_size=3, unique=True)):
+        write(f"mixed/{name}", damaged(draw, content) if draw(st.booleans()) else content)
+    words = ("--image", draw(st.sampled_from(("p.png", "mixed")))) * draw(st.integers(1, 2))
     command = draw(st.sampled_from(("forward", "backward")))
     seen = draw(st.sampled_from(((), ("--preview",)))) if command == "forward" else ()
     run(command, *words, *draw(st.sampled_from(WAYS)), *draw(st.sampled_from(MORE)), *seen, "--kernel", "numpy")

@@ -58,11 +58,21 @@ def test_fortran_order(tmp_path: Path) -> None:
     np.testing.assert_array_equal(case.x.reshape(X.shape), X)
 
 
-def test_npy_of_format_two(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [(2, 0), (3, 0)])
+def test_npy_of_later_formats(tmp_path: Path, version: tuple[int, int]) -> None:
     path = tmp_path / "x.npy"
     with path.open("wb") as file:
-        np.lib.format.write_array(file, X, version=(2, 0))
+        np.lib.format.write_array(file, X, version=version)
     np.testing.assert_array_equal(load_array(path).arrays["x"], X)
+    path.write_bytes(path.read_bytes().replace(bytes(version), bytes([9, 0]), 1))
+    assert "x is in .npy format 9.0; save it again with numpy.save" in refusal(load_array, path)
+
+
+@pytest.mark.parametrize("name", ["arr_0", "features", "mean"])
+def test_a_lone_array_is_x(tmp_path: Path, name: str) -> None:
+    path = npz_saved(tmp_path / "a.npz", **{name: X.astype("f4")})
+    assert load_array(path).problem.dtype == "float32"
+    np.testing.assert_array_equal(load_array(path).arrays["x"], X.astype("f4"))
 
 
 def test_npy_that_python_2_wrote(tmp_path: Path) -> None:
@@ -106,7 +116,7 @@ def test_misfits_are_left_to_the_case(tmp_path: Path) -> None:
 def test_npz_without_x_says_what_is_there(tmp_path: Path, held: dict[str, Any], named: str) -> None:
     path = npz_saved(tmp_path / "x.npz", **held)
     assert refusal(load_array, path) == (
-        f"cannot use {str(path)!r}: it holds {named} but no x; save it with numpy.savez(path, x=x)"
+        f"cannot use {str(path)!r}: it holds {named} but no x; save the batch under that name"
     )
 
 
@@ -127,7 +137,7 @@ def test_npz_with_very_many_arrays_names_a_few(tmp_path: Path) -> None:
         (np.zeros((2, 2), "M8[s]"), "x has dtype datetime64"),
         (np.zeros((2, 2), [("a", "f8")]), "x has dtype [('a', '<f8')]"),
         (np.zeros((2, 2), [("a", object)]), "x holds Python objects"),
-        (np.zeros((2, 2), [("\u03b1", "f8")]), "x is in .npy format 3.0"),
+        (np.zeros((2, 2), [("\u03b1", "f8")]), "x has dtype [('\u03b1', '<f8')]"),
         (np.float64(3), "shape '' has no feature axis"),
         (np.zeros(7), "shape '7' has no feature axis"),
         (np.zeros((3, 0)), "shape '3x0' is empty"),
@@ -150,7 +160,9 @@ def test_the_array_that_is_refused_is_named(tmp_path: Path) -> None:
 def test_pickles_are_never_loaded(tmp_path: Path) -> None:
     path = tmp_path / "x.npy"
     path.write_bytes(pickle.dumps(X))
-    assert "it is neither .npy nor .npz" in refusal(load_array, path)
+    assert "it is a pickle, which could run code and is never loaded; save it with numpy.save" in refusal(
+        load_array, path
+    )
 
 
 @pytest.mark.parametrize(("value", "dtype"), [(1e6, "float16"), (-1e300, "float32")])

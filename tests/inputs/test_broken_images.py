@@ -53,6 +53,23 @@ def test_not_an_image(tmp_path: Path, held: bytes) -> None:
     assert refusal(load_image, path).startswith(f"cannot read {str(path)!r} as an image: ")
 
 
+@pytest.mark.parametrize(
+    ("held", "why"),
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n",
+            "it is a Git LFS pointer, not the file itself",
+        ),
+        (b"<!DOCTYPE html>\n<html><body>404", "it is an HTML page: the download gave a page of the site"),
+        (b"\x1f\x8b\x08\0\0\0", "it is compressed by gzip; unpack it first: gunzip"),
+    ],
+)
+def test_what_a_file_is_instead_of_an_image_is_said(tmp_path: Path, held: bytes, why: str) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(held)
+    assert refusal(load_image, path).startswith(f"cannot read {str(path)!r} as an image: {why}")
+
+
 def test_suffix_may_lie(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.jpg", COLOUR, format="PNG")
     np.testing.assert_array_equal(load_image(path).arrays["x"][0], COLOUR / 255)

@@ -105,11 +105,55 @@ def test_a_zarr_array_by_parts_is_the_array(tmp_path):
     np.testing.assert_array_equal(read(lazy.batches["x"], 0, 5), loaded["x"])
 
 
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_lone_array_of_a_zarr_group_is_x(tmp_path, version):
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w", zarr_format=version)
+    group.create_array("mean", data=np.arange(24, dtype="f4").reshape(6, 4), chunks=(2, 4))
+    lazy, loaded = lazy_and_loaded(array, tmp_path / "a.zarr")
+    assert lazy.problem.dtype == "float32"
+    np.testing.assert_array_equal(read(lazy.batches["x"], 0, 4), loaded["x"])
+    assert read(lazy.batches["x"], 0).dtype == np.float32
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_zipped_zarr_is_read(tmp_path, alone):
+    zarr = pytest.importorskip("zarr")
+    store = zarr.storage.ZipStore(tmp_path / "a.zarr.zip", mode="w")
+    for place in [""] if alone else ["x", "gamma"]:
+        data = np.arange(4.0) if place == "gamma" else np.arange(24.0).reshape(6, 4)
+        zarr.create_array(store, name=place or None, data=data)
+    store.close()
+    lazy, loaded = lazy_and_loaded(array, tmp_path / "a.zarr.zip")
+    np.testing.assert_array_equal(read(lazy.batches["x"], 0, 4), loaded["x"])
+    assert loaded.keys() == ({"x"} if alone else {"x", "gamma"})
+
+
+def test_shards_are_read(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    zarr.create_array(str(tmp_path / "a.zarr"), data=np.arange(24.0).reshape(6, 4), chunks=(2, 2), shards=(4, 4))
+    lazy, loaded = lazy_and_loaded(array, tmp_path / "a.zarr")
+    np.testing.assert_array_equal(read(lazy.batches["x"], 0, 3), loaded["x"])
+
+
+def test_a_draft_of_the_format_is_called_one(tmp_path):
+    pytest.importorskip("zarr")
+    # What zarr-python 2 wrote with zarr_version=3.
+    address = "https://purl.org/zarr/spec/protocol/core/3.0"
+    (tmp_path / "zarr.json").write_text(f'{{"zarr_format": "{address}", "metadata_key_suffix": ".json"}}')
+    with pytest.raises(InputError, match=r"it is in a draft of Zarr format 3, .*; read it with zarr-python 2"):
+        array.SOURCE.load(Request((str(tmp_path),)))
+
+
 def test_zarr_without_x_or_of_no_numbers_is_refused(tmp_path):
     zarr = pytest.importorskip("zarr")
-    zarr.open_group(str(tmp_path / "none.zarr"), mode="w").create_array("y", data=np.ones((2, 2)))
+    for name in "yz":
+        zarr.open_group(str(tmp_path / "none.zarr"), mode="a").create_array(name, data=np.ones((2, 2)))
     zarr.create_array(str(tmp_path / "complex.zarr"), data=np.ones((2, 2), complex))
-    for name, said in {"none.zarr": "without an array x", "complex.zarr": "x has dtype complex128"}.items():
+    for name, said in {
+        "none.zarr": "it holds '[yz]', '[yz]' but no x",
+        "complex.zarr": "x has dtype complex128",
+    }.items():
         for read_it in (array.SOURCE.load, array.SOURCE.lazy):
             with pytest.raises(InputError, match=said):
                 read_it(Request((str(tmp_path / name),)))

@@ -245,7 +245,7 @@ def test_a_script_can_sort_what_is_no_ordinary_number():
 
 
 def test_a_ratio_is_sorted_by_its_value_and_what_is_none_is_text():
-    values = [[2.0, 1.0, 3.0], [2.0], 2.0, ["a", "b", "c"], None]
+    values = [[2.0, 1.9, 3.0], [2.0], 2.0, ["a", "b", "c"], None]
     report = Report("bench", [Column("a", "a", "ratio")], [{"a": value} for value in values])
     found = [row[0] for row in sections.table(report).rows]
     assert [cell.value for cell in found] == ["2.0", None, "2.0", None, None]

@@ -1,5 +1,7 @@
 """--plot: pictures by matplotlib, in each of their formats."""
 
+import os
+import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -120,6 +122,15 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     result = run("bench", *NUMPY, "--plot", "out.svg", code=2)
     assert result.stderr == "bncli: error: a plot needs the package matplotlib: pip install 'bncli[plot]'\n"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_matplotlib")
+def test_matplotlibs_settings_change_no_plot_and_say_nothing(tmp_path):
+    words = [sys.executable, "-m", "bncli", "gradcheck", *NUMPY, "--plot", "out.svg"]
+    settings = {**os.environ, "MPLBACKEND": "no-such", "MPLCONFIGDIR": os.devnull}
+    done = subprocess.run(words, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "wrote 'out.svg'\n")
 
 
 def test_commands_with_charts_offer_to_plot_them_and_no_others():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bncli.core.rows.row import Row, optional
-from bncli.core.rows.times import FRESH, WARM, Identity
+from bncli.core.rows.times import FRESH, WARM, Gated, Identity
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,7 +26,10 @@ class Ratio(Row):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ComparisonRow(Row):
-    """The same pass in two runs, with its medians ``old`` and ``new``; ``beside`` names what normalised the times."""
+    """The same pass in two runs, with its medians ``old`` and ``new``; ``beside`` names what normalised the times.
+
+    In a history, ``run`` is the name of the new run, and ``against`` that of the old one.
+    """
 
     problem: str
     input: str = ""
@@ -45,6 +48,9 @@ class ComparisonRow(Row):
     times: Ratio | None = optional()
     verdict: str
     beside: str | None = optional()
+    gated: Gated | None = optional()
+    run: str | None = optional()
+    against: str | None = optional()
 
     @property
     def identity(self) -> Identity:

@@ -39,13 +39,32 @@ class Identity(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judgement(Row):
-    """The verdict and digits of a pass, and the seconds of its ``first`` call."""
+    """The verdict and digits of a pass, and the seconds of its ``first`` call.
+
+    ``only_bench`` if the failure is one of timed calls, which the other checks do not make.
+    """
 
     MARK = "verdict"
 
     verdict: str
     digits: float | None = None
     first: float | None = None
+    only_bench: bool | None = optional()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LeftRunning(Row):
+    """CPU seconds that the process used in ``left_in`` seconds after a forward and after a backward.
+
+    ``backward_at_once`` and ``backward_later`` are the seconds of a backward right after its forward, and after that
+    pause.
+    """
+
+    left_after_forward: float
+    left_after_backward: float
+    left_in: float
+    backward_at_once: float
+    backward_later: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,7 +73,10 @@ class Figures(Row):
 
     ``low`` and ``high`` are the ends of the median's 95 % interval. ``clock`` and ``meeting`` are medians of the same
     rounds: of a chain of dependent operations, and of the fork-join latency. ``others`` and ``stolen`` are the cores
-    that other processes and the hypervisor used. ``processes`` has the number of samples of each process.
+    that other processes and the hypervisor used, ``others_of`` those that others and this process share, and
+    ``children`` those of processes that this one has started. ``processes`` has the number of samples of each process.
+    ``cores`` is the CPU time of the process relative to the time, and ``cpu_time`` that per call. ``pool`` is the
+    number of forwards that were ready at once for a backward, and ``left`` what forward leaves running.
     """
 
     stopped: str | None = None
@@ -63,6 +85,8 @@ class Figures(Row):
     clock_change: float | None = None
     processes: Sequence[Positive] = ()
     others: Cores | None = None
+    others_of: Cores | None = optional()
+    children: Cores | None = optional()
     stolen: float | None = None
     throttled: int | None = None
     hot: int | None = None
@@ -79,6 +103,10 @@ class Figures(Row):
     samples: Sequence[Seconds] = ()
     copies: int | None = optional()
     way: str | None = optional()
+    cores: Cores | None = optional()
+    cpu_time: float | None = optional()
+    pool: Positive | None = optional()
+    left: LeftRunning | None = optional()
     noise_floor: Share | None = None
 
 
@@ -96,6 +124,16 @@ class Speedup(Row):
         if self.speedup is None:
             return None
         return [self.speedup if each is None else each for each in (self.speedup, self.speedup_low, self.speedup_high)]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Gated(Row):
+    """The verdict of the gate on a pass: PASS, SLOWER or UNSURE; and the least slowdown that would have been seen."""
+
+    MARK = "gate"
+
+    gate: str
+    gate_seen: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -134,12 +172,15 @@ class BenchRow(Row):
     judged: Judgement | None = optional()
     figures: Figures | None = optional()
     of_limit: float | None = optional()
+    of_limit_low: float | None = optional()
+    of_limit_high: float | None = optional()
     of_attainable: float | None = optional()
     memory_passes: float | None = optional()
     against_first: Speedup | None = optional()
     rerun: str | None = optional()
     reproduce: str | None = optional()
     sweep: str | None = optional()
+    gated: Gated | None = optional()
     compared: Compared | None = optional()
 
     @property

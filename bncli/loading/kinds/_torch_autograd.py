@@ -115,11 +115,11 @@ def backward(dy: Array, saved: Graph, timed: bool = False) -> Prepared:
     if not saved.y.requires_grad:
         hint = "compute it with torch's operators only, and not within torch.no_grad()"
         raise Malformed(f"y{saved.of} has no gradient: {hint}")
-    # A second backward of one forward is allowed.
     # Edges take longer: some microseconds.
     of = tuple(saved.inputs.values()) if timed else saved.edges
     taken = CallArrays(saved.taken.arrays, saved.taken.device, earlier=saved.taken)
-    grad = partial(torch().autograd.grad, saved.y, of, taken.take(dy), retain_graph=True, allow_unused=True)
+    # A second backward of one forward is allowed, but is never timed: in training, a graph is freed.
+    grad = partial(torch().autograd.grad, saved.y, of, taken.take(dy), retain_graph=not timed, allow_unused=True)
 
     def deliver(found: Sequence[Any]) -> tuple[Array, ...]:
         taken.write_back()

@@ -1,5 +1,7 @@
 """Charts as a file, drawn by matplotlib. Its import takes long, so functions import it."""
 
+import logging
+import os
 import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -44,6 +46,8 @@ def require(path: Path) -> None:
     files.check_writable(path)
     if find_spec("matplotlib") is None:
         raise InputError("a plot needs the package matplotlib: pip install 'bncli[plot]'")
+    os.environ["MPLBACKEND"] = "agg"  # it opens no window; an unknown backend would raise an error
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # a cache that cannot be kept changes no picture
 
 
 def save(path: Path, charts: Sequence[Chart], title: str) -> None:

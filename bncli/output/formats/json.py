@@ -15,6 +15,7 @@ def render(report: Report) -> str:
         "environment": dict(report.environment),
         "warnings": list(report.warnings),
         "failures": list(report.failures),
+        **({"unsure": list(report.unsure)} if report.unsure else {}),
         "columns": [{"key": c.key, "title": c.title, "kind": c.kind} for c in report.columns],
         "rows": [dict(row) for row in report.rows],
     }

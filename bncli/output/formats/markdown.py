@@ -1,4 +1,4 @@
-"""Markdown: the tables of the terminal, every column, for an issue or a README."""
+"""Markdown: the tables of the terminal, for an issue or a README."""
 
 from collections.abc import Iterable
 
@@ -14,7 +14,7 @@ def render(report: Report) -> str:
         lines += [f"**{_escape(title)}**", ""] if title else []
         lines.append(_line(c.title for c in columns))
         lines.append(_line("---" if c.kind in ("text", "verdict", "prose") else "---:" for c in columns))
-        lines += [_line(text(row.get(c.key), c.kind) for c in columns) for row in rows]
+        lines += [_line(text(c.of(row), c.kind) for c in columns) for row in rows]
         notes = [row[c.key] for c in report.columns if c.kind in BELOW for row in rows if row[c.key]]
         lines += ["", *(f"- {_escape(note)}" for note in dict.fromkeys(notes)), ""] if notes else [""]
     return "\n".join(lines).rstrip() + "\n"
@@ -31,4 +31,4 @@ def _escape(cell: str) -> str:
     return cell
 
 
-EXPORTER = Exporter(render, suffixes=(".md", ".markdown"))
+EXPORTER = Exporter(render, suffixes=(".md", ".markdown"), as_shown=True)

@@ -61,4 +61,4 @@ def _line(value: Any) -> str:
     return " ".join(text.split())
 
 
-EXPORTER = Exporter(render, suffixes=(".pyperf.json",))
+EXPORTER = Exporter(render, suffixes=(".pyperf.json",), of_times=True)

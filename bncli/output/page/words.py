@@ -27,8 +27,10 @@ WORDS = {
     "budget": "The error that rounding may cause, derived from the dtype, the number of samples and the conditioning.",
     "index": "The index of the worst element in the problem's own shape.",
     "ratio": "|mean| / std of x; in a comparison, the new run's time divided by the old run's.",
-    "beside": "The quantity that normalised the times before they were compared: the machine's clock, or a memory "
-    "roofline (copy, add) of the same rounds; empty: seconds were compared.",
+    "beside": "The memory roofline (copy, add) of the same rounds that the times were relative to when compared, or in "
+    "older results the machine's clock; empty: seconds were compared.",
+    "run": "The newer of the two results that are compared.",
+    "against": "The older of the two results that are compared.",
     "low": "The lower end of the 95 % interval.",
     "high": "The upper end of the 95 % interval.",
     "floor": "The difference to expect between two runs of the same code.",

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from bncli.core.report import BELOW, Column, Report
 from bncli.core.rows.row import Row
-from bncli.core.units import printable, text
+from bncli.core.units import is_unreliable, printable, text
 
 LEAST_PROSE = 30
 MOST_NOTES = 8
@@ -109,5 +109,7 @@ def _list(columns: Sequence[Column], rows: Sequence[Row]) -> Table:
 
 
 def _cell(column: Column, row: Row) -> Text:
-    value = text(row.get(column.key), column.kind)
-    return Text(value, style=STYLES.get(value, ""), overflow="fold")
+    value = column.of(row)
+    shown = text(value, column.kind)
+    style = "dim" if is_unreliable(value) else STYLES.get(shown, "")
+    return Text(shown, style=style, overflow="fold")

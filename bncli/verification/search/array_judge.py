@@ -10,8 +10,9 @@ import numpy as np
 from bncli.core.case import Case
 from bncli.core.problem import Problem, finfo
 from bncli.verification import tolerance
-from bncli.verification.accuracy import METHOD, STATISTICS
+from bncli.verification.accuracy import STATISTICS
 from bncli.verification.finding import Finding, Verdict
+from bncli.verification.reference_judge import METHOD
 from bncli.verification.search.oracle import Expected, rows
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bncli.core.kernel import Gradients
+from bncli.core.layout import Layout
 from bncli.core.problem import DTYPES, Problem
 from bncli.errors import InputError
 from bncli.loading.registry import load_kernel
@@ -215,3 +216,10 @@ def test_the_oracle_is_within_its_own_roundings_of_the_reference(data, shape):
         expected = oracle.training(case)[name]
         off = np.abs(expected.value - oracle.rows(value)) / expected.magnitude.whole
         assert off.max() <= oracle.OWN * unit, name
+
+
+def test_a_search_starts_with_small_problems_of_every_layout():
+    """So that a kernel is tried on all of them where no problem is named."""
+    first = [sequence.case(0, i, ("float32", "float64")).problem for i in range(4)]
+    assert {problem.layout for problem in first} == set(Layout)
+    assert all(problem.size < 10_000 for problem in first)
