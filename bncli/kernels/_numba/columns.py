@@ -1,7 +1,8 @@
 """The engine for few samples of many features, and for small problems: a vector of features is read twice and written.
 
 Its samples are so few cache lines that the second reading finds them in a core's L1 cache. Sums, statistics and
-factors stay in registers, all sums are float64. ``f`` is the first feature of a vector.
+factors stay in registers, all sums are float64. ``f`` is the first feature of a vector; if features are fewer than its
+lanes, the others stay idle, which for few samples is sooner done than what other engines do with them.
 """
 
 from typing import Any

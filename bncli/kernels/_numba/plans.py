@@ -30,6 +30,7 @@ WIDE = 2048  # lanes of a part: it need not stay in a cache, and long rows strea
 SMALL = 16 * 1024  # elements: one thread is done before a second one wakes
 FEW = 8  # samples: their cache lines stay in a core's first cache even if they map to the same set
 ALONG = 512  # elements: the prefetch distance of writes in a long run
+NOT_MANY = 512  # samples: few enough to leave lanes of a vector unused, which saves folding them
 CACHED = 512 * 1024  # elements: a smaller output stays in the caches
 FROM_MEMORY = (
     8 * 1024 * 1024
@@ -55,12 +56,11 @@ def plan(samples: int, features: int, size: int) -> Plan:
     if size >= SHORTEST:
         few = features < TASKS_ENOUGH and not small
         return (_run_parts if few else _runs)(samples, features, size, small)
-    if size == 1 and features >= GROUP:
-        if small or samples <= FEW:
-            return _columns(samples, features, small)
-        width = _side_by_side(samples, features)
-        if samples * width <= ROOM or features >= TASKS_ENOUGH * width:
-            return _rows(samples, features, width)
+    if size == 1 and (samples <= FEW if not small else features >= GROUP or samples <= NOT_MANY):
+        return _columns(samples, features, small)
+    width = _side_by_side(samples, features)
+    if size == 1 and features >= GROUP and (samples * width <= ROOM or features >= TASKS_ENOUGH * width):
+        return _rows(samples, features, width)
     return _row_parts(samples, features, size, small)
 
 
