@@ -86,7 +86,9 @@ class Factor(Number):
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter as error:
-            self.fail(error.message if "number: give" in error.message else f"{error.message}, as 1.10 or 10%", param, ctx)
+            self.fail(
+                error.message if "number: give" in error.message else f"{error.message}, as 1.10 or 10%", param, ctx
+            )
 
 
 class Renaming(click.ParamType[tuple[str, str]]):
