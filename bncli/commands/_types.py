@@ -86,9 +86,8 @@ class Factor(Number):
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter as error:
-            self.fail(
-                error.message if "number: give" in error.message else f"{error.message}, as 1.10 or 10%", param, ctx
-            )
+            wrong = error.message.partition(": give")[0]
+            self.fail(f"{wrong}: give 1 or more, as 1.10 or 10%", param, ctx)
 
 
 class Renaming(click.ParamType[tuple[str, str]]):

@@ -96,7 +96,7 @@ def _ratio(value: float, low: float, high: float) -> str:
     """The interval as ± its longer side, with as many decimals as the value; without ± if it has no width."""
     if value < 0.01:
         return f"{_short(value, 2)}×"
-    shown = _plain(value, 3 if value >= 1 else 2)
+    shown = _plain(value, 3 if round(value, 2) >= 1 else 2)
     half = max(high - value, value - low)
     decimals = len(shown.partition(".")[2]) if half < 10 else 0
     return f"{shown}× ±{half:.{decimals}f}" if low < high else f"{shown}×"

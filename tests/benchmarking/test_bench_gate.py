@@ -226,7 +226,7 @@ def test_a_percentage_is_a_factor(typed, factor):
         ("0.10", "'0.10' is too small: give 1 or more, as 1.10 or 10%"),
         ("-5%", "'-5' is too small: give 0 or more"),
         ("%", "'' is not a number"),
-        ("10%%", "'10%%' is not a number: give 10"),
+        ("10%%", "'10%%' is not a number: give 1 or more, as 1.10 or 10%"),
         ("inf%", "'inf' is not a finite number"),
     ],
 )

@@ -103,7 +103,7 @@ def test_a_file_that_cannot_be_compared_is_one_line(files, broken, message):
     ("words", "message"),
     [
         (("old.json", "none.json"), "cannot read 'none.json': No such file or directory"),
-        (("old.json", "old.json", "--fail-slower", "fast"), "'fast' is not a number, as 1.10 or 10%"),
+        (("old.json", "old.json", "--fail-slower", "fast"), "'fast' is not a number: give 1 or more, as 1.10 or 10%"),
         (("old.json", "old.json", "--fail-slower", "nan"), "'nan' is not a finite number"),
         (("old.json", "old.json", "--fail-slower", "0.9"), "'0.9' is too small: give 1 or more, as 1.10 or 10%"),
         (("old.json", "old.json", "--unsure", "pass"), "--unsure is for --fail-slower"),
