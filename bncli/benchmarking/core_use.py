@@ -10,7 +10,7 @@ MORE = 1.25  # times as many cores as threads: what the system counts is coarse
 CHILDREN = 0.1  # cores
 LEAST_LATE = 200e-6  # CPU seconds: a pause takes some by itself
 SAVED = 0.25  # of these seconds, by which a later backward is faster at least
-STILL_BUSY = 0.8  # of a pause
+STILL_BUSY = 0.25  # cores
 LONG_PAUSE = 20e-3  # seconds: threads of OpenMP wait for up to 10 ms
 
 
@@ -73,13 +73,11 @@ def _late(rows: Sequence[Timed]) -> str:
 
 
 def _still_busy(rows: Sequence[Timed]) -> str:
-    def share(each: Timed) -> float | None:
+    def still_busy(each: Timed) -> float | None:
         left = each.figures.left
-        if not left or left.left_in < LONG_PAUSE:
-            return None
-        return max(left.left_after_forward, left.left_after_backward) / left.left_in
+        return left.still_busy if left and left.left_in >= LONG_PAUSE else None
 
-    where, cores = worst(rows, share)
+    where, cores = worst(rows, still_busy)
     if where is None or cores <= STILL_BUSY:
         return ""
     return (

@@ -5,7 +5,7 @@ threads wait actively for some milliseconds after every parallel call, which gai
 finds them asleep. Work that was put off is finished by then, and so such a backward is faster.
 """
 
-from time import process_time, sleep
+from time import perf_counter, process_time, sleep
 
 from bncli.benchmarking.ready import Make
 from bncli.benchmarking.timing import first_call
@@ -14,6 +14,7 @@ from bncli.core.rows.times import LeftRunning
 TRIES = 2
 LONGEST_PAUSE = 25e-3  # seconds: threads of OpenMP wait for up to 10 ms
 SHORTEST_PAUSE = 1e-3
+LATE = 0.4  # of a pause: its end, when threads of OpenMP sleep
 SHARE = 0.1  # of the time allowed
 
 
@@ -28,22 +29,26 @@ def measure(backward: Make, max_time: float, kernels: int) -> LeftRunning | None
     found = []
     for _ in range(TRIES):
         at_once = first_call(backward().prepared.call)
-        after_backward = _used(pause)
+        after_backward, _ = _used(pause)
         ready = backward()
-        after_forward = _used(pause)
-        found.append((after_forward, after_backward, at_once, first_call(ready.prepared.call)))
-    after_forward, after_backward, at_once, later = map(min, zip(*found, strict=True))
+        after_forward, still_busy = _used(pause)
+        found.append((after_forward, after_backward, still_busy, at_once, first_call(ready.prepared.call)))
+    after_forward, after_backward, still_busy, at_once, later = map(min, zip(*found, strict=True))
     return LeftRunning(
         left_after_forward=after_forward,
         left_after_backward=after_backward,
         left_in=pause,
+        still_busy=still_busy,
         backward_at_once=at_once,
         backward_later=later,
     )
 
 
-def _used(pause: float) -> float:
-    """The CPU seconds of this process in a pause of the caller."""
+def _used(pause: float) -> tuple[float, float]:
+    """The CPU seconds of this process in a pause of the caller, and the cores that it uses at the pause's end."""
     start = process_time()
-    sleep(pause)
-    return process_time() - start
+    sleep(pause * (1 - LATE))
+    late, when = process_time(), perf_counter()
+    sleep(pause * LATE)
+    end = process_time()
+    return end - start, (end - late) / (perf_counter() - when)

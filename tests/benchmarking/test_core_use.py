@@ -17,9 +17,10 @@ def row(**more):
     return bench_row(**{"problem": PROBLEM, "kernel": "mine", **figures, **more})
 
 
-def left(forward, backward, at_once=1e-3, later=1e-3, pause=0.025):
+def left(forward, backward, at_once=1e-3, later=1e-3, still_busy=0.0):
     return {
-        "left_after_forward": forward, "left_after_backward": backward, "left_in": pause,
+        "left_after_forward": forward, "left_after_backward": backward, "left_in": 0.025,
+        "still_busy": still_busy,
         "backward_at_once": at_once, "backward_later": later,
     }  # fmt: skip
 
@@ -28,7 +29,8 @@ def test_nothing_is_said_of_kernels_that_use_the_threads_they_were_given():
     quiet = [
         row(threads=1), row(threads=2, cores=2.0), row(cores=1.1), row(cores=None), row(kernel="numpy", cores=1.0),
         row(**LIMIT, threads=1, cores=1.9), row(**LIMIT, threads=2), row(**left(0.009, 0.008)), row(**left(5e-5, 0.0)),
-        row(**left(0.008, 0.0)),  # OpenMP's threads waited actively, in vain
+        row(**left(0.16, 0.0)),  # OpenMP's threads waited actively, in vain
+        row(**left(0.02, 0.02, still_busy=1.0) | {"left_in": 0.005}),  # no longer than OpenMP's
     ]  # fmt: skip
     assert warnings(quiet) == []
     assert warnings([row(cores=16.0), row(**LIMIT)]) == []  # nobody asked for a number of threads
@@ -59,7 +61,7 @@ def test_nothing_is_said_of_kernels_that_use_the_threads_they_were_given():
             "of forward includes and which slows down whatever is timed next: time --pass step",
         ),
         (
-            [row(**left(0.045, 0.044))],
+            [row(**left(0.045, 0.044, still_busy=1.8))],
             "threads of mine use 1.8 cores for long after its calls have returned, and slow down whatever is timed "
             "next: let them sleep, or time it alone",
         ),
@@ -82,5 +84,6 @@ def test_pauses_are_a_small_share_of_the_time():
     found = left_running.measure(backward, 0.08, 2)
     assert calls == ["forward", "backward"] * 4
     assert found.left_in == pytest.approx(0.001)
+    assert found.still_busy >= 0
     assert 0 <= found.left_after_forward < 1
     assert 0 < found.backward_at_once < 1

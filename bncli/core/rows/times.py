@@ -56,13 +56,14 @@ class Judgement(Row):
 class LeftRunning(Row):
     """CPU seconds that the process used in ``left_in`` seconds after a forward and after a backward.
 
-    ``backward_at_once`` and ``backward_later`` are the seconds of a backward right after its forward, and after that
-    pause.
+    ``still_busy`` is the number of cores that it used at the end of this pause. ``backward_at_once`` and
+    ``backward_later`` are the seconds of a backward right after its forward, and after that pause.
     """
 
     left_after_forward: float
     left_after_backward: float
     left_in: float
+    still_busy: float
     backward_at_once: float
     backward_later: float
 
