@@ -53,14 +53,19 @@ class PassKey(NamedTuple):
 class Pass:
     """One direction of a kernel: for each copy of the arrays, a function that makes a call ready to be timed.
 
-    ``first`` is the seconds of the first call. ``results`` repeats it under the guard, on the present contents, and
-    returns its results by name.
+    ``first`` is the seconds of the first call. ``anew`` makes one ready under the guard, prepared on the present
+    contents, that shares nothing with calls of ``makes``: a layer's state is that of its last forward.
     """
 
     key: PassKey
     makes: Sequence[Make] = ()
     first: float | None = None
-    results: Callable[[], Mapping[str, Array]] = dict
+    anew: Make | None = None
+
+    def results(self) -> Mapping[str, Array]:
+        """The results of such a call, by name."""
+        assert self.anew is not None  # for the type checker: a pass without it is not timed
+        return named(self.key.direction, self.anew().run())
 
 
 def timed_passes(kernel: AnyKernel) -> tuple[str, ...]:
@@ -102,7 +107,7 @@ def passes(
             continue
         makes: list[Make] = []
         first = 0.0
-        results: Callable[[], Mapping[str, Array]] = dict
+        anew: Make | None = None
         for number, case in enumerate(copies):
             timed = writing_into(outputs[number % len(outputs)], kernel) if outputs else kernel
             of_inference = _new_statistics(case)
@@ -110,11 +115,11 @@ def passes(
                 # Made anew each time, on the present contents: a framework may have copied earlier ones.
                 make = partial(_make, direction, guarded(timed), guarded(kernel), case, of_inference)
                 first = first_call(make()().run)
-                results = partial(_results, direction, make)
-                results()
+                anew = partial(_made, make)
+                anew().run()
             makes.append(_make(direction, timed, kernel, case, of_inference))
         key = PassKey(kernel.name, direction, GIVEN if outputs else FRESH, cache, threads, kernel.device)
-        found.append(Pass(key, makes, first, results))
+        found.append(Pass(key, makes, first, anew))
     return found
 
 
@@ -129,8 +134,8 @@ def named(direction: str, returned: Any) -> dict[str, Array]:
     return dict(zip(RESULTS[direction], arrays, strict=True))
 
 
-def _results(direction: str, make: Callable[[], Make]) -> dict[str, Array]:
-    return named(direction, make()().run())
+def _made(make: Callable[[], Make]) -> Ready:
+    return make()()
 
 
 def _new_statistics(case: Case) -> tuple[Array, Array]:

@@ -48,7 +48,8 @@ def after(judged: Judged, kernel: Kernel, space: Space, repeats: int) -> Finding
 def _last_of(timed: Pass, space: Space, repeats: int) -> dict[str, Array]:
     """The results on the first copy after ``repeats`` calls in a row on several copies, itself with other contents."""
     makes = timed.makes[:MOST_IN_A_ROW]
-    last = makes[0]()
+    assert timed.anew is not None  # for the type checker: it was timed
+    last = timed.anew()
     space.inputs.alter(0)
     for _ in range(-(-repeats // len(makes))):
         for each in [make() for make in makes]:
