@@ -31,6 +31,6 @@ def test_the_time_with_given_outputs_includes_the_copy_into_them(make_case, name
     case, kernel = make_case("6x3x5x4/channels-first/float32"), load_kernel(name)
     outputs = outputs_for(case)
     forward, backward, infer = passes(kernel, [case], ("forward", "backward", "infer"), [outputs])
-    assert forward.calls[0]()[0] is outputs.y
-    assert backward.calls[0]()[0] is outputs.gradients.dx
-    assert infer.calls[0]() is outputs.y
+    assert forward.makes[0]().prepared.call()[0] is outputs.y
+    assert backward.makes[0]().prepared.call()[0] is outputs.gradients.dx
+    assert infer.makes[0]().prepared.call() is outputs.y
