@@ -20,7 +20,7 @@ SIZES = ("memory", "memory_available")
     {
         "bncli info": "the machine that figures are measured on",
         "bncli info --format json": "for a program",
-        "bncli info -o machine.json": "beside a result",
+        "bncli info -o machine.json": "to keep with a result",
     }
 )
 @output

@@ -40,12 +40,12 @@ BORDERS = [
     *((f * 128, f, 1) for f in (255, 256, 257)),  # blocks enough for all threads, or parts
     *((60, 100, s) for s in (2, 3, 4, 5)),  # several short samples, runs
     *((90, f, 16) for f in (15, 16, 17)),  # few features, or groups of them
-    *((2, 64, s) for s in (15, 16, 17, 127, 128, 129, 143, 144, 145)),  # runs beside vectors, and beside eight of them
-    *((n, 40, 50) for n in (1, 2, 4, 7, 8, 9, 15, 16, 17)),  # samples beside eight rows
+    *((2, 64, s) for s in (15, 16, 17, 127, 128, 129, 143, 144, 145)),  # runs around one vector, and around eight
+    *((n, 40, 50) for n in (1, 2, 4, 7, 8, 9, 15, 16, 17)),  # samples around eight rows
     *((2, 3, s) for s in (2730, 2731, 4095, 4096, 4097, 8193)),  # small or not; runs that are cut or not
     *((600, f, 1) for f in (1, 2, 31, 63, 64, 65, 127, 128)),  # samples in a row
     *((n, 7, 1) for n in (1, 2, 3, 511, 512, 513)),  # few samples of few features
-    *((7, f, 1) for f in (16, 17, 31, 32, 33, 1023, 1024, 1025)),  # features beside vectors, and beside blocks
+    *((7, f, 1) for f in (16, 17, 31, 32, 33, 1023, 1024, 1025)),  # features around vectors and blocks
 ]
 
 
