@@ -16,7 +16,8 @@ from pkgutil import walk_packages
 import click
 
 WATCHED = ["bncli", "PIL", "tomllib"]
-COMPILED = ["bncli.benchmarking.clock", "bncli.benchmarking.roofline", "bncli.numba_cache"]  # Numba reads their code
+# Numba reads their code.
+COMPILED = ["bncli.benchmarking.clock", "bncli.benchmarking.roofline", "bncli.numba_cache", "bncli.numba_forking"]
 LONGEST = 40_000  # bytes of an input
 
 

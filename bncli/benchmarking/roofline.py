@@ -26,12 +26,13 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from bncli import numba_settings
+from bncli import numba_cache, numba_settings
 from bncli.arrays import framework
 from bncli.benchmarking.ready import Call
 from bncli.core.kernel import Device
 from bncli.errors import Unavailable
-from bncli.numba_cache import can_cache
+from bncli.numba_forking import for_each
+from bncli.numba_parts import part
 
 Array = NDArray[Any]
 
@@ -43,9 +44,7 @@ LINE = 8  # words of 8 bytes: a cache line
 AHEAD = 16 * LINE  # words: the prefetch distance; from half to four times this measured the same
 BLOCK = 512 * LINE  # words that a thread moves at a time: in the cache, smaller blocks cost more than moving them
 
-WITHOUT_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-CACHED = can_cache(numba.njit)
-helper = numba.njit(cache=CACHED, **WITHOUT_WRAPPERS)
+helper = part()
 
 
 def require_compiler() -> None:
@@ -163,18 +162,6 @@ def _generate_store(typing_context: Any, array: Any, index: Any, value: Any) -> 
 _store_past_caches: Any = intrinsic(_generate_store)
 
 
-@numba.njit(cache=CACHED, parallel=True)
-def _move(adding: bool, ahead: int, past: bool, a: Array, b: Array, out: Array) -> None:
-    for block in numba.prange((out.size + BLOCK - 1) // BLOCK):
-        start, end = block * BLOCK, min(out.size, (block + 1) * BLOCK)
-        if past:
-            _stream(adding, a[start:end], b[start:end], out[start:end])
-        elif adding:
-            _add(ahead, a[start:end], b[start:end], out[start:end])
-        else:
-            _copy(ahead, a[start:end], out[start:end])
-
-
 # Loops start at 0: with any other start, Numba checks for negative indices, and the loop is not vectorized.
 
 
@@ -206,3 +193,19 @@ def _add(ahead: int, a: Array, b: Array, out: Array) -> None:
     a, b, out = a[lines:], b[lines:], out[lines:]
     for i in range(out.size):
         out[i] = a[i] + b[i]
+
+
+@helper
+def _move_block(block: int, adding: bool, ahead: int, past: bool, a: Array, b: Array, out: Array) -> None:
+    start, end = block * BLOCK, min(out.size, (block + 1) * BLOCK)
+    if past:
+        _stream(adding, a[start:end], b[start:end], out[start:end])
+    elif adding:
+        _add(ahead, a[start:end], b[start:end], out[start:end])
+    else:
+        _copy(ahead, a[start:end], out[start:end])
+
+
+@numba_cache.njit(no_cfunc_wrapper=True)
+def _move(adding: bool, ahead: int, past: bool, a: Array, b: Array, out: Array) -> None:
+    for_each(_move_block, (out.size + BLOCK - 1) // BLOCK, False, (adding, ahead, past, a, b, out))
