@@ -16,8 +16,7 @@ from pkgutil import walk_packages
 import click
 
 WATCHED = ["bncli", "PIL", "tomllib"]
-# Numba reads their code.
-COMPILED = ["bncli.benchmarking.clock", "bncli.benchmarking.roofline", "bncli.numba_cache", "bncli.numba_forking"]
+COMPILED = ["bncli.benchmarking.clock", "bncli.benchmarking.roofline", "bncli.numba_cache"]  # Numba reads their code
 LONGEST = 40_000  # bytes of an input
 
 

@@ -11,8 +11,9 @@ PACKAGE = Path(bncli.__file__).parent
 TESTS = Path(__file__).parent
 TEST_FILES = [path for path in TESTS.rglob("*.py") if "hostile" not in path.parts]
 LONGEST_TEST = 300  # lines
+COMPILING = ("numba_cache", "numba_forking", "numba_parts", "numba_pointers")
 FLOORS = [
-    {"errors", "files", "plugins", "numba_cache", "numba_forking", "numba_parts", "numba_settings", "__init__"},
+    {"errors", "files", "plugins", *COMPILING, "numba_settings", "__init__"},
     {"core", "arrays"},
     {"loading", "kernels", "inputs"},
     {"verification", "isolation", "layer"},
@@ -35,7 +36,7 @@ KNOWN_TO = {
     "click": {"cli", "commands"},
     "PIL": {"inputs", "output"},
     # benchmarking measures what the memory can do, which NumPy's copies on one core do not show.
-    "numba": {"kernels", "benchmarking", "commands", "numba_cache", "numba_forking", "numba_parts"},
+    "numba": {"kernels", "benchmarking", "commands", *COMPILING},
     "llvmlite": {"kernels", "benchmarking", "numba_forking", "numba_settings"},
     "dask": {"kernels", "cluster"},
     "distributed": {"kernels", "cluster"},

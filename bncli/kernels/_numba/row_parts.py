@@ -29,10 +29,10 @@ from bncli.kernels._numba.plans import (
     TASKS,
     WIDTH,
 )
-from bncli.kernels._numba.pointers import address, beyond, get, put
 from bncli.kernels._numba.vectors import ALL, load, store
 from bncli.kernels._numba.writes import normalize_rows, propagate_rows
 from bncli.numba_forking import for_each
+from bncli.numba_pointers import address, beyond, get, put
 
 
 @inlined
