@@ -12,7 +12,19 @@ TESTS = Path(__file__).parent
 TEST_FILES = [path for path in TESTS.rglob("*.py") if "hostile" not in path.parts]
 LONGEST_TEST = 300  # lines
 FLOORS = [
-    {"errors", "files", "plugins", "numba_cache", "numba_settings", "__init__"},
+    {
+        "errors",
+        "files",
+        "linux",
+        "notices",
+        "plugins",
+        "numba_cache",
+        "numba_settings",
+        "signals",
+        "supervised",
+        "supervisor",
+        "__init__",
+    },
     {"core", "arrays"},
     {"loading", "kernels", "inputs"},
     {"verification", "isolation", "layer"},
