@@ -1,17 +1,16 @@
 """A Dask cluster for one run: a running one, or processes on this machine."""
 
 import logging
-import signal
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
-from multiprocessing import resource_tracker
 from os import cpu_count
 from typing import Any
 
+from bncli import signals
 from bncli.cluster import worker
 from bncli.cluster.failures import started
 from bncli.core.units import text
@@ -117,7 +116,7 @@ def _client(wanted: Wanted, stack: ExitStack) -> Any:
             ) from error
         return client
     stack.enter_context(import_module("dask").config.set({f"distributed.{what}": False for what in OFF}))
-    with _uninterrupted():
+    with signals.blocked():
         cluster = distributed.LocalCluster(
             n_workers=wanted.workers or cpu_count() or 1,
             threads_per_worker=wanted.threads or 1,
@@ -139,23 +138,6 @@ def _require_certificates(scheduler: str, distributed: Any) -> None:
     if context is None:
         names = "distributed.comm.tls.ca-file, client.cert and client.key"
         raise Unavailable(f"{scheduler!r} needs certificates: set {names} in Dask's configuration")
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Block Ctrl-C for the threads and processes that start in the block, and defer it to the end of the block.
-
-    A terminal sends Ctrl-C to all of them; only this process should handle it, and close the others.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    resource_tracker.ensure_running()  # started later, it would unblock the signal
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _session(client: Any, wanted: Wanted, dtype: str) -> Session:

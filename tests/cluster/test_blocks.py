@@ -1,7 +1,6 @@
 """What a worker does with a block, and what a cluster fails of, each by itself: no cluster is started."""
 
 import re
-import signal
 from types import SimpleNamespace
 
 import numpy as np
@@ -201,16 +200,6 @@ def test_what_is_not_installed_is_named_with_the_extra(module, attempt, said, mo
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(Unavailable, match=f"^{re.escape(said)}pip install 'bncli\\[cluster\\]'$"):
         attempt(tmp_path)
-
-
-def test_the_signal_of_ctrl_c_is_held_back_where_the_system_can(monkeypatch):
-    mask = getattr(signal, "pthread_sigmask", None)
-    with sessions._uninterrupted():
-        assert mask is None or signal.SIGINT in mask(signal.SIG_BLOCK, [])
-    assert mask is None or signal.SIGINT not in mask(signal.SIG_BLOCK, [])
-    monkeypatch.delattr(signal, "pthread_sigmask", raising=False)
-    with sessions._uninterrupted():  # as on Windows
-        assert mask is None or signal.SIGINT not in mask(signal.SIG_BLOCK, [])
 
 
 def test_the_memory_of_a_process_is_known_where_linux_does_not_tell(monkeypatch, tmp_path):
