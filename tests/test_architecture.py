@@ -13,7 +13,11 @@ TEST_FILES = [path for path in TESTS.rglob("*.py") if "hostile" not in path.part
 LONGEST_TEST = 300  # lines
 COMPILING = ("numba_cache", "numba_forking", "numba_parts", "numba_pointers")
 FLOORS = [
-    {"errors", "files", "plugins", *COMPILING, "numba_settings", "__init__"},
+    {
+        *COMPILING,
+        *("errors", "files", "linux", "notices", "numba_settings", "plugins", "signals", "supervised", "supervisor"),
+        "__init__",
+    },
     {"core", "arrays"},
     {"loading", "kernels", "inputs"},
     {"verification", "isolation", "layer"},

@@ -17,7 +17,7 @@ from bncli.benchmarking.settings import Settings
 from bncli.benchmarking.summary import summary
 from bncli.commands import _cluster, _options
 from bncli.commands._groups import Group, command, option
-from bncli.commands._live import Live, compilations, termination_as_interrupt
+from bncli.commands._live import Live, compilations
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
 from bncli.commands._types import Number
@@ -165,7 +165,7 @@ def bench(
         settings = replace(settings, gate=asked, gate_time=longest)
     first = runs.kernels[0].name
     shown = partial(table.detailed if wide else table.brief, baseline=first, settings=settings)
-    with output.of_interrupted(), termination_as_interrupt():
+    with output.of_interrupted():
         found = _measure(runs, settings, output, shown)
     output.show(summary(found.rows_of(BenchRow), settings))
     output.show(scaling(found.rows_of(BenchRow), settings))

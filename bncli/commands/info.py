@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from numba import get_num_threads, threading_layer
-
 from bncli import numba_settings
 from bncli.benchmarking import environment
 from bncli.commands._groups import command
@@ -28,11 +26,16 @@ def info(output: Output) -> None:
     """Show the machine and the software: versions, processor, threads, caches, memory."""
     facts = environment.collect()
     fault = numba_settings.fault()
-    facts["numba_threads"] = fault or get_num_threads()
-    # Numba knows its threading layer only once threads run; get_num_threads has started them.
-    facts["numba_threading_layer"] = fault or threading_layer()
+    facts |= dict.fromkeys(("numba_threads", "numba_threading_layer"), fault) if fault else _of_numba()
     rows = [InfoRow(item=name.replace("_", " "), value=_value(name, fact)) for name, fact in facts.items()]
     output.emit(Report("info", COLUMNS, rows))
+
+
+def _of_numba() -> dict[str, Any]:
+    from numba import get_num_threads, threading_layer
+
+    # Numba knows its threading layer only once threads run; get_num_threads starts them.
+    return {"numba_threads": get_num_threads(), "numba_threading_layer": threading_layer()}
 
 
 def _value(name: str, fact: Any) -> str:

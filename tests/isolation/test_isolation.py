@@ -175,6 +175,7 @@ def test_the_contract_is_checked_as_strictly_in_a_process_of_its_own():
     assert result.exit_code == 1
 
 
+@pytest.mark.slow
 def test_forward_and_backward_run_isolated_too():
     together = invoke("backward", *SMALL, "--kernel", "numpy", "--update", "--format", "json")
     apart = invoke("backward", *SMALL, "--kernel", "numpy", "--update", "--isolate", "--format", "json")
