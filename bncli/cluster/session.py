@@ -22,8 +22,11 @@ PATIENCE = 30.0  # seconds to wait for a scheduler or a worker
 USABLE = 0.95  # of a worker's memory limit; Dask ends a worker that uses more
 LOGGERS = ("distributed", "distributed.client")
 # Blocks are few and bounded, so a worker need not spill them to disk or pause. Dask ends a worker that exceeds its
-# limit all the same, and the error names it.
-MEMORY = {f"distributed.worker.memory.{what}": False for what in ("target", "spill", "pause")}
+# limit all the same, and the error names it. Tasks stay where their blocks are.
+OFF = (
+    *(f"distributed.worker.memory.{what}" for what in ("target", "spill", "pause")),
+    "distributed.scheduler.work-stealing",
+)
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def _client(wanted: Wanted, stack: ExitStack) -> Any:
                 f"dask worker {wanted.scheduler} ({' '.join(str(error).split())})"
             ) from error
         return client
-    stack.enter_context(import_module("dask").config.set(MEMORY))
+    stack.enter_context(import_module("dask").config.set({f"distributed.{what}": False for what in OFF}))
     with signals.blocked():
         cluster = distributed.LocalCluster(
             n_workers=wanted.workers or cpu_count() or 1,

@@ -83,7 +83,7 @@ BOTH = "both"
     default=1,
     show_default=True,
     metavar="N",
-    help="Split the time among this many processes, one after the other; compare then knows their variability.",
+    help="Split the time among this many processes, one after the other: compare then knows how much they differ.",
 )
 @option(
     Group.RUN,
@@ -137,12 +137,12 @@ def bench(
 
     A kernel that is WRONG gets no time; the table gives the reason and the command that shows it. The kernels
     take turns, in a new random order each round. ×limit is a time divided by the memory roofline, measured in
-    the same rounds. ± of a speed-up is its 95 % interval. noise is the difference of two timings of the first
-    kernel, the baseline.
+    the same rounds. ± of a speed-up is its 95 % interval. The first kernel is the baseline; noise is the difference
+    of two timings of it.
 
-    Exits 1 if a kernel is WRONG and, with --fail-slower FACTOR, if a pass is slower by more than FACTOR: than in
-    OLD.json if --baseline is given, else than the first kernel in the same rounds. Exits 4 if noise hides that
-    even after --gate-time. Ctrl-C prints and saves the results so far.
+    Exits 1 if a kernel is WRONG. --fail-slower FACTOR also exits 1 if a pass takes more than FACTOR times as long as
+    the baseline in the same rounds, or as in the file of --baseline, and 4 if noise hides that even after
+    --gate-time. Ctrl-C prints and saves the results so far.
     """
     _require_gate(runs, baseline, fail_slower, gate_time, unsure)
     if workers:

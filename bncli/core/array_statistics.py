@@ -1,33 +1,22 @@
-"""Statistics of arrays of any size: in blocks that fit a core's cache, on all cores, summed in float64."""
+"""Statistics of arrays of any size, block by block, summed in float64."""
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
+from itertools import groupby
 from math import sqrt
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bncli.core.layout import Shape
+from bncli.core.in_blocks import Block, on_blocks, scratch, widened
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
-    Block = tuple[slice, slice, slice]
-
-Given = TypeVar("Given")
-Result = TypeVar("Result")
 
 BINS = 12
-BLOCK = 1 << 16  # elements of a block: 512 KiB in float64
-TOGETHER = 16  # samples of a block, if there are so many: the moments of features are merged once a block
-
-
-_OWN = threading.local()
 
 
 class Summary(NamedTuple):
@@ -46,154 +35,131 @@ class Summary(NamedTuple):
     deviations: Array
 
 
-class _Part(NamedTuple):
-    """Of a block: its mean less a pivot, and its sum of squares about it, (F,); ``finite`` is the range of numbers."""
+class _Moments(NamedTuple):
+    """Of a block: its samples a feature, their mean, its rounding error, and the sum of squares about both, (F,)."""
 
+    samples: int
     mean: Array
+    rest: Array
     squares: Array
+
+
+class _Extent(NamedTuple):
+    """The least and the greatest value of a block, and those of its numbers, the wrong way round if there are none."""
+
     least: float
     greatest: float
-    finite: tuple[float, float]
+    low: float
+    high: float
 
 
 def summary(array: Array) -> Summary:
-    """The statistics of ``array``, (N, F, S) or of one axis, whose values are then samples of one feature.
-
-    Merges the moments of blocks by the formula of Chan, Golub and LeVeque (1979).
-    """
+    """The statistics of ``array``, (N, F, S) or of one axis, whose values are then samples of one feature."""
     batch = array if array.ndim == 3 else array.reshape(1, 1, -1)
-    samples, features, inner = batch.shape
-    mean, squares, seen = np.zeros(features), np.zeros(features), np.zeros(features)
-    extremes: list[tuple[float, float]] = []
-    ranges: list[tuple[float, float]] = []
+
+    def part(block: Block) -> tuple[_Moments, _Extent]:
+        numbers = widened(batch[block], np.float64)
+        return _moments(numbers, np.float64), _extent(numbers)
+
+    found = list(on_blocks(part, batch.shape))
     with np.errstate(all="ignore"):
-        pivot = batch[0, :, 0].astype(np.float64)  # a mean far from 0 would cost digits of the deviation
-        pivot[~np.isfinite(pivot)] = 0
-        for block, part in _map(lambda block: _part(batch[block], pivot[block[1]]), batch.shape):
-            its = block[1]
-            count = batch[block].size // part.mean.size
-            share = count / (seen[its] + count)
-            difference = part.mean - mean[its]
-            squares[its] += part.squares + difference**2 * seen[its] * share
-            mean[its] += difference * share
-            seen[its] += count
-            extremes.append((part.least, part.greatest))
-            ranges.append(part.finite)
-        mean += pivot
-        whole = float(mean.mean())
-        about = float(squares.sum() + samples * inner * ((mean - whole) ** 2).sum())
-        least, greatest = np.min([low for low, _ in extremes]), np.max([high for _, high in extremes])
-        counts = _histogram(batch, ranges, bool(np.isfinite([least, greatest]).all()))
-        deviations = np.sqrt(squares / (samples * inner))
-    return Summary(float(least), float(greatest), whole, sqrt(about / batch.size), counts, mean, deviations)
+        means, variances = _merged(((block, part[0]) for block, part in found), batch.shape[1], np.float64)
+        mean = float(means.mean())
+        deviation = sqrt(float(variances.mean() + ((means - mean) ** 2).mean()))
+        ends = np.array([extent for _, (_, extent) in found])
+        (least, low), (greatest, high) = ends[:, ::2].min(0), ends[:, 1::2].max(0)
+        counts = _histogram(batch, low, high, (least, greatest) == (low, high)) if low <= high else []
+        return Summary(float(least), float(greatest), mean, deviation, counts, means, np.sqrt(variances))
+
+
+def moments(batch: Array, dtype: Any) -> tuple[Array, Array]:
+    """The mean and the biased variance of each feature of a batch (N, F, S), both (F,), computed in ``dtype``."""
+    found = on_blocks(lambda block: _moments(widened(batch[block], dtype), dtype), batch.shape)
+    with np.errstate(all="ignore"):
+        return _merged(found, batch.shape[1], dtype)
 
 
 def not_finite(array: Array) -> int:
     """How many values of a batch (N, F, S) are NaN or infinite."""
-    count = _map(lambda block: array[block].size - int(np.isfinite(array[block]).sum()), array.shape)
-    return sum(found for _, found in count)
+    found = on_blocks(lambda block: array[block].size - np.count_nonzero(np.isfinite(array[block])), array.shape)
+    return sum(int(count) for _, count in found)
 
 
-def largest_difference(array: Array, other: Array) -> float:
-    """The largest |array - other|, of batches (N, F, S) or of one axis, where NaN equals NaN."""
+def largest_difference(array: Array, other: Array) -> tuple[float, float]:
+    """The largest |array - other|, where NaN equals NaN, and the largest |other|.
+
+    Both are batches (N, F, S), or of one axis.
+    """
     both = [each if each.ndim == 3 else each.reshape(1, 1, -1) for each in (array, other)]
 
-    def difference(block: Block) -> float:
+    def difference(block: Block) -> tuple[float, float]:
         own, its = both[0][block], both[1][block]
-        same = (own == its) | (np.isnan(own) & np.isnan(its))
-        with np.errstate(all="ignore"):
-            return float(np.abs(np.where(same, 0, own - its)).max())
+        apart = np.subtract(own, its, out=scratch("difference", own.shape, np.result_type(own, its)))
+        size = _size(apart)
+        if not np.isfinite(size):  # equal infinities differ by NaN
+            apart[(own == its) | (np.isnan(own) & np.isnan(its))] = 0
+            size = _size(apart)
+        return size, _size(its)
 
-    return float(np.max([found for _, found in _map(difference, both[0].shape)]))
-
-
-def on_blocks(job: Callable[[Block], object], shape: Shape) -> None:
-    """Call ``job``, without NumPy's warnings, on each block of a batch of ``shape``, on all cores."""
-
-    def quiet(block: Block) -> None:
-        with np.errstate(all="ignore"):
-            job(block)
-
-    for _ in _map(quiet, shape):
-        pass
+    found = np.array([sizes for _, sizes in on_blocks(difference, both[0].shape)])
+    return float(found[:, 0].max()), float(found[:, 1].max())
 
 
-def on_all_cores(job: Callable[[Given], Result], items: Sequence[Given]) -> Iterator[Result]:
-    """``job`` of each of ``items``, in order; NumPy's loops release the interpreter's lock."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = min(len(affinity(0)) if affinity else os.cpu_count() or 1, len(items))
-    if cores < 2:
-        yield from map(job, items)
-        return
-    with ThreadPoolExecutor(cores) as pool:
-        yield from pool.map(job, items)
+def _size(block: Array) -> float:
+    return float(np.maximum(block.max(), -block.min()))
 
 
-def _part(block: Array, pivot: Array) -> _Part:
-    with np.errstate(all="ignore"):
-        least, greatest = float(block.min()), float(block.max())
-        wide = _wide(block)
-        wide -= pivot[:, None]
-        mean = wide.mean((0, 2))
-        wide -= mean[:, None]
-        squares = np.multiply(wide, wide, out=wide).sum((0, 2))
-    finite = (least, greatest)
-    if not np.isfinite(finite).all():
-        numbers = block[np.isfinite(block)]
-        finite = (float(numbers.min()), float(numbers.max())) if numbers.size else (np.inf, -np.inf)
-    return _Part(mean, squares, least, greatest, finite)
+def _extent(numbers: Array) -> _Extent:
+    least, greatest = float(numbers.min()), float(numbers.max())
+    if np.isfinite([least, greatest]).all():
+        return _Extent(least, greatest, least, greatest)
+    finite = numbers[np.isfinite(numbers)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (np.inf, -np.inf)
+    return _Extent(least, greatest, low, high)
 
 
-def _histogram(batch: Array, ranges: Sequence[tuple[float, float]], finite: bool) -> list[int]:
-    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
-    if low > high:
-        return []
-
-    def counts(place: Block) -> Array:
-        block = batch[place]
-        with np.errstate(all="ignore"):
-            halves = _wide(block)
-            halves *= 0.5  # the difference of two large numbers may be infinite
-            halves -= low * 0.5
-            halves /= high * 0.5 - low * 0.5 or 1.0
-            numbers = halves.reshape(-1)
-            if not finite:
-                numbers = numbers[np.isfinite(block).reshape(-1)]
-            numbers *= BINS
-            np.minimum(numbers, BINS - 1, out=numbers)
-            bins = _memory("bins", np.intp)[: numbers.size]
-            np.copyto(bins, numbers, casting="unsafe")
-            return np.bincount(bins, minlength=BINS)
-
-    found = sum((count for _, count in _map(counts, batch.shape)), np.zeros(BINS, np.intp))
-    return [int(count) for count in found]
+def _moments(numbers: Array, dtype: Any) -> _Moments:
+    count = numbers.shape[0] * numbers.shape[2]
+    mean = numbers.mean((0, 2))
+    about = np.subtract(numbers, mean[:, None], out=scratch("about", numbers.shape, dtype))
+    rest = about.mean((0, 2))
+    return _Moments(count, mean, rest, np.maximum(np.einsum("nfs,nfs->f", about, about) - count * rest**2, 0))
 
 
-def _wide(block: Array) -> Array:
-    """``block`` in float64, in memory of the thread's own, as the system takes long to give new memory."""
-    wide = _memory("wide", np.float64)[: block.size].reshape(block.shape)
-    np.copyto(wide, block)
-    return wide
+def _merged(found: Iterable[tuple[Block, _Moments]], features: int, dtype: Any) -> tuple[Array, Array]:
+    """The mean and the variance of each feature, (F,), from those of blocks (Chan, Golub and LeVeque, 1979)."""
+    mean, variance = np.empty((2, features), dtype)
+    for its, of_these in groupby(found, lambda pair: pair[0][1]):
+        counts, means, rests, squares = (np.array(each) for each in zip(*(part for _, part in of_these), strict=True))
+        total = counts.sum()
+        shift = means - means[0] + rests  # a mean far from 0 would cost digits of the sums
+        about = np.einsum("b,bf->f", counts, shift) / total
+        mean[its] = means[0] + about
+        variance[its] = (squares.sum(0) + np.einsum("b,bf->f", counts, (shift - about) ** 2)) / total
+    return mean, variance
 
 
-def _memory(name: str, dtype: Any) -> Array:
-    if not hasattr(_OWN, name):
-        setattr(_OWN, name, np.empty(BLOCK, dtype))
-    return np.asarray(getattr(_OWN, name))
+def _histogram(batch: Array, low: float, high: float, finite: bool) -> list[int]:
+    """The counts of the finite values in equal bins from ``low`` to ``high``, each with its lower edge.
 
+    To count the values below each edge takes less time than to find the bin of each value.
+    """
+    dtype = np.result_type(batch.dtype, np.float32)
+    share = np.arange(BINS + 1) / BINS
+    exact = np.maximum.accumulate(np.clip(low * (1 - share) + high * share, low, high))
+    edges = exact.astype(dtype)
+    # The values below an edge are those below the next number of their type.
+    edges = np.where(edges < exact, np.nextafter(edges, dtype.type(np.inf)), edges)
+    edges[-1] = np.nextafter(dtype.type(high), dtype.type(np.inf))
+    if low == high:
+        edges[1:] = edges[-1]
+    counted = list(edges[1:-1] if finite else edges)
 
-def _map(job: Callable[[Block], Result], shape: Shape) -> Iterator[tuple[Block, Result]]:
-    """Each block of a batch of ``shape`` with ``job`` of it, in order, computed on all cores."""
-    blocks = list(_blocks(*shape))
-    yield from zip(blocks, on_all_cores(job, blocks), strict=True)
+    def below(block: Block) -> Array:
+        values = widened(batch[block], dtype)
+        less = scratch("less", values.shape, np.bool_)
+        inside = [np.count_nonzero(np.less(values, edge, out=less)) for edge in counted]
+        return np.array([0, *inside, values.size] if finite else inside)
 
-
-def _blocks(samples: int, features: int, inner: int) -> Iterator[Block]:
-    """The blocks of a batch: those of the same features follow each other."""
-    some_inner = max(1, min(inner, BLOCK))
-    some_features = max(1, min(features, BLOCK // (some_inner * min(samples, TOGETHER) or 1)))
-    some_samples = max(1, min(samples, BLOCK // (some_inner * some_features)))
-    for f in range(0, features, some_features):
-        for n in range(0, samples, some_samples):
-            for s in range(0, inner, some_inner):
-                yield slice(n, n + some_samples), slice(f, f + some_features), slice(s, s + some_inner)
+    total = sum((counts for _, counts in on_blocks(below, batch.shape)), np.zeros(BINS + 1, np.intp))
+    return [int(count) for count in np.diff(total)]

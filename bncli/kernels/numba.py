@@ -188,7 +188,6 @@ def _delivered(result: Array, out: Array | None) -> Array:
 def _engine(shape: tuple[int, int, int]) -> Engine:
     if 0 in shape:
         raise InputError(f"x has the shape {shape}: give it samples and features")
-    numba.get_num_threads()  # starts the threads, which compiled code calls
     found = plan(*shape)
     training, inferring = ENGINES[found.engine]
     return Engine(

@@ -99,5 +99,5 @@ def _row(case: Case, mode: str, kernel: str, shown: Shown) -> ArrayRow:
 
 def _difference(array: Array, first: Array) -> float:
     """The largest |array - first|, relative to the largest |first|."""
-    largest = array_statistics.largest_difference(array, first)
-    return largest / (max(abs(float(first.min())), abs(float(first.max()))) or 1) if largest else 0.0
+    largest, size = array_statistics.largest_difference(array, first)
+    return largest / (size or 1) if largest else 0.0

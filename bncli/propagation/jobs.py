@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.core.array_statistics import on_blocks
 from bncli.core.case import Case
+from bncli.core.in_blocks import Block, on_blocks, scratch
 from bncli.core.kernel import BACKWARD, FORWARD, PARAMETERS, Gradients, Kernel
 from bncli.core.problem import statistics_dtype
 from bncli.errors import InputError
@@ -79,15 +79,16 @@ def _forward(kernel: Kernel, case: Case) -> tuple[Arrays, Any]:
 def _x_hat(case: Case, mean: Array, inv_std: Array) -> Array:
     found, wide = np.empty_like(case.x), np.result_type(case.x, mean, inv_std)
 
-    def write(block: tuple[slice, slice, slice]) -> None:
+    def write(block: Block) -> None:
         target = found[block]
-        exact = target if target.dtype == wide else np.empty(target.shape, wide)
+        exact = target if target.dtype == wide else scratch("wide", target.shape, wide)
         np.subtract(case.x[block], mean[block[1], None], out=exact)
         exact *= inv_std[block[1], None]
         if exact is not target:
             target[...] = exact
 
-    on_blocks(write, found.shape)
+    for _ in on_blocks(write, found.shape):
+        pass
     return found
 
 

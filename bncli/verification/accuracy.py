@@ -2,25 +2,28 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.core.array_statistics import on_all_cores
+from bncli.core import array_statistics
 from bncli.core.case import Case
+from bncli.core.in_blocks import Block, on_all_cores
 from bncli.core.kernel import BACKWARD, FORWARD, Gradients, Kernel, Saved
 from bncli.core.problem import OF_INFERENCE, finfo, statistics_dtype, wider
 from bncli.loading.registry import load_kernel
 from bncli.loading.results import is_numeric
 from bncli.verification import tolerance
+from bncli.verification.blocked_reference import WHOLE, Blocked, Expected, Inference, Training
 from bncli.verification.finding import Finding
 from bncli.verification.reference_judge import METHOD, SAMPLES, Compared, ReferenceJudge
 from bncli.verification.tolerance import Magnitude
 
 Array = NDArray[Any]
 
-BLOCK = 1 << 19  # elements that are judged at a time: the reference needs several arrays of them, in a wide type
+BLOCK = 1 << 19  # elements that are judged at once: the reference needs several arrays of them, in a wide type
 STATISTICS = ("mean", "var", "inv_std")
 GRADIENTS_OF_INFERENCE = tuple(f"{name}{OF_INFERENCE}" for name in Gradients._fields)
 
@@ -33,11 +36,12 @@ def check(kernel: Kernel, case: Case) -> list[Finding]:
     findings: list[Finding] = []
     if FORWARD not in kernel.absent:
         y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
+        reference = reference_of(kernel, case)
         own = {} if BACKWARD in kernel.absent else statistics(saved, case)
-        findings += judge(kernel, case, {"y": y, **own})
+        findings += judge(kernel, case, {"y": y, **own}, reference)
         del y
         if BACKWARD not in kernel.absent:
-            findings += judge(kernel, case, Gradients(*kernel.backward(case.dy, saved))._asdict())
+            findings += judge(kernel, case, Gradients(*kernel.backward(case.dy, saved))._asdict(), reference)
     return findings + check_inference(kernel, case) + check_gradients_of_inference(kernel, case)
 
 
@@ -62,11 +66,11 @@ def check_inference(kernel: Kernel, case: Case) -> list[Finding]:
     kept = _kept(case)
     y = kernel.infer(case.x, case.gamma, case.beta, *other_statistics(case), case.problem.epsilon)
 
-    def expected(features: slice) -> Iterator[tuple[str, Array, Magnitude]]:
-        _, _, value, magnitude = inference(_part(kept, features))
-        yield "infer", value, magnitude
+    def expected(names: Collection[str]) -> Iterator[Expected]:
+        _, _, value, magnitude = inference(kept)
+        yield "infer", WHOLE, value, magnitude
 
-    return _compare(kernel, case, {"infer": y}, expected)
+    return _compare(kernel, case, {"infer": y}, _inference_of(kept), expected)
 
 
 def check_gradients_of_inference(kernel: Kernel, case: Case) -> list[Finding]:
@@ -76,11 +80,19 @@ def check_gradients_of_inference(kernel: Kernel, case: Case) -> list[Finding]:
     case = case.taking(kernel.parameters)
     kept = _kept(case)
 
-    def expected(features: slice) -> Iterator[tuple[str, Array, Magnitude]]:
-        for name, (value, magnitude) in gradients_of_inference(_part(kept, features)).items():
-            yield name, value, magnitude
+    def expected(names: Collection[str]) -> Iterator[Expected]:
+        for name, (value, magnitude) in gradients_of_inference(kept).items():
+            yield name, WHOLE, value, magnitude
 
-    return _compare(kernel, case, run_inference(kernel, case), expected)
+    return _compare(kernel, case, run_inference(kernel, case), _inference_of(kept), expected)
+
+
+def _inference_of(case: Case) -> Inference | None:
+    if case.x.size <= BLOCK:
+        return None
+    dtype = wider(case.x.dtype)
+    mean, var = (array.astype(dtype) for array in other_statistics(case))
+    return Inference(case, Saved(case.x, case.gamma, mean, var, 1 / np.sqrt(var + dtype.type(case.problem.epsilon))))
 
 
 def run_inference(kernel: Kernel, case: Case) -> dict[str, Array]:
@@ -137,53 +149,73 @@ def other_statistics(case: Case) -> tuple[Array, Array]:
     They are of x's own type, or float32 for half precision.
     """
     dtype = statistics_dtype(case.problem.dtype)
-    found = on_all_cores(lambda features: _spreads(case.x[:, features]), list(_blocks(case)))
-    mean, spread, span = np.concatenate(list(found), 1)
     ends = finfo(dtype)
-    # The deviation of tiny x underflows; a mean far beyond x would hide x where there is no beta.
-    spread = np.where(spread > 0, spread, np.where(span > 0, span, np.maximum(np.abs(mean), 1)))
+    with np.errstate(all="ignore"):
+        mean, var = array_statistics.moments(case.x, np.float64)
+        spread = np.sqrt(var)
+        # Squares of tiny x underflow, and those of huge x overflow.
+        if (extreme := np.flatnonzero(~((spread > 0) & np.isfinite(spread)))).size:
+            mean[extreme], spread[extreme] = _scaled_moments(case.x[:, extreme])
+    # A mean far beyond x would hide x where there is no beta.
+    spread = np.where(spread > 0, spread, np.maximum(np.abs(mean), 1))
     var = np.clip(4 * spread * spread, float(ends.smallest_normal), float(ends.max) / 4)
-    return (mean + spread / 2).astype(dtype), var.astype(dtype)
+    most = float(ends.max)
+    return np.clip(mean + spread / 2, -most, most).astype(dtype), var.astype(dtype)
 
 
-def _spreads(x: Array) -> Array:
-    """The mean, the deviation and the span of each feature, (3, F), in float64."""
-    with np.errstate(all="ignore"):  # of this thread
-        wide = x.astype(np.float64)
-        return np.array([wide.mean(SAMPLES), wide.std(SAMPLES), wide.max(SAMPLES) - wide.min(SAMPLES)])
+def _scaled_moments(x: Array) -> tuple[Array, Array]:
+    """The mean and the deviation of each feature, (F,), from x divided by its largest size."""
+    wide = x.astype(np.float64)
+    size = np.abs(wide).max(SAMPLES)
+    wide /= np.where(size > 0, size, 1)[:, None]
+    return wide.mean(SAMPLES) * size, wide.std(SAMPLES) * size
 
 
-def judge(kernel: Kernel, case: Case, actual: Mapping[str, Array]) -> list[Finding]:
+def judge(kernel: Kernel, case: Case, actual: Mapping[str, Array], reference: Training | None = None) -> list[Finding]:
     """Compare the arrays in ``actual``, any of y, mean, var, inv_std, dx, dgamma, dbeta, with ``reference``.
 
-    A gradient that the kernel does not have is left out.
+    A gradient that the kernel does not have is left out. ``reference`` is that of ``reference_of``, if it is known.
     """
     case = case.taking(kernel.parameters)
-    return _compare(kernel, case, actual, lambda features: _expected(case, features, actual))
+    return _compare(kernel, case, actual, reference or reference_of(kernel, case), partial(_expected, case))
+
+
+def reference_of(kernel: Kernel, case: Case) -> Training | None:
+    """The reference of a large ``case``, whose sums serve more than one call of ``judge``; None if it is small."""
+    return Training(case.taking(kernel.parameters)) if case.x.size > BLOCK else None
 
 
 def _compare(
     kernel: Kernel,
     case: Case,
     actual: Mapping[str, Array],
-    expected: Callable[[slice], Iterable[tuple[str, Array, Magnitude]]],
+    blocked: Blocked | None,
+    expected: Callable[[Collection[str]], Iterable[Expected]],
 ) -> list[Finding]:
-    """A finding for each array in ``actual``; ``expected`` gives names, values and magnitudes of some features."""
-    judges = {name: ReferenceJudge(name, case) for name in actual if is_judged(kernel, name)}
+    """A finding for each array in ``actual``: ``expected`` of their names, or ``blocked`` for a large case."""
+    names = [name for name in actual if is_judged(kernel, name)]
+    judges = {name: ReferenceJudge(name, case) for name in names}
 
-    def compared(features: slice) -> list[tuple[str, Compared]]:
-        found = []
+    def compared(pieces: Iterable[Expected]) -> list[tuple[str, Compared]]:
         with np.errstate(all="ignore"):  # of this thread
-            for name, value, magnitude in expected(features):
-                if name in judges:
-                    block = actual[name][:, features] if actual[name].ndim == 3 else actual[name][features]
-                    found.append((name, judges[name].compared(features.start, block, value, magnitude)))
-        return found
+            return [
+                (name, judges[name].compared(place, _at(place, actual[name]), value, magnitude))
+                for name, place, value, magnitude in pieces
+                if name in judges
+            ]
 
-    for found in on_all_cores(compared, list(_blocks(case))):
+    if blocked is None:
+        every = iter([compared(expected(names))])
+    else:
+        every = on_all_cores(lambda piece: compared(blocked.expected(piece)), blocked.pieces(names))
+    for found in every:
         for name, block in found:
             judges[name].add(block)
     return [each.finding(kernel) for each in judges.values()]
+
+
+def _at(place: Block, array: Array) -> Array:
+    return np.asarray(array[place] if array.ndim == 3 else array[place[1]])
 
 
 def is_judged(kernel: Kernel, name: str) -> bool:
@@ -196,7 +228,7 @@ def differ(case: Case, first: Mapping[str, Array], second: Mapping[str, Array]) 
     """The names of the arrays that differ by more than the roundings of both; for small cases."""
     allowed = 2 * tolerance.budget(case.problem)
     found = []
-    for name, _, magnitude in _expected(case, slice(None), first):
+    for name, _, _, magnitude in _expected(case, first):
         difference = np.abs(first[name].astype(np.float64) - second[name].astype(np.float64))
         same = (first[name] == second[name]) | np.isnan(first[name]) & np.isnan(
             second[name]
@@ -213,32 +245,19 @@ def _kept(case: Case) -> Case:
     return replace(case, **{name: getattr(case, name).copy() for name in ("x", "dy", "gamma", "beta")})
 
 
-def _part(case: Case, features: slice) -> Case:
-    return case.select(np.arange(features.start, features.stop))
-
-
-def _blocks(case: Case) -> Iterator[slice]:
-    features = case.problem.features
-    step = max(1, BLOCK // case.problem.samples)
-    return (slice(first, min(first + step, features)) for first in range(0, features, step))
-
-
-def _expected(case: Case, features: slice, names: Collection[str]) -> Iterator[tuple[str, Array, Magnitude]]:
-    """The name, expected values and magnitude of each array of ``names``, on ``features``."""
-    x, dy = (np.ascontiguousarray(array[:, features]) for array in (case.x, case.dy))
-    gamma, beta = case.gamma[features], case.beta[features]
-    reference = load_kernel(METHOD)
+def _expected(case: Case, names: Collection[str]) -> Iterator[Expected]:
+    """The name, place, expected values and magnitude of each array of ``names``."""
     # With a wide `out` the reference returns all its digits.
-    wide = np.empty(x.shape, wider(x.dtype))
-    _, saved = reference.forward(x, gamma, beta, case.problem.epsilon, out=wide)
-    scales = tolerance.magnitudes(dy, saved, beta, case.problem.dtype)
+    wide, reference = np.empty(case.x.shape, wider(case.x.dtype)), load_kernel(METHOD)
+    _, saved = reference.forward(case.x, case.gamma, case.beta, case.problem.epsilon, out=wide)
+    scales = tolerance.magnitudes(case.dy, saved, case.beta, case.problem.dtype)
     for name, value in {"y": wide, **{name: getattr(saved, name) for name in STATISTICS}}.items():
         if name in names:
-            yield name, value, scales[name]
+            yield name, WHOLE, value, scales[name]
     if any(name in names for name in Gradients._fields):
         # y has been used, so its memory serves dx.
-        into = Gradients(wide, np.empty(gamma.shape, wide.dtype), np.empty(gamma.shape, wide.dtype))
-        reference.backward(dy, saved, out=into)
+        into = Gradients(wide, *np.empty((2, *case.gamma.shape), wide.dtype))
+        reference.backward(case.dy, saved, out=into)
         for name, value in into._asdict().items():
             if name in names:
-                yield name, value, scales[name]
+                yield name, WHOLE, value, scales[name]

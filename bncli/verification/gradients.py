@@ -68,11 +68,12 @@ def of_fault(kernel: AnyKernel, fault: KernelFault) -> Finding:
 
 def _values(kernel: Kernel, case: Case, seed: int, method: Method) -> list[Finding]:
     y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
-    findings = accuracy.judge(kernel, case, {"y": y})
+    expected = accuracy.reference_of(kernel, case)
+    findings = accuracy.judge(kernel, case, {"y": y}, expected)
     del y  # so that y and dx are never in memory together
     gradients = Gradients(*kernel.backward(case.dy, saved))
     del saved
-    findings += accuracy.judge(kernel, case, gradients._asdict())
+    findings += accuracy.judge(kernel, case, gradients._asdict(), expected)
     findings = inexact.settle(case, findings, partial(inexact.passes, kernel))
     if case.problem.dtype == "float64":
         return findings + _against_slopes(kernel, case, gradients, seed, method, tolerance.budget(case.problem))

@@ -21,6 +21,9 @@ subnormal range is not relative to the value; nor, where inv_std may follow such
 inv_std times that.
 """
 
+from __future__ import annotations
+
+from copy import copy
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -42,10 +45,14 @@ SAMPLES = (0, 2)
 
 
 class Magnitude(NamedTuple):
-    """The size that roundings of an element are relative to; an error of ``budget * (plain + moved)`` passes."""
+    """The size that roundings of an element are relative to; an error of ``budget * (plain + moved)`` passes.
+
+    ``average`` is the mean of ``plain`` over all samples of a feature, of which there may be others.
+    """
 
     plain: Array
     moved: Array
+    average: Array | None = None
 
     @property
     def whole(self) -> Array:
@@ -55,7 +62,10 @@ class Magnitude(NamedTuple):
     @property
     def usual(self) -> Array:
         """``plain``, at least that of the feature on average: in some elements all terms happen to be nearly 0."""
-        return np.maximum(self.plain, self.plain.mean(SAMPLES, keepdims=True)) if self.plain.ndim == 3 else self.plain
+        if self.plain.ndim < 3:
+            return self.plain
+        average = self.plain.mean(SAMPLES, keepdims=True) if self.average is None else self.average
+        return np.maximum(self.plain, average)
 
 
 def unit_roundoff(dtype: str) -> float:
@@ -99,53 +109,102 @@ def magnitudes_of_inference(dy: Array, saved: Saved, dtype: str) -> dict[str, Ma
     return {f"{name}{OF_INFERENCE}": magnitude for name, magnitude in found.items()}
 
 
+class Sizes(NamedTuple):
+    """Means over the samples of each feature, (F,): of the sizes of x_hat and dy, and of their product."""
+
+    x_hat: Array
+    dy: Array
+    product: Array
+
+
+class Terms:
+    """The magnitudes of the arrays of training, from ``saved``, the statistics of the kernel ``reference``.
+
+    ``count`` is the number of samples. The methods take arrays (N, F, S) of sizes, of some of the samples or of all.
+    """
+
+    def __init__(self, saved: Saved, beta: Array, count: int, dtype: str) -> None:
+        _, gamma, mean, var, self.inv_std = saved
+        self.count, self.var, self.beta = count, var, np.abs(beta)
+        # Features that are constant up to rounding: x_hat should be 0, and what remains is rounding noise.
+        # Measure it against 1, the usual size of x_hat.
+        self.constant = var <= (count * _unit_of_sums(dtype) * mean) ** 2
+        self.least = float(finfo(dtype).smallest_normal)
+        self.raised = self.least * np.maximum(self.inv_std, 1)
+        self.roundings = _roundings(count, dtype) * unit_roundoff(dtype)
+        of_constant = (ROUNDINGS + count) * _unit_of_sums(dtype) / self.roundings
+        rms = np.maximum(np.sqrt(mean * mean + var), self.least)
+        self.rms = np.where(self.constant, max(of_constant, 1), 1) * rms
+        self.moved = self.rms * self.inv_std  # the conditioning
+        self.size = np.abs(gamma)
+        self.scale = self.size * self.inv_std
+
+    def take(self, features: slice) -> Terms:
+        """Those of some features."""
+        taken = copy(self)
+        taken.__dict__ |= {name: own[features] for name, own in vars(self).items() if isinstance(own, np.ndarray)}
+        return taken
+
+    def of_x_hat(self, x_hat: Array) -> Array:
+        """The size of x_hat, in its memory."""
+        np.abs(x_hat, out=x_hat)
+        if self.constant.any():
+            np.maximum(x_hat, 1, out=x_hat, where=self.constant[:, None])
+        return x_hat
+
+    def y(self, x_hat: Array, average: Array | None = None) -> Magnitude:
+        """Of y, in the memory of ``x_hat``, whose mean over all samples is ``average``, (F,)."""
+        x_hat *= self.size[:, None]
+        x_hat += self.beta[:, None]
+        np.maximum(x_hat, self.raised[:, None], out=x_hat)
+        if average is not None:
+            average = np.maximum(self.size * average + self.beta, self.raised)[:, None]
+        return Magnitude(x_hat, (self.size * self.moved)[:, None], average)
+
+    def dx(self, dy: Array, x_hat: Array, sizes: Sizes, out: Array | None = None) -> Magnitude:
+        """Of dx; ``plain`` in ``out``, and ``moved`` in the memory of ``x_hat``."""
+        plain = np.multiply(x_hat, sizes.product[:, None], out=out)
+        plain += dy
+        plain += sizes.dy[:, None]
+        plain *= self.scale[:, None]
+        np.maximum(plain, self.raised[:, None], out=plain)
+        average = self.scale * (sizes.x_hat * sizes.product + 2 * sizes.dy)
+        x_hat *= (self.scale * self.moved * sizes.dy)[:, None]
+        x_hat += (self.scale * self.moved * sizes.product)[:, None]
+        return Magnitude(plain, x_hat, np.maximum(average, self.raised)[:, None])
+
+    def of_features(self, sizes: Sizes) -> dict[str, Magnitude]:
+        """Of dgamma and dbeta, (F,)."""
+        return {
+            "dgamma": Magnitude(
+                np.maximum(self.count * sizes.product, self.raised), self.count * self.moved * sizes.dy
+            ),
+            "dbeta": Magnitude(np.maximum(self.count * sizes.dy, self.least), np.zeros_like(sizes.dy)),
+        }
+
+    def of_statistics(self) -> dict[str, Magnitude]:
+        """Of mean, var and inv_std, (F,)."""
+        # An error d in the mean adds d**2 to the variance.
+        # For a nearly constant feature the variance only matters relative to epsilon.
+        var = np.where(self.constant, 1 / self.inv_std**2, self.var)
+        found = {
+            "mean": Magnitude(self.rms, np.zeros_like(self.rms)),
+            "var": Magnitude(var, (2 * np.sqrt(self.var) + self.roundings * self.rms) * self.rms),
+            "inv_std": Magnitude(self.inv_std, self.inv_std * self.moved),
+        }
+        return {name: Magnitude(np.maximum(plain, self.least), moved) for name, (plain, moved, _) in found.items()}
+
+
 def magnitudes(dy: Array, saved: Saved, beta: Array, dtype: str) -> dict[str, Magnitude]:
     """The magnitude of each of y, dx, dgamma, dbeta, mean, var and inv_std.
 
     ``dy`` and ``saved.x`` are (N, F, S); ``saved`` holds the statistics of the kernel ``reference``.
     """
-    x, gamma, mean, var, inv_std = saved
-    count = x.shape[0] * x.shape[2]
-    # Features that are constant up to rounding: x_hat should be 0, and what remains is rounding noise.
-    # Measure it against 1, the usual size of x_hat.
-    constant = var <= (count * _unit_of_sums(dtype) * mean) ** 2
-    x_hat = np.abs(x - mean[:, None])
+    x, _, mean, _, inv_std = saved
+    terms = Terms(saved, beta, x.shape[0] * x.shape[2], dtype)
+    x_hat = x - mean[:, None]
     x_hat *= inv_std[:, None]
-    np.maximum(x_hat, 1, out=x_hat, where=constant[:, None])
-    dy = np.abs(dy)
-    least = float(finfo(dtype).smallest_normal)
-    rms = np.maximum(np.sqrt(mean * mean + var), least)
-    roundings = _roundings(count, dtype)
-    of_constant = (ROUNDINGS + count) * _unit_of_sums(dtype) / (roundings * unit_roundoff(dtype))
-    rms = np.where(constant, max(of_constant, 1), 1) * rms
-    moved = rms * inv_std  # the conditioning
-    mean_dy, mean_dy_x_hat = dy.mean(SAMPLES, dtype=mean.dtype), (dy * x_hat).mean(SAMPLES)
-    scale, size = np.abs(gamma) * inv_std, np.abs(gamma)
-    nothing = np.zeros_like(mean_dy)
-    dx = dy + x_hat * mean_dy_x_hat[:, None]
-    dx += mean_dy[:, None]
-    dx *= scale[:, None]
-    dx_moved = x_hat * (scale * moved * mean_dy)[:, None]
-    dx_moved += (scale * moved * mean_dy_x_hat)[:, None]
-    y = x_hat  # reuses the memory, as x_hat is not needed again
-    y *= size[:, None]
-    y += np.abs(beta)[:, None]
-    found = {
-        "y": Magnitude(y, (size * moved)[:, None]),
-        "dx": Magnitude(dx, dx_moved),
-        "dgamma": Magnitude(count * mean_dy_x_hat, count * moved * mean_dy),
-        "dbeta": Magnitude(count * mean_dy, nothing),
-        "mean": Magnitude(rms, nothing),
-        # An error d in the mean adds d**2 to the variance.
-        # For a nearly constant feature the variance only matters relative to epsilon.
-        "var": Magnitude(
-            np.where(constant, 1 / inv_std**2, var),
-            (2 * np.sqrt(var) + roundings * unit_roundoff(dtype) * rms) * rms,
-        ),
-        "inv_std": Magnitude(inv_std, inv_std * moved),
-    }
-    raised = least * np.maximum(inv_std, 1)
-    floors = {"y": raised[:, None], "dx": raised[:, None], "dgamma": raised}
-    return {
-        name: Magnitude(np.maximum(plain, floors.get(name, least)), moved) for name, (plain, moved) in found.items()
-    }
+    x_hat, dy = terms.of_x_hat(x_hat), np.abs(dy)
+    sizes = Sizes(x_hat.mean(SAMPLES), dy.mean(SAMPLES, dtype=mean.dtype), (dy * x_hat).mean(SAMPLES))
+    dx = terms.dx(dy, x_hat.copy(), sizes)._replace(average=None)  # its own plain has all samples
+    return {"y": terms.y(x_hat), "dx": dx, **terms.of_features(sizes), **terms.of_statistics()}

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from bncli.core import array_statistics
-from bncli.core.array_statistics import BINS, BLOCK
+from bncli.core.array_statistics import BINS
+from bncli.core.in_blocks import BLOCK, on_blocks
 
 SHAPES = ((5, 7, 3), (1, 1, 1), (40, 3, 1000), (3, 70_001, 1), (2, 2, BLOCK + 5), (300, 300, 1), (37,))
 
@@ -81,15 +82,25 @@ def test_equal_values_are_in_one_bin():
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_largest_difference_of_two_arrays(shape):
+def test_the_largest_difference_of_two_arrays_and_the_size_of_the_second(shape):
     array, other = values(shape), values(shape)
     other.reshape(-1)[-1] += 0.25
-    assert array_statistics.largest_difference(array, other) == pytest.approx(0.25)
+    size = np.abs(other).max()
+    assert array_statistics.largest_difference(array, other) == (pytest.approx(0.25), size)
     array.reshape(-1)[0] = other.reshape(-1)[0] = np.nan
     if array.size > 1:
-        assert array_statistics.largest_difference(array, other) == pytest.approx(0.25)
+        largest, size = array_statistics.largest_difference(array, other)
+        assert largest == pytest.approx(0.25)
+        assert np.isnan(size)
         other.reshape(-1)[0] = 0
-        assert np.isnan(array_statistics.largest_difference(array, other))
+        assert np.isnan(array_statistics.largest_difference(array, other)[0])
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_equal_infinities_differ_by_nothing(value):
+    array, other = np.array([1.0, value, 3.0]), np.array([1.5, value, 3.0])
+    assert array_statistics.largest_difference(array, other) == (0.5, np.inf)
+    assert array_statistics.largest_difference(array, -other)[0] == np.inf
 
 
 @pytest.mark.parametrize("shape", SHAPES[:-1])
@@ -99,5 +110,5 @@ def test_every_value_is_in_one_block(shape):
     def count(block):
         counts[block] += 1
 
-    array_statistics.on_blocks(count, shape)
+    list(on_blocks(count, shape))
     np.testing.assert_array_equal(counts, 1)

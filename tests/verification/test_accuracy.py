@@ -8,7 +8,7 @@ import pytest
 
 from bncli.core.kernel import Kernel
 from bncli.loading.registry import load_kernel
-from bncli.verification import accuracy, tolerance
+from bncli.verification import accuracy, blocked_reference, tolerance
 from bncli.verification.finding import Verdict
 
 NUMPY, REFERENCE = load_kernel("numpy"), load_kernel("reference")
@@ -97,6 +97,7 @@ def test_the_first_of_the_worst_is_named_and_every_wrong_feature(make_case, monk
     case = make_case("6x5")
     y = y_of(case)
     y[2, 1] = y[4, 1] = y[0, 3] = np.nan
+    monkeypatch.setattr(blocked_reference, "SIZE", 6)
     for block in (6, accuracy.BLOCK):  # one feature at a time, and all together
         monkeypatch.setattr(accuracy, "BLOCK", block)
         finding = judged(case, y)
@@ -105,22 +106,6 @@ def test_the_first_of_the_worst_is_named_and_every_wrong_feature(make_case, monk
         assert finding.index == ((2, 1) if block == 6 else (0, 3))
         assert np.isnan(finding.actual)
         assert np.isfinite(finding.expected)
-
-
-def test_the_oracle_holds_no_more_than_a_block(make_case, monkeypatch):
-    seen = []
-
-    def forward(x, *arguments, **given):
-        seen.append(x.shape[1])
-        return REFERENCE.forward(x, *arguments, **given)
-
-    monkeypatch.setattr(accuracy, "load_kernel", lambda name: dataclasses.replace(REFERENCE, forward=forward))
-    case = make_case("6x5")
-    for block, features in ((12, [2, 2, 1]), (17, [2, 2, 1]), (3, [1] * 5), (30, [5])):
-        seen.clear()
-        monkeypatch.setattr(accuracy, "BLOCK", block)
-        assert judged(case, y_of(case)).total == 30
-        assert seen == features
 
 
 def test_what_is_not_expected_to_be_finite_is_not_judged(make_case):

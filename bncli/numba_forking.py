@@ -5,15 +5,15 @@ It starts Numba's own threads, whichever threading layer they are of, by the fun
 
 from typing import Any
 
+import numba
 from llvmlite import ir
 from numba import extending, types
 from numba.core import cgutils
 
-from bncli.kernels._numba.llvm import CACHE_LINE
-
 INTP = cgutils.intp_t
 BYTES = cgutils.voidptr_t
 WORKER = ir.FunctionType(ir.VoidType(), [BYTES.as_pointer(), INTP.as_pointer(), INTP.as_pointer(), BYTES])
+CACHE_LINE = 64  # bytes
 WORDS = CACHE_LINE // 8  # of a thread's counters, which share a cache line with no other thread's
 
 # Numba publishes no types.
@@ -26,14 +26,17 @@ def for_each(typing: Any, task: Any, count: Any, alone: Any, shared: Any) -> Any
 
     Each thread starts with an equal share of consecutive numbers, so that it finds in its core's cache what it left
     there in the call before. A thread that is done goes on with the others' shares: one whose core has other work to do
-    holds up nobody. ``shared`` is a tuple of pointers and numbers. ``numba.get_num_threads`` must have been called.
+    holds up nobody. ``task`` is a ``numba_parts.part``, ``shared`` a tuple of its other arguments.
     """
     given = tuple(types.unliteral(each) for each in shared.types)
     found = task.get_call_type(typing, (types.intp, *given), {}).args
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         compiled = task.dispatcher.overloads[found]
-        context.active_code_library.add_linking_library(compiled.library)
+        library = context.active_code_library
+        library.add_linking_library(compiled.library)
+        numba.get_num_threads()  # starts the threads, which compiled code calls
+        library._reload_init.add(numba.get_num_threads)  # called when machine code comes from Numba's cache
 
         def call(inside: Any, i: Any, values: Any) -> None:
             callee = context.declare_function(inside.module, compiled.fndesc)
