@@ -69,13 +69,13 @@ def shares(blocks: int, threads: int) -> list[slice]:
 
 
 def reduced(
-    function: Callable[..., T], merge: Callable[[T, T], T], leaves: int, shared: Any, first: int,
+    function: Callable[..., T], merge: Callable[[T, T], T], leaves: int, shared: Any, share: slice,
     *operands: Iterable[Any],
 ) -> list[Run[T]]:  # fmt: skip
-    """A task: the results of ``function`` for the blocks of a share, from ``first`` on, merged as far as possible."""
-    tree, constants = Tree(leaves, merge), _whole(shared)
-    for number, own in enumerate(zip(*operands, strict=True), first):
-        tree.add(0, number, number + 1, function(*own, *constants))
+    """A task: the results of ``function`` for the blocks of a ``share``, merged as far as its subtrees reach."""
+    tree, constants, blocks = Tree(leaves, merge), _whole(shared), [iter(each) for each in operands]
+    for number in range(share.start, share.stop):
+        tree.add(0, number, number + 1, function(*map(next, blocks), *constants))  # keeps no block alive
     return list(tree.known.values())
 
 
@@ -126,8 +126,8 @@ class Threads:
         operands: Sequence[Sequence[Any]], shared: Sequence[Array] = (),
     ) -> T:  # fmt: skip
         """The root of the tree over ``function(*operands[..][share][i], *shared)`` of all blocks i of ``shares``."""
-        leaves, starts = shares[-1].stop, [share.start for share in shares]
-        parts = self.mapped(partial(reduced, function, merge, leaves), self._shared(shared, shares), starts, *operands)
+        leaves = shares[-1].stop
+        parts = self.mapped(partial(reduced, function, merge, leaves), self._shared(shared, shares), shares, *operands)
         roots = []
         for some in self.slices:
             own = parts if len(self.slices) == 1 else self.mapped(partial(taken, self.features, some), parts)
