@@ -9,14 +9,15 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from io import TextIOWrapper
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Never, TextIO
 
 import click
 
-from bncli import __version__, numba_settings, plugins
+from bncli import __version__, numba_settings, plugins, signals, supervised
 from bncli.core.units import printable
 from bncli.errors import BncliError, CheckFailed, InputError, Unavailable
 
@@ -32,7 +33,7 @@ EXAMPLES = {
 WRITERS = ("click", "rich")  # the packages that write to stdout
 SIMILAR = "bncli.similar"  # the name of an error handler
 ASCII = str.maketrans("µ×±–≤≥→…·÷²─━│▀▁▂▃▄▅▆▇█", "ux~-<>>../2--|#.:-=+*#@")
-INTERRUPTED = 130
+INTERRUPTED = "interrupted", signals.INTERRUPTED, "bncli: "
 CLOSED_PIPE = 141  # the shell's exit code of a process ended by SIGPIPE; 1 would be a failed check
 
 
@@ -90,6 +91,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
+        supervised.end_with_supervisor()
         with _pipes():
             return super().invoke(ctx)
 
@@ -98,31 +100,70 @@ class Commands(click.Group):
     ) -> Never:
         """Run the command line; like every Click command, it ends in SystemExit."""
         settings["standalone_mode"] = False
-        args = _as_options(list(sys.argv[1:] if args is None else args))
-        numba_settings.set_aside()
-        for stream in (sys.stdout, sys.stderr):
-            _accept_every_character(stream)
+        words = _as_options(list(sys.argv[1:] if args is None else args))
         try:
+            with signals.as_interrupts():
+                code = self._code(words, prog_name or "bncli", settings)
+        except KeyboardInterrupt:  # it came while an error was told
+            code = signals.INTERRUPTED
+        sys.exit(code)
+
+    def _code(self, words: list[str], name: str, settings: Mapping[str, Any]) -> int:
+        """Run the command line, say in one line what has stopped it, and return the exit code."""
+        try:
+            numba_settings.set_aside()
+            for stream in (sys.stdout, sys.stderr):
+                _accept_every_character(stream)
             with warnings.catch_warnings():
                 warnings.showwarning = _show_warning
-                code = super().main(args, prog_name or "bncli", **settings)
+                code: int = super().main(words, name, **settings)
                 if sys.stdout:  # it may be closed
                     sys.stdout.flush()
-        except BncliError as error:
-            code = _fail(str(error), error.exit_code, "bncli: " if isinstance(error, CheckFailed) else "bncli: error: ")
-        except click.ClickException as error:
-            code = _fail(error.format_message(), error.exit_code)
         except (click.Abort, KeyboardInterrupt):
-            code = _fail("interrupted", INTERRUPTED, "bncli: ")
-        except (_ClosedPipe, BrokenPipeError):
-            code = CLOSED_PIPE
+            return _fail(*INTERRUPTED)
+        except BaseException as error:  # noqa: BLE001  # what has no line is raised again
+            return _fail(*INTERRUPTED) if signals.came() else _told(error)
+        return code
+
+
+def _told(error: BaseException) -> int:
+    """The exit code of ``error``, which is told in one line. Raises it if it is none that bncli expects."""
+    match error:
+        case CheckFailed():
+            return _fail(str(error), error.exit_code, "bncli: ")
+        case BncliError():
+            return _fail(str(error), error.exit_code)
+        case click.ClickException():
+            return _fail(error.format_message(), error.exit_code)
+        case _ClosedPipe() | BrokenPipeError():
             _drop_output(sys.stdout, sys.stderr)
-        except OSError as error:
+            return CLOSED_PIPE
+        case OSError():
             code = _fail(*_of_system(error))
             _drop_output(sys.stdout)
-        except MemoryError:
-            code = _fail("out of memory: use a smaller --shape or fewer --kernel", BncliError.exit_code)
-        sys.exit(code)
+            return code
+        case MemoryError():
+            return _fail("out of memory: use a smaller --shape or fewer --kernel", BncliError.exit_code)
+    if said := _of_import(error):
+        return _fail(said, Unavailable.exit_code)
+    raise error
+
+
+def _of_import(error: BaseException) -> str:
+    """The line for ``error`` if a package raised it while bncli imported it; else empty."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    own = max(number for number, frame in enumerate(frames) if _package(frame) == "bncli")
+    imported = [_package(frame) for frame in frames[own + 1 :] if frame.f_code.co_name == "<module>"]
+    missing = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
+    package = next(iter(imported), missing)
+    if package in ("", "bncli"):
+        return ""
+    kind = type(error).__name__
+    return f"the package {package} cannot be imported: {kind}: {error}: see pip check, or install it anew"
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
 def _as_options(words: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 import errno
 import glob
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -11,7 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from bncli import notices
 from bncli.errors import InputError
+from bncli.notices import Notice
 
 ROOM = 1 << 16  # bytes that a disk must have left before a run whose report goes there
 MARK = ".bncli"  # the suffix of temporary files
@@ -64,19 +67,13 @@ def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """
     _check_place(path)
     _remove_abandoned(path)
-    temporary = ""
     try:
-        handle, temporary = tempfile.mkstemp(prefix=_prefix(path), suffix=MARK, dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
-        raise
+        with _temporary(path) as temporary:
+            with open(temporary, "xb") as file:
+                write(file)
+            os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
 
 
 @contextmanager
@@ -86,15 +83,40 @@ def staged(path: Path) -> Iterator[Path]:
     On an error it is removed, and ``path`` is unharmed. Old temporary files of killed runs are removed.
     """
     _remove_abandoned(path)
-    staging = Path(tempfile.mkdtemp(prefix=_prefix(path), suffix=MARK, dir=path.parent))
-    try:
-        staging.chmod(0o777 & ~_umask())  # so that processes of other users, such as workers, can write there
+    with _temporary(path) as staging:
+        staging.mkdir()  # which other users' processes, such as workers, may write in
         yield staging / path.name
         if path.is_dir():
             path.rename(staging / REPLACED)
         (staging / path.name).replace(path)
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """A free path in the folder of ``path``; what is there is removed on exit, or by the supervisor."""
+    found = path.with_name(f"{_prefix(path)}{secrets.token_hex(8)}{MARK}")
+    notices.send(Notice.MADE, found.absolute())
+    try:
+        yield found
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        discard(found)
+        notices.send(Notice.REMOVED, found.absolute())
+
+
+def discard(path: Path) -> None:
+    """Remove the temporary file or folder ``path``, if it is there.
+
+    A folder that was to be replaced, and whose place is still empty, goes back there.
+    """
+    with suppress(OSError):
+        old = path / REPLACED
+        for new in path.iterdir() if old.exists() else ():
+            if new != old and not (path.parent / new.name).exists():
+                old.rename(path.parent / new.name)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _prefix(path: Path) -> str:
@@ -108,10 +130,3 @@ def _remove_abandoned(path: Path) -> None:
                 continue
             if time.time() - max(each.stat().st_mtime for each in (abandoned, *abandoned.rglob("*"))) > ABANDONED:
                 shutil.rmtree(abandoned) if abandoned.is_dir() else abandoned.unlink()
-
-
-def _umask() -> int:
-    # The mask can only be read by setting it.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

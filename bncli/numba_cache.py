@@ -3,7 +3,8 @@
 Numba stores machine code in the first writable one of ``NUMBA_CACHE_DIR``, the source's folder and the user's cache
 folder. It takes this code for fresh as long as the file of the called function is unchanged. But that code includes
 the compiled functions that it calls, which may be in other files. ``njit`` therefore adds a digest of the function's
-whole folder to the names of the cache's files, so that an edit of any source there compiles anew.
+whole folder, and of bncli's files named numba_*.py, to the names of the cache's files, so that an edit of any source
+there compiles anew.
 
 If no folder can be written, as in a read-only installation whose user has no home, Numba raises RuntimeError for a
 cached function. Nothing is cached then, and all else works. A folder that other users can write into is never used,
@@ -64,12 +65,12 @@ def _nothing() -> None:
 
 @cache
 def _digest(folder: Path) -> str:
-    """Sixteen hexadecimal digits of the names and contents of all Python files in ``folder``.
+    """Sixteen hexadecimal digits of the names and contents of all Python files in ``folder``, and of those like this.
 
     A zip archive or a frozen program has no such files; Numba itself then checks the archive or program as a whole.
     """
     found = sha256()
-    for path in sorted(folder.glob("*.py")):
+    for path in (*sorted(folder.glob("*.py")), *sorted(Path(__file__).parent.glob("numba_*.py"))):
         content = path.read_bytes()
         found.update(f"{path.name} {len(content)} ".encode() + content)
     return found.hexdigest()[:16]

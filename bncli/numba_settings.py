@@ -27,14 +27,20 @@ def set_aside() -> None:
 
 
 def fault() -> str:
-    """The variable that keeps Numba from running, its value and a hint; empty if there is none."""
+    """What keeps Numba from running: a variable, its value and a hint, or an error; empty if nothing does."""
     layer = os.environ.get("NUMBA_THREADING_LAYER", "").lower()
     if layer in POOLS and MARK not in os.environ:
         try:
             import_module(POOLS[layer])
         except ImportError:
             return f"NUMBA_THREADING_LAYER is {layer!r}, which is not installed: give workqueue, or unset it"
-    return os.environ.get(MARK, "")
+    if MARK in os.environ:
+        return os.environ[MARK]
+    try:
+        import_module("numba")
+    except Exception as error:  # noqa: BLE001  # with a NumPy of another age, say
+        return f"Numba cannot be imported: {type(error).__name__}: {error}"
+    return ""
 
 
 def _threads(value: str) -> str:

@@ -33,6 +33,7 @@ INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
 
 def pytest_addoption(parser, pluginmanager):
     """Where pytest-xdist is not installed, what pyproject.toml asks of it is nothing."""
+    parser.addoption("--skipped", metavar="FILE", help="add what is skipped to this file, for pytest @FILE elsewhere")
     if not pluginmanager.hasplugin("xdist"):
         for option in ("--numprocesses", "--maxprocesses"):
             parser.addoption(option, help="pytest-xdist is not installed: one process runs all tests")
@@ -43,6 +44,13 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if item.get_closest_marker("compiled"):
                 item.add_marker(pytest.mark.skip(reason=NEEDS_COMPILER))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter, config):
+    if (file := config.getoption("--skipped")) and not hasattr(config, "workerinput"):
+        with open(file, "a", encoding="utf-8") as names:
+            names.writelines(f"{each.nodeid}\n" for each in terminalreporter.stats.get("skipped", ()))
 
 
 @pytest.fixture(scope="session", autouse=True)

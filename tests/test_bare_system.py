@@ -71,3 +71,49 @@ def test_a_process_that_cannot_be_started_is_one_line():
     )  # fmt: skip
     assert (done.returncode, done.stderr.count("\n")) == (3, 1), done.stderr
     assert "no process can be started for it: [Errno 24] Too many open files" in done.stderr
+
+
+@pytest.mark.usefixtures("_in_an_empty_folder")
+@pytest.mark.parametrize("error", [psutil.NoSuchProcess(1), FileNotFoundError(2, "No such file", "/proc/stat")])
+def test_without_proc_times_are_measured_and_the_load_is_unknown(error, monkeypatch):
+    for name in ("Process", "cpu_times"):
+        monkeypatch.setattr(psutil, name, stopped(error))
+    found = rows("bench", "numpy", *SMALL, "--max-time", "0")
+    assert {row["direction"] for row in found if row["median"]} == {"forward", "backward", "limit"}
+    assert {row["others"] for row in found} == {None}
+
+
+# What the packages raise that do not fit others, or lack a library of the system: their users report these.
+BROKEN = {
+    "PIL": ("ImportError('libjpeg.so.9: cannot open shared object file')", ("forward", "--image", "a.jpg")),
+    "numba": ("ImportError('Numba needs NumPy 2.2 or less. Got NumPy 2.3.')", ("bench", "numpy", "--max-time", "0")),
+    "psutil": ("AttributeError('no attribute boot_time')", ("gradcheck", "numpy")),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_in_an_empty_folder")
+@pytest.mark.parametrize("package", BROKEN)
+def test_a_package_that_cannot_be_imported_is_named_in_one_line(package):
+    error, words = BROKEN[package]
+    os.mkdir("broken")
+    with open(f"broken/{package}.py", "w", encoding="utf-8") as file:
+        file.write(f"raise {error}\n")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.path.abspath("broken"), *sys.path])}
+    done = subprocess.run([*BNCLI, *words], env=environment, capture_output=True, text=True, check=False)
+    kind, text = error.removesuffix("')").split("('")
+    assert (done.returncode, done.stdout) == (3, "")
+    told = f"bncli: error: the package {package} cannot be imported: {kind}: {text}"
+    assert done.stderr.startswith(told)
+    assert done.stderr.count("\n") == 1
+
+
+def test_what_needs_no_numba_goes_on_where_it_cannot_be_imported(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.delitem(sys.modules, "bncli.kernels.numba", raising=False)
+    told = "Numba cannot be imported: ModuleNotFoundError: import of numba halted; None in sys.modules"
+    assert {row["value"] for row in rows("info") if row["item"].startswith("numba th")} == {told}
+    assert run("gradcheck", "numba", *SMALL, code=3).stderr.startswith("bncli: error: kernel 'numba' cannot run here: ")
+    found = {row["kernel"]: row["available"] for row in rows("kernels")}
+    assert "import of numba halted" in found["numba"]
+    assert found["numpy"] == "yes"

@@ -63,7 +63,9 @@ def test_an_edit_of_any_file_of_the_compiled_kernel_runs_the_new_code(tmp_path, 
     # A part of an instruction, which no compiled function is.
     edit(room / "vectors.py", "llvm.constant(value.type, 1.0), root", "llvm.constant(value.type, 5.0), root")
     assert run(FORWARD, tmp_path, cache) == ["10.0", "True"]
-    assert run(FORWARD, tmp_path, cache) == ["10.0", "False"]
+    # What starts the threads, in no folder of its own.
+    edit(tmp_path / "bncli" / "numba_forking.py", "CACHE_LINE = 64", "CACHE_LINE = 2 * 64")
+    assert run(FORWARD, tmp_path, cache) == ["10.0", "True"]
 
 
 CALLED = """

@@ -63,10 +63,10 @@ def checked_out(tmp_path):
     def steps(kernel):
         (tmp_path / "clone" / "mine.py").write_text(kernel, encoding="utf-8")
         for step in STEPS[1:]:  # the first one installs
-            line = step.replace("--unsure pass", "--unsure pass --max-time 0.5").replace("--search 20", "--search 1")
+            line = step.replace("--unsure pass", "--unsure pass --max-time 0.1").replace("--search 20", "--search 1")
             shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", line]
             done = subprocess.run(
-                shell, cwd=tmp_path / "clone", env={**os.environ, **JOB["env"], **own},
+                shell, cwd=tmp_path / "clone", env={**JOB["env"], **os.environ, **own},
                 capture_output=True, text=True, check=False, timeout=300,
             )  # fmt: skip
             yield step, done

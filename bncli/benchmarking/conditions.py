@@ -41,7 +41,7 @@ class Surroundings(NamedTuple):
     ``children``: cores that processes used which this one has started.
     """
 
-    others: float
+    others: float | None
     stolen: float | None
     throttled: int | None
     hot: int | None
@@ -49,11 +49,17 @@ class Surroundings(NamedTuple):
     children: float = 0.0
 
 
-UNKNOWN = Surroundings(0.0, None, None, None)
+UNKNOWN = Surroundings(None, None, None, None)
 
 
-def read() -> Readings:
-    """The present values of the counters."""
+def read() -> Readings | None:
+    """The present values of the counters; None if the system shows none, as without /proc."""
+    with suppress(psutil.Error, OSError):
+        return _read()
+    return None
+
+
+def _read() -> Readings:
     cores = _own_cores()
     mine, children = psutil.Process().cpu_times(), _children()
     return Readings(
@@ -69,8 +75,10 @@ def read() -> Readings:
     )
 
 
-def between(before: Readings, after: Readings) -> Surroundings:
+def between(before: Readings | None, after: Readings | None) -> Surroundings:
     """The load between two readings; ``after`` is the later one."""
+    if before is None or after is None:
+        return UNKNOWN
     seconds = max(after.time - before.time, 1e-9)
     own = after.own - before.own
     loads = [_load(after.busy - before.busy - own, seconds, len(own_cores()))]

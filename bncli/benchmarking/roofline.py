@@ -22,16 +22,18 @@ from typing import Any
 import numba
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from bncli import numba_settings
+from bncli import numba_cache, numba_settings
 from bncli.arrays import framework
 from bncli.benchmarking.ready import Call
 from bncli.core.kernel import Device
 from bncli.errors import Unavailable
-from bncli.numba_cache import can_cache
+from bncli.numba_forking import for_each, start_threads
+from bncli.numba_parts import part
+from bncli.numba_pointers import address, beyond, get, put
 
 Array = NDArray[Any]
 
@@ -43,9 +45,7 @@ LINE = 8  # words of 8 bytes: a cache line
 AHEAD = 16 * LINE  # words: the prefetch distance; from half to four times this measured the same
 BLOCK = 512 * LINE  # words that a thread moves at a time: in the cache, smaller blocks cost more than moving them
 
-WITHOUT_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-CACHED = can_cache(numba.njit)
-helper = numba.njit(cache=CACHED, **WITHOUT_WRAPPERS)
+helper = part()
 
 
 def require_compiler() -> None:
@@ -75,6 +75,7 @@ def calls(
 
 
 def _on_cpu(a: Array, b: Array, to: Array) -> dict[tuple[str, str], Call]:
+    start_threads()
     made: dict[tuple[str, str], Call] = {
         (COPY, "numpy"): partial(np.copyto, to, a),
         (ADD, "numpy"): partial(np.add, a, b, out=to),
@@ -105,6 +106,7 @@ def _on_device(device: Device, a: Array, b: Array, to: Array) -> dict[tuple[str,
 
 def fork_join() -> Call:
     """A call that measures the fork-join latency: threads start, do next to nothing, and join. It is compiled here."""
+    start_threads()
     words = np.zeros(BLOCK + 1, np.uint64)  # two blocks, so that two threads have one each
     call = partial(_move, False, 0, False, words, words, np.zeros_like(words))
     call()
@@ -125,84 +127,79 @@ def _words(array: Array) -> Array:
     return memory[: memory.size - memory.size % 8].view(np.uint64)
 
 
-def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    kind = signature.args[0]
-    array = context.make_array(kind)(context, builder, arguments[0])
-    return cgutils.get_item_pointer(context, builder, kind, array, arguments[1:2], wraparound=False)
-
-
-def _generate_fetch(typing_context: Any, array: Any, index: Any) -> Any:
-    """A Numba intrinsic: prefetch the line of ``array[index]`` for writing; the index may lie beyond the end."""
+def _generate_fetch(typing_context: Any, pointer: Any, index: Any) -> Any:
+    """A Numba intrinsic: prefetch the line of the word at ``index`` for writing; the index may lie beyond the end."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = _pointer(context, builder, signature, arguments)
         byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
         declared = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
         prefetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], declared)
         to_write, keep, data = word(1), word(3), word(1)
-        builder.call(prefetch, [builder.bitcast(pointer, byte), to_write, keep, data])
+        builder.call(prefetch, [builder.bitcast(builder.gep(arguments[0], [arguments[1]]), byte), to_write, keep, data])
         return context.get_dummy_value()
 
-    return types.void(array, types.intp), generate
+    return types.void(pointer, types.intp), generate
 
 
 _fetch_to_write: Any = intrinsic(_generate_fetch)
 
 
-def _generate_store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
-    """A Numba intrinsic: ``array[index] = value`` by a non-temporal store, if the processor has one."""
+def _generate_store(typing_context: Any, pointer: Any, index: Any, value: Any) -> Any:
+    """A Numba intrinsic: write the word at ``index`` by a non-temporal store, if the processor has one."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        stored = builder.store(arguments[2], _pointer(context, builder, signature, arguments))
+        stored = builder.store(arguments[2], builder.gep(arguments[0], [arguments[1]]))
         stored.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, array.dtype), generate
+    return types.void(pointer, types.intp, pointer.dtype), generate
 
 
 _store_past_caches: Any = intrinsic(_generate_store)
 
 
-@numba.njit(cache=CACHED, parallel=True)
+@helper
+def _stream(adding: bool, a: Any, b: Any, out: Any, size: int) -> None:
+    for i in range(size):
+        _store_past_caches(out, i, get(a, i) + get(b, i) if adding else get(a, i))
+
+
+@helper
+def _copy(ahead: int, a: Any, out: Any, size: int) -> None:
+    lines = size // LINE * LINE if ahead else 0
+    for line in range(0, lines, LINE):
+        _fetch_to_write(out, line + ahead)
+        for i in range(line, line + LINE):
+            put(out, i, get(a, i))
+    for i in range(lines, size):
+        put(out, i, get(a, i))
+
+
+@helper
+def _add(ahead: int, a: Any, b: Any, out: Any, size: int) -> None:
+    lines = size // LINE * LINE if ahead else 0
+    for line in range(0, lines, LINE):
+        _fetch_to_write(out, line + ahead)
+        for i in range(line, line + LINE):
+            put(out, i, get(a, i) + get(b, i))
+    for i in range(lines, size):
+        put(out, i, get(a, i) + get(b, i))
+
+
+@helper
+def _move_block(block: int, adding: bool, ahead: int, past: bool, a: Any, b: Any, out: Any, words: int) -> None:
+    start = block * BLOCK
+    size = min(words - start, BLOCK)
+    a, b, out = beyond(a, start), beyond(b, start), beyond(out, start)
+    if past:
+        _stream(adding, a, b, out, size)
+    elif adding:
+        _add(ahead, a, b, out, size)
+    else:
+        _copy(ahead, a, out, size)
+
+
+@numba_cache.njit(no_cfunc_wrapper=True)
 def _move(adding: bool, ahead: int, past: bool, a: Array, b: Array, out: Array) -> None:
-    for block in numba.prange((out.size + BLOCK - 1) // BLOCK):
-        start, end = block * BLOCK, min(out.size, (block + 1) * BLOCK)
-        if past:
-            _stream(adding, a[start:end], b[start:end], out[start:end])
-        elif adding:
-            _add(ahead, a[start:end], b[start:end], out[start:end])
-        else:
-            _copy(ahead, a[start:end], out[start:end])
-
-
-# Loops start at 0: with any other start, Numba checks for negative indices, and the loop is not vectorized.
-
-
-@helper
-def _stream(adding: bool, a: Array, b: Array, out: Array) -> None:
-    for i in range(out.size):
-        _store_past_caches(out, i, a[i] + b[i] if adding else a[i])
-
-
-@helper
-def _copy(ahead: int, a: Array, out: Array) -> None:
-    lines = out.size // LINE * LINE if ahead else 0
-    for line in range(0, lines, LINE):
-        _fetch_to_write(out, line + ahead)
-        for i in range(line, line + LINE):
-            out[i] = a[i]
-    a, out = a[lines:], out[lines:]
-    for i in range(out.size):
-        out[i] = a[i]
-
-
-@helper
-def _add(ahead: int, a: Array, b: Array, out: Array) -> None:
-    lines = out.size // LINE * LINE if ahead else 0
-    for line in range(0, lines, LINE):
-        _fetch_to_write(out, line + ahead)
-        for i in range(line, line + LINE):
-            out[i] = a[i] + b[i]
-    a, b, out = a[lines:], b[lines:], out[lines:]
-    for i in range(out.size):
-        out[i] = a[i] + b[i]
+    blocks = (out.size + BLOCK - 1) // BLOCK
+    for_each(_move_block, blocks, False, (adding, ahead, past, address(a), address(b), address(out), out.size))

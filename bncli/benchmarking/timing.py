@@ -7,9 +7,11 @@ from random import Random
 from time import perf_counter, process_time
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from bncli import notices
 from bncli.benchmarking.ready import Call
 from bncli.benchmarking.rotation import Clock, Rotation, Spent, Timed
 from bncli.benchmarking.sampling import UNTIL_NEXT, Rule, Stop, Watch
+from bncli.notices import Notice
 
 Name = TypeVar("Name")
 Samples = Mapping[Name, Sequence[float]]
@@ -121,6 +123,7 @@ class _Rounds(Generic[Name]):
         except KeyboardInterrupt:
             if self.rounds < FEWEST_ROUNDS:
                 raise
+            notices.send(Notice.SAVING)
             stopped = Stop.INTERRUPTED
         # An interrupted round is dropped: ratios need all samples of a round.
         return Sampling(

@@ -1,9 +1,9 @@
-"""Run tasks on the workers, and merge their results."""
+"""Wait for the tasks of a session: report the progress, and give up where nothing will come of them."""
 
 import time
 from collections.abc import Callable, Sequence
-from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any
+from uuid import uuid4
 
 from bncli.cluster.failures import NOTHING, translated
 from bncli.cluster.session import PATIENCE, Session
@@ -11,54 +11,39 @@ from bncli.errors import Unavailable
 from bncli.kernels.dask import engine
 
 Progress = Callable[[float, str], None]
-T = TypeVar("T")
-
-POLL = 0.005  # seconds between two checks of the progress
 
 
-def collect(
-    session: Session, leaves: Sequence[Any], merge: Callable[[Sequence[T]], T], doing: str, progress: Progress
-) -> T:
-    """The merged result of the tree over ``leaves``, one task per block; ``progress`` receives the share that is done.
+class Watched(engine.Workers):
+    """The workers of ``session``; ``progress`` receives the share of ``blocks`` that is done, and ``doing``."""
 
-    Raises Unavailable if the cluster fails, for instance if it has no worker for ``PATIENCE`` seconds.
-    """
-    with translated(session.memory_limit):
-        futures = session.client.compute([*leaves, engine.merged(leaves, merge)], optimize_graph=False)
-        root, waiting = futures[-1], len(futures)
-        pending = import_module("distributed").as_completed(futures, session.client.loop)
-        watch = _Watch(session)
-        del futures  # lets the workers free what has been merged
-        while waiting:
-            if not pending.has_ready():
-                watch.check()
-                time.sleep(POLL)
-                continue
-            for future in pending.next_batch(block=False):
-                if future.status != "finished":
-                    future.result()  # raises the task's error
-                waiting -= 1
-            done = len(leaves) - max(0, waiting - 1)
-            progress(done / len(leaves), f"{doing}: block {done} of {len(leaves)}")
-        found: T = root.result()
-    return found
+    def __init__(self, session: Session, features: int, blocks: int, progress: Progress) -> None:
+        super().__init__(session.client, features)
+        self.session, self.blocks, self.progress, self.doing = session, blocks, progress, ""
+        self.topic = f"bncli-{uuid4()}"
+        self.done: dict[int, int] = {}  # blocks of each share
+        self.client.subscribe_topic(self.topic, lambda event: self.done.update([event[1]]))
+        self.seen = time.monotonic()
 
+    def start(self, doing: str) -> None:
+        """Begin a pass over the blocks, named ``doing``."""
+        self.doing = doing
+        self.done.clear()
 
-class _Watch:
-    """Checks once a second that there is a scheduler and a worker to wait for."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.checked = self.seen = time.monotonic()
+    def results(self, tasks: Sequence[Any]) -> Sequence[Any]:
+        """The results of ``tasks``. Raises Unavailable if the cluster fails."""
+        with translated(self.session.memory_limit):
+            found = super().results(tasks)
+        self.progress(1, f"{self.doing}: block {self.blocks} of {self.blocks}")
+        return found
 
     def check(self) -> None:
-        now = time.monotonic()
-        if now - self.checked < 1:
-            return
-        self.checked = now
-        if self.session.client.status != "running":
+        """Report the progress. Raises Unavailable if there is no scheduler, or no worker for ``PATIENCE`` seconds."""
+        done = min(sum(self.done.values()), self.blocks)
+        self.progress(done / self.blocks, f"{self.doing}: block {done} of {self.blocks}")
+        if self.client.status != "running":
             raise Unavailable(f"the scheduler has stopped; {NOTHING}: start it, and run this again")
-        if self.session.client.nthreads():
+        now = time.monotonic()
+        if self.client.nthreads():
             self.seen = now
         elif now - self.seen > PATIENCE:
             raise Unavailable(f"there was no worker for {PATIENCE:.0f} s; {NOTHING}: start one, and run this again")

@@ -1,7 +1,6 @@
 """A training step on a batch in the workers' memory, where y and dx stay too; and the parts of its time."""
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,35 +26,34 @@ class Shares(NamedTuple):
         return max(0.0, 1 - self.compute - self.transfer)
 
 
-class Resident(InMemory[Sequence[Any]]):
-    """``case``, spread over the workers of ``client``; y and dx stay there, block by block."""
+class Resident(InMemory[None]):
+    """``case``, spread over the workers of ``client``; they keep the last y or dx, in the same memory."""
 
     def __init__(self, client: Any, case: Case) -> None:
-        super().__init__(engine.Workers(client), case.x, case.dy)
+        super().__init__(engine.Workers(client, case.problem.features), case.x, case.dy)
         self.client, self.case = client, case
+        self.outs = self.runner.mapped(_like, self.x)
 
-    def forward(self) -> tuple[Sequence[Any], Statistics]:
-        """The blocks of y, computed and kept on the workers; and the statistics, in this process."""
-        return normalization.forward(self, self.case.gamma, self.case.beta, self.case.problem.epsilon)
+    def forward(self) -> Statistics:
+        """Compute y; return the statistics."""
+        case = self.case
+        return normalization.forward(self, case.gamma, case.beta, case.problem.epsilon)[1]
 
-    def backward(self, found: Statistics) -> tuple[Sequence[Any], Array, Array]:
-        """The blocks of dx, kept on the workers; and dgamma and dbeta, in this process."""
-        return normalization.backward(self, self.case.gamma, found, self.case.problem.samples)
+    def backward(self, found: Statistics) -> tuple[Array, Array]:
+        """Compute dx; return dgamma and dbeta."""
+        return normalization.backward(self, self.case.gamma, found, self.case.problem.samples)[1:]
 
-    def deliver(self, function: Callable[..., Any], *operands: Sequence[Any], shared: Sequence[Any]) -> Sequence[Any]:
-        futures: Sequence[Any] = self.client.compute(
-            engine.each(function, *operands, shared=shared), optimize_graph=False
-        )
-        with self.client.as_current():  # wait needs the current client
-            done = import_module("distributed").wait(futures).done
-        for future in done:
-            if future.status != "finished":
-                future.result()  # raises the task's error
-        return futures
+    def deliver(self, function: Callable[..., Array], *operands: Sequence[Any], shared: Sequence[Array]) -> None:
+        self.runner.results(self.runner.apply(function, self.outs, operands, shared))
 
-    def gathered(self, parts: Sequence[Any]) -> Array:
-        """The batch (N, F, S) from its ``parts`` on the workers."""
-        return np.concatenate(self.client.gather(parts))
+    def gathered(self) -> Array:
+        """The last y or dx (N, F, S)."""
+        return np.concatenate([block for share in self.runner.results(self.outs) for block in share])
+
+
+def _like(blocks: Sequence[Array]) -> list[Array]:
+    """A task: memory for a result of each block."""
+    return [np.empty_like(block) for block in blocks]
 
 
 def shares_of(records: Sequence[Any], seconds: float, workers: int) -> Shares:

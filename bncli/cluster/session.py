@@ -1,17 +1,16 @@
 """A Dask cluster for one run: a running one, or processes on this machine."""
 
 import logging
-import signal
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
-from multiprocessing import resource_tracker
 from os import cpu_count
 from typing import Any
 
+from bncli import signals
 from bncli.cluster import worker
 from bncli.cluster.failures import started
 from bncli.core.units import text
@@ -23,8 +22,11 @@ PATIENCE = 30.0  # seconds to wait for a scheduler or a worker
 USABLE = 0.95  # of a worker's memory limit; Dask ends a worker that uses more
 LOGGERS = ("distributed", "distributed.client")
 # Blocks are few and bounded, so a worker need not spill them to disk or pause. Dask ends a worker that exceeds its
-# limit all the same, and the error names it.
-MEMORY = {f"distributed.worker.memory.{what}": False for what in ("target", "spill", "pause")}
+# limit all the same, and the error names it. Tasks stay where their blocks are.
+OFF = (
+    *(f"distributed.worker.memory.{what}" for what in ("target", "spill", "pause")),
+    "distributed.scheduler.work-stealing",
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,16 @@ class Session:
         threads = f"{'–'.join(map(str, each))} thread{'s' * (each != [1])}"
         where = f" on {len(hosts)} hosts" if len(hosts) > 1 else ""
         return f"{len(self.threads)} worker{'s' * (len(self.threads) > 1)} of {threads}{where}"
+
+    @property
+    def base(self) -> int:
+        """The most memory that a worker takes without a block, in bytes."""
+        found: int = max(facts["memory"] for facts in self.workers.values())
+        return found
+
+    def fits(self, needed: int) -> bool:
+        """Whether the memory limit of a worker holds ``needed`` bytes in addition to its base."""
+        return not self.memory_limit or self.base + needed <= USABLE * self.memory_limit
 
     def peaks(self) -> dict[str, int]:
         """The peak memory of each worker that is still running, in bytes."""
@@ -113,8 +125,8 @@ def _client(wanted: Wanted, stack: ExitStack) -> Any:
                 f"dask worker {wanted.scheduler} ({' '.join(str(error).split())})"
             ) from error
         return client
-    stack.enter_context(import_module("dask").config.set(MEMORY))
-    with _uninterrupted():
+    stack.enter_context(import_module("dask").config.set({f"distributed.{what}": False for what in OFF}))
+    with signals.blocked():
         cluster = distributed.LocalCluster(
             n_workers=wanted.workers or cpu_count() or 1,
             threads_per_worker=wanted.threads or 1,
@@ -136,23 +148,6 @@ def _require_certificates(scheduler: str, distributed: Any) -> None:
     if context is None:
         names = "distributed.comm.tls.ca-file, client.cert and client.key"
         raise Unavailable(f"{scheduler!r} needs certificates: set {names} in Dask's configuration")
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Block Ctrl-C for the threads and processes that start in the block, and defer it to the end of the block.
-
-    A terminal sends Ctrl-C to all of them; only this process should handle it, and close the others.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    resource_tracker.ensure_running()  # started later, it would unblock the signal
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _session(client: Any, wanted: Wanted, dtype: str) -> Session:
@@ -182,8 +177,8 @@ def _differences(client: Any, workers: Mapping[str, Mapping[str, Any]]) -> Itera
 
 def require_memory(found: Session, needed: int) -> None:
     """Raise InputError if a worker's memory limit cannot hold ``needed`` bytes in addition to its base."""
-    limit, base = found.memory_limit, max(facts["memory"] for facts in found.workers.values())
-    if limit and base + needed > USABLE * limit:
+    if not found.fits(needed):
+        limit, base = found.memory_limit or 0, found.base
         raise InputError(
             f"--memory-limit {text(limit, 'bytes')} is not enough: a worker takes {text(base, 'bytes')} without any "
             f"block, and up to {text(needed, 'bytes')} for blocks: give {text((base + needed) / USABLE, 'bytes')}"

@@ -104,20 +104,19 @@ def _cluster(case: Case, expected: tuple[Array, Gradients], count: int, threads:
         start = time.perf_counter()
         batch = Resident(found.client, case)
         sending = time.perf_counter() - start
-        there, statistics_there = batch.forward()
-        dx, dgamma, dbeta = batch.backward(statistics_there)
-        pairs = [(y, batch.gathered(there)), (gradients.dx, batch.gathered(dx))]
-        pairs += [(gradients.dgamma, dgamma), (gradients.dbeta, dbeta)]
-        same = all(np.array_equal(here, other, equal_nan=True) for here, other in pairs)
-        del there, dx, pairs  # frees the memory of the workers
+        there = batch.forward()
+        same = np.array_equal(y, batch.gathered(), equal_nan=True)
+        parameters = batch.backward(there)
+        for here, other in zip(gradients, (batch.gathered(), *parameters), strict=True):
+            same = same and np.array_equal(here, other, equal_nan=True)
         makes = {"forward": lambda: _ready(batch.forward), "backward": lambda: _backward(batch)}
         yield Cluster(count, batch, sending, "PASS" if same else "WRONG", makes)
 
 
 def _backward(batch: Resident) -> Ready:
-    """A backward after a forward of its own, whose y stays on the workers until then."""
-    there, found = batch.forward()
-    return _ready(lambda: batch.backward(found))._replace(kept=there)
+    """A backward after a forward of its own."""
+    found = batch.forward()
+    return _ready(lambda: batch.backward(found))
 
 
 def _ready(call: Callable[[], Any]) -> Ready:

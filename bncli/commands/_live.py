@@ -1,10 +1,7 @@
-"""The progress bar and the signals while problems are measured."""
+"""The progress bar while problems are measured."""
 
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 from bncli.commands._runs import Runs
@@ -54,20 +51,3 @@ def compilations(on_compile: Callable[[str], None]) -> Iterator[None]:
 
     with event.install_listener("numba:compile", Listener()):
         yield
-
-
-@contextmanager
-def termination_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does: raise KeyboardInterrupt and exit 130, with the results so far kept."""
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may set a signal's handler
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -271,7 +271,7 @@ def kernel(default: Sequence[str], several_threads: bool = False) -> tuple[Any, 
             "--timeout",
             type=Number(above=0),
             metavar="SECONDS",
-            help="Implies --isolate. End a kernel that takes longer to load or for one check"
-            + (" (with its samples: longer than this plus --max-time)." if several_threads else "."),
+            help="Implies --isolate. End a kernel that takes longer to load, or for one check."
+            + (" Sampling may take as much longer as --max-time says." if several_threads else ""),
         ),
     )

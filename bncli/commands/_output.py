@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
-from bncli import files, plugins
+from bncli import files, notices, plugins
 from bncli.benchmarking import environment
 from bncli.commands._groups import Group, option
 from bncli.core.report import Exporter, Interrupted, Report
 from bncli.errors import InputError
+from bncli.notices import Notice
 from bncli.output.drawing import figure
 from bncli.output.terminal import console, tables
 
@@ -75,6 +76,7 @@ class Output:
         try:
             yield
         except Interrupted as interrupted:
+            notices.send(Notice.SAVING)
             if interrupted.report.rows:
                 self.emit(replace(interrupted.report, failures=()))
             raise

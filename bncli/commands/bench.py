@@ -17,7 +17,7 @@ from bncli.benchmarking.settings import Settings
 from bncli.benchmarking.summary import summary
 from bncli.commands import _cluster, _options
 from bncli.commands._groups import Group, command, option
-from bncli.commands._live import Live, compilations, termination_as_interrupt
+from bncli.commands._live import Live, compilations
 from bncli.commands._output import Output, output
 from bncli.commands._runs import Runs, runs
 from bncli.commands._types import Number
@@ -83,7 +83,7 @@ BOTH = "both"
     default=1,
     show_default=True,
     metavar="N",
-    help="Split the time among this many processes, one after the other; compare then knows their variability.",
+    help="Split the time among this many processes, one after the other: compare then knows how much they differ.",
 )
 @option(
     Group.RUN,
@@ -137,12 +137,12 @@ def bench(
 
     A kernel that is WRONG gets no time; the table gives the reason and the command that shows it. The kernels
     take turns, in a new random order each round. ×limit is a time divided by the memory roofline, measured in
-    the same rounds. ± of a speed-up is its 95 % interval. noise is the difference of two timings of the first
-    kernel, the baseline.
+    the same rounds. ± of a speed-up is its 95 % interval. The first kernel is the baseline; noise is the difference
+    of two timings of it.
 
-    Exits 1 if a kernel is WRONG and, with --fail-slower FACTOR, if a pass is slower by more than FACTOR: than in
-    OLD.json if --baseline is given, else than the first kernel in the same rounds. Exits 4 if noise hides that
-    even after --gate-time. Ctrl-C prints and saves the results so far.
+    Exits 1 if a kernel is WRONG. --fail-slower FACTOR also exits 1 if a pass takes more than FACTOR times as long as
+    the baseline in the same rounds, or as in the file of --baseline, and 4 if noise hides that even after
+    --gate-time. Ctrl-C prints and saves the results so far.
     """
     _require_gate(runs, baseline, fail_slower, gate_time, unsure)
     if workers:
@@ -165,7 +165,7 @@ def bench(
         settings = replace(settings, gate=asked, gate_time=longest)
     first = runs.kernels[0].name
     shown = partial(table.detailed if wide else table.brief, baseline=first, settings=settings)
-    with output.of_interrupted(), termination_as_interrupt():
+    with output.of_interrupted():
         found = _measure(runs, settings, output, shown)
     output.show(summary(found.rows_of(BenchRow), settings))
     output.show(scaling(found.rows_of(BenchRow), settings))

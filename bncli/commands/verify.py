@@ -58,7 +58,7 @@ def _kernel_problem_and_data(function: Any) -> Any:
     Group.RUN,
     "--running",
     type=click.Choice(list(REQUIRABLE)),
-    help="The convention that a layer's running statistics must follow.  [default: any, which the result names]",
+    help="The convention that a layer's running statistics must follow.  [default: any of them; the result names it]",
 )
 @_options.DIGITS
 @_search.options("10")

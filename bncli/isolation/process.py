@@ -13,9 +13,12 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bncli import notices, signals
 from bncli.core.kernel import IsolatedKernel
 from bncli.errors import BncliError, InputError, KernelFault, KernelLost, Unavailable
 from bncli.isolation import server, transfer
+from bncli.notices import Notice
+from bncli.supervisor import described
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +42,7 @@ class Process:
         self._threads = 0
         self._ends, self._last = 0, ""
         self._folder = tempfile.TemporaryDirectory(prefix="bncli-", ignore_cleanup_errors=True)
+        notices.send(Notice.MADE, self._folder.name)
         self._trace = Path(self._folder.name, "trace")
         self._printed = _Printed()
 
@@ -101,6 +105,7 @@ class Process:
         """End the process; return a description of what the kernel printed, or ""."""
         self._end()
         self._folder.cleanup()
+        notices.send(Notice.REMOVED, self._folder.name)
         return self._printed.described()
 
     def _ask(self, name: str, job: Callable[..., Any], *arguments: Any, longer: float = 0.0) -> Any:
@@ -133,7 +138,8 @@ class Process:
         with self._printed.writer(context) as printed:
             self._process = context.Process(target=server.serve, args=(theirs, printed, str(self._trace)))
             try:
-                self._process.start()
+                with signals.blocked():
+                    self._process.start()
             except OSError:
                 self._process = None
                 raise
@@ -151,12 +157,7 @@ class Process:
         self._end()
         if late or server.is_late(self._trace):
             return f"it did not come back within {self.timeout:g} s"
-        if code is None or code >= 0:
-            return f"it ended its process, with status {code or 0}"
-        name = signal.Signals(-code).name
-        words = (signal.strsignal(-code) or "").lower()
-        memory = ", as the system does when memory runs out" if name == "SIGKILL" else ""
-        return f"its process was ended by {name} ({words}{memory})"
+        return described(code or 0)
 
     def _where(self) -> str:
         """The innermost line of the kernel's own file in the trace of a crash."""
@@ -167,8 +168,10 @@ class Process:
 
     def _signal(self, number: int) -> None:
         """Signal the whole group: a kernel may have started processes as well."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+        try:
             os.killpg(self._process.pid, number) if hasattr(os, "killpg") else self._process.kill()
+        except (ProcessLookupError, PermissionError):  # it has ended, or has no group of its own yet
+            self._process.kill()
 
     def _end(self) -> None:
         if self._process is not None:

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import psutil
 
+from bncli import signals
 from bncli.core import memory
 from bncli.core.kernel import Device, Kernel
 from bncli.errors import BncliError, KernelFault
@@ -157,6 +158,7 @@ def _end_with_parent() -> None:
     """End this process when bncli ends, even in an endless loop; leave Ctrl-C to bncli."""
     with contextlib.suppress(AttributeError, OSError):  # not there on Windows
         os.setsid()
+    signals.unblock()
     parent = parent_process()
     assert parent is not None
 

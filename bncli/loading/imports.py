@@ -5,14 +5,16 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
 
+from bncli import notices
 from bncli.errors import InputError
+from bncli.notices import Notice
 
 _user_folders: set[Path] = set()  # the folders of the users' modules imported so far
 
@@ -33,6 +35,7 @@ def import_file(path: str, *, anew: bool = False) -> ModuleType:
     assert spec is not None
     # Dataclasses, pickles and Numba's cache look up the module of a class or function there.
     before = sys.modules.get(name)
+    notices.send(Notice.LOADS, file)
     module = sys.modules[name] = module_from_spec(spec)
     try:
         with _importable(file.parent):
@@ -54,12 +57,19 @@ def import_named(name: str) -> ModuleType | None:
         return None
     try:
         with _importable(Path.cwd()):
+            _tell_origin(name)
             module = import_module(name)
     except ModuleNotFoundError as error:
         if f"{name}.".startswith(f"{error.name}."):
             return None
         raise
     return module if getattr(module, "__file__", None) else None  # a folder without __init__.py is an empty module
+
+
+def _tell_origin(name: str) -> None:
+    with suppress(ImportError, ValueError):  # the import itself says what is wrong
+        if (spec := find_spec(name)) and spec.origin:
+            notices.send(Notice.LOADS, spec.origin)
 
 
 class _Source(SourceFileLoader):

@@ -9,6 +9,8 @@ from bncli import plugins
 from bncli.core.kernel import AnyKernel, Kernel, types_of
 from bncli.core.problem import HALF, Problem
 from bncli.errors import InputError, Unavailable
+from bncli.loading.absent import unavailable
+from bncli.loading.guard import described
 from bncli.loading.user_code import as_kernel, is_object, published_kernel, user_kernel
 
 PACKAGE = "bncli.kernels"
@@ -34,7 +36,10 @@ def registered_kernel(name: str) -> Kernel:
     Raises InputError when there is none of that name.
     """
     if name in plugins.names(PACKAGE):
-        module = plugins.load(PACKAGE, name)
+        try:
+            module = plugins.load(PACKAGE, name)
+        except Exception as error:  # noqa: BLE001  # of a package that it needs, and that does not fit others
+            return unavailable(name, name, described(error))
         kernel: Kernel = module.KERNEL
         return replace(kernel, name=name, spec=name, file=module.__file__ or "")
     if name in plugins.published(PACKAGE):

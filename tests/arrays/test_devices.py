@@ -84,7 +84,6 @@ def _reduce(dy, x, mean, inv_std):
 """
 
 
-@pytest.mark.usefixtures("card")
 @pytest.mark.parametrize(
     ("right", "wrong", "says"),
     [
@@ -93,7 +92,8 @@ def _reduce(dy, x, mean, inv_std):
         ("* inv_std[:, None]\n    return dy", "\n    return dy", "inv_std"),
     ],
 )
-def test_inference_and_parts_of_a_batch_are_judged_on_a_device(right, wrong, says):
+def test_inference_and_parts_of_a_batch_are_judged_on_a_device(card, monkeypatch, right, wrong, says):
+    monkeypatch.setattr(card, "SLOW", 0.0)
     write()
     with open("mine.py", "a", encoding="utf-8") as file:
         file.write(OTHERS.replace(right, wrong) if right else OTHERS)

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,8 @@ import bncli
 from bench_runs import problems_of, run, saved
 from bncli.benchmarking import bench as one
 from bncli.commands import _live
-from bncli.commands._live import termination_as_interrupt
 from bncli.core.report import Interrupted
+from bncli.signals import ENDING
 
 TWO = ("--shape", "5x4", "--shape", "6x4", "--kernel", "numpy", "--max-time", "0")
 pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
@@ -71,9 +70,9 @@ def signal_while_timing(monkeypatch):
     return prepare
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", ENDING)
 def test_a_signal_ends_with_what_was_measured(number, signal_while_timing):
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(number)
     signal_while_timing(number, 12)
     words = ("--shape", "5x4", "--shape", "6x4", "--kernel", "numpy", "--max-time", "600", "--precision", "0")
     result = run(*words, "--export", "out.json", code=130)
@@ -85,7 +84,7 @@ def test_a_signal_ends_with_what_was_measured(number, signal_while_timing):
     assert {row["stopped"] for row in document["rows"]} == {"interrupted"}
     assert len({len(row["samples"]) for row in document["rows"]}) == 1
     assert document["warnings"][0] == "interrupted: the report has the results so far, of 1 problem"
-    assert signal.getsignal(signal.SIGTERM) == before
+    assert signal.getsignal(number) == before
 
 
 def test_a_signal_before_there_are_rounds_enough_keeps_the_problems_before(signal_while_timing):
@@ -115,21 +114,3 @@ def test_in_the_library_ctrl_c_is_ctrl_c_and_has_the_report(monkeypatch):
         bncli.bench("numpy", ["5x4", "6x4"], max_time=0)
     assert isinstance(raised.value, Interrupted)
     assert problems_of({"rows": raised.value.report.rows}) == ["5x4"]
-
-
-def test_sigterm_is_left_alone_in_a_thread_of_a_program_that_calls_bncli():
-    def during():
-        with termination_as_interrupt():
-            return signal.getsignal(signal.SIGTERM)
-
-    before = signal.getsignal(signal.SIGTERM)
-    with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(during).result() is before
-    assert during() is not before
-
-
-def test_sigterm_is_left_alone_afterwards_even_after_an_error():
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(ValueError, match="mine"), termination_as_interrupt():
-        raise ValueError("mine")
-    assert signal.getsignal(signal.SIGTERM) == before

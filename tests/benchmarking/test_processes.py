@@ -99,6 +99,7 @@ def test_the_time_is_shared_and_told(make_case, monkeypatch):
     assert told[1] == (1 / 3, "5x4/per-activation/float64/eps=1e-08: process 2 of 3")
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_is_the_fault_of_one_of_its_kernels(spy, tmp_path):
     source = Path(spy()).read_text(encoding="utf-8")
     ending = tmp_path / "ending.py"

@@ -1,7 +1,6 @@
 """What a worker does with a block, and what a cluster fails of, each by itself: no cluster is started."""
 
 import re
-import signal
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,8 +8,9 @@ import pytest
 
 from bncli.cluster import collecting, failures, outputs, worker
 from bncli.cluster import session as sessions
+from bncli.cluster.collecting import Watched
 from bncli.cluster.session import Wanted, session
-from bncli.cluster.tasks import Drawn, Piece, Terms, normalize, propagate, sums
+from bncli.cluster.tasks import Block, Drawn, Piece, normalize, propagate, sums
 from bncli.core.case import generator
 from bncli.core.layout import Layout
 from bncli.errors import InputError, Unavailable
@@ -19,12 +19,14 @@ SHAPE, AXES = (7, 3, 4), (0, 2)
 RNG = np.random.default_rng(0)
 X, DY = RNG.normal(2, 3, (2, *SHAPE)).astype(np.float32)
 MEAN, SCALE, BETA, SLOPE, MEAN_DY = RNG.normal(size=(5, 3))
-TERMS = Terms(np.array([0.5, -1.0, 1.5]), np.array([0.25, -0.5, 0.75]))
+TERMS = OFFSET, ALONG = np.array([[0.5, -1.0, 1.5], [0.25, -0.5, 0.75]])
 
 
-def piece(array):
-    """A block as it is stored, (rows, F, height, width), of which a worker gets what it asks for."""
-    return Piece(lambda: array.reshape(7, 3, 2, 2), Layout.CHANNELS_FIRST)
+def test_a_stored_block_is_loaded_in_its_shape():
+    stored = Block(Piece(lambda: X.reshape(7, 3, 2, 2), Layout.CHANNELS_FIRST), Drawn(seed=5, block=2))
+    loaded = stored.loaded()
+    np.testing.assert_array_equal(loaded.x, X)
+    assert loaded.dy == stored.dy
 
 
 def line(per_feature):
@@ -42,7 +44,7 @@ def summarised(found, array, axes=None):
 def test_a_block_is_normalized_written_and_summed_up(written):
     kept, inv_std = [], np.array([0.5, 2.0, 1.0])
     write = (lambda y: kept.append(y.copy())) if written else None  # its memory is used again
-    found = normalize(piece(X), write, MEAN, inv_std, SCALE, BETA)
+    found = normalize(Block(X, write=write), MEAN, inv_std, SCALE, BETA)
     y = ((X - line(MEAN)) * line(SCALE) + line(BETA)).astype(np.float32)
     assert len(kept) == written
     for array in kept:
@@ -55,12 +57,12 @@ def test_a_block_is_normalized_written_and_summed_up(written):
 def test_a_blocks_gradient_is_propagated_and_its_sums_are_those_of_all_its_samples(writeable):
     dy = DY.copy()
     dy.flags.writeable = writeable  # then dx takes its place
-    (of_dy, of_product), shown = sums(piece(X), piece(dy), MEAN, None)
+    (of_dy, of_product), shown = sums(Block(X, dy), MEAN)
     np.testing.assert_allclose(of_dy, DY.sum(AXES, dtype=float), rtol=1e-12)
     np.testing.assert_allclose(of_product, (DY * (X - line(MEAN))).sum(AXES), rtol=1e-12)
     summarised(shown["dy"], DY)
     kept = []
-    shown = propagate(piece(X), piece(dy), kept.append, None, MEAN, SLOPE, MEAN_DY, SCALE)
+    shown = propagate(Block(X, dy, kept.append), MEAN, SLOPE, MEAN_DY, SCALE)
     dx = (line(SCALE) * (DY - line(MEAN_DY) - (X - line(MEAN)) * line(SLOPE))).astype(np.float32)
     np.testing.assert_allclose(kept[0], dx, rtol=1e-6, atol=1e-6)
     summarised(shown["dx"], kept[0])
@@ -69,16 +71,16 @@ def test_a_blocks_gradient_is_propagated_and_its_sums_are_those_of_all_its_sampl
 
 def test_a_gradient_that_is_drawn_for_a_block_is_the_same_whenever_it_is_needed():
     noise = generator(5, "dy", 2).standard_normal(SHAPE, dtype=np.float32)
-    dy = ((X - line(MEAN)) * line(TERMS.slope) + line(TERMS.offset)).astype(np.float32) + noise
+    dy = ((X - line(MEAN)) * line(ALONG) + line(OFFSET)).astype(np.float32) + noise
     drawn = Drawn(seed=5, block=2)
-    (of_dy, _), shown = sums(piece(X), drawn, MEAN, TERMS)
+    (of_dy, _), shown = sums(Block(X, drawn), MEAN, *TERMS)
     np.testing.assert_allclose(of_dy, dy.sum(AXES, dtype=float), rtol=1e-6)
     summarised(shown["dy"], dy)
     kept = []
-    for gradient in (drawn, piece(dy)):
-        propagate(piece(X), gradient, kept.append, TERMS, MEAN, SLOPE, MEAN_DY, SCALE)
+    for gradient in (drawn, dy):
+        propagate(Block(X, gradient, kept.append), MEAN, SLOPE, MEAN_DY, SCALE, *TERMS)
     np.testing.assert_allclose(kept[0], kept[1], rtol=1e-6, atol=1e-6)
-    other = sums(piece(X), Drawn(seed=5, block=3), MEAN, TERMS)[0].of_dy
+    other = sums(Block(X, Drawn(seed=5, block=3)), MEAN, *TERMS)[0].of_dy
     assert not np.allclose(other, of_dy)
 
 
@@ -143,39 +145,48 @@ def test_what_a_run_on_a_cluster_fails_of_is_one_line(error, kind, said):
 
 
 @pytest.fixture
-def watch(monkeypatch):
-    """watch(seconds) looks at a cluster so much later, of which ``client`` is what is known."""
-    now = [100.0]
+def watched(monkeypatch):
+    """``watched.after(seconds)`` checks a cluster so much later."""
+    now, shown = [100.0], []
     monkeypatch.setattr(collecting, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    client = SimpleNamespace(status="running", nthreads=lambda: {"tcp://one": 1})
-    watching = collecting._Watch(SimpleNamespace(client=client))
+    client = SimpleNamespace(
+        status="running", nthreads=lambda: {"tcp://one": 1}, subscribe_topic=lambda topic, handler: None
+    )
+    workers = Watched(SimpleNamespace(client=client), 3, 10, lambda *progress: shown.append(progress))
 
-    def look(seconds):
+    def after(seconds):
         now[0] += seconds
-        watching.check()
+        workers.check()
 
-    look.client = client
-    return look
+    workers.after, workers.shown = after, shown
+    return workers
 
 
-def test_workers_that_stay_away_are_waited_for_and_then_given_up(watch):
-    watch(1000)
-    watch.client.nthreads = dict
-    watch(collecting.PATIENCE / 2)
-    watch(collecting.PATIENCE / 2)
-    watch.client.nthreads = lambda: {"tcp://another": 1}
-    watch(2)  # another has come
-    watch.client.nthreads = dict
-    watch(collecting.PATIENCE)
+def test_workers_that_stay_away_are_waited_for_and_then_given_up(watched):
+    watched.after(1000)
+    watched.client.nthreads = dict
+    watched.after(collecting.PATIENCE / 2)
+    watched.after(collecting.PATIENCE / 2)
+    watched.client.nthreads = lambda: {"tcp://another": 1}
+    watched.after(2)  # another has come
+    watched.client.nthreads = dict
+    watched.after(collecting.PATIENCE)
     with pytest.raises(Unavailable, match=r"^there was no worker for 30 s; nothing was written: start one, and"):
-        watch(2)
+        watched.after(2)
 
 
-def test_a_scheduler_that_goes_away_is_noticed_within_a_second_or_so(watch):
-    watch.client.status = "closed"
-    watch(0.5)
+def test_a_scheduler_that_goes_away_is_noticed(watched):
+    watched.client.status = "closed"
     with pytest.raises(Unavailable, match=r"^the scheduler has stopped; nothing was written: start it"):
-        watch(0.6)
+        watched.after(0)
+
+
+def test_the_progress_is_that_of_all_shares_even_where_one_is_repeated(watched):
+    watched.start("y")
+    for done in ({0: 3}, {0: 5, 1: 3}, {0: 2}, {0: 5, 1: 9}):
+        watched.done |= done
+        watched.after(0)
+    assert [text for _, text in watched.shown] == [f"y: block {count} of 10" for count in (3, 8, 5, 10)]
 
 
 @pytest.mark.parametrize(
@@ -189,16 +200,6 @@ def test_what_is_not_installed_is_named_with_the_extra(module, attempt, said, mo
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(Unavailable, match=f"^{re.escape(said)}pip install 'bncli\\[cluster\\]'$"):
         attempt(tmp_path)
-
-
-def test_the_signal_of_ctrl_c_is_held_back_where_the_system_can(monkeypatch):
-    mask = getattr(signal, "pthread_sigmask", None)
-    with sessions._uninterrupted():
-        assert mask is None or signal.SIGINT in mask(signal.SIG_BLOCK, [])
-    assert mask is None or signal.SIGINT not in mask(signal.SIG_BLOCK, [])
-    monkeypatch.delattr(signal, "pthread_sigmask", raising=False)
-    with sessions._uninterrupted():  # as on Windows
-        assert mask is None or signal.SIGINT not in mask(signal.SIG_BLOCK, [])
 
 
 def test_the_memory_of_a_process_is_known_where_linux_does_not_tell(monkeypatch, tmp_path):

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from textwrap import dedent
 
 import pytest
@@ -61,13 +60,11 @@ def test_each_way_to_break_a_process_is_one_line_and_the_others_go_on():
 @pytest.mark.compiled
 def test_what_never_returns_is_ended():
     kernels = ("--kernel", write("loops", "while True: pass"), "--kernel", write("good", "pass"))
-    started = time.monotonic()
-    result = invoke("bench", *kernels, *SMALL, "--timeout", "15", "--max-time", "0.05", "--format", "json")
-    assert time.monotonic() - started < 200
+    result = invoke("bench", *kernels, *SMALL, "--timeout", "6", "--max-time", "0.05", "--format", "json")
     assert result.exit_code == 1
     found = {row["kernel"]: row for row in rows(result)}
-    assert "it did not come back within 15 s (loops.py, line 8)" in found["loops"]["note"]
-    assert "--timeout 15" in found["loops"]["reproduce"]
+    assert "it did not come back within 6 s (loops.py, line 8)" in found["loops"]["note"]
+    assert "--timeout 6" in found["loops"]["reproduce"]
     assert found["good"]["verdict"] == "PASS"
     assert found["good"]["median"] > 0
 
@@ -79,10 +76,8 @@ def test_a_kernel_is_given_up_after_it_was_late_often_enough(process):
     for _ in range(MOST_ENDS):
         with pytest.raises(KernelLost, match="did not come back within 1 s"):
             kernel.run(call_forward)
-    before = time.monotonic()
     with pytest.raises(KernelLost, match="it is not run again, since 3 times in a row it did not come back"):
         kernel.run(call_forward)
-    assert time.monotonic() - before < 1
 
 
 @pytest.mark.slow
@@ -180,6 +175,7 @@ def test_the_contract_is_checked_as_strictly_in_a_process_of_its_own():
     assert result.exit_code == 1
 
 
+@pytest.mark.slow
 def test_forward_and_backward_run_isolated_too():
     together = invoke("backward", *SMALL, "--kernel", "numpy", "--update", "--format", "json")
     apart = invoke("backward", *SMALL, "--kernel", "numpy", "--update", "--isolate", "--format", "json")

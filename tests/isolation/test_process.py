@@ -74,6 +74,7 @@ def test_what_a_job_raises_is_the_kernels_fault(process):
         process(write("good", "pass")).load().run(refuse)
 
 
+@pytest.mark.slow
 def test_an_isolated_kernel_is_compared_with_one_that_is_not(make_case, process):
     settings = measuring.Settings(max_time=0.0)
     found = isolated.rows_isolated(make_case("5x4"), [load_kernel("numpy"), process("reference").load()], settings)

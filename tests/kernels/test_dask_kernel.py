@@ -19,7 +19,7 @@ from bncli.core.problem import Problem
 from bncli.core.source import draw
 from bncli.errors import InputError
 from bncli.kernels.dask import engine
-from bncli.kernels.dask.merging import ARITY, Moments, merge_moments, tree
+from bncli.kernels.dask.merging import ARITY, Moments, Tree, join, merge_moments, widths
 from bncli.loading.registry import load_kernel, registered_kernel
 from bncli.verification.finding import Verdict
 from bncli.verification.parts import part_checks
@@ -53,31 +53,52 @@ def test_the_moments_of_a_block_are_those_of_exact_arithmetic(shape, mean):
         assert found.squares[feature] == pytest.approx(exact_squares, rel=rounding, abs=1e-20)
 
 
+def merged(values, merge):
+    """The root of the tree over ``values``, each added after those on its left."""
+    tree = Tree(len(values), merge)
+    for number, value in enumerate(values):
+        tree.add(0, number, number + 1, value)
+    (root,) = tree.known.values()
+    return root.value
+
+
 @given(st.lists(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=5), min_size=1, max_size=20))
 def test_merging_blocks_is_the_moments_of_all(parts):
     def of(values):
         values = np.array(values)
         return Moments(len(values), values.mean(keepdims=True), ((values - values.mean()) ** 2).sum(keepdims=True))
 
-    found = tree([of(part) for part in parts], merge_moments)
+    found = merged([of(part) for part in parts], merge_moments)
     mean, squares = exact_moments([value for part in parts for value in part])
     assert found.samples == sum(map(len, parts))
     assert abs(found.mean[0] - float(mean)) < 1e-11
     assert abs(found.squares[0] - float(squares)) < 1e-7 * max(1, float(squares))
 
 
-@pytest.mark.parametrize("count", [1, ARITY, ARITY + 1, 37])
-def test_the_tree_merges_neighbours_in_order_and_is_as_flat_as_it_can_be(count):
-    def depth(node):
-        return 0 if isinstance(node, int) else 1 + max(map(depth, node))
+def test_the_tree_merges_neighbours_from_left_to_right():
+    assert merged("abcdefghi", "({}{})".format) == "(((((ab)c)d)(((ef)g)h))i)"
 
-    def leaves(node):
-        return [node] if isinstance(node, int) else [leaf for child in node for leaf in leaves(child)]
 
-    found = tree(list(range(count)), tuple)
-    assert leaves(found) == list(range(count))
-    assert ARITY ** depth(found) >= count
-    assert depth(found) == 0 or ARITY ** (depth(found) - 1) < count
+@given(st.integers(1, 600), st.integers(1, 70), st.randoms())
+def test_shares_are_merged_as_one_whole_whoever_comes_first(leaves, threads, random):
+    """The merges, and so the bits, are those of one worker; and little remains of a share."""
+    names = [f"{number}," for number in range(leaves)]
+    shares = engine.shares(leaves, threads)
+    assert [number for share in shares for number in range(share.start, share.stop)] == list(range(leaves))
+    assert len(shares) == min(leaves, threads * -(-leaves // (threads * engine.LONGEST)))
+    sizes = [share.stop - share.start for share in shares]
+    assert max(sizes) <= 1.2 * min(sizes) + 1
+    parts = [
+        engine.reduced(lambda own, end: own + end, "({}{})".format, leaves, np.array([""]), share, names[share])
+        for share in shares
+    ]
+    height = len(widths(leaves)) - 1
+    assert all(len(part) <= max(1, ARITY * height) for part in parts)
+    random.shuffle(parts)
+    half = join(leaves, "({}{})".format, parts[::2])
+    assert [run.value for run in join(leaves, "({}{})".format, [half, *parts[1::2]])] == [
+        merged(names, "({}{})".format)
+    ]
 
 
 @given(st.integers(1, 10**4), st.integers(1, 10**9), st.integers(1, 500))

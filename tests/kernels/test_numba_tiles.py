@@ -10,7 +10,7 @@ from bncli.core.kernel import Gradients
 from bncli.kernels import numba as numba_kernel
 from bncli.kernels._numba import plans, rows
 from bncli.kernels._numba.plans import FROM_MEMORY, plan
-from bncli.kernels._numba.pointers import address
+from bncli.numba_pointers import address
 from numba_arrays import KERNEL, SHAPES, arrays, quick, results
 
 pytestmark = pytest.mark.compiled

@@ -10,8 +10,8 @@ import pytest
 
 from bncli.kernels._numba import pointers, vectors
 from bncli.kernels._numba.llvm import LANES
-from bncli.kernels._numba.pointers import address
 from bncli.kernels._numba.vectors import ALL, load, store
+from bncli.numba_pointers import address
 
 pytestmark = [pytest.mark.compiled, pytest.mark.slow]
 

@@ -56,9 +56,8 @@ def test_what_is_there_is_verified(text):
     run("verify", "mine.py", *QUICK)
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in ("function", "forward"))) for kind in KINDS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_is_there_is_verified_and_searched_in_a_process_of_its_own(kind):
     write(KINDS[kind])
     run("verify", "mine.py", *QUICK[2:], "--search", "0.2", "--isolate")

@@ -87,4 +87,4 @@ def test_a_function_that_takes_features_last_is_found_by_trying():
     pytest.importorskip("jax", reason="the kernel is JAX's")
     write("mine.py", JAX)
     for problem in ("4x7x5x2/channels-first/float32", "4x5x2x7/channels-last/float32"):
-        run("gradcheck", "mine.py", "--shape", problem, "--search", "0.2")
+        run("gradcheck", "mine.py", "--shape", problem, "--search", "0")

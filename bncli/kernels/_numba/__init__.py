@@ -2,7 +2,8 @@
 
 ``plans`` chooses an engine for a shape: ``columns``, ``rows``, ``row_parts``, ``runs`` or ``run_parts``. An engine
 sums its tiles by ``lanes`` or ``sums``, turns the sums into statistics and gradients by ``features``, and writes its
-tiles by ``writes``. All are made of ``vectors`` and ``pointers``; ``forking`` shares tasks among threads.
+tiles by ``writes``. All are made of ``vectors``, ``pointers`` and bncli's ``numba_pointers``; ``numba_forking`` shares
+tasks among threads.
 
 A name is the same argument in every file. The entries take arrays, which are contiguous; all others take pointers to
 their elements. (N, F, S) is (samples, features, size):

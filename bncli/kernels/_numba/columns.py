@@ -10,11 +10,10 @@ from typing import Any
 from bncli.kernels._numba import features
 from bncli.kernels._numba.compiling import entry, inlined, inner
 from bncli.kernels._numba.features import FAR
-from bncli.kernels._numba.forking import for_each
 from bncli.kernels._numba.lanes import pivot
 from bncli.kernels._numba.llvm import LANES
 from bncli.kernels._numba.plans import ALONE, ATTEMPTS, FEATURES, FEW, SAMPLES, TASKS, WIDTH
-from bncli.kernels._numba.pointers import address, get, put, stack
+from bncli.kernels._numba.pointers import stack
 from bncli.kernels._numba.vectors import (
     ALL,
     all_at_most,
@@ -28,6 +27,8 @@ from bncli.kernels._numba.vectors import (
     where_at_most,
     wide,
 )
+from bncli.numba_forking import for_each
+from bncli.numba_pointers import address, get, put
 
 
 @inlined

@@ -15,14 +15,13 @@ import numba
 
 from bncli import numba_cache
 from bncli.kernels._numba.llvm import SIMD
+from bncli.numba_parts import part
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract", "nsz"}, "nogil": True}
-INNER: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 # Without vectors nothing is cached: the cache is keyed by source and types, and holds the code with vectors.
 _cached: Any = numba_cache.njit if SIMD else numba.njit
-_plain: Any = numba.njit
 
 entry = _cached(no_cfunc_wrapper=True, **OPTIONS)
-inner = _plain(**INNER)
-inlined = _plain(forceinline=True, **INNER)
+inner = part(**OPTIONS)
+inlined = part(forceinline=True, **OPTIONS)

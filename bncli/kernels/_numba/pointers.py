@@ -1,7 +1,4 @@
-"""Memory by its address: pointers to the elements of arrays, small arrays on the stack, prefetching.
-
-A pointer compiles to one number where an array is seven. Indices are in elements, and nothing checks them.
-"""
+"""More on pointers: small arrays on the stack, places in cache lines, prefetching."""
 
 from typing import Any
 
@@ -18,16 +15,6 @@ ROOM = 1024 + CACHE_LINE // 4
 
 # Numba publishes no types.
 intrinsic: Any = extending.intrinsic
-
-
-@intrinsic
-def address(typing: Any, array: Any) -> Any:
-    """A pointer to the first element of ``array``, which is contiguous."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return context.make_array(array)(context, builder, args[0]).data
-
-    return types.CPointer(array.dtype)(array), generate
 
 
 @intrinsic
@@ -52,16 +39,6 @@ def per_line(typing: Any, pointer: Any) -> Any:
 
 
 @intrinsic
-def beyond(typing: Any, pointer: Any, index: Any) -> Any:
-    """A pointer to the element at ``index``."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.gep(args[0], [args[1]])
-
-    return pointer(pointer, types.intp), generate
-
-
-@intrinsic
 def stack(typing: Any, like: Any) -> Any:
     """A pointer to ``ROOM`` elements of the dtype of ``like``, not initialized, until the function returns."""
 
@@ -72,27 +49,6 @@ def stack(typing: Any, like: Any) -> Any:
         return made
 
     return like(like), generate
-
-
-@intrinsic
-def get(typing: Any, pointer: Any, index: Any) -> Any:
-    """The element at ``index``."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.load(builder.gep(args[0], [args[1]]))
-
-    return pointer.dtype(pointer, types.intp), generate
-
-
-@intrinsic
-def put(typing: Any, pointer: Any, index: Any, value: Any) -> Any:
-    """Write ``value`` at ``index``."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        builder.store(args[2], builder.gep(args[0], [args[1]]))
-        return context.get_dummy_value()
-
-    return types.void(pointer, types.intp, pointer.dtype), generate
 
 
 @intrinsic

@@ -14,7 +14,6 @@ from typing import Any
 
 from bncli.kernels._numba import features
 from bncli.kernels._numba.compiling import entry, inlined, inner
-from bncli.kernels._numba.forking import for_each
 from bncli.kernels._numba.lanes import add_moments, add_products, pivots
 from bncli.kernels._numba.llvm import LANES
 from bncli.kernels._numba.plans import (
@@ -30,9 +29,10 @@ from bncli.kernels._numba.plans import (
     TASKS,
     WIDTH,
 )
-from bncli.kernels._numba.pointers import address, beyond, get, put
 from bncli.kernels._numba.vectors import ALL, load, store
 from bncli.kernels._numba.writes import normalize_rows, propagate_rows
+from bncli.numba_forking import for_each
+from bncli.numba_pointers import address, beyond, get, put
 
 
 @inlined

@@ -9,11 +9,12 @@ from typing import Any
 
 from bncli.kernels._numba import features
 from bncli.kernels._numba.compiling import entry, inlined, inner
-from bncli.kernels._numba.forking import for_each
 from bncli.kernels._numba.lanes import add_moments, add_products, pivots
 from bncli.kernels._numba.plans import AHEAD, ALONE, ATTEMPTS, FAR, FEATURES, HEIGHT, SAMPLES, TASKS, WIDTH
-from bncli.kernels._numba.pointers import address, get, per_line, place, put, stack
+from bncli.kernels._numba.pointers import per_line, place, stack
 from bncli.kernels._numba.writes import normalize_rows, propagate_rows
+from bncli.numba_forking import for_each
+from bncli.numba_pointers import address, get, put
 
 
 @inlined

@@ -8,13 +8,14 @@ from typing import Any
 
 from bncli.kernels._numba import features
 from bncli.kernels._numba.compiling import entry, inlined, inner
-from bncli.kernels._numba.forking import for_each
 from bncli.kernels._numba.plans import AHEAD, ALONE, ATTEMPTS, FEATURES, HEIGHT, LENGTH, SAMPLES, SIZE, TASKS
-from bncli.kernels._numba.pointers import address, get, put, stack
+from bncli.kernels._numba.pointers import stack
 from bncli.kernels._numba.runs import pivot
 from bncli.kernels._numba.sums import moments_of_runs, products_of_runs
 from bncli.kernels._numba.vectors import fill, sum_lanes
 from bncli.kernels._numba.writes import normalize_run, propagate_run
+from bncli.numba_forking import for_each
+from bncli.numba_pointers import address, get, put
 
 
 @inlined

@@ -8,7 +8,6 @@ from typing import Any
 
 from bncli.kernels._numba import features
 from bncli.kernels._numba.compiling import entry, inlined, inner
-from bncli.kernels._numba.forking import for_each
 from bncli.kernels._numba.llvm import LANES
 from bncli.kernels._numba.plans import (
     AHEAD,
@@ -21,10 +20,12 @@ from bncli.kernels._numba.plans import (
     TASKS,
     WIDTH,
 )
-from bncli.kernels._numba.pointers import address, get, put, stack
+from bncli.kernels._numba.pointers import stack
 from bncli.kernels._numba.sums import SUMMED, moments_of_runs, products_of_runs
 from bncli.kernels._numba.vectors import ALL, fill, load, store, sum_lanes
 from bncli.kernels._numba.writes import normalize_run, propagate_run
+from bncli.numba_forking import for_each
+from bncli.numba_pointers import address, get, put
 
 LONG = 2048  # elements of a run that is long enough to ask for its own lines ahead
 

@@ -56,7 +56,7 @@ def stats(x: Array) -> Moments:
 
 
 def merge(a: Moments, b: Moments) -> Moments:
-    return merge_moments((a, b))
+    return merge_moments(a, b)
 
 
 def reduce(dy: Array, x: Array, mean: Array, inv_std: Array) -> tuple[Array, Array]:

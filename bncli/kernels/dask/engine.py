@@ -1,11 +1,16 @@
-"""Run tasks on a Dask client's workers, or on threads of this process.
+"""Passes over the blocks of a batch, on threads of this process or on the workers of a Dask client.
 
-Threads and task graph are Dask's; the bits do not depend on the place where blocks are computed.
+A task goes through a share: neighbouring blocks, as many for each thread. It merges their results as far as the
+share's subtrees reach, and the rest is merged where all shares arrive. So there are as many tasks as threads, and
+the bits depend neither on their number nor on the place where a block is computed.
 """
 
+import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from importlib import import_module
+from itertools import cycle, pairwise, repeat
 from os import cpu_count
 from typing import Any, TypeVar
 
@@ -13,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.errors import InputError
-from bncli.kernels.dask.merging import tree
+from bncli.kernels.dask.merging import ARITY, Run, Tree, each_array, join
 
 Array = NDArray[Any]
 T = TypeVar("T")
@@ -21,6 +26,12 @@ T = TypeVar("T")
 LEAST = 8  # blocks, if there are as many samples: so that small batches are merged like large ones
 BLOCK = 16 << 20  # bytes of a block's x, at most; a larger sample is a block of its own
 SMALL = 1 << 17  # elements: a smaller batch is faster on one thread
+LONGEST = 256  # blocks of a share: what is lost with a worker took seconds
+FINE = 8  # subtrees of a share, at least: so that shares are of about the same length
+SLICE = 1 << 20  # features whose statistics are sent in one message
+INLINE = 64 << 10  # bytes of statistics that are sent with each task; more are sent to each worker once
+FAN = 16  # shares whose results a worker merges, before the rest is merged here
+POLL = 0.2  # seconds between two checks of a cluster
 
 _threads = cpu_count() or 1
 
@@ -44,86 +55,174 @@ def cut(samples: int, sample_bytes: int, step: int = 1) -> list[slice]:
     return [slice(first, min(first + rows, samples)) for first in range(0, samples, rows)]
 
 
-def each(function: Callable[..., Any], *operands: Sequence[Any], shared: Sequence[Any] = ()) -> list[Any]:
-    """One task for each block i: ``function(*operands[..][i], *shared)``. ``shared`` is sent to each worker once."""
-    call, constants = _delayed(function), [_delayed(value) for value in shared]
-    return [call(*own, *constants) for own in zip(*operands, strict=True)]
+def shares(blocks: int, threads: int) -> list[slice]:
+    """The blocks in neighbouring shares, one for each thread, or as many more as keep each below ``LONGEST``.
+
+    A share begins where a subtree does, so that few results remain of it.
+    """
+    count = min(blocks, threads * -(-blocks // (threads * LONGEST)))
+    unit = 1
+    while unit * ARITY * FINE * count <= blocks:
+        unit *= ARITY
+    bounds = [round(number * blocks / count / unit) * unit for number in range(count)]
+    return [slice(*share) for share in pairwise([*bounds, blocks])]
 
 
-def merged(parts: Sequence[Any], merge: Callable[[Sequence[Any]], Any]) -> Any:
-    """The task at the root of the tree that merges the tasks ``parts``."""
-    call = _delayed(merge)
-    return tree(parts, lambda some: call(list(some)))
+def reduced(
+    function: Callable[..., T], merge: Callable[[T, T], T], leaves: int, shared: Any, share: slice,
+    *operands: Iterable[Any],
+) -> list[Run[T]]:  # fmt: skip
+    """A task: the results of ``function`` for the blocks of a ``share``, merged as far as its subtrees reach."""
+    tree, constants, blocks = Tree(leaves, merge), _whole(shared), [iter(each) for each in operands]
+    for number in range(share.start, share.stop):
+        tree.add(0, number, number + 1, function(*map(next, blocks), *constants))  # keeps no block alive
+    return list(tree.known.values())
+
+
+def applied(
+    function: Callable[..., Array], shared: Any, outs: Sequence[Array] | None, *operands: Sequence[Any]
+) -> list[Array]:
+    """A task: the results of ``function`` for the blocks of a share; none where they are written to ``outs``."""
+    constants, places = _whole(shared), outs or repeat(None, len(operands[0]))
+    found = [function(*own, *constants, out=out) for *own, out in zip(*operands, places, strict=True)]
+    return [] if outs else found
+
+
+def taken(features: int, some: slice, runs: Sequence[Run[T]]) -> Sequence[Run[T]]:
+    """A task: ``runs`` with ``some`` of the ``features`` of each array that has them."""
+    found: Sequence[Run[T]] = each_array(lambda array: array[some] if array.size == features else array, runs)
+    return found
 
 
 class Threads:
-    """Threads of this process, for a batch of ``size`` elements."""
+    """Runs tasks on threads of this process, for the batch ``x`` (N, F, S)."""
 
-    def __init__(self, size: int) -> None:
-        self.threads = 1 if size <= SMALL else _threads
+    def __init__(self, x: Array) -> None:
+        self.features, self.threads = x.shape[1], 1 if x.size <= SMALL else _threads
+        self.slices = [slice(None)]  # of the features, each small enough for a message
 
-    def placed(self, blocks: Sequence[Array]) -> Sequence[Any]:
-        """``blocks``, which tasks of this process can use as they are."""
-        return blocks
+    def placed(self, shares: Sequence[Sequence[Array]]) -> Sequence[Any]:
+        """The blocks of each share, placed where tasks on them will run."""
+        return shares
 
-    def merged(self, leaves: Sequence[Any], merge: Callable[[Sequence[T]], T]) -> T:
-        """The merged result of the tree over ``leaves``, one task per block."""
-        found: T = self._run([merged(leaves, merge)])[0]
-        return found
+    def sent(self, shared: Array) -> Any:
+        """An argument (rows, F) that all tasks need."""
+        return shared
 
-    def fill(self, outs: Sequence[Array], function: Callable[..., Array], *operands: Any, shared: Any) -> None:
-        """Let ``function`` write its result for each block to ``outs``; for the arguments see ``each``."""
-        call = _delayed(function)
-        self._run([call(*own, *shared, out=out) for *own, out in zip(*operands, outs, strict=True)])
-
-    def _run(self, tasks: Sequence[Any]) -> Sequence[Any]:
+    def mapped(self, task: Callable[..., Any], *arguments: Sequence[Any]) -> Sequence[Any]:
+        """Start ``task`` once for each of the ``arguments``; what it returns stays where it runs."""
+        call = _dask().delayed(task, pure=False, traverse=False)
         options = {"scheduler": "threads", "num_workers": self.threads} if self.threads > 1 else {"scheduler": "sync"}
         with np.errstate(all="ignore"):
-            found: Sequence[Any] = _dask().compute(*tasks, optimize_graph=False, **options)
+            found: Sequence[Any] = _dask().compute(*map(call, *arguments), optimize_graph=False, **options)
         return found
 
+    def results(self, tasks: Sequence[Any]) -> Sequence[Any]:
+        """What the ``tasks`` have returned, in this process. Raises what they raise."""
+        return tasks
 
-class Workers:
-    """The workers of a Dask ``client``."""
-
-    def __init__(self, client: Any) -> None:
-        self.client = client
-
-    def placed(self, blocks: Sequence[Array]) -> Sequence[Any]:
-        """``blocks``, spread over the workers."""
-        found: Sequence[Any] = self.client.scatter(list(blocks), hash=False)
+    def merged(
+        self, function: Callable[..., T], merge: Callable[[T, T], T], shares: Sequence[slice],
+        operands: Sequence[Sequence[Any]], shared: Sequence[Array] = (),
+    ) -> T:  # fmt: skip
+        """The root of the tree over ``function(*operands[..][share][i], *shared)`` of all blocks i of ``shares``."""
+        leaves = shares[-1].stop
+        parts = self.mapped(partial(reduced, function, merge, leaves), self._shared(shared, shares), shares, *operands)
+        roots = []
+        for some in self.slices:
+            own = parts if len(self.slices) == 1 else self.mapped(partial(taken, self.features, some), parts)
+            while len(own) > FAN:
+                groups = [own[first : first + FAN] for first in range(0, len(own), FAN)]
+                own = self.mapped(partial(join, leaves, merge), groups)
+            (root,) = join(leaves, merge, self.results(own))
+            roots.append(root.value)
+        found: T = each_array(lambda *arrays: np.concatenate(arrays) if arrays[0].size > 1 else arrays[0], *roots)
         return found
 
-    def merged(self, leaves: Sequence[Any], merge: Callable[[Sequence[T]], T]) -> T:
-        """The merged result of the tree over ``leaves``, one task per block, in this process."""
-        found: T = self.client.compute(merged(leaves, merge), optimize_graph=False).result()
+    def apply(
+        self, function: Callable[..., Array], outs: Sequence[Any], operands: Sequence[Sequence[Any]],
+        shared: Sequence[Array],
+    ) -> Sequence[Any]:  # fmt: skip
+        """Start a task for each share: it writes what ``function`` gives to its place in ``outs``, or returns it."""
+        return self.mapped(partial(applied, function), self._shared(shared, outs), outs, *operands)
+
+    def fill(
+        self, function: Callable[..., Array], outs: Sequence[Sequence[Array]], operands: Sequence[Sequence[Any]],
+        shared: Sequence[Array],
+    ) -> None:  # fmt: skip
+        """Write the results of ``function`` to ``outs``, the blocks of each share in this process."""
+        self.apply(function, outs, operands, shared)
+
+    def _shared(self, shared: Sequence[Array], shares: Sequence[Any]) -> Sequence[Any]:
+        return [self.sent(np.array(shared, np.float64))] * len(shares)
+
+
+class Workers(Threads):
+    """The workers of a Dask ``client``, which holds what ``mapped`` returns as futures."""
+
+    def __init__(self, client: Any, features: int) -> None:
+        self.client, self.features = client, features
+        self.places = [address for address, threads in client.nthreads().items() for _ in range(threads)]
+        self.threads = max(1, len(self.places))
+        self.slices = [slice(first, first + SLICE) for first in range(0, features, SLICE)]
+
+    def placed(self, shares: Sequence[Sequence[Array]]) -> Sequence[Any]:
+        found: list[Any] = []
+        for blocks, place in zip(shares, cycle(self.places or [""]), strict=False):
+            found += self.client.scatter([blocks], workers=[place] if place else None, hash=False)
         return found
 
-    def fill(self, outs: Sequence[Array], function: Callable[..., Array], *operands: Any, shared: Any) -> None:
-        """Copy the results of ``function`` to ``outs`` in this process; for the arguments see ``each``."""
-        futures = self.client.compute(each(function, *operands, shared=shared), optimize_graph=False)
-        places = dict(zip((future.key for future in futures), outs, strict=True))
-        arriving = import_module("distributed").as_completed(futures, self.client.loop, with_results=True)
-        del futures  # so that the workers free the fetched blocks
-        for future, part in arriving:
-            places[future.key][...] = part
+    def sent(self, shared: Array) -> Any:
+        if shared.nbytes <= INLINE:
+            return shared
+        # In slices, which workers pass on to each other.
+        return self.client.scatter([np.ascontiguousarray(shared[:, some]) for some in self.slices], hash=False)
+
+    def mapped(self, task: Callable[..., Any], *arguments: Sequence[Any]) -> Sequence[Any]:
+        found: Sequence[Any] = self.client.map(task, *arguments, pure=False)
+        return found
+
+    def results(self, tasks: Sequence[Any]) -> Sequence[Any]:
+        loop = self.client.loop.asyncio_loop
+        waiting = asyncio.run_coroutine_threadsafe(self.client.gather(tasks, asynchronous=True), loop)
+        while True:
+            try:
+                found: Sequence[Any] = waiting.result(POLL)
+            except TimeoutError:
+                if waiting.done():  # a task has raised it
+                    raise
+                self.check()
+            else:
+                return found
+
+    def check(self) -> None:
+        """Raise where waiting is in vain: called while tasks are waited for."""
+
+    def fill(
+        self, function: Callable[..., Array], outs: Sequence[Sequence[Array]], operands: Sequence[Sequence[Any]],
+        shared: Sequence[Array],
+    ) -> None:  # fmt: skip
+        tasks = self.apply(function, [None] * len(outs), operands, shared)
+        for places, task in zip(outs, tasks, strict=True):
+            for place, part in zip(places, *self.results([task]), strict=True):
+                place[...] = part
 
 
-def current(size: int) -> Threads | Workers:
+def current(x: Array) -> Threads:
     """The workers of the current Dask client; threads if there is none, or if ``distributed`` is not imported.
 
-    ``size`` is the number of elements of the batch.
+    ``x`` is the batch (N, F, S).
     """
     distributed = sys.modules.get("distributed")
     try:
-        return Workers(distributed.default_client()) if distributed else Threads(size)
+        return Workers(distributed.default_client(), x.shape[1]) if distributed else Threads(x)
     except ValueError:
-        return Threads(size)
+        return Threads(x)
 
 
-def _delayed(value: Any) -> Any:
-    """``value`` as a task, or a function whose calls are tasks."""
-    return _dask().delayed(value, pure=False, traverse=False)
+def _whole(shared: Any) -> Any:
+    """The rows of an argument that was ``sent``."""
+    return np.concatenate(shared, axis=1) if isinstance(shared, list) else shared
 
 
 def _dask() -> Any:

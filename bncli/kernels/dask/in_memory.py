@@ -16,21 +16,27 @@ Array = NDArray[Any]
 class InMemory(ABC, Generic[Out]):
     """The blocks of x (N, F, S) and, for backward, of dy, placed for the tasks of ``runner``."""
 
-    def __init__(self, runner: engine.Threads | engine.Workers, x: Array, dy: Array | None = None) -> None:
+    def __init__(self, runner: engine.Threads, x: Array, dy: Array | None = None) -> None:
         self.runner = runner
-        self.cuts = engine.cut(x.shape[0], x[0].size * x.itemsize)
-        self.x = runner.placed([x[cut] for cut in self.cuts])
-        self.dy = [] if dy is None else runner.placed([dy[cut] for cut in self.cuts])
+        cuts = engine.cut(x.shape[0], x[0].size * x.itemsize)
+        self.shares = engine.shares(len(cuts), runner.threads)
+        self.cuts = [cuts[share] for share in self.shares]
+        self.x = runner.placed(self.parts(x))
+        self.dy = [] if dy is None else runner.placed(self.parts(dy))
+
+    def parts(self, array: Array) -> list[list[Array]]:
+        """The blocks of ``array`` (N, F, S), for each share."""
+        return [[array[cut] for cut in cuts] for cuts in self.cuts]
 
     @abstractmethod
     def deliver(self, function: Callable[..., Array], *operands: Sequence[Any], shared: Sequence[Array]) -> Out:
         """Apply ``function`` to each block of the ``operands``, and deliver the results to their place."""
 
     def moments(self) -> Moments:
-        return self.runner.merged(engine.each(blocks.moments, self.x), merge_moments)
+        return self.runner.merged(blocks.moments, merge_moments, self.shares, [self.x])
 
     def sums(self, found: Statistics) -> Sums:
-        return self.runner.merged(engine.each(blocks.sums, self.dy, self.x, shared=[found.mean]), merge_sums)
+        return self.runner.merged(blocks.sums, merge_sums, self.shares, [self.dy, self.x], [found.mean])
 
     def normalize(self, found: Statistics, scale: Array, beta: Array) -> Out:
         return self.deliver(blocks.normalize, self.x, shared=[found.mean, scale, beta])
@@ -43,8 +49,8 @@ class Filling(InMemory[None]):
     """A batch whose y or dx is written to the array ``out`` of this process."""
 
     def __init__(self, out: Array, x: Array, dy: Array | None = None) -> None:
-        super().__init__(engine.current(x.size), x, dy)
-        self.outs = [out[cut] for cut in self.cuts]
+        super().__init__(engine.current(x), x, dy)
+        self.outs = self.parts(out)
 
     def deliver(self, function: Callable[..., Array], *operands: Sequence[Any], shared: Sequence[Array]) -> None:
-        self.runner.fill(self.outs, function, *operands, shared=shared)
+        self.runner.fill(function, self.outs, operands, shared)

@@ -12,10 +12,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from bncli import notices
 from bncli.core.kernel import AnyKernel, IsolatedKernel, Kernel
 from bncli.core.report import Interrupted, Report
 from bncli.core.rows.checks import SearchRow
 from bncli.errors import KernelFault
+from bncli.notices import Notice
 from bncli.verification.finding import Verdict
 from bncli.verification.search import search_row, searching, trial
 from bncli.verification.search.case_line import CaseLine
@@ -73,6 +75,7 @@ def row(command: str, kernel: AnyKernel, search: Search) -> SearchRow:
     own = search.isolate(kernel)
     start = perf_counter()
     with tempfile.TemporaryDirectory(prefix="bncli-", ignore_cleanup_errors=True) as folder:
+        notices.send(Notice.MADE, folder)
         trace = Path(folder, "cases")
         trace.touch()
 

@@ -63,6 +63,7 @@ def test_every_reproduce_line_of_a_search_shows_the_same_again():
     assert (verified, case["verdict"]) == (1, "WRONG")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "says"),
     [

@@ -5,19 +5,24 @@ It starts Numba's own threads, whichever threading layer they are of, by the fun
 
 from typing import Any
 
+import numba
 from llvmlite import ir
 from numba import extending, types
 from numba.core import cgutils
 
-from bncli.kernels._numba.llvm import CACHE_LINE
-
 INTP = cgutils.intp_t
 BYTES = cgutils.voidptr_t
 WORKER = ir.FunctionType(ir.VoidType(), [BYTES.as_pointer(), INTP.as_pointer(), INTP.as_pointer(), BYTES])
+CACHE_LINE = 64  # bytes
 WORDS = CACHE_LINE // 8  # of a thread's counters, which share a cache line with no other thread's
 
 # Numba publishes no types.
 intrinsic: Any = extending.intrinsic
+
+
+def start_threads() -> None:
+    """Start Numba's threads, whose functions compiled code calls by name."""
+    numba.get_num_threads()
 
 
 @intrinsic
@@ -26,7 +31,8 @@ def for_each(typing: Any, task: Any, count: Any, alone: Any, shared: Any) -> Any
 
     Each thread starts with an equal share of consecutive numbers, so that it finds in its core's cache what it left
     there in the call before. A thread that is done goes on with the others' shares: one whose core has other work to do
-    holds up nobody. ``shared`` is a tuple of pointers and numbers. ``numba.get_num_threads`` must have been called.
+    holds up nobody. ``task`` is a ``numba_parts.part``, ``shared`` a tuple of its other arguments. ``start_threads``
+    must have been called.
     """
     given = tuple(types.unliteral(each) for each in shared.types)
     found = task.get_call_type(typing, (types.intp, *given), {}).args
