@@ -7,27 +7,33 @@ from uuid import uuid4
 
 from bncli.cluster.failures import NOTHING, translated
 from bncli.cluster.session import PATIENCE, Session
+from bncli.cluster.tasks import TOPIC
 from bncli.errors import Unavailable
-from bncli.kernels.dask import engine
+from bncli.kernels.dask import runners
 
 Progress = Callable[[float, str], None]
 
 
-class Watched(engine.Workers):
+class Watched(runners.Workers):
     """The workers of ``session``; ``progress`` receives the share of ``blocks`` that is done, and ``doing``."""
 
     def __init__(self, session: Session, features: int, blocks: int, progress: Progress) -> None:
         super().__init__(session.client, features)
-        self.session, self.blocks, self.progress, self.doing = session, blocks, progress, ""
-        self.topic = f"bncli-{uuid4()}"
+        self.session, self.blocks, self.progress = session, blocks, progress
+        self.run = self.doing = ""
         self.done: dict[int, int] = {}  # blocks of each share
-        self.client.subscribe_topic(self.topic, lambda event: self.done.update([event[1]]))
+        self.client.subscribe_topic(TOPIC, self._heard)
         self.seen = time.monotonic()
 
     def start(self, doing: str) -> None:
-        """Begin a pass over the blocks, named ``doing``."""
-        self.doing = doing
+        """Begin a pass over the blocks; ``doing`` says which."""
+        self.run, self.doing = str(uuid4()), doing
         self.done.clear()
+
+    def _heard(self, event: tuple[float, tuple[str, int, int]]) -> None:
+        _, (run, number, done) = event
+        if run == self.run:
+            self.done[number] = done
 
     def results(self, tasks: Sequence[Any]) -> Sequence[Any]:
         """The results of ``tasks``. Raises Unavailable if the cluster fails."""

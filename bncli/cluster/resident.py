@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.case import Case
-from bncli.kernels.dask import engine, normalization
+from bncli.kernels.dask import normalization, runners
 from bncli.kernels.dask.in_memory import InMemory
 from bncli.kernels.dask.normalization import Statistics
 
@@ -30,7 +30,7 @@ class Resident(InMemory[None]):
     """``case``, spread over the workers of ``client``; they keep the last y or dx, in the same memory."""
 
     def __init__(self, client: Any, case: Case) -> None:
-        super().__init__(engine.Workers(client, case.problem.features), case.x, case.dy)
+        super().__init__(runners.Workers(client, case.problem.features), case.x, case.dy)
         self.client, self.case = client, case
         self.outs = self.runner.mapped(_like, self.x)
 

@@ -114,7 +114,7 @@ class Stored:
         self.workers.start(doing)
         every = list(blocks)
         stretches = [
-            Stretch(every[share], self.ahead, self.workers.topic, number) for number, share in enumerate(self.shares)
+            Stretch(every[share], self.ahead, self.workers.run, number) for number, share in enumerate(self.shares)
         ]
         return self.workers.merged(function, merge, self.shares, [stretches], shared)
 

@@ -21,6 +21,7 @@ Write = Callable[[Array], object]
 
 PAGE = 4096  # bytes of memory that are read at once
 NEWS = 0.5  # seconds between two messages about the progress
+TOPIC = "bncli"  # of these messages: one for all runs, since a scheduler keeps the last of each topic
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,12 @@ class Block(NamedTuple):
 class Stretch:
     """The ``blocks`` of a share; ``ahead`` of them are read while one is computed.
 
-    The number of blocks that are done is sent to ``topic`` of Dask's events, with the ``number`` of the share.
+    Dask's events of ``TOPIC`` are the name of the ``run``, the ``number`` of the share, and how many blocks are done.
     """
 
     blocks: Sequence[Block]
     ahead: int
-    topic: str
+    run: str
     number: int
 
     def __iter__(self) -> Iterator[Block]:
@@ -77,7 +78,7 @@ class Stretch:
                 if block:
                     coming.append(reader.submit(block.loaded))
                 if time.monotonic() > due:
-                    import_module("distributed").get_worker().log_event(self.topic, (self.number, max(done, 0)))
+                    import_module("distributed").get_worker().log_event(TOPIC, (self.run, self.number, max(done, 0)))
                     due = time.monotonic() + NEWS
                 if done >= 0:
                     yield coming.popleft().result()

@@ -149,16 +149,15 @@ def watched(monkeypatch):
     """``watched.after(seconds)`` checks a cluster so much later."""
     now, shown = [100.0], []
     monkeypatch.setattr(collecting, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    client = SimpleNamespace(
-        status="running", nthreads=lambda: {"tcp://one": 1}, subscribe_topic=lambda topic, handler: None
-    )
+    handlers = {}
+    client = SimpleNamespace(status="running", nthreads=lambda: {"tcp://one": 1}, subscribe_topic=handlers.setdefault)
     workers = Watched(SimpleNamespace(client=client), 3, 10, lambda *progress: shown.append(progress))
 
     def after(seconds):
         now[0] += seconds
         workers.check()
 
-    workers.after, workers.shown = after, shown
+    workers.after, workers.shown, workers.hear = after, shown, *handlers.values()
     return workers
 
 
@@ -183,10 +182,11 @@ def test_a_scheduler_that_goes_away_is_noticed(watched):
 
 def test_the_progress_is_that_of_all_shares_even_where_one_is_repeated(watched):
     watched.start("y")
-    for done in ({0: 3}, {0: 5, 1: 3}, {0: 2}, {0: 5, 1: 9}):
-        watched.done |= done
+    run = watched.run
+    for done in ((run, 0, 3), ("another", 0, 4), (run, 1, 5), (run, 0, 0), (run, 0, 9)):
+        watched.hear((100.0, done))
         watched.after(0)
-    assert [text for _, text in watched.shown] == [f"y: block {count} of 10" for count in (3, 8, 5, 10)]
+    assert [text for _, text in watched.shown] == [f"y: block {count} of 10" for count in (3, 3, 8, 5, 10)]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any, Generic
 
 from numpy.typing import NDArray
 
-from bncli.kernels.dask import blocks, engine
+from bncli.kernels.dask import blocks, engine, runners
 from bncli.kernels.dask.merging import Moments, Sums, merge_moments, merge_sums
 from bncli.kernels.dask.normalization import Out, Statistics
 
@@ -16,7 +16,7 @@ Array = NDArray[Any]
 class InMemory(ABC, Generic[Out]):
     """The blocks of x (N, F, S) and, for backward, of dy, placed for the tasks of ``runner``."""
 
-    def __init__(self, runner: engine.Threads, x: Array, dy: Array | None = None) -> None:
+    def __init__(self, runner: runners.Threads, x: Array, dy: Array | None = None) -> None:
         self.runner = runner
         cuts = engine.cut(x.shape[0], x[0].size * x.itemsize)
         self.shares = engine.shares(len(cuts), runner.threads)
@@ -49,7 +49,7 @@ class Filling(InMemory[None]):
     """A batch whose y or dx is written to the array ``out`` of this process."""
 
     def __init__(self, out: Array, x: Array, dy: Array | None = None) -> None:
-        super().__init__(engine.current(x), x, dy)
+        super().__init__(runners.current(x), x, dy)
         self.outs = self.parts(out)
 
     def deliver(self, function: Callable[..., Array], *operands: Sequence[Any], shared: Sequence[Array]) -> None:
