@@ -12,12 +12,9 @@ TESTS = Path(__file__).parent
 TEST_FILES = [path for path in TESTS.rglob("*.py") if "hostile" not in path.parts]
 LONGEST_TEST = 300  # lines
 COMPILING = ("numba_cache", "numba_forking", "numba_parts", "numba_pointers")
+ENDING = ("linux", "notices", "signals", "supervised", "supervisor")
 FLOORS = [
-    {
-        *COMPILING,
-        *("errors", "files", "linux", "notices", "numba_settings", "plugins", "signals", "supervised", "supervisor"),
-        "__init__",
-    },
+    {"errors", "files", *COMPILING, *ENDING, "numba_settings", "plugins", "__init__"},
     {"core", "arrays"},
     {"loading", "kernels", "inputs"},
     {"verification", "isolation", "layer"},
