@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from bncli import linux, notices, signals
 from bncli.notices import Notice
@@ -27,7 +28,7 @@ def run(work: Callable[[], object]) -> None:
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, signals.ENDING)
     supervisor = os.getpid()
     try:
-        reader, writer = os.pipe()
+        reader, writer = map(_beyond_streams, os.pipe())
         worker = os.fork()
     except OSError:  # the system has no more processes or files for it
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -41,9 +42,21 @@ def run(work: Callable[[], object]) -> None:
     signals.supervised()
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     notices.send_to(writer)
+    os.register_at_fork(after_in_child=partial(notices.send_to, None))
     if not faulthandler.is_enabled():
         faulthandler.enable(writer)
     _work(work)
+
+
+def _beyond_streams(end: int) -> int:
+    """The ``end`` of a pipe, whose number must not be that of a standard stream that is closed."""
+    if end > signals.STDERR:
+        return end
+    import fcntl  # rarely needed
+
+    found: int = fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, signals.STDERR + 1)
+    os.close(end)
+    return found
 
 
 def end_with_supervisor() -> None:

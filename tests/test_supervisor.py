@@ -145,14 +145,15 @@ if __name__ == "__main__":
 """
 
 
-def program(body, *words, **settings):
-    """The end of a program whose supervised work is ``body``."""
+def program(body, *words, closed=()):
+    """The end of a program whose supervised work is ``body``, with these standard streams ``closed``."""
     Path("program.py").write_text(PROGRAM.format(body=body), encoding="utf-8")
     measured = {name for name in os.environ if name.startswith("COV")}  # who follows one process has no supervisor
     environment = {name: value for name, value in os.environ.items() if name not in measured}
     return subprocess.run(
         [sys.executable, *words, "program.py"],
-        capture_output=True, text=True, check=False, timeout=LONGEST, env=environment, **settings,
+        capture_output=True, text=True, check=False, timeout=LONGEST, env=environment,
+        preexec_fn=lambda: [os.close(stream) for stream in closed],
     )  # fmt: skip
 
 
@@ -163,14 +164,15 @@ def program(body, *words, **settings):
         ("sys.exit()", 0, ""),
         ("print(os.getppid()); os._exit(0)", 3, "it ended its process, with status 0\n"),
         ("os.abort()", 3, "its process was ended by SIGABRT (aborted)\n"),
+        ("os.write(1, b'lost')", 1, "OSError: [Errno 9] Bad file descriptor\n"),
         ("raise ValueError", 1, "ValueError\n"),
     ],
 )
 def test_a_program_ends_as_its_work_does(body, code, said):
-    done = program(body)
+    done = program(body, closed=(0, 1) if "lost" in body else ())
     assert done.returncode == code
     assert done.stderr.endswith(said)
-    assert done.stderr.count("Traceback") == body.count("raise")
+    assert done.stderr.count("Traceback") == said.count("Error")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone ends a process with its parent")
