@@ -20,23 +20,26 @@ WORDS = CACHE_LINE // 8  # of a thread's counters, which share a cache line with
 intrinsic: Any = extending.intrinsic
 
 
+def start_threads() -> None:
+    """Start Numba's threads, whose functions compiled code calls by name."""
+    numba.get_num_threads()
+
+
 @intrinsic
 def for_each(typing: Any, task: Any, count: Any, alone: Any, shared: Any) -> Any:
     """Call ``task(i, *shared)`` for every i below ``count``: by all of Numba's threads, or by this one if ``alone``.
 
     Each thread starts with an equal share of consecutive numbers, so that it finds in its core's cache what it left
     there in the call before. A thread that is done goes on with the others' shares: one whose core has other work to do
-    holds up nobody. ``task`` is a ``numba_parts.part``, ``shared`` a tuple of its other arguments.
+    holds up nobody. ``task`` is a ``numba_parts.part``, ``shared`` a tuple of its other arguments. ``start_threads``
+    must have been called.
     """
     given = tuple(types.unliteral(each) for each in shared.types)
     found = task.get_call_type(typing, (types.intp, *given), {}).args
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         compiled = task.dispatcher.overloads[found]
-        library = context.active_code_library
-        library.add_linking_library(compiled.library)
-        numba.get_num_threads()  # starts the threads, which compiled code calls
-        library._reload_init.add(numba.get_num_threads)  # called when machine code comes from Numba's cache
+        context.active_code_library.add_linking_library(compiled.library)
 
         def call(inside: Any, i: Any, values: Any) -> None:
             callee = context.declare_function(inside.module, compiled.fndesc)

@@ -28,6 +28,7 @@ class _State:
     came: int | None = None
     held = False
     late: int | None = None  # one that came while it was held back
+    again = False  # it was raised where Python passes no error on, and is going to be raised once more
 
 
 def heeded() -> list[signal.Signals]:
@@ -36,8 +37,15 @@ def heeded() -> list[signal.Signals]:
 
 
 def came() -> bool:
-    """Whether a signal has interrupted the block of ``as_interrupts``."""
+    """Whether a signal has come in the block of ``as_interrupts``."""
     return _State.came is not None
+
+
+def outrank(error: BaseException) -> None:
+    """Raise KeyboardInterrupt instead of ``error`` if a signal has come, which may be its cause."""
+    if _State.came is not None:
+        _State.again = False
+        raise KeyboardInterrupt from error
 
 
 @contextmanager
@@ -47,7 +55,6 @@ def as_interrupts() -> Iterator[None]:
     One that comes while Python cannot pass an error on, as in a callback, raises it soon after. Outside the main
     thread, which alone may set handlers, nothing is changed.
     """
-    _State.came = None
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -56,18 +63,19 @@ def as_interrupts() -> Iterator[None]:
     try:
         yield
     finally:
+        _State.came, _State.again = None, False
         sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
-    if _State.once and _State.came is not None:
+    if _State.once and _State.came is not None and not _State.again:
         return
     if _State.held:
         _State.late = number
         return
-    _State.came = number
+    _State.came, _State.again = number, False
     raise KeyboardInterrupt
 
 
@@ -76,10 +84,15 @@ def _raise_later(unraisable: UnraisableHookArgs) -> None:
     if number is None or not issubclass(unraisable.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(unraisable)
         return
-    _State.came = None
-    again = threading.Timer(SOON, os.kill, (os.getpid(), number))  # at once, it would be raised in this very function
+    _State.again = True
+    again = threading.Timer(SOON, _repeat, (number,))  # at once, it would be raised in this very function
     again.daemon = True
     again.start()
+
+
+def _repeat(number: int) -> None:
+    if _State.again:
+        os.kill(os.getpid(), number)
 
 
 @contextmanager

@@ -10,8 +10,11 @@ from hypothesis import HealthCheck, settings
 from bncli.core.case import complete, generator
 from bncli.core.problem import Problem
 
-# A job in the background of a shell starts with Ctrl-C ignored, and so would all that tests start and interrupt.
+# A job in the background of a shell starts with Ctrl-C ignored, one of nohup with SIGHUP, and so would all that tests
+# start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Threads that wait for work leave their core to others: tests run beside each other, and none asserts a time.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

@@ -10,21 +10,21 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bncli import signals
+from bncli.core.kernel import Kernel
+from bncli.loading.guard import guarded
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the signals are POSIX's")
 
 
 @pytest.mark.parametrize("number", signals.ENDING)
 def test_each_signal_is_an_interrupt_in_the_block_and_has_its_own_handler_after_it(number):
-    def interrupted():
-        with signals.as_interrupts():
-            assert not signals.came()
-            signal.raise_signal(number)
-
     before, hook = signal.getsignal(number), sys.unraisablehook
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert signals.came()
+    with signals.as_interrupts():
+        assert not signals.came()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+        assert signals.came()
+    assert not signals.came()
     assert signal.getsignal(number) == before
     assert sys.unraisablehook == hook
 
@@ -67,6 +67,16 @@ def test_an_interrupt_that_python_would_drop_comes_again(capsys):
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert capsys.readouterr().err == ""
+
+
+def test_what_an_interrupt_breaks_is_no_fault_of_a_kernel(make_case):
+    def forward(x, gamma, beta, epsilon):
+        Callback()  # as of a compiler, which goes on without what it has asked for
+        raise RuntimeError("no compiled object yet")
+
+    kernel, case = guarded(Kernel(forward, lambda dy, saved: None, name="mine")), make_case("4x3")
+    with signals.as_interrupts(), pytest.raises(KeyboardInterrupt):
+        kernel.forward(case.x, case.gamma, case.beta, 1e-5)
 
 
 def test_other_errors_that_python_drops_are_told_as_ever(monkeypatch):
@@ -137,12 +147,12 @@ def test_before_the_command_line_is_read_a_signal_ends_a_worker_at_once():
 def test_in_a_worker_the_first_signal_counts():
     done = worker(
         """
-try:
-    with signals.as_interrupts():
+with signals.as_interrupts():
+    try:
         signal.raise_signal(signal.SIGINT)
-except KeyboardInterrupt:
-    print("one")
-    signals._raise(signal.SIGTERM, None)
+    except KeyboardInterrupt:
+        print("one")
+        signals._raise(signal.SIGTERM, None)
 signals.ignored()
 signal.raise_signal(signal.SIGTERM)
 """

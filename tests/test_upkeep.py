@@ -38,6 +38,8 @@ OF_BLOCKS = {
     for kind in ("Stored", "InMemory", "Filling", "Resident")
     for method in ("moments", "sums", "normalize", "propagate", "deliver")
 }
+# And what runs their tasks: bncli.kernels.dask.engine.Threads says it.
+OF_BLOCKS |= {f"Workers.{method}" for method in ("placed", "sent", "mapped", "results", "fill")}
 
 
 def undocumented(source):

@@ -18,7 +18,7 @@ LATE = 0.4  # of a pause: its end, when threads of OpenMP sleep
 SHARE = 0.1  # of the time allowed
 
 
-def measure(backward: Make, max_time: float, kernels: int) -> LeftRunning | None:
+def measure(backward: Make, max_time: float, kernels: int, tries: int = TRIES) -> LeftRunning | None:
     """What a forward, and the backward that it makes ready, leave running; None if ``max_time`` is too short.
 
     The pauses after the calls of all ``kernels`` together take a small share of ``max_time`` seconds.
@@ -27,7 +27,7 @@ def measure(backward: Make, max_time: float, kernels: int) -> LeftRunning | None
     if pause < SHORTEST_PAUSE:
         return None
     found = []
-    for _ in range(TRIES):
+    for _ in range(tries):
         at_once = first_call(backward().prepared.call)
         after_backward, _ = _used(pause)
         ready = backward()

@@ -136,9 +136,10 @@ def _tried(function: Callable[[*Arguments], Result], *arguments: *Arguments) -> 
 def _left(work: Work, right: Mapping[PassKey, Judged]) -> dict[str, LeftRunning | None]:
     """What the forward of each kernel leaves running."""
     trained = dict.fromkeys(key.kernel for key in right if key.direction in {*TRAINING, STEP})
-    case, max_time = next(iter(work.spaces.values())).inputs.copies[0], work.settings.max_time
+    inputs, max_time = next(iter(work.spaces.values())).inputs, work.settings.max_time
+    tries = 1 if inputs.large else left_running.TRIES
     return {
-        name: _tried(left_running.measure, make_of(BACKWARD, kernel, case), max_time, len(trained))
+        name: _tried(left_running.measure, make_of(BACKWARD, kernel, inputs.copies[0]), max_time, len(trained), tries)
         for name in trained
         if BACKWARD not in (kernel := work.kernels[name]).absent
     }

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.benchmarking.buffers import Outputs
+from bncli.benchmarking.buffers import LARGE, Outputs
 from bncli.benchmarking.ready import Make, Ready
 from bncli.benchmarking.timing import first_call
 from bncli.core.case import Case
@@ -94,8 +94,9 @@ def passes(
     cache: str = WARM,
     threads: int | None = None,
 ) -> list[Pass]:
-    """The passes of ``kernel``; its first call in each direction, which may compile, is timed here and then repeated.
+    """The passes of ``kernel``; its first call in each direction, which may compile, is timed here.
 
+    It is then repeated, but for a large case.
     ``outputs`` has arrays for each copy of the case, or one set for all; without any, outputs are fresh. Each backward
     has a forward of its own, with fresh outputs, since the next kernel overwrites the shared ones.
     Inference takes the statistics of a new layer, mean 0 and variance 1; a kernel without inference has no
@@ -116,7 +117,8 @@ def passes(
                 make = partial(_make, direction, guarded(timed), guarded(kernel), case, of_inference)
                 first = first_call(make()().run)
                 anew = partial(_made, make)
-                anew().run()
+                if case.x.nbytes < LARGE:
+                    anew().run()
             makes.append(_make(direction, timed, kernel, case, of_inference))
         key = PassKey(kernel.name, direction, GIVEN if outputs else FRESH, cache, threads, kernel.device)
         found.append(Pass(key, makes, first, anew))

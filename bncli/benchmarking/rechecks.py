@@ -1,7 +1,9 @@
 """Check a pass again after it has been timed: what was timed must have been the work, done anew each time."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -18,11 +20,12 @@ from bncli.verification import accuracy, inexact
 from bncli.verification.finding import Finding, Verdict
 
 Array = NDArray[Any]
+Alive = list[tuple[str, Array]]  # results, by name, that are held at once
 
 MOST_IN_A_ROW = 16  # copies
-TRIES = 3  # exchanges of two elements: a key of some elements may miss those of one
+TRIES = 3  # exchanges of two elements: a key of some elements may miss those of one; of many elements it hardly does
 MOST_ALIVE = 17  # results that are held at once; more than a ring of buffers usually has
-FEWEST_ALIVE = 5
+FEWEST_ALIVE = 3  # the checks before leave as many
 ALIVE_BYTES = 64 << 20  # of large arrays that are held at once, unless these are fewer than FEWEST_ALIVE
 
 
@@ -32,14 +35,15 @@ def after(judged: Judged, kernel: Kernel, space: Space, repeats: int) -> Finding
     The last of these calls is judged itself: a kernel might skip its work where calls follow each other quickly. Then
     the inputs change in place: results that do not follow were cached. Fresh results must lie in memory of their own.
     """
+    alive: Alive = []
     try:
         with watched(kernel, judged.timed.key.direction):
             last = _last_of(judged.timed, space, repeats)
         return (
             _wrong(kernel, space.inputs.copies[0], last, judged.digests)
-            or _cached(judged.timed, kernel, space)
-            or _kept(judged.timed, kernel, space)
-            or _in_turns(judged.timed, kernel, space)
+            or _cached(judged.timed, kernel, space, alive)
+            or _kept(judged.timed, kernel, space, alive)
+            or _in_turns(judged.timed, kernel, space, alive)
         )
     except (Exception, SystemExit) as error:  # noqa: BLE001, a kernel may raise anything
         return raised(kernel, error)
@@ -70,31 +74,36 @@ def _wrong(kernel: Kernel, case: Case, found: Mapping[str, Array], right: Mappin
     return next((each for each in findings if each.verdict.fails), None)
 
 
-def _cached(timed: Pass, kernel: Kernel, space: Space) -> Finding | None:
+def _cached(timed: Pass, kernel: Kernel, space: Space, alive: Alive) -> Finding | None:
     """The finding on cached results: they keep their bits after an exchange of two samples with different results."""
-    found = _results(timed, space)
+    found = _results(timed, space, alive)
     large, array = _largest(found)
-    before, digests = array.copy(), _digests(found)
-    for _ in range(TRIES):
+    digests = _digests(found)
+    for _ in range(1 if space.inputs.large else TRIES):
         with space.inputs.exchanged("dy" if timed.key.direction == "backward" else "x") as places:
-            same = _digests(_results(timed, space)) == digests
-        if same and places and before[places[0]] != before[places[1]]:
+            before = [array[place] for place in places or ()]
+            same = _digests(_results(timed, space, alive)) == digests
+        if same and before and before[0] != before[1]:
             return fault(kernel, large, "it is the same for other contents of the same arrays, so it was cached")
     return None
 
 
-def _kept(timed: Pass, kernel: Kernel, space: Space) -> Finding | None:
+def _kept(timed: Pass, kernel: Kernel, space: Space, alive: Alive) -> Finding | None:
     """The finding on a feature whose results are wrong once its x, or its dy, is half as large: something was kept."""
     if timed.key.direction == "infer":
         return None
     feature, inputs = 0, space.inputs
-    for name in ("x",) if timed.key.direction == "forward" else ("x", "dy"):
-        with inputs.halved(name, feature):
-            found = {each: _of(feature, array) for each, array in _results(timed, space).items()}
+    names = ("x",) if timed.key.direction == "forward" else ("x", "dy")
+    for halved in [names] if inputs.large else [(name,) for name in names]:
+        with ExitStack() as stack:
+            for name in halved:
+                stack.enter_context(inputs.halved(name, feature))
+            found = {each: _of(feature, array) for each, array in _results(timed, space, alive).items()}
             case = inputs.copies[0].select(np.array([feature]))
             findings = accuracy.judge(kernel, case, found)
         if wrong := next((each for each in findings if each.verdict is Verdict.WRONG), None):
-            reason = f"it is wrong once {name} is half as large, so something of an earlier call was kept"
+            said = f"{' and '.join(halved)} {'are' if len(halved) > 1 else 'is'} half as large"
+            reason = f"it is wrong once {said}, so something of an earlier call was kept"
             return fault(kernel, wrong.array, reason)
     return None
 
@@ -104,19 +113,18 @@ def _of(feature: int, array: Array) -> Array:
     return np.ascontiguousarray(array[:, own] if array.ndim == 3 else array[own])
 
 
-def _in_turns(timed: Pass, kernel: Kernel, space: Space) -> Finding | None:
+def _in_turns(timed: Pass, kernel: Kernel, space: Space, alive: Alive) -> Finding | None:
     """The finding on fresh results that share memory while they are all alive: buffers that are used in turns."""
     if timed.key.outputs != FRESH:
         return None
-    alive: list[Array] = []
-    for _ in range(max(FEWEST_ALIVE, min(MOST_ALIVE, ALIVE_BYTES // space.inputs.copies[0].x.nbytes))):
-        name, array = _largest(_results(timed, space))
-        if any(np.may_share_memory(array, other) for other in alive):
+    while len(alive) < max(FEWEST_ALIVE, min(MOST_ALIVE, ALIVE_BYTES // space.inputs.copies[0].x.nbytes)):
+        _results(timed, space, alive)
+    for (_, earlier), (name, array) in combinations(alive, 2):
+        if np.may_share_memory(earlier, array):
             reason = (
                 "it lies in the memory of an earlier result, so it is no fresh output: take out=, for --outputs given"
             )
             return fault(kernel, name, reason)
-        alive.append(array)
     return None
 
 
@@ -129,9 +137,13 @@ def _digests(found: Mapping[str, Array]) -> list[int]:
     return [digest(array) for array in found.values()]
 
 
-def _results(timed: Pass, space: Space) -> Mapping[str, Array]:
+def _results(timed: Pass, space: Space, alive: Alive) -> Mapping[str, Array]:
+    """The results of a call; the large one of fresh outputs is kept in ``alive``."""
     _poison(timed, space)
-    return timed.results()
+    found = timed.results()
+    if timed.key.outputs == FRESH:
+        alive.append(_largest(found))
+    return found
 
 
 def _poison(timed: Pass, space: Space) -> None:

@@ -31,7 +31,7 @@ from bncli.arrays import framework
 from bncli.benchmarking.ready import Call
 from bncli.core.kernel import Device
 from bncli.errors import Unavailable
-from bncli.numba_forking import for_each
+from bncli.numba_forking import for_each, start_threads
 from bncli.numba_parts import part
 from bncli.numba_pointers import address, beyond, get, put
 
@@ -75,6 +75,7 @@ def calls(
 
 
 def _on_cpu(a: Array, b: Array, to: Array) -> dict[tuple[str, str], Call]:
+    start_threads()
     made: dict[tuple[str, str], Call] = {
         (COPY, "numpy"): partial(np.copyto, to, a),
         (ADD, "numpy"): partial(np.add, a, b, out=to),
@@ -105,6 +106,7 @@ def _on_device(device: Device, a: Array, b: Array, to: Array) -> dict[tuple[str,
 
 def fork_join() -> Call:
     """A call that measures the fork-join latency: threads start, do next to nothing, and join. It is compiled here."""
+    start_threads()
     words = np.zeros(BLOCK + 1, np.uint64)  # two blocks, so that two threads have one each
     call = partial(_move, False, 0, False, words, words, np.zeros_like(words))
     call()

@@ -81,12 +81,14 @@ def report(
     with session(wanted, batch.problem.dtype) as found:
         if found.dashboard:
             on_dashboard(found.dashboard)
-        require_memory(found, max(found.threads.values()) * stored.memory(job.command, batch))
+        threads = max(found.threads.values())
+        ahead = found.fits(threads * stored.memory(job.command, batch, ahead=True))
+        require_memory(found, threads * stored.memory(job.command, batch, ahead))
         with outputs.opened(job.save, SAVED[job.command], batch.problem, batch.cuts) as output:
             run = PASSES[job.command if job.command in PASSES else job.mode]
-            arrays = {"gamma": batch.gamma, "beta": batch.beta, **run(Stored(found, batch, output, progress))}
+            arrays = {"gamma": batch.gamma, "beta": batch.beta, **run(Stored(found, batch, output, progress, ahead))}
             output.arrays({name: value for name, value in arrays.items() if isinstance(value, np.ndarray)})
-        cost = _cost(job, found, batch)
+        cost = _cost(job, found, batch, ahead)
     found.warnings.extend(job.lazy.warnings)
     if not np.isfinite(arrays["x"].moments.squares).all():
         found.warnings.append(f"{batch.problem}: values of x are NaN or infinite")
@@ -102,15 +104,15 @@ def report(
     return Report(job.command, columns(own), rows, array_rows.GROUP, warnings=found.warnings)
 
 
-def _cost(job: Job, found: Session, batch: Batch) -> BlocksCost:
+def _cost(job: Job, found: Session, batch: Batch, ahead: bool) -> BlocksCost:
     """The number of blocks, and the memory that they took on the workers."""
-    peaks, live = found.peaks(), stored.LIVE[job.command]
+    peaks, live = found.peaks(), stored.live(job.command, ahead)
     lost = found.threads.keys() - peaks.keys()
     if lost:
         found.warnings.append(
             f"{len(lost)} worker{'s' * (len(lost) > 1)} died during the run; others repeated their blocks"
         )
-    base, peak = max(facts["memory"] for facts in found.workers.values()), max(peaks.values(), default=0)
+    base, peak = found.base, max(peaks.values(), default=0)
     limit = f" of {text(found.memory_limit, 'bytes')}" if found.memory_limit else ""
     count = f"{len(batch.cuts)} block{'s' * (len(batch.cuts) > 1)} of at most {text(batch.nbytes, 'bytes')}"
     note = (

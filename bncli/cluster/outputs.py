@@ -7,7 +7,7 @@ from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -24,25 +24,15 @@ Write = Callable[[Array], object]
 SUFFIXES = (".npy", ".zarr")
 
 
-class Output(Protocol):
-    """The target of a batch, written block by block, and of arrays (F,)."""
+class Output:
+    """The target of a batch, written block by block, and of arrays (F,); this one saves nothing."""
 
     def block(self, rows: slice) -> Write | None:
         """A function that writes a block's array, (rows, F, S), or None; it can be pickled for another process."""
-
-    def arrays(self, found: Mapping[str, Array]) -> None:
-        """Write the arrays (F,) by name, if the format can hold them."""
-
-
-class Nothing:
-    """An output that saves nothing."""
-
-    def block(self, rows: slice) -> Write | None:
-        """None: no block is written."""
         return None
 
     def arrays(self, found: Mapping[str, Array]) -> None:
-        """Write nothing."""
+        """Write the arrays (F,) by name, if the format can hold them."""
 
 
 def check(path: Path) -> None:
@@ -60,14 +50,14 @@ def check(path: Path) -> None:
 def opened(path: Path | None, name: str, problem: Problem, cuts: Sequence[slice]) -> Iterator[Output]:
     """The output for the batch ``name`` of ``problem`` in blocks ``cuts``; it appears at ``path`` only on success."""
     if path is None:
-        yield Nothing()
+        yield Output()
         return
     disk.require(path, problem.nbytes)
     with files.staged(path.resolve()) as temporary:
         yield (_Npy if path.suffix == ".npy" else _Zarr)(temporary, name, problem, cuts)
 
 
-class _Npy:
+class _Npy(Output):
     """A file of the batch alone."""
 
     def __init__(self, path: Path, name: str, problem: Problem, cuts: Sequence[slice]) -> None:
@@ -81,9 +71,6 @@ class _Npy:
     def block(self, rows: slice) -> Write | None:
         return partial(_write_npy, str(self.path), self.offset + rows.start * self.sample)
 
-    def arrays(self, found: Mapping[str, Array]) -> None:
-        """Write nothing: the file holds one array."""
-
 
 def _write_npy(path: str, offset: int, block: Array) -> None:
     with open(path, "r+b") as file:
@@ -91,7 +78,7 @@ def _write_npy(path: str, offset: int, block: Array) -> None:
         block.tofile(file)
 
 
-class _Zarr:
+class _Zarr(Output):
     """A group of the batch, one chunk per block, and of the arrays (F,); not compressed, since floats hardly shrink."""
 
     def __init__(self, path: Path, name: str, problem: Problem, cuts: Sequence[slice]) -> None:

@@ -62,6 +62,16 @@ class Session:
         where = f" on {len(hosts)} hosts" if len(hosts) > 1 else ""
         return f"{len(self.threads)} worker{'s' * (len(self.threads) > 1)} of {threads}{where}"
 
+    @property
+    def base(self) -> int:
+        """The most memory that a worker takes without a block, in bytes."""
+        found: int = max(facts["memory"] for facts in self.workers.values())
+        return found
+
+    def fits(self, needed: int) -> bool:
+        """Whether the memory limit of a worker holds ``needed`` bytes in addition to its base."""
+        return not self.memory_limit or self.base + needed <= USABLE * self.memory_limit
+
     def peaks(self) -> dict[str, int]:
         """The peak memory of each worker that is still running, in bytes."""
         found: dict[str, int] = self.client.run(worker.peak_memory, on_error="ignore")
@@ -167,8 +177,8 @@ def _differences(client: Any, workers: Mapping[str, Mapping[str, Any]]) -> Itera
 
 def require_memory(found: Session, needed: int) -> None:
     """Raise InputError if a worker's memory limit cannot hold ``needed`` bytes in addition to its base."""
-    limit, base = found.memory_limit, max(facts["memory"] for facts in found.workers.values())
-    if limit and base + needed > USABLE * limit:
+    if not found.fits(needed):
+        limit, base = found.memory_limit or 0, found.base
         raise InputError(
             f"--memory-limit {text(limit, 'bytes')} is not enough: a worker takes {text(base, 'bytes')} without any "
             f"block, and up to {text(needed, 'bytes')} for blocks: give {text((base + needed) / USABLE, 'bytes')}"

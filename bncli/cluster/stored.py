@@ -24,25 +24,34 @@ from bncli.kernels.dask.normalization import Statistics
 Array = NDArray[Any]
 T = TypeVar("T")
 
-LIVE = {"forward": 3, "backward": 5}  # blocks that a thread of a worker holds at once, with those that it reads ahead
+LIVE = {"forward": 2, "backward": 3}  # blocks that a thread of a worker holds at once
+AHEAD = {"forward": 1, "backward": 2}  # and those that it reads meanwhile
 OPERANDS = 6  # float64 arrays (F,) of a block's computation
 PARTS = 2  # float64 arrays (F,) of what is merged
 
 
-def memory(command: str, batch: Batch) -> int:
+def live(command: str, ahead: bool) -> int:
+    """The blocks that a thread of a worker holds; it may read ``ahead``."""
+    return LIVE[command] + ahead * AHEAD[command]
+
+
+def memory(command: str, batch: Batch, ahead: bool) -> int:
     """The bytes that one thread of a worker needs for its blocks."""
     per_feature = OPERANDS + PARTS * (1 + ARITY * (len(widths(len(batch.cuts))) - 1))
-    return LIVE[command] * batch.nbytes + per_feature * 8 * batch.problem.features
+    return live(command, ahead) * batch.nbytes + per_feature * 8 * batch.problem.features
 
 
 class Stored:
     """The blocks of ``batch``, on the workers of ``session``; y or dx is written to ``output``.
 
+    With ``ahead``, workers read a block while they compute the one before it.
     forward, infer and backward return by name the summaries of the batch's arrays, and the arrays (F,).
     """
 
-    def __init__(self, session: Session, batch: Batch, output: Output, progress: Progress) -> None:
-        self.batch = batch
+    def __init__(
+        self, session: Session, batch: Batch, output: Output, progress: Progress, ahead: bool = True
+    ) -> None:  # fmt: skip
+        self.batch, self.ahead = batch, ahead
         self.workers = Watched(session, batch.problem.features, len(batch.cuts), progress)
         self.shares = engine.shares(len(batch.cuts), self.workers.threads)
         self.writes = [output.block(cut) for cut in batch.cuts]
@@ -104,7 +113,9 @@ class Stored:
         """The merged results of ``function`` on all ``blocks``; ``doing`` is the text of the progress bar."""
         self.workers.start(doing)
         every = list(blocks)
-        stretches = [Stretch(every[share], self.workers.topic, number) for number, share in enumerate(self.shares)]
+        stretches = [
+            Stretch(every[share], self.ahead, self.workers.topic, number) for number, share in enumerate(self.shares)
+        ]
         return self.workers.merged(function, merge, self.shares, [stretches], shared)
 
 

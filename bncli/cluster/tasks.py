@@ -1,8 +1,9 @@
 """The tasks of a worker: read its blocks, compute, write, and return the summaries that are shown."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, NamedTuple, TypeAlias
@@ -58,30 +59,28 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Stretch:
-    """A share of the blocks: each is read while the one before it is computed.
+    """The ``blocks`` of a share; ``ahead`` of them are read while one is computed.
 
     The number of blocks that are done is sent to ``topic`` of Dask's events, with the ``number`` of the share.
     """
 
     blocks: Sequence[Block]
+    ahead: int
     topic: str
     number: int
 
     def __iter__(self) -> Iterator[Block]:
+        coming: deque[Future[Block]] = deque()
         due = time.monotonic() + NEWS
         with ThreadPoolExecutor(1) as reader:
-            coming = reader.submit(self.blocks[0].loaded)
-            for done, following in enumerate([*self.blocks[1:], None]):
-                block = coming.result()
-                if following:
-                    coming = reader.submit(following.loaded)
-                else:
-                    del coming
+            for done, block in enumerate([*self.blocks, *[None] * self.ahead], -self.ahead):
+                if block:
+                    coming.append(reader.submit(block.loaded))
                 if time.monotonic() > due:
-                    import_module("distributed").get_worker().log_event(self.topic, (self.number, done))
-                    due += NEWS
-                yield block
-                del block
+                    import_module("distributed").get_worker().log_event(self.topic, (self.number, max(done, 0)))
+                    due = time.monotonic() + NEWS
+                if done >= 0:
+                    yield coming.popleft().result()
 
 
 class Summary(NamedTuple):

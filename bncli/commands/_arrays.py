@@ -56,6 +56,7 @@ def save(batch: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     )
 
 
+PATIENCE = 2.0  # seconds without a progress bar
 # Near pixels that hardly differ from image to image, dx is as large as 1 / sqrt(epsilon). With Keras's default, a
 # standard deviation of 8 in 255 steps of grey counts as small.
 EPSILON_OF_IMAGES = 1e-3
@@ -75,21 +76,25 @@ def with_dy(runs: Runs, dy: str | None, *, in_blocks: bool) -> Runs:
 
 def show(
     runs: Runs,
-    propagate: Callable[[Iterable[Case]], Propagated],
+    propagate: Callable[..., Propagated],
     output: Output,
     pictures: Pictures,
     save: Path | None,
 ) -> None:
-    """Call ``propagate`` on the cases of ``runs``; print, save and draw its results.
+    """Call ``propagate`` on the cases of ``runs`` and with a progress; print, save and draw its results.
 
     Raises InputError, before any work, if they could not be saved or drawn.
     """
     pictures.require(len(runs))
     if save:
         npz.require_savable(save, len(runs))
-    found = propagate(_with_room(save, pictures.admit(runs)))
+    with console.progress(after=PATIENCE) as update:
+        cases = _with_room(save, pictures.admit(runs.shown(update)))
+        found = propagate(cases, progress=lambda done, doing: update(done / len(runs), doing))
+        if save:
+            update(1.0, f"writing {str(save)!r}")
+            npz.save(save, found.last.case.problem, found.last.arrays)
     if save:
-        npz.save(save, found.last.case.problem, found.last.arrays)
         console.wrote(save)
     output.emit(found.report)
     pictures.show(found.last, runs.kernels[0].name)

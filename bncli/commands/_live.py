@@ -20,7 +20,7 @@ class Live:
 
     def cases(self) -> Iterator[tuple[Case, str]]:
         """Each problem with the sweep that it belongs to."""
-        for case, sweep in zip(self.runs, self.runs.requests.values(), strict=True):
+        for case, sweep in zip(self.runs.shown(self.update), self.runs.requests.values(), strict=True):
             self.kind = f"{case.problem.layout} {case.problem.dtype}"
             yield case, sweep
 

@@ -19,6 +19,7 @@ from bncli.core.problem import HALF, Problem
 from bncli.core.source import IMAGE, OF_IMAGES, PACKAGE, RANDOM, Request, build_case, load_source
 from bncli.errors import InputError
 from bncli.loading.registry import own_dtype, own_params, require_types
+from bncli.output.terminal.console import Update
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,23 @@ class Runs:
                 require_types(kernel, case.problem)
             yield case
 
+    def shown(self, update: Update) -> Iterator[Case]:
+        """The cases; ``update`` shows that one is being made."""
+        cases = iter(self)
+        for number, request in enumerate(self.requests):
+            update(number / len(self), making(self.source, request))
+            yield next(cases)
+
     def _admit(self, problem: Problem) -> None:
         require_memory(problem, self.kernels)
+
+
+def making(source: str, request: Request) -> str:
+    """In words, what ``build_case`` does for a ``request``."""
+    if load_source(source).shaped:
+        return "drawing the arrays"
+    files = request.values
+    return f"reading {len(files)} files" if len(files) > 1 else f"reading {files[0]!r}"
 
 
 def runs(

@@ -47,7 +47,7 @@ def gradcheck(
     """
     with output.of_interrupted(), console.progress() as update:
         found = report(
-            () if case else runs,
+            () if case else runs.shown(update),
             runs.kernels,
             Method(method),
             runs.options,

@@ -1,5 +1,6 @@
 """Show the machine and the software that figures are measured on."""
 
+import os
 from typing import Any
 
 from bncli import numba_settings
@@ -11,6 +12,7 @@ from bncli.core.rows.lists import InfoRow
 from bncli.core.units import text
 
 COLUMNS = (Column("item", ""), Column("value", "value"))
+WAITING = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 SIZES = ("memory", "memory_available")
 
 
@@ -35,7 +37,14 @@ def _of_numba() -> dict[str, Any]:
     from numba import get_num_threads, threading_layer
 
     # Numba knows its threading layer only once threads run; get_num_threads starts them.
-    return {"numba_threads": get_num_threads(), "numba_threading_layer": threading_layer()}
+    facts = {"numba_threads": get_num_threads(), "numba_threading_layer": threading_layer()}
+    return facts | ({"openmp_waiting": _waiting()} if threading_layer() == "omp" else {})
+
+
+def _waiting() -> str:
+    """The variables by which OpenMP's idle threads spin for long or not: see the page of the kernel numba."""
+    given = (f"{name}={os.environ[name]}" for name in WAITING if name in os.environ)
+    return ", ".join(given) or f"default: neither {' nor '.join(WAITING)} is set"
 
 
 def _value(name: str, fact: Any) -> str:

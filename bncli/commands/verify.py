@@ -10,7 +10,7 @@ from bncli.commands import _options, _search
 from bncli.commands._groups import Group, command, option
 from bncli.commands._kernels import Execution, load_kernels, require_memory
 from bncli.commands._output import Output, output
-from bncli.commands._runs import chosen_source, params_of, require_agreement, stored_request
+from bncli.commands._runs import chosen_source, making, params_of, require_agreement, stored_request
 from bncli.core import ranges
 from bncli.core.kernel import AnyKernel
 from bncli.core.layout import Layout
@@ -103,7 +103,9 @@ def verify(
             update(done / len(kernels), doing)
 
         if source != RANDOM:
-            data = build_case(source, stored_request(source, asked), admit=admit)
+            request = stored_request(source, asked)
+            update(0, making(source, request))
+            data = build_case(source, request, admit=admit)
             report = reports.report_on(source, data, kernels, options, progress, wanted, running or "", digits)
         else:
             randoms = asked[RANDOM] or distributions()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bncli.core.in_blocks import Block, on_blocks, scratch, widened
+from bncli.core.in_blocks import Block, Blocks, on_blocks, scratch, widened
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,9 +53,9 @@ class _Extent(NamedTuple):
     high: float
 
 
-def summary(array: Array) -> Summary:
+def summary(array: Blocks) -> Summary:
     """The statistics of ``array``, (N, F, S) or of one axis, whose values are then samples of one feature."""
-    batch = array if array.ndim == 3 else array.reshape(1, 1, -1)
+    batch = _batch(array)
 
     def part(block: Block) -> tuple[_Moments, _Extent]:
         numbers = widened(batch[block], np.float64)
@@ -85,12 +85,12 @@ def not_finite(array: Array) -> int:
     return sum(int(count) for _, count in found)
 
 
-def largest_difference(array: Array, other: Array) -> tuple[float, float]:
+def largest_difference(array: Blocks, other: Blocks) -> tuple[float, float]:
     """The largest |array - other|, where NaN equals NaN, and the largest |other|.
 
     Both are batches (N, F, S), or of one axis.
     """
-    both = [each if each.ndim == 3 else each.reshape(1, 1, -1) for each in (array, other)]
+    both = [_batch(array), _batch(other)]
 
     def difference(block: Block) -> tuple[float, float]:
         own, its = both[0][block], both[1][block]
@@ -103,6 +103,10 @@ def largest_difference(array: Array, other: Array) -> tuple[float, float]:
 
     found = np.array([sizes for _, sizes in on_blocks(difference, both[0].shape)])
     return float(found[:, 0].max()), float(found[:, 1].max())
+
+
+def _batch(array: Blocks) -> Blocks:
+    return array if array.ndim == 3 else np.asarray(array).reshape(1, 1, -1)
 
 
 def _size(block: Array) -> float:
@@ -139,7 +143,7 @@ def _merged(found: Iterable[tuple[Block, _Moments]], features: int, dtype: Any) 
     return mean, variance
 
 
-def _histogram(batch: Array, low: float, high: float, finite: bool) -> list[int]:
+def _histogram(batch: Blocks, low: float, high: float, finite: bool) -> list[int]:
     """The counts of the finite values in equal bins from ``low`` to ``high``, each with its lower edge.
 
     To count the values below each edge takes less time than to find the bin of each value.

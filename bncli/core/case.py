@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bncli.core.array_statistics import not_finite
+from bncli.core.array_statistics import moments, not_finite
+from bncli.core.in_blocks import BLOCK, Block, on_all_cores, on_blocks, scratch
 from bncli.core.layout import Layout, Shape
 from bncli.core.problem import Problem
 from bncli.errors import InputError
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-BLOCK = 1 << 20  # elements processed at a time, so that a large batch needs no further large arrays
 BATCH = ("x", "dy")
 STATISTICS = ("mean", "var")
 NEUTRAL = (("gamma", 1), ("beta", 0))
@@ -55,6 +56,15 @@ class Case:
         gamma, beta = (array[features].astype(dtype or array.dtype) for array in (self.gamma, self.beta))
         problem = Problem(x.shape, Layout.CHANNELS_FIRST, dtype or own.dtype, own.epsilon, "" if dtype else own.params)
         return Case(problem, x=x, gamma=gamma, beta=beta, dy=dy, seed=self.seed)
+
+    def first(self, outer: int) -> Case:
+        """This case with only the first ``outer`` of its N; the case itself if it has no more."""
+        if self.x.shape[0] <= outer:
+            return self
+        x, dy = (array[:outer].copy() for array in (self.x, self.dy))
+        own = self.problem
+        problem = Problem(x.shape, Layout.CHANNELS_FIRST, own.dtype, own.epsilon, own.params)
+        return replace(self, problem=problem, x=x, dy=dy, names=(), remarks=())
 
     def taking(self, parameters: Collection[str]) -> Case:
         """This case with a gamma of 1 or a beta of 0 where these are not in ``parameters``."""
@@ -152,16 +162,31 @@ def _draw_dy(x: Array, seed: int) -> Array:
     """
     dtype, rng = np.result_type(x.dtype, np.float32), generator(seed, "dy")
     offset, slope = (term.astype(dtype) for term in terms_of_dy(x.shape[1], rng))
+    both: tuple[Callable[[], Any], ...] = (
+        partial(rng.standard_normal, x.shape, dtype=dtype),
+        partial(moments, x, np.float64),
+    )
+    # One thread draws all numbers, in their order. On a small batch another would take longer to start than its work.
+    dy, (mean, var) = on_all_cores(_called, both) if x.size > BLOCK else map(_called, both)
     with np.errstate(all="ignore"):
-        mean, std = x.mean((0, 2), dtype=dtype), x.std((0, 2), dtype=dtype)
+        # In dtype, so that a deviation whose square underflows counts as none: no slope is infinite.
+        mean, std = mean.astype(dtype), np.sqrt(var.astype(dtype))
         slope = np.where(std > 0, slope / std, 0).astype(dtype)
-        dy = rng.standard_normal(x.shape, dtype=dtype)
-        step = max(1, BLOCK // x[0].size)
-        for first in range(0, x.shape[0], step):
-            block = slice(first, first + step)
-            dy[block] += slope[:, None] * (x[block] - mean[:, None])
-        dy += offset[:, None]
-    return dy
+
+    def add(block: Block) -> None:
+        own, its = dy[block], block[1]
+        term = np.subtract(x[block], mean[its, None], out=scratch("term", own.shape, dtype))
+        term *= slope[its, None]
+        own += term
+        own += offset[its, None]
+
+    for _ in on_blocks(add, x.shape):
+        pass
+    return np.asarray(dy)
+
+
+def _called(function: Callable[[], Any]) -> Any:
+    return function()
 
 
 def _fit(name: str, array: Array, problem: Problem) -> Array:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -23,10 +23,29 @@ Block = tuple[slice, slice, slice]  # of samples, features and the inner axis
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 
-BLOCK = 1 << 16  # elements of a block: 512 KiB in float64
+BLOCK = 1 << 18  # elements of a block: more calls of NumPy on smaller ones take longer than a larger cache
 TOGETHER = 16  # samples of a block, if there are so many: sums of features are added once a block
 
 _OWN = threading.local()
+
+
+class Blocks(Protocol):
+    """An array that is read block by block: a NumPy array, or one whose blocks are computed when they are read."""
+
+    @property
+    def shape(self) -> Shape:
+        """(N, F, S), or of one axis."""
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the blocks."""
+
+    def __getitem__(self, place: Any, /) -> Any:
+        """A part of it."""
 
 
 def on_blocks(job: Callable[[Block], Result], shape: Shape, size: int = BLOCK) -> Iterator[tuple[Block, Result]]:

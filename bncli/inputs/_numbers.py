@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.case import STATISTICS
+from bncli.core.in_blocks import BLOCK, on_all_cores
 from bncli.core.problem import ITEMSIZE
 from bncli.errors import InputError
 
@@ -30,11 +31,16 @@ def cast(name: str, array: Array, dtype: str) -> Array:
     wanted = "float64" if name in STATISTICS else dtype
     if array.dtype == wanted:
         return array
-    with np.errstate(all="ignore"):
-        found = array.astype(wanted)
-    overflowed = np.isinf(found) & np.isfinite(array)
-    if overflowed.any():
-        raise InputError(
-            f"{name} holds {array[overflowed][0]}, too large for {wanted}; scale it or use a wider --dtype"
-        )
-    return found
+    given, found = array.reshape(-1), np.empty(array.size, wanted)
+
+    def convert(start: int) -> Array:
+        """The values of a part that are too large."""
+        own, part = found[start : start + BLOCK], given[start : start + BLOCK]
+        with np.errstate(all="ignore"):  # of this thread
+            np.copyto(own, part, casting="unsafe")
+            return part[np.isinf(own) & np.isfinite(part)]
+
+    for overflowed in on_all_cores(convert, range(0, array.size, BLOCK)):
+        if overflowed.size:
+            raise InputError(f"{name} holds {overflowed[0]}, too large for {wanted}; scale it or use a wider --dtype")
+    return found.reshape(array.shape)

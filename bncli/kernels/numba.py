@@ -20,6 +20,7 @@ from bncli.kernels import _extreme
 from bncli.kernels._numba import columns, row_parts, rows, run_parts, runs
 from bncli.kernels._numba.llvm import CACHE_LINE, LARGEST_SQUARE
 from bncli.kernels._numba.plans import plan
+from bncli.numba_forking import start_threads
 
 Array = NDArray[Any]
 
@@ -188,6 +189,7 @@ def _delivered(result: Array, out: Array | None) -> Array:
 def _engine(shape: tuple[int, int, int]) -> Engine:
     if 0 in shape:
         raise InputError(f"x has the shape {shape}: give it samples and features")
+    start_threads()
     found = plan(*shape)
     training, inferring = ENGINES[found.engine]
     return Engine(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bncli import signals
 from bncli.core.kernel import INFER, INFER_BACKWARD, AnyKernel, Gradients, Kernel, Prepared
 from bncli.errors import BncliError, KernelFault, KernelMalformed, KernelRefused
 from bncli.loading import float_environment, results, streams
@@ -122,10 +123,12 @@ def faults_of(kernel: Kernel, function: str, passing: tuple[type[BaseException],
         with watched(kernel, function):
             yield
     except results.Malformed as fault:
+        signals.outrank(fault)
         raise KernelMalformed(f"kernel {kernel.name!r}: {fault}") from fault
     except passing:
         raise
     except BaseException as error:
+        signals.outrank(error)
         kind = KernelRefused if isinstance(error, REFUSALS) else KernelFault
         said = f"kernel {kernel.name!r}: {function} raised {described(error, kernel.file)}"
         raise kind(said) from error

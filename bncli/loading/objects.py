@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -45,6 +45,11 @@ def only(module: ModuleType, name: str, spec: str) -> Kernel:
         ]
         if len(own) == 1:
             raise InputError(f"{own[0].__name__} {_takes(own[0])}")
+        if named := [each for each, value in _own(module) if adapter.is_namespace(value)]:
+            raise InputError(
+                f"it has no forward of its own, and {_listed(named)} {'have' if len(named) > 1 else 'has'} one: "
+                f"name it, as {spec or name}:{named[0]}"
+            )
         return adapter.adapt(module, name, spec)  # its error lists what is missing
     return kernel_of(getattr(module, next(iter(found))), name, spec, module)
 
@@ -69,16 +74,20 @@ def candidates(module: ModuleType, imported: bool = False) -> dict[str, str]:
 
     Functions without gamma or beta are left out where there are others.
     """
-    found = {}
-    for name, value in vars(module).items():
-        # An instance has the __module__ of its class, and no name of its own.
-        own = imported or getattr(value, "__module__", None) == module.__name__ or not hasattr(value, "__name__")
-        if own and not name.startswith("_") and (kind := kinds.kind_of(value)) is not None:
-            found[name] = kind.KIND
+    found = {name: kind.KIND for name, value in _own(module, imported) if (kind := kinds.kind_of(value)) is not None}
     whole = {
         name: kind for name, kind in found.items() if kind != function.KIND or function.is_whole(vars(module)[name])
     }
     return whole or found
+
+
+def _own(module: ModuleType, imported: bool = False) -> Iterator[tuple[str, Any]]:
+    """The objects that ``module`` itself defines, or with the ``imported`` ones, by their public names."""
+    for name, value in vars(module).items():
+        # An instance has the __module__ of its class, and no name of its own.
+        own = imported or getattr(value, "__module__", None) == module.__name__ or not hasattr(value, "__name__")
+        if own and not name.startswith("_"):
+            yield name, value
 
 
 def _takes(function: Callable[..., Any]) -> str:

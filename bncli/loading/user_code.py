@@ -13,7 +13,7 @@ from pathlib import PurePath
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from bncli import plugins
+from bncli import plugins, signals
 from bncli.core.kernel import Kernel
 from bncli.errors import InputError
 from bncli.loading import objects
@@ -95,4 +95,5 @@ def _loading(what: str, spec: str = "") -> Iterator[None]:
     except (KeyboardInterrupt, MemoryError):
         raise
     except BaseException as error:
+        signals.outrank(error)
         raise InputError(f"cannot load {what!r} as a kernel: it raised {described(error)}") from error

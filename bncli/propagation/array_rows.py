@@ -3,17 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bncli.core import array_statistics
 from bncli.core.case import Case
+from bncli.core.in_blocks import Blocks
 from bncli.core.report import Column
 from bncli.core.rows.lists import ArrayRow
-
-Array = NDArray[Any]
 
 GROUP = ("problem", "input", "mode")
 INPUT = "input"  # in place of a kernel, for the case's own arrays
@@ -42,9 +40,9 @@ def rows(
     case: Case,
     mode: str,
     kernel: str,
-    arrays: Mapping[str, Array],
+    arrays: Mapping[str, Blocks],
     names: Sequence[str],
-    first: Mapping[str, Array] = MappingProxyType({}),
+    first: Mapping[str, Blocks] = MappingProxyType({}),
     features: int = 0,
 ) -> list[ArrayRow]:
     """The rows of the arrays ``names`` that ``arrays`` has; ``first`` are the arrays of the first kernel.
@@ -54,10 +52,11 @@ def rows(
     found = []
     for name in (name for name in names if name in arrays):
         array, other = arrays[name], first.get(name)
-        found.append(_row(case, mode, kernel, Shown(name, case.problem.own(array).shape, array, other)))
+        shape = case.problem.shape if array.ndim == 3 else case.problem.feature_shape
+        found.append(_row(case, mode, kernel, Shown(name, shape, array, other)))
         for f in range(min(features, array.shape[1]) if array.ndim == 3 else 0):
-            one, its = array[:, f], None if other is None else other[:, f]
-            found.append(_row(case, mode, kernel, Shown(f"{name} feature {f}", one.shape, one[:, None], its)))
+            one, its = array[:, f : f + 1], None if other is None else other[:, f : f + 1]
+            found.append(_row(case, mode, kernel, Shown(f"{name} feature {f}", one.shape[::2], one, its)))
     return found
 
 
@@ -66,8 +65,8 @@ class Shown(NamedTuple):
 
     name: str
     shape: Sequence[int]
-    array: Array
-    first: Array | None
+    array: Blocks
+    first: Blocks | None
 
 
 def _row(case: Case, mode: str, kernel: str, shown: Shown) -> ArrayRow:
@@ -86,7 +85,7 @@ def _row(case: Case, mode: str, kernel: str, shown: Shown) -> ArrayRow:
         max=found.greatest,
         mean=found.mean,
         std=found.deviation,
-        difference=None if shown.first is None else _difference(array.reshape(shown.first.shape), shown.first),
+        difference=None if shown.first is None else _difference(array, shown.first),
     )
     if shown.name.partition(" ")[0] != NORMALIZED:
         return row
@@ -97,7 +96,7 @@ def _row(case: Case, mode: str, kernel: str, shown: Shown) -> ArrayRow:
     )
 
 
-def _difference(array: Array, first: Array) -> float:
+def _difference(array: Blocks, first: Blocks) -> float:
     """The largest |array - first|, relative to the largest |first|."""
     largest, size = array_statistics.largest_difference(array, first)
     return largest / (size or 1) if largest else 0.0

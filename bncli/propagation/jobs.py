@@ -3,23 +3,22 @@
 Returned batches are canonical (N, F, S), all other arrays are (F,).
 """
 
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.case import Case
-from bncli.core.in_blocks import Block, on_blocks, scratch
 from bncli.core.kernel import BACKWARD, FORWARD, PARAMETERS, Gradients, Kernel
 from bncli.core.problem import statistics_dtype
 from bncli.errors import InputError
-from bncli.layer import BatchNorm
 from bncli.loading.guard import guarded
+from bncli.verification import accuracy
 
 Array = NDArray[Any]
 Arrays = dict[str, Array]
 
-STATISTICS = ("mean", "var", "inv_std")
 UPDATED = ("gamma_new", "beta_new")
 
 
@@ -31,12 +30,12 @@ class Step(NamedTuple):
 
 
 def forward(kernel: Kernel, case: Case) -> Arrays:
-    """y, and mean, var, inv_std and x_hat as far as the kernel exposes them."""
+    """y, and mean, var and inv_std as far as the kernel exposes them."""
     return _forward(guarded(kernel), case)[0]
 
 
 def infer(kernel: Kernel, case: Case) -> Arrays:
-    """y from the case's own mean and var; also these, inv_std and x_hat.
+    """y from the case's own mean and var; also these, and inv_std.
 
     Raises InputError for a kernel without inference, and for a case without mean and var.
     """
@@ -48,8 +47,7 @@ def infer(kernel: Kernel, case: Case) -> Arrays:
     inv_std = 1 / np.sqrt(case.var + case.problem.epsilon)
     mean, var = (array.astype(statistics_dtype(case.problem.dtype)) for array in (case.mean, case.var))
     y = kernel.infer(case.x, case.gamma, case.beta, mean, var, case.problem.epsilon)
-    x_hat = _x_hat(case, case.mean, inv_std)
-    return {"x_hat": x_hat, "y": y, "mean": case.mean, "var": case.var, "inv_std": inv_std}
+    return {"y": y, "mean": case.mean, "var": case.var, "inv_std": inv_std}
 
 
 def backward(kernel: Kernel, case: Case, step: Step | None = None) -> Arrays:
@@ -59,45 +57,26 @@ def backward(kernel: Kernel, case: Case, step: Step | None = None) -> Arrays:
         raise InputError(f"kernel {kernel.name!r} has no backward: bncli forward shows its y")
     if step and (lacking := [name for name in PARAMETERS if name not in kernel.parameters]):
         raise InputError(f"kernel {kernel.name!r} has no {' and no '.join(lacking)} to update: leave out --update")
+    for name, value in step._asdict().items() if step else ():
+        if not 0 <= value < inf:
+            raise InputError(f"{name} is {value!r}: it must be finite and not negative")
     arrays, saved = _forward(kernel, case)
     found = Gradients(*kernel.backward(case.dy, saved))._asdict()
     arrays |= {name: found[name] for name in kernel.gradients}
-    return arrays | _updated(kernel, case, step) if step else arrays
+    return arrays | _updated(case, arrays, step) if step else arrays
 
 
 def _forward(kernel: Kernel, case: Case) -> tuple[Arrays, Any]:
     if FORWARD in kernel.absent:
         raise InputError(f"kernel {kernel.name!r} has no forward: use --mode infer")
     y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
-    statistics = {name: np.asarray(getattr(saved, name)) for name in STATISTICS if hasattr(saved, name)}
-    found = {"y": y, **statistics}
-    if {"mean", "inv_std"} <= statistics.keys():
-        found["x_hat"] = _x_hat(case, statistics["mean"], statistics["inv_std"])
-    return found, saved
+    return {"y": y, **accuracy.statistics(saved, case)}, saved
 
 
-def _x_hat(case: Case, mean: Array, inv_std: Array) -> Array:
-    found, wide = np.empty_like(case.x), np.result_type(case.x, mean, inv_std)
-
-    def write(block: Block) -> None:
-        target = found[block]
-        exact = target if target.dtype == wide else scratch("wide", target.shape, wide)
-        np.subtract(case.x[block], mean[block[1], None], out=exact)
-        exact *= inv_std[block[1], None]
-        if exact is not target:
-            target[...] = exact
-
-    for _ in on_blocks(write, found.shape):
-        pass
+def _updated(case: Case, gradients: Arrays, step: Step) -> Arrays:
+    """gamma and beta after the step, p - lr * (g + decay * p), as ``BatchNorm.update`` without a momentum."""
+    found = {}
+    for name, updated in zip(PARAMETERS, UPDATED, strict=True):
+        value = getattr(case, name)
+        found[updated] = (value - step.lr * (gradients[f"d{name}"] + step.decay * value)).astype(value.dtype)
     return found
-
-
-def _updated(kernel: Kernel, case: Case, step: Step) -> Arrays:
-    own = case.problem.own
-    layout, epsilon = case.problem.layout, case.problem.epsilon
-    layer = BatchNorm(case.gamma, case.beta, layout=layout, epsilon=epsilon, kernel=kernel)
-    layer.forward(own(case.x))
-    layer.delta = own(case.dy)
-    layer.backward()
-    layer.update(lr=step.lr, decay=step.decay)
-    return dict(zip(UPDATED, (layer.scales, layer.bias), strict=True))

@@ -25,7 +25,8 @@ ARRAY = "contract"  # in place of an array's name in the finding
 FIRST = "inputs-unchanged"
 COMPARES = ("out", "own-memory", "two-forwards", "same-arrays", "thread-count", "strided", "benign-data", "epsilon")
 PASSES = (FORWARD, BACKWARD, INFER, INFER_FORWARD, INFER_BACKWARD)
-SMALL = 1 << 14  # elements that the checks use, but at least all samples of two features
+SMALL = 1 << 14  # elements that the checks use, but at least two features
+LARGEST = 1 << 18  # elements of their samples: the first ones, if there are more
 
 CHECKS: dict[str, Callable[[Kernel, Case], str]] = {
     FIRST: array_memory.inputs_unchanged,
@@ -100,10 +101,10 @@ def on_own_arrays(kernel: Kernel, case: Case) -> Kernel:
 
 
 def _small(kernel: Kernel, case: Case) -> Case:
-    """``case`` with some of its features, and the parameters that the kernel takes."""
-    return case.taking(kernel.parameters).select(
-        np.arange(min(case.problem.features, max(2, SMALL // case.problem.samples)))
-    )
+    """``case`` with some of its features and samples, and the parameters that the kernel takes."""
+    features = min(case.problem.features, max(2, SMALL // case.problem.samples))
+    rows = max(1, LARGEST // (features * case.x.shape[2]))
+    return case.taking(kernel.parameters).select(np.arange(features)).first(rows)
 
 
 def _takes_out(kernel: Kernel) -> bool:

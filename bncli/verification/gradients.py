@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.core.case import Case
+from bncli.core.in_blocks import on_all_cores
 from bncli.core.kernel import AnyKernel, Gradients, Kernel
 from bncli.core.problem import Problem
 from bncli.errors import InputError, KernelFault
@@ -25,12 +26,14 @@ from bncli.loading.registry import load_kernel
 from bncli.verification import accuracy, contract, inexact, probes, tolerance
 from bncli.verification.differentiation import Slope, Slopes, SlopesOfInference
 from bncli.verification.finding import Finding, Verdict
+from bncli.verification.reference_judge import METHOD
 from bncli.verification.slope_judge import Comparison, SlopeJudge
 
 Array = NDArray[Any]
 
 DIFFERENTIATED = 1 << 20  # elements whose slopes are taken, but at least all samples of one feature
 SAMPLES = (0, 2)
+SMALL = 1 << 16  # elements: threads would take longer to start than to move so few
 CALL = "call"  # in place of an array's name in a finding that a call failed
 
 
@@ -79,7 +82,7 @@ def _values(kernel: Kernel, case: Case, seed: int, method: Method) -> list[Findi
         return findings + _against_slopes(kernel, case, gradients, seed, method, tolerance.budget(case.problem))
     if method is not Method.AUTO:
         raise InputError(f"--method {method} takes slopes, which prove nothing in {case.problem.dtype}: use float64")
-    reference, own = load_kernel("reference"), _part(case, "float64")
+    reference, own = load_kernel(METHOD), _part(case, "float64")
     _, saved = reference.forward(own.x, own.gamma, own.beta, own.problem.epsilon)
     gradients = Gradients(*reference.backward(own.dy, saved))
     return _vouched(findings, _against_slopes(reference, own, gradients, seed, method, tolerance.budget(case.problem)))
@@ -93,7 +96,7 @@ def _of_inference(kernel: Kernel, case: Case, seed: int, method: Method) -> list
     findings = inexact.settle(case, findings, partial(inexact.passes, kernel))
     if case.problem.dtype == "float64":
         return findings + _inference_against_slopes(kernel, case, seed, method)
-    return _vouched(findings, _inference_against_slopes(load_kernel("reference"), _part(case, "float64"), seed, method))
+    return _vouched(findings, _inference_against_slopes(load_kernel(METHOD), _part(case, "float64"), seed, method))
 
 
 def _vouched(findings: list[Finding], oracle: list[Finding]) -> list[Finding]:
@@ -165,10 +168,16 @@ def _compared(
     """
     (of_x, dx), *of_parameters = gradients.items()
     chosen = dx[:, judge.features]
-    of_dx = [
-        Comparison(np.asarray((chosen * direction).sum(SAMPLES)), along(direction), at)
-        for direction, at in probes.directions(slopes.x_hat, seed, whole=method is not Method.DIRECTIONAL)
-    ]
+
+    def compared(moved: tuple[Array, Array | None]) -> Comparison:
+        direction, at = moved
+        with np.errstate(all="ignore"):  # of this thread
+            return Comparison(np.asarray((chosen * direction).sum(SAMPLES)), along(direction), at)
+
+    directions = probes.directions(slopes.x_hat, seed, whole=method is not Method.DIRECTIONAL)
+    # The reference may be called from several threads at once; a kernel that is judged is called from one.
+    alone = slopes.kernel.forward is not load_kernel(METHOD).forward or chosen.size < SMALL
+    of_dx = list(map(compared, directions) if alone else on_all_cores(compared, list(directions)))
     found = [judge.finding(of_x, method, of_dx)]
     for (name, array), along_it in zip(of_parameters, (slopes.along_gamma, slopes.along_beta), strict=True):
         if accuracy.is_judged(slopes.kernel, name):

@@ -85,6 +85,16 @@ def test_the_bar_makes_room_for_tables(terminal):
         assert "75 %" in terminal.file.getvalue()
 
 
+def test_a_short_run_has_no_bar(terminal):
+    with console.progress(after=2.0) as update:
+        terminal.now[0] += 1.5
+        update(0.5, "reading")
+        assert "reading" not in terminal.file.getvalue()
+        terminal.now[0] += 1.0
+        update(0.75, "forward")
+        assert "forward" in terminal.file.getvalue()
+
+
 def test_nothing_is_drawn_where_there_is_no_terminal(monkeypatch):
     file = io.StringIO()
     monkeypatch.setattr(console, "stderr", lambda: Console(file=file))

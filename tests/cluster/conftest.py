@@ -10,19 +10,19 @@ from bncli.loading.registry import load_kernel
 from cluster_runs import LIMIT, PROBLEM
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster():
     with session(Wanted(workers=2, memory_limit=LIMIT), "float32") as found:
         yield found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def case():
     x, dy = np.random.default_rng(1).normal(3, 2, (2, *PROBLEM.shape)).astype(PROBLEM.dtype)
     return complete(PROBLEM, {"x": x, "dy": dy}, seed=5)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def alone(case):
     """What the kernel gives in this process."""
     kernel = load_kernel("dask")

@@ -18,6 +18,7 @@ from bncli.core.kernel import Gradients
 from bncli.core.source import Lazy, Request
 from bncli.errors import InputError, Unavailable
 from bncli.inputs import array
+from bncli.kernels.dask import engine
 from bncli.loading.registry import load_kernel
 from cluster_runs import PROBLEM
 
@@ -56,6 +57,18 @@ def test_two_workers_give_the_bits_of_one_process(cluster, group, alone, tmp_pat
     written = zarr.open_group(str(tmp_path / "dx.zarr"), mode="r")
     for name in ("dx", "dgamma", "dbeta", "mean", "var", "inv_std"):
         np.testing.assert_array_equal(written[name][...], PROBLEM.own(alone[name]), name)
+
+
+@pytest.mark.slow
+def test_many_shares_and_statistics_in_slices_change_no_bit(cluster, group, alone, tmp_path, monkeypatch):
+    whole = run(Stored.backward, cluster, lazy_of(group), None, "dx")
+    # Shares of 2 blocks, merged by workers in pairs; 6 features, sent as 4 and 2.
+    for name, value in {"LONGEST": 2, "FAN": 2, "SLICE": 4, "INLINE": 0}.items():
+        monkeypatch.setattr(engine, name, value)
+    found = run(Stored.backward, cluster, lazy_of(group), tmp_path / "dx.npy", "dx")
+    np.testing.assert_array_equal(np.load(tmp_path / "dx.npy"), PROBLEM.own(alone["dx"]))
+    for name in ("x", "dy", "dx"):
+        assert repr(found[name]) == repr(whole[name])
 
 
 @pytest.mark.slow
@@ -180,7 +193,7 @@ def test_a_worker_that_is_killed_changes_no_bit(cluster, group, alone, tmp_path)
 @pytest.mark.slow
 def test_a_block_that_kills_every_worker_is_an_error_and_harms_no_file(cluster, group, tmp_path):
     (tmp_path / "y.npy").write_text("what was there")
-    cluster.client.run_on_scheduler(lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 0))
+    allowed = cluster.client.run_on_scheduler(forgive, 0)
     with pytest.raises(Unavailable) as raised:
         run(Stored.forward, cluster, deadly(group, tmp_path / "graves", lives=None), tmp_path / "y.npy")
     assert str(raised.value) == (
@@ -189,7 +202,14 @@ def test_a_block_that_kills_every_worker_is_an_error_and_harms_no_file(cluster, 
     )
     assert (tmp_path / "y.npy").read_text() == "what was there"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["graves", "in.zarr", "y.npy"]
+    cluster.client.run_on_scheduler(forgive, allowed)
     cluster.client.wait_for_workers(2, timeout=150)
+
+
+def forgive(failures, dask_scheduler):
+    """Let a task kill so many workers; returns how many it might before."""
+    before, dask_scheduler.allowed_failures = dask_scheduler.allowed_failures, failures
+    return before
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import sys
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from bncli.benchmarking.timing import FEWEST_ROUNDS, Sampling
 from bncli.cluster import worker_timing
 from bncli.cluster.resident import Resident, shares_of
 from bncli.errors import Unavailable
+from bncli.isolation.process import Process
 from bncli.loading.registry import load_kernel
 from cluster_runs import PROBLEM, cli
 
@@ -125,19 +126,18 @@ def test_bench_prints_the_workers_below_its_own_times_and_saves_both(tmp_path, m
 @pytest.mark.compiled
 @pytest.mark.slow
 @pytest.mark.usefixtures("_bench_on_it")
-def test_isolated_kernels_are_computed_and_timed_in_their_own_processes(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_isolated_kernels_are_computed_and_timed_in_their_own_processes(case, tmp_path, monkeypatch):
     (tmp_path / "slow.py").write_text(SLOW)
-    command = ("bench", "--kernel", "slow.py", *BENCH[3:], "--workers", "1", "--isolate", "--export", "out.json")
-    done = cli(*command)
+    monkeypatch.setenv("PAUSE", "0")
+    done = cli("bench", "--kernel", tmp_path / "slow.py", *BENCH[3:], "--workers", "1", "--isolate")
     assert done.exit_code == 0, done.stderr
     assert re.search(r"workers +pass +bits .* vs slow", done.stdout)
-    rows = {
-        row["direction"]: row for row in json.loads((tmp_path / "out.json").read_text())["rows"] if "workers" in row
-    }
-    assert {direction: row["verdict"] for direction, row in rows.items()} == dict.fromkeys(rows, "PASS")
+    monkeypatch.setenv("PAUSE", "0.5")
+    with closing(Process(str(tmp_path / "slow.py"))) as slow, closing(Process("dask")) as own:
+        forward, backward = worker_timing.measure(case, [slow.load(), own.load()], (1,), None, max_time=0)
+    assert (forward["verdict"], backward["verdict"]) == ("PASS", "PASS")
     # Of each call, and not of the forward pass that a backward pass needs first.
-    assert rows["forward"]["versus"] > 1 > rows["backward"]["versus"]
+    assert forward["versus"] > 1 > backward["versus"]
 
 
 SLOW = """
@@ -151,7 +151,7 @@ backward, home = right.backward, os.getpid()
 
 def forward(x, gamma, beta, epsilon):
     assert home != PID
-    time.sleep(0.5)
+    time.sleep(float(os.environ["PAUSE"]))
     return right.forward(x, gamma, beta, epsilon)
 """.replace("PID", str(os.getpid()))
 

@@ -20,7 +20,6 @@ BNCLI = (sys.executable, "-m", "bncli")
 SMALL = ("--shape", "64x8/float32")
 COMMANDS = {
     "forward on workers": ("forward", "dask", "--array", "x.npy", "--workers", "2"),
-    "backward on a worker": ("backward", "dask", "--array", "x.npy", "--workers", "1"),
     "bench on workers": ("bench", "dask", *SMALL, "--workers", "1", "--max-time", "0.2"),
     "bench isolated": ("bench", "mine.py", *SMALL, "--isolate", "--max-time", "0.2"),
     "bench in processes": ("bench", "numpy", *SMALL, "--processes", "2", "--max-time", "0.2"),
@@ -56,7 +55,7 @@ def test_nothing_is_opened_that_other_machines_reach(words):
         process, seen = psutil.Process(running.pid), set()
         while running.poll() is None:
             seen |= open_addresses(process)
-            time.sleep(0.02)
+            time.sleep(0.1)  # what listens does so until the end
         assert running.returncode == 0, running.stderr.read()
     assert seen <= {"127.0.0.1", "::1"}
     assert bool(seen) == ("--workers" in words)

@@ -69,6 +69,27 @@ def test_info_names_the_machine():
     assert found["numba threading layer"] in ("omp", "tbb", "workqueue")
 
 
+@pytest.mark.parametrize(
+    ("variables", "shown"),
+    [
+        ({}, "default: neither GOMP_SPINCOUNT nor OMP_WAIT_POLICY is set"),
+        ({"OMP_WAIT_POLICY": "passive"}, "OMP_WAIT_POLICY=passive"),
+        (
+            {"OMP_WAIT_POLICY": "active", "GOMP_SPINCOUNT": "1000"},
+            "GOMP_SPINCOUNT=1000, OMP_WAIT_POLICY=active",
+        ),
+    ],
+)
+def test_info_says_how_the_threads_of_openmp_wait(monkeypatch, variables, shown):
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found = {row["item"]: row["value"] for row in rows("info")}
+    assert found.get("openmp waiting", shown) == shown
+    assert ("openmp waiting" in found) == (found["numba threading layer"] == "omp")
+
+
 def test_presets_are_those_in_configs():
     found = {row["preset"]: row for row in rows("presets")}
     assert set(found) == {

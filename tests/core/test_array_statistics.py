@@ -5,7 +5,7 @@ import pytest
 
 from bncli.core import array_statistics
 from bncli.core.array_statistics import BINS
-from bncli.core.in_blocks import BLOCK, on_blocks
+from bncli.core.in_blocks import BLOCK
 
 SHAPES = ((5, 7, 3), (1, 1, 1), (40, 3, 1000), (3, 70_001, 1), (2, 2, BLOCK + 5), (300, 300, 1), (37,))
 
@@ -101,14 +101,3 @@ def test_equal_infinities_differ_by_nothing(value):
     array, other = np.array([1.0, value, 3.0]), np.array([1.5, value, 3.0])
     assert array_statistics.largest_difference(array, other) == (0.5, np.inf)
     assert array_statistics.largest_difference(array, -other)[0] == np.inf
-
-
-@pytest.mark.parametrize("shape", SHAPES[:-1])
-def test_every_value_is_in_one_block(shape):
-    counts = np.zeros(shape, int)
-
-    def count(block):
-        counts[block] += 1
-
-    list(on_blocks(count, shape))
-    np.testing.assert_array_equal(counts, 1)

@@ -13,6 +13,7 @@ import pytest
 from bncli.core.case import complete
 from bncli.core.layout import Layout
 from bncli.errors import InputError
+from bncli.inputs import array
 from loading_inputs import X, load_array, npy_saved, npz_saved, refusal
 
 
@@ -48,6 +49,14 @@ def test_byte_order_becomes_native(tmp_path: Path, dtype: str) -> None:
     assert x.dtype == np.dtype(dtype).newbyteorder("=")
     assert x.dtype.isnative
     np.testing.assert_array_equal(x, X.astype(dtype))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", ">f8"])
+def test_a_file_that_is_read_in_parts(tmp_path: Path, dtype: str, order: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(array._npy, "PART", 7)
+    batch = load_array(npy_saved(tmp_path / "x.npy", np.asarray(X, dtype, order=order)))
+    np.testing.assert_array_equal(batch.arrays["x"], X.astype(dtype))
 
 
 def test_fortran_order(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -106,5 +107,12 @@ def test_array_that_memory_cannot_hold(tmp_path: Path, monkeypatch: pytest.Monke
     def exhausted(*_: Any, **__: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(array._npy.npy, "read_array", exhausted)
+    monkeypatch.setattr(array._npy, "_read_on_all_cores", exhausted)
     assert "it does not fit in memory" in refusal(load_array, npy_saved(tmp_path / "x.npy", X))
+
+
+@pytest.mark.skipif(not hasattr(os, "preadv"), reason="the system cannot read a file in parts")
+def test_a_file_that_becomes_shorter_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(array._npy.os, "preadv", lambda file, parts, offset: 0)
+    said = refusal(load_array, npy_saved(tmp_path / "x.npy", X))
+    assert said.endswith("x has become shorter while it was read; read it again")

@@ -89,7 +89,7 @@ def test_shares_are_merged_as_one_whole_whoever_comes_first(leaves, threads, ran
     sizes = [share.stop - share.start for share in shares]
     assert max(sizes) <= 1.2 * min(sizes) + 1
     parts = [
-        engine.reduced(lambda own, end: own + end, "({}{})".format, leaves, np.array([""]), share.start, names[share])
+        engine.reduced(lambda own, end: own + end, "({}{})".format, leaves, np.array([""]), share, names[share])
         for share in shares
     ]
     height = len(widths(leaves)) - 1

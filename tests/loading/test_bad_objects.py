@@ -18,6 +18,10 @@ def why(text, spec="mine.py"):
     return reason
 
 
+PASSES = "".join(f"    {each} = staticmethod(lambda *given: 0)\n" for each in ("forward", "backward"))
+STATIC = f"class MyBN:\n{PASSES}class Other:\n{PASSES}class Neither: pass\n"
+
+
 def test_a_module_that_does_not_exist_is_named():
     said = fails("gradcheck", "no.such:BatchNorm")
     assert said == "bncli: error: cannot load 'no.such:BatchNorm' as a kernel: there is no module 'no.such'"
@@ -31,6 +35,11 @@ def test_a_module_that_does_not_exist_is_named():
         ("def bn(x, gamma): pass\n", "mine.py:bn", "it takes x and gamma, not x, gamma, beta and epsilon"),
         ("def bn(): pass\n", "mine.py", "bn takes nothing, not x, gamma, beta and epsilon"),
         ("def f(x): pass\ndef g(x): pass\n", "mine.py", "it has no forward and no backward: a kernel needs "),
+        (
+            STATIC,
+            "mine.py",
+            "it has no forward of its own, and MyBN and Other have one: name it, as mine.py:MyBN",
+        ),
     ],
 )
 def test_an_object_that_is_no_kernel(text, spec, reason):

@@ -58,8 +58,11 @@ def moments_of_runs(x: Any, at: int, step: int, rows: int, size: int, about: Any
         for i in range(top, top + long, ALONG):
             first, second = moments(x, i, LANES, SUMMED, ALL, about)
             total, squares = total + wide(first), squares + wide(second)
-        for i in range(top + long, top + size, LANES):
-            deviation = load_or(x, i, min(LANES, top + size - i), about) - about
+        for i in range(top + long, top + whole, LANES):
+            deviation = load(x, i, ALL) - about
+            rest, others = rest + deviation, fused(deviation, deviation, others)
+        if some:
+            deviation = load_or(x, top + whole, some, about) - about
             rest, others = rest + deviation, fused(deviation, deviation, others)
     return total + wide(rest), squares + wide(others)
 
@@ -83,8 +86,10 @@ def products_of_runs(x: Any, dy: Any, at: int, step: int, rows: int, size: int, 
         for i in range(top, top + long, ALONG):
             first, second = products(x, dy, i, LANES, SUMMED, ALL, about)
             total, along = total + wide(first), along + wide(second)
-        for i in range(top + long, top + size, LANES):
-            left = min(LANES, top + size - i)
-            above = load(dy, i, left)
-            rest, others = rest + above, fused(above, load_or(x, i, left, about) - about, others)
+        for i in range(top + long, top + whole, LANES):
+            above = load(dy, i, ALL)
+            rest, others = rest + above, fused(above, load(x, i, ALL) - about, others)
+        if some:
+            above = load(dy, top + whole, some)
+            rest, others = rest + above, fused(above, load_or(x, top + whole, some, about) - about, others)
     return total + wide(rest), along + wide(others)

@@ -12,7 +12,7 @@ from functools import partial
 from importlib import import_module
 from itertools import cycle, pairwise, repeat
 from os import cpu_count
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ from bncli.kernels.dask.merging import ARITY, Run, Tree, each_array, join
 
 Array = NDArray[Any]
 T = TypeVar("T")
+Function: TypeAlias = Callable[..., Any]
+Shares: TypeAlias = Sequence[Any]  # for each share, what a task gets: a list with an item for each block, or its future
 
 LEAST = 8  # blocks, if there are as many samples: so that small batches are merged like large ones
 BLOCK = 16 << 20  # bytes of a block's x, at most; a larger sample is a block of its own
@@ -69,19 +71,16 @@ def shares(blocks: int, threads: int) -> list[slice]:
 
 
 def reduced(
-    function: Callable[..., T], merge: Callable[[T, T], T], leaves: int, shared: Any, first: int,
-    *operands: Iterable[Any],
-) -> list[Run[T]]:  # fmt: skip
-    """A task: the results of ``function`` for the blocks of a share, from ``first`` on, merged as far as possible."""
-    tree, constants = Tree(leaves, merge), _whole(shared)
-    for number, own in enumerate(zip(*operands, strict=True), first):
-        tree.add(0, number, number + 1, function(*own, *constants))
+    function: Function, merge: Callable[[T, T], T], leaves: int, shared: Any, share: slice, *operands: Iterable[Any]
+) -> list[Run[T]]:
+    """A task: the results of ``function`` for the blocks of a ``share``, merged as far as its subtrees reach."""
+    tree, constants, blocks = Tree(leaves, merge), _whole(shared), [iter(each) for each in operands]
+    for number in range(share.start, share.stop):
+        tree.add(0, number, number + 1, function(*map(next, blocks), *constants))  # keeps no block alive
     return list(tree.known.values())
 
 
-def applied(
-    function: Callable[..., Array], shared: Any, outs: Sequence[Array] | None, *operands: Sequence[Any]
-) -> list[Array]:
+def applied(function: Function, shared: Any, outs: Sequence[Array] | None, *operands: Sequence[Any]) -> list[Array]:
     """A task: the results of ``function`` for the blocks of a share; none where they are written to ``outs``."""
     constants, places = _whole(shared), outs or repeat(None, len(operands[0]))
     found = [function(*own, *constants, out=out) for *own, out in zip(*operands, places, strict=True)]
@@ -101,7 +100,7 @@ class Threads:
         self.features, self.threads = x.shape[1], 1 if x.size <= SMALL else _threads
         self.slices = [slice(None)]  # of the features, each small enough for a message
 
-    def placed(self, shares: Sequence[Sequence[Array]]) -> Sequence[Any]:
+    def placed(self, shares: Shares) -> Shares:
         """The blocks of each share, placed where tasks on them will run."""
         return shares
 
@@ -109,25 +108,25 @@ class Threads:
         """An argument (rows, F) that all tasks need."""
         return shared
 
-    def mapped(self, task: Callable[..., Any], *arguments: Sequence[Any]) -> Sequence[Any]:
+    def mapped(self, task: Function, *arguments: Shares) -> Shares:
         """Start ``task`` once for each of the ``arguments``; what it returns stays where it runs."""
         call = _dask().delayed(task, pure=False, traverse=False)
         options = {"scheduler": "threads", "num_workers": self.threads} if self.threads > 1 else {"scheduler": "sync"}
         with np.errstate(all="ignore"):
-            found: Sequence[Any] = _dask().compute(*map(call, *arguments), optimize_graph=False, **options)
+            found: Shares = _dask().compute(*map(call, *arguments), optimize_graph=False, **options)
         return found
 
-    def results(self, tasks: Sequence[Any]) -> Sequence[Any]:
+    def results(self, tasks: Shares) -> Shares:
         """What the ``tasks`` have returned, in this process. Raises what they raise."""
         return tasks
 
     def merged(
-        self, function: Callable[..., T], merge: Callable[[T, T], T], shares: Sequence[slice],
-        operands: Sequence[Sequence[Any]], shared: Sequence[Array] = (),
+        self, function: Function, merge: Callable[[T, T], T], shares: Sequence[slice], operands: Sequence[Shares],
+        shared: Sequence[Array] = (),
     ) -> T:  # fmt: skip
         """The root of the tree over ``function(*operands[..][share][i], *shared)`` of all blocks i of ``shares``."""
-        leaves, starts = shares[-1].stop, [share.start for share in shares]
-        parts = self.mapped(partial(reduced, function, merge, leaves), self._shared(shared, shares), starts, *operands)
+        leaves = shares[-1].stop
+        parts = self.mapped(partial(reduced, function, merge, leaves), self._shared(shared, shares), shares, *operands)
         roots = []
         for some in self.slices:
             own = parts if len(self.slices) == 1 else self.mapped(partial(taken, self.features, some), parts)
@@ -139,17 +138,11 @@ class Threads:
         found: T = each_array(lambda *arrays: np.concatenate(arrays) if arrays[0].size > 1 else arrays[0], *roots)
         return found
 
-    def apply(
-        self, function: Callable[..., Array], outs: Sequence[Any], operands: Sequence[Sequence[Any]],
-        shared: Sequence[Array],
-    ) -> Sequence[Any]:  # fmt: skip
+    def apply(self, function: Function, outs: Shares, operands: Sequence[Shares], shared: Sequence[Array]) -> Shares:
         """Start a task for each share: it writes what ``function`` gives to its place in ``outs``, or returns it."""
         return self.mapped(partial(applied, function), self._shared(shared, outs), outs, *operands)
 
-    def fill(
-        self, function: Callable[..., Array], outs: Sequence[Sequence[Array]], operands: Sequence[Sequence[Any]],
-        shared: Sequence[Array],
-    ) -> None:  # fmt: skip
+    def fill(self, function: Function, outs: Shares, operands: Sequence[Shares], shared: Sequence[Array]) -> None:
         """Write the results of ``function`` to ``outs``, the blocks of each share in this process."""
         self.apply(function, outs, operands, shared)
 
@@ -166,7 +159,7 @@ class Workers(Threads):
         self.threads = max(1, len(self.places))
         self.slices = [slice(first, first + SLICE) for first in range(0, features, SLICE)]
 
-    def placed(self, shares: Sequence[Sequence[Array]]) -> Sequence[Any]:
+    def placed(self, shares: Shares) -> Shares:
         found: list[Any] = []
         for blocks, place in zip(shares, cycle(self.places or [""]), strict=False):
             found += self.client.scatter([blocks], workers=[place] if place else None, hash=False)
@@ -178,16 +171,16 @@ class Workers(Threads):
         # In slices, which workers pass on to each other.
         return self.client.scatter([np.ascontiguousarray(shared[:, some]) for some in self.slices], hash=False)
 
-    def mapped(self, task: Callable[..., Any], *arguments: Sequence[Any]) -> Sequence[Any]:
-        found: Sequence[Any] = self.client.map(task, *arguments, pure=False)
+    def mapped(self, task: Function, *arguments: Shares) -> Shares:
+        found: Shares = self.client.map(task, *arguments, pure=False)
         return found
 
-    def results(self, tasks: Sequence[Any]) -> Sequence[Any]:
+    def results(self, tasks: Shares) -> Shares:
         loop = self.client.loop.asyncio_loop
         waiting = asyncio.run_coroutine_threadsafe(self.client.gather(tasks, asynchronous=True), loop)
         while True:
             try:
-                found: Sequence[Any] = waiting.result(POLL)
+                found: Shares = waiting.result(POLL)
             except TimeoutError:
                 if waiting.done():  # a task has raised it
                     raise
@@ -198,10 +191,7 @@ class Workers(Threads):
     def check(self) -> None:
         """Raise where waiting is in vain: called while tasks are waited for."""
 
-    def fill(
-        self, function: Callable[..., Array], outs: Sequence[Sequence[Array]], operands: Sequence[Sequence[Any]],
-        shared: Sequence[Array],
-    ) -> None:  # fmt: skip
+    def fill(self, function: Function, outs: Shares, operands: Sequence[Shares], shared: Sequence[Array]) -> None:
         tasks = self.apply(function, [None] * len(outs), operands, shared)
         for places, task in zip(outs, tasks, strict=True):
             for place, part in zip(places, *self.results([task]), strict=True):

@@ -71,20 +71,21 @@ def muted(*, notes: bool, progress: bool) -> Iterator[None]:
 
 
 @contextmanager
-def progress(*, quietly: bool = False) -> Iterator[Update]:
+def progress(*, quietly: bool = False, after: float = 0.0) -> Iterator[Update]:
     """Show the present step, and a progress bar below it, on stderr; nothing if muted, or if stderr is no terminal.
 
-    With ``quietly``, the bar is drawn only on updates, and details at most five times a second: no thread of its own
-    disturbs a measurement.
+    Nothing is drawn in the first seconds, as many as ``after``. With ``quietly``, the bar is drawn only on updates,
+    and details at most five times a second: no thread of its own disturbs a measurement.
     """
-    with _Bar(stderr(), quietly) as bar:
+    with _Bar(stderr(), quietly, after) as bar:
         yield bar
 
 
 class _Bar(Progress):
     """Two lines: a text, which may be as wide as the terminal, and the bar with the time left."""
 
-    def __init__(self, console: Console, quietly: bool) -> None:
+    def __init__(self, console: Console, quietly: bool, after: float) -> None:
+        self.after = after
         self.quietly, self.doing, self.drawn, self.started = quietly, "", 0.0, monotonic()
         self.words = Text(no_wrap=True, overflow="ellipsis")
         columns = (BarColumn(), TextColumn("{task.percentage:3.0f} %"), TextColumn("{task.fields[left]}"))
@@ -99,6 +100,8 @@ class _Bar(Progress):
         self.whole = self.add_task("", total=1.0, left="")
 
     def get_renderables(self) -> Iterable[RenderableType]:
+        if monotonic() - self.started < self.after:
+            return
         yield self.words
         yield from super().get_renderables()
 

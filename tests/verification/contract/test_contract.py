@@ -127,6 +127,19 @@ def test_of_a_large_problem_some_features_suffice(make_case):
         assert {shape[1] for shape in shapes} == {features}
 
 
+def test_of_many_samples_the_first_ones_suffice(make_case, monkeypatch):
+    monkeypatch.setattr(contract, "SMALL", 4)
+    monkeypatch.setattr(contract, "LARGEST", 20)
+    seen = set()
+
+    def forward(x, gamma, beta, epsilon):
+        seen.add(x.shape)
+        return NUMPY.forward(x, gamma, beta, epsilon)
+
+    finding = contract.check(Kernel(forward, NUMPY.backward, name="seen"), make_case("9x4x5/channels-first"))
+    assert (seen, finding.verdict) == ({(2, 2, 5)}, Verdict.PASS)
+
+
 def test_who_damages_its_input_is_told_that_alone(make_case):
     kernel = next(mutant.kernel for mutant in MUTANTS if mutant.name == "x-damaged")
     finding = contract.check(kernel, make_case("12x6"))
