@@ -1,8 +1,8 @@
 """bncli: is a batch-normalization kernel right, how exact is it, and how fast?"""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as typing has it, which takes 8 ms: until they are over, Ctrl-C would be a traceback
 if TYPE_CHECKING:
     from bncli.benchmarking.bench import bench
     from bncli.comparison.compare import compare
@@ -28,7 +28,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     # `bncli --help` must not pay for NumPy, so the public names are imported when first used.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,11 +1,19 @@
 """The program: ``bncli``, and ``python -m bncli``."""
 
-from bncli import supervised
+import sys
 
 
 def main() -> None:
     """Run the command line in a process that is supervised; it ends in SystemExit."""
-    supervised.run(_command_line)
+    try:
+        from bncli import supervised  # here, where Ctrl-C is caught
+
+        supervised.run(_command_line)
+    except KeyboardInterrupt:  # it came before there were handlers
+        from bncli import signals
+
+        sys.stderr.write(signals.LINE)
+        sys.exit(signals.INTERRUPTED)
 
 
 def _command_line() -> None:

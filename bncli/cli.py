@@ -31,6 +31,7 @@ EXAMPLES = {
     "bncli bench numpy mine.py": "How fast is it, and how far from the limit?",
 }
 WRITERS = ("click", "rich")  # the packages that write to stdout
+MOST_DIGITS = 6  # of a terminal's size
 SIMILAR = "bncli.similar"  # the name of an error handler
 ASCII = str.maketrans("µ×±–≤≥→…·÷²─━│▀▁▂▃▄▅▆▇█", "ux~-<>>../2--|#.:-=+*#@")
 INTERRUPTED = "interrupted", signals.INTERRUPTED, "bncli: "
@@ -112,6 +113,7 @@ class Commands(click.Group):
         """Run the command line, say in one line what has stopped it, and return the exit code."""
         try:
             numba_settings.set_aside()
+            _set_aside_sizes()
             for stream in (sys.stdout, sys.stderr):
                 _accept_every_character(stream)
             with warnings.catch_warnings():
@@ -124,6 +126,14 @@ class Commands(click.Group):
         except BaseException as error:  # noqa: BLE001  # what has no line is raised again
             return _fail(*INTERRUPTED) if signals.came() else _told(error)
         return code
+
+
+def _set_aside_sizes() -> None:
+    """Unset the size of the terminal where it is no number, or none that rich can read."""
+    for name in ("COLUMNS", "LINES"):
+        value = os.environ.get(name, "1")
+        if not (value.isascii() and value.isdecimal() and len(value) <= MOST_DIGITS):
+            del os.environ[name]
 
 
 def _told(error: BaseException) -> int:

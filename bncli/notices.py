@@ -18,6 +18,7 @@ class Notice(StrEnum):
     ENDED = "ended"
 
 
+KINDS = {kind.encode(): kind for kind in Notice}
 _pipe: int | None = None
 
 
@@ -42,9 +43,9 @@ class Received:
         self._rest = b""
 
     def take(self, piece: bytes) -> list[tuple[Notice, str]]:
-        """The notices that are complete with this ``piece``."""
+        """The notices that are complete with this ``piece``; what a kernel writes to any file descriptor is none."""
         texts = (self._rest + piece).split(b"\0")
         self._rest = b"" if len(texts) % 2 else b"\0" + texts.pop()
         self.trace += b"".join(texts[::2])
         found = [text.partition(b" ") for text in texts[1::2]]
-        return [(Notice(kind.decode()), os.fsdecode(value)) for kind, _, value in found]
+        return [(KINDS[kind], os.fsdecode(value)) for kind, _, value in found if kind in KINDS]

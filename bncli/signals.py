@@ -26,6 +26,8 @@ SOON = 0.01  # seconds
 class _State:
     once = False  # a supervisor ends a run that goes on after its first signal, and others would disturb its end
     came: int | None = None
+    held = False
+    late: int | None = None  # one that came while it was held back
     again = False  # it was raised where Python passes no error on, and is going to be raised once more
 
 
@@ -70,6 +72,9 @@ def as_interrupts() -> Iterator[None]:
 def _raise(number: int, frame: FrameType | None) -> None:
     if _State.once and _State.came is not None and not _State.again:
         return
+    if _State.held:
+        _State.late = number
+        return
     _State.came, _State.again = number, False
     raise KeyboardInterrupt
 
@@ -91,10 +96,11 @@ def _repeat(number: int) -> None:
 
 
 @contextmanager
-def blocked() -> Iterator[None]:
-    """Block Ctrl-C for the threads and processes that start in the block, and defer it to the end of the block.
+def held_back() -> Iterator[None]:
+    """Defer the signals to the end of the block; threads and processes that start in it never see a Ctrl-C.
 
-    A terminal sends Ctrl-C to all of them; only this process should handle it, and end the others.
+    A terminal sends Ctrl-C to all of them; only this process should handle it, and end the others. A process that has
+    just started tells of an interruption of its caller as of an error.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -103,10 +109,15 @@ def blocked() -> Iterator[None]:
 
     resource_tracker.ensure_running()  # started later, it would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    _State.held = True  # other threads, as of a library, do not block it
     try:
         yield
     finally:
+        _State.held = False
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if number := _State.late:
+            _State.late = None
+            _raise(number, None)
 
 
 def unblock() -> None:

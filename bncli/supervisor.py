@@ -120,11 +120,11 @@ class Supervisor:
             self.deadline = monotonic() + seconds
 
     def _kill(self) -> None:
-        below = _below()
-        os.kill(self.worker, signal.SIGKILL)
-        for process in below:
+        os.kill(self.worker, signal.SIGSTOP)  # so that it neither starts others nor tells of their ends
+        for process in _below():
             with suppress(Exception):  # it has ended
                 process.kill()
+        os.kill(self.worker, signal.SIGKILL)
 
     def _ended(self, status: int) -> int:
         """The exit code of a worker that has ended with ``status``; say why where it could not."""

@@ -6,8 +6,10 @@ import sys
 
 import psutil
 import pytest
+from click.testing import CliRunner
 
 from bncli.benchmarking import environment
+from bncli.cli import main
 from bncli.core import memory
 from command_line import SMALL, rows, run
 
@@ -117,3 +119,11 @@ def test_what_needs_no_numba_goes_on_where_it_cannot_be_imported(monkeypatch):
     found = {row["kernel"]: row["available"] for row in rows("kernels")}
     assert "import of numba halted" in found["numba"]
     assert found["numpy"] == "yes"
+
+
+@pytest.mark.parametrize("size", ["9" * 5000, "\u00b2", "wide", "-1", ""])
+@pytest.mark.parametrize("name", ["COLUMNS", "LINES"])
+def test_a_size_of_the_terminal_that_cannot_be_read_is_passed_over(name, size, monkeypatch):
+    monkeypatch.setenv(name, size)
+    result = CliRunner().invoke(main, ["presets"])
+    assert (result.exit_code, result.stderr) == (0, "")

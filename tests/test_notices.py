@@ -24,7 +24,7 @@ def test_notices_arrive_in_order_and_what_is_between_them_is_a_trace(pipe, size)
     reader, writer = pipe
     for notice, value in SENT:
         notices.send(notice, value)
-        os.write(writer, b"trace\n")
+        os.write(writer, b"trace\n\0no notice\0")
     os.close(writer)
     received, found = notices.Received(), []
     while piece := os.read(reader, size):

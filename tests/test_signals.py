@@ -94,17 +94,33 @@ def test_other_errors_that_python_drops_are_told_as_ever(monkeypatch):
 
 def test_ctrl_c_is_held_back_while_a_process_starts_where_the_system_can(monkeypatch):
     mask = signal.pthread_sigmask
-    with signals.blocked():
+    with signals.held_back():
         assert signal.SIGINT in mask(signal.SIG_BLOCK, [])
     assert signal.SIGINT not in mask(signal.SIG_BLOCK, [])
     monkeypatch.delattr(signal, "pthread_sigmask")
-    with signals.blocked():  # as on Windows
+    with signals.held_back():  # as on Windows
         assert signal.SIGINT not in mask(signal.SIG_BLOCK, [])
     signals.unblock()
 
 
+@pytest.mark.parametrize("number", signals.ENDING)
+def test_a_signal_to_another_thread_is_held_back_too(number):
+    reached = []
+
+    def interrupted(pool):
+        with signals.as_interrupts(), signals.held_back():
+            pool.submit(signal.raise_signal, number).result()
+            reached.append(number)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()  # its thread is there before, as those of a library are
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(pool)
+    assert reached == [number]
+
+
 def test_one_that_came_meanwhile_is_dropped_in_the_process_that_was_started():
-    with signals.blocked():
+    with signals.held_back():
         signal.raise_signal(signal.SIGINT)  # in this thread: others do not block it
         signals.unblock()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -126,7 +126,7 @@ def _client(wanted: Wanted, stack: ExitStack) -> Any:
             ) from error
         return client
     stack.enter_context(import_module("dask").config.set({f"distributed.{what}": False for what in OFF}))
-    with signals.blocked():
+    with signals.held_back():
         cluster = distributed.LocalCluster(
             n_workers=wanted.workers or cpu_count() or 1,
             threads_per_worker=wanted.threads or 1,

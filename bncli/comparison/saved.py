@@ -102,7 +102,7 @@ def _with_interval(figures: Figures) -> Figures:
 def _converted(content: Any, kind: Any, where: str) -> Any:
     try:
         return msgspec.convert(content, kind)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # JSON may hold half a character
         raise InputError(f"{where}: {str(error).replace('$.', '')}") from error
 
 

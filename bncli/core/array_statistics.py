@@ -59,7 +59,7 @@ def summary(array: Blocks) -> Summary:
 
     def part(block: Block) -> tuple[_Moments, _Extent]:
         numbers = widened(batch[block], np.float64)
-        return _moments(numbers, np.float64), _extent(numbers)
+        return _moments(numbers, _is_narrow(batch)), _extent(numbers)
 
     found = list(on_blocks(part, batch.shape))
     with np.errstate(all="ignore"):
@@ -74,7 +74,7 @@ def summary(array: Blocks) -> Summary:
 
 def moments(batch: Array, dtype: Any) -> tuple[Array, Array]:
     """The mean and the biased variance of each feature of a batch (N, F, S), both (F,), computed in ``dtype``."""
-    found = on_blocks(lambda block: _moments(widened(batch[block], dtype), dtype), batch.shape)
+    found = on_blocks(lambda block: _moments(widened(batch[block], dtype), _is_narrow(batch)), batch.shape)
     with np.errstate(all="ignore"):
         return _merged(found, batch.shape[1], dtype)
 
@@ -122,11 +122,16 @@ def _extent(numbers: Array) -> _Extent:
     return _Extent(least, greatest, low, high)
 
 
-def _moments(numbers: Array, dtype: Any) -> _Moments:
+def _is_narrow(batch: Blocks) -> bool:
+    """Whether the numbers have so few digits that their sum in float64 hardly rounds."""
+    return batch.dtype.itemsize < np.dtype(np.float64).itemsize
+
+
+def _moments(numbers: Array, narrow: bool) -> _Moments:
     count = numbers.shape[0] * numbers.shape[2]
     mean = numbers.mean((0, 2))
-    about = np.subtract(numbers, mean[:, None], out=scratch("about", numbers.shape, dtype))
-    rest = about.mean((0, 2))
+    about = np.subtract(numbers, mean[:, None], out=scratch("about", numbers.shape, numbers.dtype))
+    rest = np.zeros_like(mean) if narrow else about.mean((0, 2))
     return _Moments(count, mean, rest, np.maximum(np.einsum("nfs,nfs->f", about, about) - count * rest**2, 0))
 
 

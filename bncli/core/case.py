@@ -73,10 +73,13 @@ class Case:
             array.flags.writeable = False
         return replace(self, **fixed) if fixed else self
 
-    def warnings(self, *, training: bool = True) -> list[str]:
-        """Warnings that concern every result on these data; only in ``training`` those on statistics of the batch."""
+    def warnings(self, *, training: bool = True, unfit: int | None = None) -> list[str]:
+        """Warnings that concern every result on these data; only in ``training`` those on statistics of the batch.
+
+        ``unfit`` is how many values of x are NaN or infinite, if that is known.
+        """
         found = list(self.remarks)
-        if count := not_finite(self.x):
+        if count := not_finite(self.x) if unfit is None else unfit:
             found.append(f"{self.problem}: {count:,} of {self.x.size:,} values of x are NaN or infinite")
         return found + few_samples(self.problem) if training else found
 

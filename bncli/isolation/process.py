@@ -138,7 +138,7 @@ class Process:
         with self._printed.writer(context) as printed:
             self._process = context.Process(target=server.serve, args=(theirs, printed, str(self._trace)))
             try:
-                with signals.blocked():
+                with signals.held_back():
                     self._process.start()
             except OSError:
                 self._process = None

@@ -108,7 +108,8 @@ def _propagated(
     for number, case in enumerate(cases):
         found, last = _on(case, plan, kernels, features, _shifted(progress, number, case))
         rows += found
-        warnings += case.warnings(training=plan.mode == "train")
+        finite = sum(found[0].histogram)  # of the row of x
+        warnings += case.warnings(training=plan.mode == "train", unfit=case.x.size - finite)
     assert last is not None
     columns = array_rows.columns(kernels[0].name)
     return Propagated(Report(plan.command, columns, rows, array_rows.GROUP, warnings=warnings), last)

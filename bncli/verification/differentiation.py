@@ -155,10 +155,7 @@ class Slopes:
 
 
 class SlopesOfInference(Slopes):
-    """Derivatives of the inference of ``kernel``; ``statistics`` are the given mean and variance, both (F,).
-
-    y is affine in x, so there is no truncation error.
-    """
+    """Derivatives of the inference of ``kernel``; ``statistics`` are the given mean and variance, both (F,)."""
 
     def __init__(self, kernel: Kernel, case: Case, statistics: tuple[Array, Array]) -> None:
         self.statistics = statistics
@@ -168,6 +165,12 @@ class SlopesOfInference(Slopes):
         sizes = tolerance.magnitudes_of_inference(case.dy, saved, case.problem.dtype)
         own = {name.removesuffix(OF_INFERENCE): size for name, size in sizes.items()}
         self._prepare(kernel, case, saved, own, np.abs(saved.mean))
+
+    def central(self, direction: Array) -> Slope:
+        """Like that of training, by one difference: y is affine in x, so there is no truncation error."""
+        rounding = self._rounding(self.case.gamma, self.case.beta, self.amplification)
+        value = self._difference(direction, np.full_like(self.std, LARGEST_STEP))
+        return Slope(value / self.std, rounding / LARGEST_STEP / self.std + self._own_rounding(direction))
 
     def _y(self, x: Array, gamma: Array, beta: Array) -> Array:
         assert self.kernel.infer is not None  # for the type checker

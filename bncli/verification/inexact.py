@@ -14,7 +14,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from bncli.core.array_statistics import moments
 from bncli.core.case import Case
+from bncli.core.in_blocks import Block, on_blocks
 from bncli.core.kernel import Gradients, Kernel
 from bncli.core.problem import finfo
 from bncli.errors import KernelFault
@@ -74,8 +76,14 @@ def near_one(case: Case) -> Case:
 
 def centred(case: Case) -> Case:
     """``case`` with x minus its features' means."""
-    x = case.x.astype(np.float64)
-    near = (x - x.mean(SAMPLES, keepdims=True)).astype(case.x.dtype)
+    mean, _ = moments(case.x, np.float64)
+    near = np.empty_like(case.x)
+
+    def write(block: Block) -> None:
+        near[block] = case.x[block] - mean[block[1], None]
+
+    for _ in on_blocks(write, near.shape):
+        pass
     near.flags.writeable = False
     return replace(case, x=near)
 
@@ -96,9 +104,9 @@ def _reason(finding: Finding, verdict: Verdict, case: Case) -> str:
     off = f"it is off by {finding.plain_error:.1%} of its terms"
     if verdict is Verdict.WRONG:
         return f"{off}, and the same x minus its features' means is not right either"
-    x = case.x.astype(np.float64)
+    mean, var = moments(case.x, np.float64)
     with np.errstate(all="ignore"):
-        ratio = np.nanmax(np.sqrt((x * x).mean(SAMPLES)) / x.std(SAMPLES))
+        ratio = np.nanmax(np.sqrt(mean * mean + var) / np.sqrt(var))
     return (
         f"{off}: digits are lost far from 0, where rms(x) is {ratio:.2g} times the deviation; the same x minus its "
         "features' means is right"

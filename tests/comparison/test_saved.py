@@ -113,6 +113,7 @@ def test_another_file_is_refused(written, content, message):
     [
         ("command", None, "is damaged: Expected `str`, got `null` - at `command`"),
         ("environment", [], "is damaged: Expected `object`, got `array` - at `environment`"),
+        ("\ud800", 1, "is damaged: 'utf-8' codec can't encode character"),
         ("warnings", [1], r"is damaged: Expected `str`, got `int` - at `warnings\[0\]`"),
         ("failures", "many", "is damaged: Expected `array`, got `str` - at `failures`"),
         ("rows", {}, "is damaged: Expected `array`, got `object` - at `rows`"),

@@ -19,7 +19,7 @@ from command_line import invoke
 
 LONGEST = 60  # seconds of the processor's time, after which a command is called hung
 WAITS = 10  # times as long as that may a command wait, on a busy machine
-FINE, FAILED, USAGE, UNAVAILABLE = 0, 1, 2, 3
+FINE, FAILED, USAGE, UNAVAILABLE, UNSURE = 0, 1, 2, 3, 4
 SMALL = ("--kernel", "numpy", "--shape", "3x4")
 QUICK = {"bench": ("--max-time", "0"), "verify": ("--random", "normal", "--dtype", "float32")}
 NOTES = ("warning: ", "wrote ", "The seed's problem")
@@ -63,7 +63,7 @@ def run(*words):
     shown = " ".join(map(repr, words))
     if result.exception and not isinstance(result.exception, SystemExit):
         raise AssertionError(f"{shown}\n{''.join(traceback.format_exception(result.exception))}")
-    assert result.exit_code in (FINE, FAILED, USAGE, UNAVAILABLE), f"{shown} ended with {result.exit_code}"
+    assert result.exit_code in (FINE, FAILED, USAGE, UNAVAILABLE, UNSURE), f"{shown} ended with {result.exit_code}"
     assert not leaked, f"{shown} warned: {[str(each.message) for each in leaked]}"
     assert "Traceback" not in result.output, f"{shown} printed {result.output}"
     assert not CONTROL.search(result.output), f"{shown} printed control characters: {result.output!r}"
