@@ -10,7 +10,7 @@ from bncli.cluster import collecting, failures, outputs, worker
 from bncli.cluster import session as sessions
 from bncli.cluster.collecting import Watched
 from bncli.cluster.session import Wanted, session
-from bncli.cluster.tasks import Block, Drawn, Piece, normalize, propagate, sums
+from bncli.cluster.tasks import Block, Drawn, Piece, Stretch, normalize, propagate, sums
 from bncli.core.case import generator
 from bncli.core.layout import Layout
 from bncli.errors import InputError, Unavailable
@@ -27,6 +27,23 @@ def test_a_stored_block_is_loaded_in_its_shape():
     loaded = stored.loaded()
     np.testing.assert_array_equal(loaded.x, X)
     assert loaded.dy == stored.dy
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_a_share_is_read_in_order_and_no_further_ahead_than_memory_allows(ahead):
+    read = []
+
+    def stored(number):
+        def load():
+            read.append(number)
+            return np.full((2, 3), float(number))
+
+        return Block(Piece(load, Layout.PER_ACTIVATION))
+
+    for number, block in enumerate(Stretch([stored(number) for number in range(5)], ahead, "run", 0)):
+        np.testing.assert_array_equal(block.x, np.full((2, 3, 1), float(number)))
+        assert len(read) <= number + 1 + ahead
+    assert read == list(range(5))
 
 
 def line(per_feature):

@@ -19,7 +19,7 @@ from bncli.core.problem import Problem
 from bncli.core.source import draw
 from bncli.errors import InputError
 from bncli.kernels.dask import engine
-from bncli.kernels.dask.merging import ARITY, Moments, Tree, join, merge_moments, widths
+from bncli.kernels.dask.merging import ARITY, Moments, Run, Tree, join, merge_moments, widths
 from bncli.loading.registry import load_kernel, registered_kernel
 from bncli.verification.finding import Verdict
 from bncli.verification.parts import part_checks
@@ -99,6 +99,16 @@ def test_shares_are_merged_as_one_whole_whoever_comes_first(leaves, threads, ran
     assert [run.value for run in join(leaves, "({}{})".format, [half, *parts[1::2]])] == [
         merged(names, "({}{})".format)
     ]
+
+
+def test_slices_of_features_give_the_whole():
+    runs = [Run(0, 0, 1, {"x": (Moments(3, np.arange(6.0), np.ones(6)), np.array([5.0]))})]
+    slices = [slice(0, 4), slice(4, 8)]
+    (_, first), (_, rest) = (engine.taken(6, some, runs)[0].value["x"][0][:2] for some in slices)
+    np.testing.assert_array_equal(np.concatenate([first, rest]), np.arange(6.0))
+    assert engine.taken(6, slices[1], runs)[0].value["x"][1] == 5  # which is of no feature
+    shared = np.arange(12.0).reshape(2, 6)
+    np.testing.assert_array_equal(engine.whole([shared[:, some] for some in slices]), shared)
 
 
 @given(st.integers(1, 10**4), st.integers(1, 10**9), st.integers(1, 500))
