@@ -116,6 +116,7 @@ def test_a_right_kernel_passes_with_and_without(text, optional):
     assert found.wrong is None, found.wrong
 
 
+@pytest.mark.usefixtures("_time_to_narrow")
 @pytest.mark.parametrize(("text", "right", "wrong", "rule", "parts"), FAULTS.values(), ids=FAULTS)
 def test_a_fault_is_found_and_the_rule_says_where(text, right, wrong, rule, parts):
     assert right in text
