@@ -82,6 +82,7 @@ def test_the_end_of_the_worker_is_told_in_one_line(body, code, said):
     assert (done.returncode, done.stderr) == (code, said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [
@@ -98,6 +99,7 @@ def test_a_signal_ends_the_worker_whatever_it_does(body):
     assert (done.returncode, done.stderr) == (130, "bncli: interrupted\n")
 
 
+@pytest.mark.slow
 def test_a_signal_ends_what_the_worker_has_started_and_removes_its_temporary_files():
     body = f"""
 for name in "ab": open(name, "w").close(); notices.send(Notice.MADE, os.path.abspath(name))
@@ -118,17 +120,20 @@ def require_gone(pid):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_worker_that_saves_has_longer():
     body = "signals.ignored(); notices.send(Notice.SAVING); interrupt(); time.sleep(0.5); open('saved', 'w').close()"
     done = supervised(f"{body}; notices.send(Notice.ENDED, '130')")
     assert (done.returncode, done.stderr, os.listdir()) == (130, "", ["saved"])
 
 
+@pytest.mark.slow
 def test_another_signal_ends_a_worker_that_saves():
     done = supervised("signals.ignored(); notices.send(Notice.SAVING)\nwhile True: interrupt(); time.sleep(0.5)")
     assert (done.returncode, done.stderr) == (130, "bncli: interrupted\n")
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_done_may_not_wait_for_threads_once_interrupted():
     done = supervised("notices.send(Notice.ENDED, '1'); signals.ignored(); interrupt(); time.sleep(600)")
     assert (done.returncode, done.stderr) == (1, "")
@@ -157,6 +162,7 @@ def program(body, *words, closed=()):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "code", "said"),
     [
@@ -175,6 +181,7 @@ def test_a_program_ends_as_its_work_does(body, code, said):
     assert done.stderr.count("Traceback") == said.count("Error")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone ends a process with its parent")
 def test_the_work_ends_with_its_supervisor():
     begins = "supervised.end_with_supervisor(); print(os.getpid(), flush=True); "
@@ -183,10 +190,12 @@ def test_the_work_ends_with_its_supervisor():
     require_gone(int(done.stdout))
 
 
+@pytest.mark.slow
 def test_a_profiler_sees_the_work_in_its_own_process():
     assert "{built-in method builtins.sorted}" in program("sorted([]); sys.exit(1)", "-m", "cProfile").stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lack", ["del os.fork", "os.fork = lambda: open('/nowhere')"])
 def test_where_there_can_be_no_other_process_this_one_works(lack):
     code = f"import os; from bncli import supervised; own = os.getpid(); {lack}\n"
