@@ -67,7 +67,7 @@ def _late(rows: Sequence[Timed]) -> str:
         return ""
     return (
         f"{where.row.kernel} goes on with work on {where.row.problem} after forward has returned, for "
-        f"{text(seconds, 'seconds')} of CPU time, which no time of forward includes and which slows down whatever is "
+        f"{text(seconds, 'seconds')} of CPU time, which no time of forward includes and which slows down what is "
         "timed next: time --pass step"
     )
 
@@ -82,5 +82,5 @@ def _still_busy(rows: Sequence[Timed]) -> str:
         return ""
     return (
         f"threads of {where.row.kernel} use {cores:.1f} cores for long after its calls have returned, and slow down "
-        "whatever is timed next: let them sleep, or time it alone"
+        "what is timed next: let them sleep, or time it alone"
     )

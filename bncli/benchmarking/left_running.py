@@ -1,6 +1,6 @@
 """What a forward leaves running after it has returned: threads that go on with its work, or wait for more.
 
-No time of forward or backward includes the work of such threads, and they slow down whatever is timed next. OpenMP's
+No time of forward or backward includes the work of such threads, and they slow down what is timed next. OpenMP's
 threads wait actively for some milliseconds after every parallel call, which gains nothing: a backward that comes later
 finds them asleep. Work that was put off is finished by then, and so such a backward is faster.
 """

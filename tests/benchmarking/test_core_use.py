@@ -58,11 +58,11 @@ def test_nothing_is_said_of_kernels_that_use_the_threads_they_were_given():
         (
             [row(**left(0.004, 0.0002, at_once=0.005))],
             f"mine goes on with work on {PROBLEM} after forward has returned, for 3.80 ms of CPU time, which no time "
-            "of forward includes and which slows down whatever is timed next: time --pass step",
+            "of forward includes and which slows down what is timed next: time --pass step",
         ),
         (
             [row(**left(0.045, 0.044, still_busy=1.8))],
-            "threads of mine use 1.8 cores for long after its calls have returned, and slow down whatever is timed "
+            "threads of mine use 1.8 cores for long after its calls have returned, and slow down what is timed "
             "next: let them sleep, or time it alone",
         ),
     ],
