@@ -1,8 +1,8 @@
 """The engine for rows: samples hold one value of each of many features, as per activation.
 
 A task is a block of features with all their samples: a lane for each feature in each row. It sums them about the mean
-of the first rows, row by row. It then reads them again, the last rows first, and writes: the second reading comes from
-the core's own cache if the block fits there.
+of the first rows, row by row. It then reads them again, and writes: the second reading comes from the core's own cache
+if the block fits there.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from bncli.kernels._numba import features
 from bncli.kernels._numba.compiling import entry, inlined, inner
 from bncli.kernels._numba.lanes import add_moments, add_products, pivots
-from bncli.kernels._numba.plans import AHEAD, ALONE, ATTEMPTS, FAR, FEATURES, HEIGHT, SAMPLES, TASKS, WIDTH
+from bncli.kernels._numba.plans import AHEAD, ALONE, ATTEMPTS, FAR, FEATURES, HEIGHT, SAMPLES, TASKS, TOGETHER, WIDTH
 from bncli.kernels._numba.pointers import per_line, place, stack
 from bncli.kernels._numba.writes import normalize_rows, propagate_rows
 from bncli.numba_forking import for_each
@@ -50,7 +50,7 @@ def _forward(
         lanes, first, 1 / samples, epsilon, total, squares, gamma, beta, mean, var, centre, scale, shift
     ):
         put(unusual, 0, 1)
-    normalize_rows(x, y, first, of, samples, lanes, get(plan, AHEAD), centre, scale, shift)
+    normalize_rows(x, y, first, of, samples, lanes, TOGETHER, get(plan, AHEAD), centre, scale, shift)
 
 
 @inner
@@ -68,7 +68,7 @@ def _backward(
         lanes, first, 1 / samples, epsilon, total, along, gamma, mean, var, dgamma, dbeta, centre, slope, shift, scale
     ):
         put(unusual, 0, 1)
-    propagate_rows(x, dy, dx, first, of, samples, lanes, get(plan, AHEAD), centre, slope, shift, scale)
+    propagate_rows(x, dy, dx, first, of, samples, lanes, TOGETHER, get(plan, AHEAD), centre, slope, shift, scale)
 
 
 @inner
@@ -79,7 +79,7 @@ def _infer(task: int, plan: Any, x: Any, gamma: Any, beta: Any, epsilon: float, 
     lanes, rows = min(width, of - first), min(height, get(plan, SAMPLES) - top)
     centre, scale, shift = stack(x), stack(x), stack(x)
     features.prepare(lanes, first, epsilon, gamma, beta, mean, var, centre, scale, shift)
-    normalize_rows(x, y, top * of + first, of, rows, lanes, get(plan, AHEAD), centre, scale, shift)
+    normalize_rows(x, y, top * of + first, of, rows, lanes, TOGETHER, get(plan, AHEAD), centre, scale, shift)
 
 
 @entry
