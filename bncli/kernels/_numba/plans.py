@@ -23,6 +23,7 @@ TILE = 32 * 1024  # elements: a tile is read twice, and stays in a core's L2 cac
 ROOM = 40 * 1024  # elements to which a tile may grow so that its features start with cache lines
 SHORTEST = 4  # elements of a run: fewer would leave most of a vector empty
 LONG, LONGEST = 256, 1024  # lanes: enough to stream, and few enough for a core's L1 cache
+LONG_ROW = 512  # lanes: eight rows of more do not stay in a core's first cache until they are read
 GROUP = 16  # features of a group: a vector, finished at once
 SEGMENT = 4096  # elements of a run that is cut
 LINE = 16  # elements: a cache line of float32, and two of float64
@@ -34,9 +35,7 @@ FEW = 8  # samples: their cache lines stay in a core's first cache even if they 
 ALONG = 512  # elements: the prefetch distance of writes in a long run
 NOT_MANY = 512  # samples: few enough to leave lanes of a vector unused, which saves folding them
 CACHED = 1536 * 1024  # elements: a smaller output is in a cache when it is written
-FROM_MEMORY = (
-    8 * 1024 * 1024
-)  # elements: reading ahead took up to a fifth less time on an Intel Xeon, but more if cached
+FROM_MEMORY = 2 * 1024 * 1024  # elements: the next rows of a larger x are asked for if they are short
 
 
 class Plan(NamedTuple):
@@ -159,7 +158,7 @@ def _numbers(
     length: int = 0, ahead: int = 0, lanes: int = 0,
 ) -> NDArray[np.int64]:  # fmt: skip
     written = 1 if ahead else TOGETHER  # what comes from memory is read fastest in the order of its addresses
-    far = samples * features * size > FROM_MEMORY
+    far = samples * features * size > FROM_MEMORY and lanes <= LONG_ROW
     attempts = 1 if samples * size <= FEW else 2  # of so few, even an outlier is a few deviations from the mean
     numbers = tasks, alone, samples, features, size, width, height, length, ahead, far, attempts, lanes, written
     return np.array(numbers, np.int64)

@@ -81,7 +81,7 @@ def _sum_up(task: int, plan: Any, x: Any, dy: Any, sums: Any, centre: Any) -> No
     features.clear(lanes, total, along)
     at, rest = top * step + lane, rest_of(task, plan)
     while rows > 0:
-        add_products(x, dy, at, step, rows, lanes, get(plan, FAR), about, total, along)
+        add_products(x, dy, at, step, rows, lanes, about, total, along)
         at, rows, lanes, rest = at + rows * step, min(1, rest), rest, 0
 
 
