@@ -13,6 +13,7 @@ from bncli.cluster.session import Wanted, session
 from bncli.cluster.tasks import Block, Drawn, Piece, Stretch, normalize, propagate, sums
 from bncli.core.case import generator
 from bncli.core.layout import Layout
+from bncli.core.problem import Problem
 from bncli.errors import InputError, Unavailable
 
 SHAPE, AXES = (7, 3, 4), (0, 2)
@@ -223,3 +224,17 @@ def test_the_memory_of_a_process_is_known_where_linux_does_not_tell(monkeypatch,
     linux = worker.peak_memory()
     monkeypatch.setattr(worker, "STATUS", tmp_path / "status")
     assert 1 << 20 < worker.peak_memory() <= 2 * linux
+
+
+@pytest.mark.parametrize("suffix", outputs.SUFFIXES)
+def test_a_folder_that_a_worker_does_not_see_is_said(suffix, tmp_path):
+    pytest.importorskip("zarr")
+    problem = Problem((7, 3, 4), Layout.CHANNELS_FIRST, "float32")
+    with outputs.opened(tmp_path / f"y{suffix}", "y", problem, [slice(0, 7)]) as output:
+        write = output.block(slice(0, 7))
+        write.args[0].rename(tmp_path / "away")
+        with pytest.raises(Unavailable) as raised:
+            write(X)
+        (tmp_path / "away").rename(write.args[0])
+    assert str(raised.value).startswith(f"--save cannot write in {str(tmp_path)!r} on host ")
+    assert str(raised.value).endswith("; all workers must see this folder, and may write there")
