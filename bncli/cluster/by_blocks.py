@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from bncli.cluster import outputs, stored
 from bncli.cluster.batches import Batch, in_blocks
-from bncli.cluster.session import KERNEL, Session, Wanted, require_memory, session
+from bncli.cluster.session import Session, require_memory, session
 from bncli.cluster.stored import Stored
 from bncli.cluster.tasks import Summary, as_one
+from bncli.cluster.wanted import KERNEL, Wanted
 from bncli.core.case import few_samples
 from bncli.core.kernel import AnyKernel
 from bncli.core.report import Column, Report
