@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.cluster import outputs, stored
-from bncli.cluster.session import KERNEL, Session, Wanted, require_memory, session
+from bncli.cluster.session import Session, require_memory, session
 from bncli.cluster.stored import Batch, Stored, in_blocks
 from bncli.cluster.tasks import Summary
+from bncli.cluster.wanted import KERNEL, Wanted
 from bncli.core.case import few_samples
 from bncli.core.kernel import AnyKernel
 from bncli.core.report import Column, Report

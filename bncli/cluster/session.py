@@ -13,11 +13,11 @@ from typing import Any
 from bncli import signals
 from bncli.cluster import worker
 from bncli.cluster.failures import translated
+from bncli.cluster.wanted import Wanted
 from bncli.core.units import text
 from bncli.errors import InputError, Unavailable
 
 LOOPBACK = "127.0.0.1"  # not reachable from outside: Dask lets every client run code
-KERNEL = "dask"  # the kernel that workers run
 PATIENCE = 30.0  # seconds to wait for a scheduler or a worker
 USABLE = 0.95  # of a worker's memory limit; Dask ends a worker that uses more
 PACKAGES = ("python", "bncli", "dask", "distributed", "numba", "numpy")  # whose versions must agree
@@ -27,20 +27,6 @@ OFF = (
     *(f"distributed.worker.memory.{what}" for what in ("target", "spill", "pause")),
     "distributed.scheduler.work-stealing",
 )
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """The requested cluster: the address of a ``scheduler``, or ``workers`` processes on this machine.
-
-    Each worker has ``threads`` threads, and processes as many blocks at once. ``memory_limit`` is the bytes of each
-    worker.
-    """
-
-    workers: int | None = None
-    scheduler: str | None = None
-    memory_limit: int | None = None
-    threads: int | None = None
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import pytest
 from bncli.cluster import collecting, failures, outputs, worker
 from bncli.cluster import session as sessions
 from bncli.cluster.collecting import Watched
-from bncli.cluster.session import Wanted, session
+from bncli.cluster.session import session
 from bncli.cluster.tasks import Block, Drawn, Piece, Stretch, normalize, propagate, sums
+from bncli.cluster.wanted import Wanted
 from bncli.core.case import generator
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
