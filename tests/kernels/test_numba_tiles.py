@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bncli.core.kernel import Gradients
 from bncli.kernels import numba as numba_kernel
 from bncli.kernels._numba import plans, rows
-from bncli.kernels._numba.plans import FROM_MEMORY, plan
+from bncli.kernels._numba.plans import plan
 from bncli.numba_pointers import address
 from numba_arrays import KERNEL, SHAPES, arrays, quick, results
 
@@ -89,10 +89,9 @@ def test_any_shape_is_right(samples, features, size):
 
 
 @pytest.mark.slow
-def test_rows_that_are_asked_for_early_change_no_bit():
-    # Of 13 rows some are left over, of eight at once as of four. What the features are beside does not count.
-    x, dy, gamma, beta = arrays((13, FROM_MEMORY // 13 + 5003, 1), "float32")
-    assert x.size > FROM_MEMORY
+def test_bits_depend_on_no_other_features():
+    # Of 13 rows some are left over, of eight at once as of four.
+    x, dy, gamma, beta = arrays((13, 650_000, 1), "float32")
     few = slice(100, 5103)
     expected = results(x[:, few].copy(), dy[:, few].copy(), gamma[few], beta[few])
     for array, other in zip(results(x, dy, gamma, beta), expected, strict=True):
@@ -129,3 +128,19 @@ def test_parts_have_whole_rows_where_that_leaves_tasks_enough(shape, lanes):
     found = plan(*shape)
     assert found.engine == "row_parts"
     assert found.numbers[plans.WIDTH] == lanes
+
+
+@pytest.mark.parametrize(
+    ("shape", "lanes"),
+    [
+        ((1000, 100, 1), 400),  # 200 would be twelve vectors and a half
+        ((65536, 32, 1), 256),
+        ((9000, 24, 1), 240),
+        ((500, 101, 1), 202),  # sixteen samples would be too long a row
+        ((3, 7000, 3), 21000),
+    ],
+)
+def test_rows_of_several_samples_are_whole_vectors_if_they_stay_short(shape, lanes):
+    found = plan(*shape)
+    assert found.engine == "row_parts"
+    assert found.numbers[plans.LANES_OF_ROW] == lanes

@@ -86,7 +86,6 @@ def fused(a, b, c, out):
 
 @numba.njit
 def far_prefetch(a, index):
-    pointers.prefetch(address(a), index)
     pointers.prefetch_to_write(address(a), index)
 
 

@@ -4,11 +4,12 @@ from typing import Any
 
 from bncli.kernels._numba.compiling import inlined
 from bncli.kernels._numba.llvm import LANES
-from bncli.kernels._numba.pointers import per, prefetch
+from bncli.kernels._numba.pointers import per
 from bncli.kernels._numba.sums import SUMMED, moments, products
 from bncli.kernels._numba.vectors import ALL, every, load, narrow, store, wide, zero
 
 PAGE = 4096  # bytes: lines of a core's first cache that lie so far from each other share eight places
+FEWER = SUMMED // 2
 PIVOTS = 4  # rows whose mean is the centre of the sums
 
 
@@ -31,28 +32,29 @@ def pivots(x: Any, at: int, step: int, rows: int, lanes: int, centre: Any) -> No
 
 
 @inlined
-def add_moments(
-    x: Any, at: int, step: int, rows: int, lanes: int, far: int, centre: Any, total: Any, squares: Any
-) -> None:
-    """Add each lane's sum of x - centre over ``rows`` rows to ``total``, and of its square to ``squares``.
+def spacing(rows: int, together: int, lanes: int, step: int) -> Any:
+    """How many rows lie between those that are read at once: they are neighbours if a block is part of each row.
 
-    If x is ``far``, in memory, the next rows are asked for.
+    Whole rows follow each other in memory. There each of those at once begins a share of all rows, and the next follows
+    it. A core fetches ahead where addresses follow each other: sums of an x from memory took half the time of those of
+    neighbours. The number is odd, since lines that lie whole pages from each other share places in the cache.
     """
-    for row in range(0, rows, SUMMED):
-        count, top = min(SUMMED, rows - row), at + row * step
-        full = lanes - lanes % LANES if count == SUMMED else 0
-        for lane in range(0, full, LANES):
-            if far:
-                ask_for_rows(x, top + lane + SUMMED * step, step)
-            _add_moments(x, top + lane, step, SUMMED, lane, ALL, centre, total, squares)
-        for lane in range(full, lanes, LANES):
-            _add_moments(x, top + lane, step, count, lane, min(LANES, lanes - lane), centre, total, squares)
+    share = rows // together
+    return max(1, share - 1 + share % 2) if lanes == step else 1
 
 
 @inlined
-def ask_for_rows(x: Any, at: int, step: int) -> None:
-    for row in range(SUMMED):
-        prefetch(x, at + row * step)
+def add_moments(x: Any, at: int, step: int, rows: int, lanes: int, centre: Any, total: Any, squares: Any) -> None:
+    """Add each lane's sum of x - centre over ``rows`` rows to ``total``, and of its square to ``squares``."""
+    while rows > 0:
+        count, apart = min(SUMMED, rows), spacing(rows, SUMMED, lanes, step)
+        full = lanes - lanes % LANES if count == SUMMED else 0
+        for top in range(at, at + apart * step, step):
+            for lane in range(0, full, LANES):
+                _add_moments(x, top + lane, apart * step, SUMMED, lane, ALL, centre, total, squares)
+            for lane in range(full, lanes, LANES):
+                _add_moments(x, top + lane, apart * step, count, lane, min(LANES, lanes - lane), centre, total, squares)
+        at, rows = at + count * apart * step, rows - count * apart
 
 
 @inlined
@@ -73,14 +75,20 @@ def add_products(
     Rows of whole pages are summed four at a time. The lines of eight of x and eight of dy would need the same places in
     a core's first cache, and 1024 float32 features took 1.8 times as long.
     """
-    together = SUMMED if step % per(PAGE, x) else SUMMED // 2
-    for row in range(0, rows, together):
-        count, top = min(together, rows - row), at + row * step
+    together = SUMMED if step % per(PAGE, x) else FEWER
+    while rows > 0:
+        count, apart = min(together, rows), spacing(rows, together, lanes, step)
         full = lanes - lanes % LANES if count == together else 0
-        for lane in range(0, full, LANES):
-            _add_products(x, dy, top + lane, step, together, lane, ALL, centre, total, along)
-        for lane in range(full, lanes, LANES):
-            _add_products(x, dy, top + lane, step, count, lane, min(LANES, lanes - lane), centre, total, along)
+        for top in range(at, at + apart * step, step):
+            for lane in range(0, full, LANES):  # a loop over a constant number of rows has no branches
+                if together == SUMMED:
+                    _add_products(x, dy, top + lane, apart * step, SUMMED, lane, ALL, centre, total, along)
+                else:
+                    _add_products(x, dy, top + lane, apart * step, FEWER, lane, ALL, centre, total, along)
+            for lane in range(full, lanes, LANES):
+                some = min(LANES, lanes - lane)
+                _add_products(x, dy, top + lane, apart * step, count, lane, some, centre, total, along)
+        at, rows = at + count * apart * step, rows - count * apart
 
 
 @inlined

@@ -52,25 +52,16 @@ def stack(typing: Any, like: Any) -> Any:
 
 
 @intrinsic
-def prefetch(typing: Any, pointer: Any, index: Any) -> Any:
-    """Prefetch the cache lines of the vector at ``index`` for reading; the index may lie outside the array."""
-    return _prefetched(pointer, write=0)
-
-
-@intrinsic
 def prefetch_to_write(typing: Any, pointer: Any, index: Any) -> Any:
-    """Prefetch the cache lines for writing."""
-    return _prefetched(pointer, write=1)
+    """Prefetch the cache lines of the vector at ``index`` for writing; the index may lie outside the array."""
 
-
-def _prefetched(pointer: Any, write: int) -> Any:
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         if SIMD:
             start = builder.bitcast(builder.gep(args[0], [args[1]]), ir.IntType(8).as_pointer())
             for line in range(0, LANES * pointer.dtype.bitwidth // 8, CACHE_LINE):
                 at = builder.gep(start, [ir.Constant(INT, line)])
-                kind, keep, data = (ir.Constant(INT, value) for value in (write, 3, 1))
-                llvm.call(builder, "llvm.prefetch.p0", ir.VoidType(), [at, kind, keep, data])
+                write, keep, data = (ir.Constant(INT, value) for value in (1, 3, 1))
+                llvm.call(builder, "llvm.prefetch.p0", ir.VoidType(), [at, write, keep, data])
         return context.get_dummy_value()
 
     return types.void(pointer, types.intp), generate

@@ -17,10 +17,8 @@ from bncli.kernels._numba.compiling import entry, inlined, inner
 from bncli.kernels._numba.lanes import add_moments, add_products, pivots
 from bncli.kernels._numba.llvm import LANES
 from bncli.kernels._numba.plans import (
-    AHEAD,
     ALONE,
     ATTEMPTS,
-    FAR,
     FEATURES,
     HEIGHT,
     LANES_OF_ROW,
@@ -28,7 +26,6 @@ from bncli.kernels._numba.plans import (
     SIZE,
     TASKS,
     WIDTH,
-    WRITTEN,
 )
 from bncli.kernels._numba.vectors import ALL, load, store
 from bncli.kernels._numba.writes import normalize_rows, propagate_rows
@@ -68,7 +65,7 @@ def _measure(task: int, plan: Any, x: Any, sums: Any, centre: Any) -> None:
     features.clear(lanes, total, squares)
     at, rest = top * step + lane, rest_of(task, plan)
     while rows > 0:
-        add_moments(x, at, step, rows, lanes, get(plan, FAR), about, total, squares)
+        add_moments(x, at, step, rows, lanes, about, total, squares)
         at, rows, lanes, rest = at + rows * step, min(1, rest), rest, 0
 
 
@@ -92,7 +89,7 @@ def _normalize(task: int, plan: Any, x: Any, y: Any, centre: Any, scale: Any, sh
     at, rest = top * step + lane, rest_of(task, plan)
     while rows > 0:
         normalize_rows(
-            x, y, at, step, rows, lanes, get(plan, WRITTEN), get(plan, AHEAD), beyond(centre, lane),
+            x, y, at, step, rows, lanes, 0, beyond(centre, lane),
             beyond(scale, lane), beyond(shift, lane),
         )  # fmt: skip
         at, rows, lanes, rest = at + rows * step, min(1, rest), rest, 0
@@ -105,7 +102,7 @@ def _propagate(task: int, plan: Any, x: Any, dy: Any, dx: Any, centre: Any, slop
     at, rest = top * step + lane, rest_of(task, plan)
     while rows > 0:
         propagate_rows(
-            x, dy, dx, at, step, rows, lanes, get(plan, WRITTEN), get(plan, AHEAD), beyond(centre, lane),
+            x, dy, dx, at, step, rows, lanes, 0, beyond(centre, lane),
             beyond(slope, lane), beyond(shift, lane), beyond(scale, lane),
         )  # fmt: skip
         at, rows, lanes, rest = at + rows * step, min(1, rest), rest, 0

@@ -11,7 +11,7 @@ from bncli.kernels._numba import features
 from bncli.kernels._numba.compiling import entry, inlined, inner
 from bncli.kernels._numba.lanes import add_moments, add_products, pivots
 from bncli.kernels._numba.llvm import CACHE_LINE
-from bncli.kernels._numba.plans import AHEAD, ALONE, ATTEMPTS, FAR, FEATURES, HEIGHT, SAMPLES, TASKS, TOGETHER, WIDTH
+from bncli.kernels._numba.plans import AHEAD, ALONE, ATTEMPTS, FEATURES, HEIGHT, SAMPLES, TASKS, WIDTH
 from bncli.kernels._numba.pointers import per, place, stack
 from bncli.kernels._numba.writes import normalize_rows, propagate_rows
 from bncli.numba_forking import for_each
@@ -43,7 +43,7 @@ def _forward(
     attempts = get(plan, ATTEMPTS)
     while True:
         features.clear(lanes, total, squares)
-        add_moments(x, first, of, samples, lanes, get(plan, FAR), centre, total, squares)
+        add_moments(x, first, of, samples, lanes, centre, total, squares)
         attempts -= 1
         if attempts == 0 or features.are_near(lanes, 1 / samples, total, squares, centre):
             break
@@ -51,7 +51,7 @@ def _forward(
         lanes, first, 1 / samples, epsilon, total, squares, gamma, beta, mean, var, centre, scale, shift
     ):
         put(unusual, 0, 1)
-    normalize_rows(x, y, first, of, samples, lanes, TOGETHER, get(plan, AHEAD), centre, scale, shift)
+    normalize_rows(x, y, first, of, samples, lanes, get(plan, AHEAD), centre, scale, shift)
 
 
 @inner
@@ -69,7 +69,7 @@ def _backward(
         lanes, first, 1 / samples, epsilon, total, along, gamma, mean, var, dgamma, dbeta, centre, slope, shift, scale
     ):
         put(unusual, 0, 1)
-    propagate_rows(x, dy, dx, first, of, samples, lanes, TOGETHER, get(plan, AHEAD), centre, slope, shift, scale)
+    propagate_rows(x, dy, dx, first, of, samples, lanes, get(plan, AHEAD), centre, slope, shift, scale)
 
 
 @inner
@@ -80,7 +80,7 @@ def _infer(task: int, plan: Any, x: Any, gamma: Any, beta: Any, epsilon: float, 
     lanes, rows = min(width, of - first), min(height, get(plan, SAMPLES) - top)
     centre, scale, shift = stack(x), stack(x), stack(x)
     features.prepare(lanes, first, epsilon, gamma, beta, mean, var, centre, scale, shift)
-    normalize_rows(x, y, top * of + first, of, rows, lanes, TOGETHER, get(plan, AHEAD), centre, scale, shift)
+    normalize_rows(x, y, top * of + first, of, rows, lanes, get(plan, AHEAD), centre, scale, shift)
 
 
 @entry

@@ -10,9 +10,12 @@ Vectors are explicit because plain loops were measured to be slower, in GB/s rea
 from typing import Any
 
 from bncli.kernels._numba.compiling import inlined
+from bncli.kernels._numba.lanes import spacing
 from bncli.kernels._numba.llvm import LANES
 from bncli.kernels._numba.pointers import prefetch_to_write
 from bncli.kernels._numba.vectors import ALL, load, store
+
+WRITTEN = 2  # rows at once: the coefficients of a lane are loaded once for both
 
 
 @inlined
@@ -21,7 +24,8 @@ def normalize_run(x: Any, y: Any, at: int, size: int, ahead: int, centre: Any, s
     some = size % LANES
     end = at + size - some
     for i in range(at, end, LANES):
-        prefetch_to_write(y, i + ahead)
+        if ahead:
+            prefetch_to_write(y, i + ahead)
         store(y, i, (load(x, i, ALL) - centre) * scale + shift, ALL)
     if some:
         store(y, end, (load(x, end, some) - centre) * scale + shift, some)
@@ -35,7 +39,8 @@ def propagate_run(
     some = size % LANES
     end = at + size - some
     for i in range(at, end, LANES):
-        prefetch_to_write(dx, i + ahead)
+        if ahead:
+            prefetch_to_write(dx, i + ahead)
         store(dx, i, (load(dy, i, ALL) - (load(x, i, ALL) - centre) * slope + shift) * scale, ALL)
     if some:
         store(dx, end, (load(dy, end, some) - (load(x, end, some) - centre) * slope + shift) * scale, some)
@@ -43,57 +48,60 @@ def propagate_run(
 
 @inlined
 def normalize_rows(
-    x: Any, y: Any, at: int, step: int, rows: int, lanes: int, together: int, ahead: int, centre: Any, scale: Any,
-    shift: Any,
-) -> None:  # fmt: skip
+    x: Any, y: Any, at: int, step: int, rows: int, lanes: int, ahead: int, centre: Any, scale: Any, shift: Any
+) -> None:
     """Write y for ``rows`` rows of ``lanes`` lanes."""
-    for row in range(0, rows, together):
-        count, top = min(together, rows - row), at + row * step
-        reach = ahead if row + 2 * together < rows else 0
-        full = lanes - lanes % LANES if count == together else 0
-        for lane in range(0, full, LANES):
-            _normalize(x, y, top + lane, step, together, reach, lane, ALL, centre, scale, shift)
-        for lane in range(full, lanes, LANES):
-            some = min(LANES, lanes - lane)
-            _normalize(x, y, top + lane, step, count, reach, lane, some, centre, scale, shift)
+    while rows > 0:
+        count, apart = min(WRITTEN, rows), spacing(rows, WRITTEN, lanes, step)
+        full = lanes - lanes % LANES if count == WRITTEN else 0
+        for top in range(at, at + apart * step, step):
+            for lane in range(0, full, LANES):
+                _normalize(x, y, top + lane, apart * step, WRITTEN, lane, ALL, ahead, centre, scale, shift)
+            for lane in range(full, lanes, LANES):
+                some = min(LANES, lanes - lane)
+                _normalize(x, y, top + lane, apart * step, count, lane, some, ahead, centre, scale, shift)
+        at, rows = at + count * apart * step, rows - count * apart
 
 
 @inlined
 def _normalize(
-    x: Any, y: Any, at: int, step: int, rows: int, ahead: int, lane: int, some: Any, centre: Any, scale: Any, shift: Any
+    x: Any, y: Any, at: int, step: int, rows: int, lane: int, some: Any, ahead: int, centre: Any, scale: Any, shift: Any
 ) -> None:
     about, by, plus = load(centre, lane, ALL), load(scale, lane, ALL), load(shift, lane, ALL)
     for row in range(rows):
         i = at + row * step
-        prefetch_to_write(y, i + ahead)
+        if ahead:
+            prefetch_to_write(y, i + ahead)
         store(y, i, (load(x, i, some) - about) * by + plus, some)
 
 
 @inlined
 def propagate_rows(
-    x: Any, dy: Any, dx: Any, at: int, step: int, rows: int, lanes: int, together: int, ahead: int,
+    x: Any, dy: Any, dx: Any, at: int, step: int, rows: int, lanes: int, ahead: int,
     centre: Any, slope: Any, shift: Any, scale: Any,
 ) -> None:  # fmt: skip
     """Write dx for ``rows`` rows of ``lanes`` lanes."""
-    for row in range(0, rows, together):
-        count, top = min(together, rows - row), at + row * step
-        reach = ahead if row + 2 * together < rows else 0
-        full = lanes - lanes % LANES if count == together else 0
-        for lane in range(0, full, LANES):
-            _propagate(x, dy, dx, top + lane, step, together, reach, lane, ALL, centre, slope, shift, scale)
-        for lane in range(full, lanes, LANES):
-            some = min(LANES, lanes - lane)
-            _propagate(x, dy, dx, top + lane, step, count, reach, lane, some, centre, slope, shift, scale)
+    while rows > 0:
+        count, apart = min(WRITTEN, rows), spacing(rows, WRITTEN, lanes, step)
+        full = lanes - lanes % LANES if count == WRITTEN else 0
+        for top in range(at, at + apart * step, step):
+            for lane in range(0, full, LANES):
+                _propagate(x, dy, dx, top + lane, apart * step, WRITTEN, lane, ALL, ahead, centre, slope, shift, scale)
+            for lane in range(full, lanes, LANES):
+                some = min(LANES, lanes - lane)
+                _propagate(x, dy, dx, top + lane, apart * step, count, lane, some, ahead, centre, slope, shift, scale)
+        at, rows = at + count * apart * step, rows - count * apart
 
 
 @inlined
 def _propagate(
-    x: Any, dy: Any, dx: Any, at: int, step: int, rows: int, ahead: int,
-    lane: int, some: Any, centre: Any, slope: Any, shift: Any, scale: Any,
+    x: Any, dy: Any, dx: Any, at: int, step: int, rows: int, lane: int, some: Any, ahead: int,
+    centre: Any, slope: Any, shift: Any, scale: Any,
 ) -> None:  # fmt: skip
     about, times = load(centre, lane, ALL), load(slope, lane, ALL)
     plus, by = load(shift, lane, ALL), load(scale, lane, ALL)
     for row in range(rows):
         i = at + row * step
-        prefetch_to_write(dx, i + ahead)
+        if ahead:
+            prefetch_to_write(dx, i + ahead)
         store(dx, i, (load(dy, i, some) - (load(x, i, some) - about) * times + plus) * by, some)
