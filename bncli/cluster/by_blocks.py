@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.cluster import outputs, stored
+from bncli.cluster import batches, outputs
+from bncli.cluster.batches import Batch, in_blocks
 from bncli.cluster.session import KERNEL, Session, Wanted, require_memory, session
-from bncli.cluster.stored import Batch, Stored, in_blocks
+from bncli.cluster.stored import Stored
 from bncli.cluster.tasks import Summary
 from bncli.core.case import few_samples
 from bncli.core.kernel import AnyKernel
@@ -80,12 +81,13 @@ def report(
         if found.dashboard:
             on_dashboard(found.dashboard)
         threads = max(found.threads.values())
-        ahead = found.fits(threads * stored.memory(job.command, batch, ahead=True))
-        require_memory(found, threads * stored.memory(job.command, batch, ahead))
+        ahead = found.fits(threads * batches.memory(job.command, batch, ahead=True))
+        require_memory(found, threads * batches.memory(job.command, batch, ahead))
         with outputs.opened(job.save, SAVED[job.command], batch.problem, batch.cuts) as output:
             what = job.mode if job.command == "forward" else job.command
             arrays = Stored(found, batch, output, progress, ahead).run(what)
-            output.arrays({name: value for name, value in arrays.items() if isinstance(value, np.ndarray)})
+            if output:
+                output.arrays({name: value for name, value in arrays.items() if isinstance(value, np.ndarray)})
         cost = _cost(job, found, batch, ahead)
     found.warnings.extend(job.lazy.warnings)
     if not np.isfinite(arrays["x"].moments.squares).all():
@@ -104,7 +106,7 @@ def report(
 
 def _cost(job: Job, found: Session, batch: Batch, ahead: bool) -> BlocksCost:
     """The number of blocks, and the memory that they took on the workers."""
-    peaks, live = found.peaks(), stored.live(job.command, ahead)
+    peaks, live = found.peaks(), batches.live(job.command, ahead)
     lost = found.threads.keys() - peaks.keys()
     if lost:
         found.warnings.append(

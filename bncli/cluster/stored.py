@@ -4,97 +4,52 @@ A pass over the batch is one task per share: read each block, compute, perhaps w
 small results are merged. So a worker holds a few blocks at a time, for any size of the batch.
 """
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from math import lcm, prod
+from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bncli.cluster import tasks
-from bncli.cluster.collecting import Progress, Watched
+from bncli.cluster.batches import Batch
+from bncli.cluster.failures import NOTHING, translated
 from bncli.cluster.outputs import Output
-from bncli.cluster.session import Session
-from bncli.cluster.tasks import Block, Drawn, Found, Piece, Stretch
-from bncli.core.case import DRAWS, generator, terms_of_dy
-from bncli.core.problem import ITEMSIZE, Problem
-from bncli.core.source import Lazy
+from bncli.cluster.session import PATIENCE, Session
+from bncli.cluster.tasks import TOPIC, Block, Drawn, Found, Stretch
+from bncli.core.case import generator, terms_of_dy
+from bncli.errors import Unavailable
 from bncli.kernels.dask import engine
-from bncli.kernels.dask.merging import ARITY, Moments, Sums, widths
+from bncli.kernels.dask.merging import Moments, Sums
 from bncli.kernels.dask.normalization import Blocks, Statistics
+from bncli.kernels.dask.runners import Workers
 
 Array = NDArray[Any]
-
-LIVE = {"forward": 2, "backward": 3}  # blocks that a thread of a worker holds at once
-AHEAD = {"forward": 1, "backward": 2}  # and those that it reads meanwhile
-OPERANDS = 6  # float64 arrays (F,) of a block's computation
-PARTS = 2  # float64 arrays (F,) of what is merged
-
-
-def live(command: str, ahead: bool) -> int:
-    """The blocks that a thread of a worker holds; it may read ``ahead``."""
-    return LIVE[command] + ahead * AHEAD[command]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """``cuts`` are slices of the batch's own axis 0. Missing arrays of gamma, beta and dy are drawn from ``seed``."""
-
-    problem: Problem
-    cuts: Sequence[slice]
-    x: Sequence[Piece]
-    dy: Sequence[Piece | Drawn]
-    gamma: Array
-    beta: Array
-    mean: Any  # None if it is not given, as var
-    var: Any
-    seed: int
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of the largest block."""
-        rows: int = self.cuts[0].stop
-        return rows * self.problem.nbytes // self.problem.shape[0]
-
-
-def in_blocks(lazy: Lazy, seed: int) -> Batch:
-    """``lazy`` in blocks of about ``engine.BLOCK`` bytes each; missing arrays are drawn from ``seed``."""
-    problem = lazy.problem
-    sample_bytes = prod(problem.shape[1:]) * ITEMSIZE[problem.dtype]
-    steps = [rows.step for rows in lazy.batches.values()]
-    step = lcm(*steps) if lcm(*steps) * sample_bytes <= engine.BLOCK else max(steps)
-    cuts = engine.cut(problem.shape[0], sample_bytes, step)
-    pieces = {
-        name: [Piece(rows.part(cut.start, cut.stop), problem.layout) for cut in cuts]
-        for name, rows in lazy.batches.items()
-    }
-    dy: Sequence[Piece | Drawn] = pieces.get("dy") or [Drawn(seed, number) for number in range(len(cuts))]
-    arrays = {name: array.reshape(-1) for name, array in lazy.arrays.items()}
-    drawn = {name: draw(problem.features, seed).astype(problem.dtype) for name, draw in DRAWS.items()}
-    given = {name: arrays.get(name, drawn.get(name)) for name in (*DRAWS, "mean", "var")}
-    return Batch(problem, cuts, pieces["x"], dy, seed=seed, **given)  # type: ignore[arg-type]  # only dy may be None
-
-
-def memory(command: str, batch: Batch, ahead: bool) -> int:
-    """The bytes that one thread of a worker needs for its blocks."""
-    per_feature = OPERANDS + PARTS * (1 + ARITY * (len(widths(len(batch.cuts))) - 1))
-    return live(command, ahead) * batch.nbytes + per_feature * 8 * batch.problem.features
+Progress = Callable[[float, str], None]
 
 
 class Stored(Blocks):
     """The blocks of ``batch``, on the workers of ``session``; y or dx is written to ``output``.
 
-    With ``ahead``, workers read a block while they compute the one before it.
+    With ``ahead``, workers read a block while they compute the one before it. ``progress`` receives the share of the
+    blocks of a pass that are done, and its text.
     """
 
-    def __init__(self, session: Session, batch: Batch, output: Output, progress: Progress, ahead: bool = True) -> None:
-        self.batch, self.ahead = batch, ahead
-        self.workers = Watched(session, batch.problem.features, len(batch.cuts), progress)
+    def __init__(
+        self, session: Session, batch: Batch, output: Output | None, progress: Progress, ahead: bool = True
+    ) -> None:  # fmt: skip
+        self.session, self.batch, self.progress, self.ahead = session, batch, progress, ahead
+        self.workers = Workers(session.client, batch.problem.features, self.check)
         self.shares = engine.shares(len(batch.cuts), self.workers.threads)
-        self.writes = [output.block(cut) for cut in batch.cuts]
+        self.writes = [partial(output.write, cut) if output else None for cut in batch.cuts]
         self.found: dict[str, Any] = {}
         self.terms: list[Array] = []
+        self.pass_id = self.doing = ""
+        self.done: dict[int, int] = {}  # blocks of each share
+        self.seen = time.monotonic()
+        session.client.subscribe_topic(TOPIC, self._heard)
 
     def run(self, what: str) -> dict[str, Any]:
         """Do ``what``: train, infer, or backward; return by name the summaries of the arrays, and the arrays (F,)."""
@@ -131,14 +86,35 @@ class Stored(Blocks):
         self._pass("dx", tasks.propagate, found.mean, slope, mean_dy, scale, *self.terms, dy=self.batch.dy)
 
     def _pass(self, doing: str, task: Callable[..., Found], *shared: Array, dy: Sequence[Any] = ()) -> None:
-        """Merge what ``task`` finds on all blocks into ``found``; ``doing`` is the text of the progress bar."""
-        self.workers.start(doing)
-        blocks = list(map(Block, self.batch.x, dy or [None] * len(self.writes), self.writes))
-        stretches = [
-            Stretch(blocks[share], self.ahead, self.workers.run, number) for number, share in enumerate(self.shares)
-        ]
-        found: Found = self.workers.merged(task, tasks.merge, self.shares, [stretches], shared)
+        """Merge what ``task`` finds on all blocks into ``found``. Raises Unavailable if the cluster fails."""
+        self.pass_id, self.doing, self.done = str(uuid4()), doing, {}
+        blocks = [Block(*each) for each in zip(self.batch.x, dy or [None] * len(self.writes), self.writes, strict=True)]
+        common = self.batch.problem.layout, self.ahead, self.pass_id
+        stretches = [Stretch(blocks[share], *common, number) for number, share in enumerate(self.shares)]
+        with translated(self.session.memory_limit):
+            found: Found = self.workers.merged(task, tasks.merge, self.shares, [stretches], shared)
         self.found |= found
+        self._tell(len(blocks))
+
+    def _heard(self, event: tuple[float, tuple[str, int, int]]) -> None:
+        _, (pass_id, number, done) = event
+        if pass_id == self.pass_id:
+            self.done[number] = done
+
+    def _tell(self, done: int) -> None:
+        count = len(self.batch.cuts)
+        self.progress(done / count, f"{self.doing}: block {done} of {count}")
+
+    def check(self) -> None:
+        """Report the progress. Raises Unavailable if there is no scheduler, or no worker for ``PATIENCE`` seconds."""
+        self._tell(min(sum(self.done.values()), len(self.batch.cuts)))
+        client, now = self.session.client, time.monotonic()
+        if client.status != "running":
+            raise Unavailable(f"the scheduler has stopped; {NOTHING}: start it, and run this again")
+        if client.nthreads():
+            self.seen = now
+        elif now - self.seen > PATIENCE:
+            raise Unavailable(f"there was no worker for {PATIENCE:.0f} s; {NOTHING}: start one, and run this again")
 
 
 def _terms(batch: Batch, found: Statistics) -> list[Array]:

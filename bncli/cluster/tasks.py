@@ -17,25 +17,12 @@ from bncli.kernels.dask import blocks
 from bncli.kernels.dask.merging import Moments, Sums
 
 Array = NDArray[Any]
+Read = Callable[[], Array]
 Write = Callable[[Array], object]
 
 PAGE = 4096  # bytes of memory that are read at once
 NEWS = 0.5  # seconds between two messages about the progress
 TOPIC = "bncli"  # of these messages: one for all runs, since a scheduler keeps the last of each topic
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A stored block, which ``read`` gives in the shape of ``layout``."""
-
-    read: Callable[[], Array]
-    layout: Layout
-
-    def loaded(self) -> Array:
-        """The block (rows, F, S) in memory, of a mapped file as well."""
-        array = np.ascontiguousarray(self.read())
-        array.reshape(-1)[:: PAGE // array.itemsize].any()
-        return array.reshape(self.layout.canonical_shape(array.shape))
 
 
 class Drawn(NamedTuple):
@@ -46,15 +33,15 @@ class Drawn(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A block's x and dy, if it is needed, and a function that writes its result, if it is saved."""
+    """A block's x and dy, if it is needed: arrays, or functions that read them; and what writes its result, if any."""
 
     x: Any
     dy: Any = None
     write: Write | None = None
 
-    def loaded(self) -> "Block":
-        """The block with arrays in place of the stored ``Piece``."""
-        x, dy = (each.loaded() if isinstance(each, Piece) else each for each in self[:2])
+    def loaded(self, layout: Layout) -> "Block":
+        """The block with arrays (rows, F, S) in memory, of a mapped file as well."""
+        x, dy = (_in_memory(each(), layout) if callable(each) else each for each in self[:2])
         return self._replace(x=x, dy=dy)
 
     def save(self, result: Array) -> None:
@@ -71,6 +58,7 @@ class Stretch:
     """
 
     blocks: Sequence[Block]
+    layout: Layout
     ahead: int
     run: str
     number: int
@@ -81,7 +69,7 @@ class Stretch:
         with ThreadPoolExecutor(1) as reader:
             for done, block in enumerate([*self.blocks, *[None] * self.ahead], -self.ahead):
                 if block:
-                    coming.append(reader.submit(block.loaded))
+                    coming.append(reader.submit(block.loaded, self.layout))
                 if time.monotonic() > due:
                     import_module("distributed").get_worker().log_event(TOPIC, (self.run, self.number, max(done, 0)))
                     due = time.monotonic() + NEWS
@@ -163,3 +151,9 @@ def _gradient(block: Block, mean: Array, *terms: Array) -> Array:
     drawn = blocks.normalize(block.x, mean, slope, offset)
     drawn += generator(block.dy.seed, "dy", block.dy.block).standard_normal(drawn.shape, dtype=drawn.dtype.type)
     return drawn
+
+
+def _in_memory(stored: Array, layout: Layout) -> Array:
+    array = np.ascontiguousarray(stored)
+    array.reshape(-1)[:: PAGE // array.itemsize].any()
+    return array.reshape(layout.canonical_shape(array.shape))

@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from bncli.cluster import outputs
-from bncli.cluster.stored import Stored, in_blocks
+from bncli.cluster.batches import in_blocks
+from bncli.cluster.stored import Stored
 from bncli.core.case import complete
 from bncli.core.kernel import Gradients
 from bncli.core.source import Lazy, Request
@@ -39,7 +40,8 @@ def run(what, cluster, lazy, save, name="y"):
     batch = in_blocks(lazy, seed=5)
     with outputs.opened(save, name, batch.problem, batch.cuts) as output:
         found = Stored(cluster, batch, output, silent).run(what)
-        output.arrays({key: value for key, value in found.items() if isinstance(value, np.ndarray)})
+        if output:
+            output.arrays({key: value for key, value in found.items() if isinstance(value, np.ndarray)})
     return found
 
 

@@ -15,7 +15,7 @@ from bncli.benchmarking.timing import FEWEST_ROUNDS, Sampling
 from bncli.cluster import worker_timing
 from bncli.errors import Unavailable
 from bncli.isolation.process import Process
-from bncli.kernels.dask.in_memory import InMemory
+from bncli.kernels.dask.normalization import InMemory
 from bncli.kernels.dask.runners import Workers
 from bncli.loading.registry import load_kernel
 from cluster_runs import PROBLEM, cli

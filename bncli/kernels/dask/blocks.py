@@ -31,7 +31,7 @@ def moments(x: Array) -> Moments:
 
 def sums(dy: Array, x: Array, mean: Array) -> Sums:
     """The two sums of a block that backward needs; ``mean`` is the mean of the whole batch."""
-    x, centre = np.asarray(x), _per_feature(mean)
+    x, centre = np.asarray(x), _plain(mean)
     of_dy, of_product = np.zeros((2, x.shape[1]))
     for (rows, run), (gradients, _) in zip(_lanes(x), _lanes(np.asarray(dy)), strict=True):
         compiled.sums(gradients, rows, x.shape[1], run, centre, of_dy, of_product)
@@ -52,7 +52,7 @@ def propagate(
 
 def _written(function: Any, given: Sequence[Array], per_feature: Sequence[Array], out: Array | None) -> Array:
     """``out``, or a new array, with what a compiled function makes of the ``given`` blocks, of which x is the last."""
-    given, lines = [np.asarray(each) for each in given], [_per_feature(each) for each in per_feature]
+    given, lines = [np.asarray(each) for each in given], [_plain(each) for each in per_feature]
     shape, dtype = given[-1].shape, given[-1].dtype
     result = out if out is not None and out.flags.carray else np.empty(shape, dtype)
     for *parts, (into, run) in zip(*map(_lanes, given), _lanes(result, given=False), strict=True):
@@ -84,11 +84,7 @@ def _lanes(array: Array, given: bool = True) -> Iterator[tuple[Array, int]]:
         yield array[whole:].reshape(1, 1, -1), inner
 
 
-def _per_feature(array: Array) -> Array:
-    return _plain(array, np.dtype(np.float64))
-
-
-def _plain(array: Array, dtype: np.dtype[Any]) -> Array:
+def _plain(array: Array, dtype: Any = np.float64) -> Array:
     """``array`` for compiled code, contiguous and read-only: code for writable arrays would be compiled again."""
     plain = np.require(array, dtype, ["C", "A"]).view()
     plain.flags.writeable = False

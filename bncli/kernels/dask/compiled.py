@@ -184,10 +184,8 @@ def _spread(per_feature: Any, first: int, size: int, inner: int, per_lane: Any) 
         feature = (first + k) // inner % features
         if inner == 1:
             run = min(features - feature, size - k)
-            for step in range(run):
-                per_lane[k + step] = per_feature[feature + step]
+            per_lane[k : k + run] = per_feature[feature : feature + run]
         else:
-            run, value = min(inner - (first + k) % inner, size - k), per_feature[feature]
-            for step in range(run):
-                per_lane[k + step] = value
+            run = min(inner - (first + k) % inner, size - k)
+            per_lane[k : k + run] = per_feature[feature]
         k += run

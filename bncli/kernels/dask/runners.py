@@ -78,10 +78,13 @@ class Threads:
 
 
 class Workers(Threads):
-    """The workers of a Dask ``client``, which holds what ``mapped`` returns as futures."""
+    """The workers of a Dask ``client``, which holds what ``mapped`` returns as futures.
 
-    def __init__(self, client: Any, features: int) -> None:
-        self.client, self.features = client, features
+    ``check`` is called now and then while they are waited for, and may raise.
+    """
+
+    def __init__(self, client: Any, features: int, check: Callable[[], None] = lambda: None) -> None:
+        self.client, self.features, self.check = client, features, check
         self.places = [address for address, threads in client.nthreads().items() for _ in range(threads)]
         self.threads = max(1, len(self.places))
         self.latest: Shares = []
@@ -110,9 +113,6 @@ class Workers(Threads):
                 self.check()
             else:
                 return found
-
-    def check(self) -> None:
-        """Raise where waiting is in vain: called while tasks are waited for."""
 
     def fill(self, function: Function, outs: Shares, operands: Sequence[Shares], shared: Sequence[Array]) -> None:
         task, here = partial(engine.applied, function), isinstance(outs[0], list)
