@@ -72,6 +72,15 @@ class Session:
         """Whether the memory limit of a worker holds ``needed`` bytes in addition to its base."""
         return not self.memory_limit or self.base + needed <= USABLE * self.memory_limit
 
+    def require(self, needed: int) -> None:
+        """Raise InputError if it does not."""
+        if not self.fits(needed):
+            limit, base, enough = self.memory_limit or 0, self.base, (self.base + needed) / USABLE
+            raise InputError(
+                f"--memory-limit {text(limit, 'bytes')} is not enough: a worker takes {text(base, 'bytes')} without "
+                f"any block, and up to {text(needed, 'bytes')} for blocks: give {text(enough, 'bytes')}"
+            )
+
     def peaks(self) -> dict[str, int]:
         """The peak memory of each worker that is still running, in bytes."""
         found: dict[str, int] = self.client.run(worker.peak_memory, on_error="ignore")
@@ -154,13 +163,3 @@ def _differences(client: Any) -> Collection[str]:
                 line = f"{name} is {own} here and {other} at {where}: install the same one"
                 lines.setdefault((name, other), line)
     return lines.values()
-
-
-def require_memory(found: Session, needed: int) -> None:
-    """Raise InputError if a worker's memory limit cannot hold ``needed`` bytes in addition to its base."""
-    if not found.fits(needed):
-        limit, base = found.memory_limit or 0, found.base
-        raise InputError(
-            f"--memory-limit {text(limit, 'bytes')} is not enough: a worker takes {text(base, 'bytes')} without any "
-            f"block, and up to {text(needed, 'bytes')} for blocks: give {text((base + needed) / USABLE, 'bytes')}"
-        )

@@ -98,6 +98,10 @@ class Summary(NamedTuple):
             total = squares.sum(keepdims=True) + samples * ((mean - middle) ** 2).sum(keepdims=True)
         return self._replace(moments=Moments(samples * mean.size, middle, total))
 
+    def figures(self) -> tuple[float, float, Array, Array]:
+        """The least and the largest value, the means and the standard deviations."""
+        return self.least, self.most, self.moments.mean, np.sqrt(self.moments.squares / self.moments.samples)
+
 
 Found: TypeAlias = dict[str, Summary | Sums]  # by the name of the array
 

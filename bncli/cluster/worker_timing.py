@@ -53,14 +53,6 @@ def columns(baseline: AnyKernel) -> tuple[Column, ...]:
     )
 
 
-class Shares(NamedTuple):
-    """Shares of the time of all workers: computing, transfers, and the rest, which is scheduling and waiting."""
-
-    compute: float
-    transfer: float
-    scheduling: float
-
-
 class OnWorkers(NamedTuple):
     """A kernel that runs on the workers of ``client``, on the batch in their memory; and its row, without figures."""
 
@@ -91,18 +83,25 @@ def measure(case: Case, kernels: Sequence[AnyKernel], counts: Sequence[int], max
     process. A cluster gets a time only if its results equal, bit by bit, those of the kernel ``dask`` without a
     cluster, which are verified elsewhere.
     """
-    (own,) = (kernel for kernel in kernels if kernel.name == KERNEL)
+    (by_blocks,) = (kernel for kernel in kernels if kernel.name == KERNEL)
     rows = []
     with ExitStack() as stack:
-        expected = own.run(_results, case)
+        expected = by_blocks.run(_results, case)
         clusters = [stack.enter_context(_on_workers(case, expected, count)) for count in counts]
         for direction in PASSES:
             samples = _sampled(kernels[0], clusters, case, direction, max_time / len(PASSES))
-            for cluster, its in zip(clusters, samples[1:], strict=True):
+            for cluster, own in zip(clusters, samples[1:], strict=True):
                 row = replace(cluster.row, direction=direction)
                 if row.judged.verdict == PASS:
-                    shares = _observed(cluster, case, direction)
-                    row = _with_figures(replace(row, **shares._asdict()), its, samples[0], samples[1], counts[0])
+                    speedup = statistics.speedup(samples[1], own)
+                    row = replace(
+                        row,
+                        figures=_figures(own),
+                        speedup=speedup,
+                        efficiency=speedup * counts[0] / row.workers,
+                        versus=statistics.median(samples[0]) / statistics.median(own),
+                        **_observed(cluster, case, direction),
+                    )
                 rows.append(row)
     return rows
 
@@ -145,20 +144,18 @@ def _sampled(
     """The samples of ``kernel`` and of each of ``clusters``, in seconds; from the same rounds, unless isolated."""
     on_workers = [each.kernel for each in clusters]
     if isinstance(kernel, Kernel):
-        return _interleaved([kernel, *on_workers], case, direction, seconds)
+        return _interleaved(kernel, on_workers, case, direction, seconds)
     share = seconds / (1 + len(on_workers))
-    alone = kernel.run(_alone, case, direction, share, longer=share)
-    return alone + _interleaved(on_workers, case, direction, seconds - share)
+    alone = kernel.run(_interleaved, [], case, direction, share, longer=share)
+    return alone + _interleaved(on_workers[0], on_workers[1:], case, direction, seconds - share)
 
 
-def _alone(kernel: Kernel, case: Case, direction: str, seconds: float) -> list[tuple[float, ...]]:
-    """Runs in the process of an isolated kernel."""
-    return _interleaved([kernel], case, direction, seconds)
-
-
-def _interleaved(kernels: Sequence[Kernel], case: Case, direction: str, seconds: float) -> list[tuple[float, ...]]:
+def _interleaved(
+    kernel: Kernel, others: Sequence[Kernel], case: Case, direction: str, seconds: float
+) -> list[tuple[float, ...]]:
+    """May run in the process of an isolated kernel."""
     with quiet():
-        makes = [make_of(direction, kernel, case) for kernel in kernels]
+        makes = [make_of(direction, each, case) for each in (kernel, *others)]
         timed = {number: Timed(makes=[make], warming=WARMING[WARM], batch=1) for number, make in enumerate(makes)}
         sampling = interleave(timed, Rule(seconds, precision=0))
     for error in sampling.failed.values():
@@ -168,27 +165,13 @@ def _interleaved(kernels: Sequence[Kernel], case: Case, direction: str, seconds:
     return [sampling.sampled[number].samples for number in timed]
 
 
-def _with_figures(
-    row: WorkersRow, own: Sequence[float], alone: Sequence[float], fewest: Sequence[float], count: int
-) -> WorkersRow:
-    """``row`` with its ``own`` samples; ``alone`` are the first kernel's, ``fewest`` those of ``count`` workers."""
-    middle, speedup = statistics.estimate(own), statistics.speedup(fewest, own)
-    known: dict[str, Any] = {
-        "median": middle.value,
-        "low": middle.low,
-        "high": middle.high,
-        "spread": statistics.spread(own),
-    }
-    return replace(
-        row,
-        figures=Figures(**known, rounds=len(own), samples=list(own)),
-        speedup=speedup,
-        efficiency=speedup * count / row.workers,
-        versus=statistics.median(alone) / middle.value,
-    )
+def _figures(own: Sequence[float]) -> Figures:
+    middle, spread = statistics.estimate(own), statistics.spread(own)
+    figures = Figures(median=middle.value, low=middle.low, high=middle.high, spread=spread, rounds=len(own))
+    return replace(figures, samples=list(own))
 
 
-def _observed(cluster: OnWorkers, case: Case, direction: str) -> Shares:
+def _observed(cluster: OnWorkers, case: Case, direction: str) -> dict[str, Any]:
     """The shares of the time of ``OBSERVED`` more calls."""
     ready = [make_of(direction, cluster.kernel, case)() for _ in range(OBSERVED)]
     with import_module("distributed").get_task_stream(cluster.client) as stream:
@@ -199,10 +182,13 @@ def _observed(cluster: OnWorkers, case: Case, direction: str) -> Shares:
     return shares_of(stream.data, seconds * sum(cluster.client.nthreads().values()))
 
 
-def shares_of(records: Iterable[Any], seconds: float) -> Shares:
-    """The shares of ``seconds`` of all workers together, from the ``records`` of Dask's task stream."""
+def shares_of(records: Iterable[Any], seconds: float) -> dict[str, float]:
+    """The shares of ``seconds`` of all workers together, from the ``records`` of Dask's task stream.
+
+    What is neither computing nor transfers is scheduling and waiting.
+    """
     spent: Counter[str] = Counter()
     for step in (step for record in records for step in record["startstops"]):
         spent[step["action"]] += (step["stop"] - step["start"]) / seconds
     compute, transfer = spent["compute"], spent["transfer"] + spent["deserialize"]
-    return Shares(compute, transfer, max(0.0, 1 - compute - transfer))
+    return {"compute": compute, "transfer": transfer, "scheduling": max(0.0, 1 - compute - transfer)}

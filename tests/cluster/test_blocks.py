@@ -14,7 +14,9 @@ from bncli.cluster.tasks import Block, Drawn, Stretch, normalize, propagate, sum
 from bncli.core.case import generator
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
+from bncli.core.source import Lazy
 from bncli.errors import InputError, Unavailable
+from bncli.kernels.dask.normalization import Statistics
 
 SHAPE, AXES = (7, 3, 4), (0, 2)
 RNG = np.random.default_rng(0)
@@ -149,7 +151,7 @@ def named(name, message):
         (
             named("FutureCancelledError", "…"),
             Unavailable,
-            "the cluster lost what it had computed (FutureCancelledError): run this again; nothing was written",
+            "the cluster lost what it had computed (FutureCancelledError); nothing was written: run this again",
         ),
         (
             ZeroDivisionError("by\nzero"),
@@ -171,14 +173,18 @@ def watched(monkeypatch):
     now, shown, handlers = [100.0], [], {}
     monkeypatch.setattr(stored, "time", SimpleNamespace(monotonic=lambda: now[0]))
     client = SimpleNamespace(status="running", nthreads=lambda: {"tcp://one": 1}, subscribe_topic=handlers.setdefault)
-    batch = SimpleNamespace(problem=SimpleNamespace(features=3), cuts=[slice(0, 1)] * 10)
-    found = Stored(SimpleNamespace(client=client), batch, None, lambda *progress: shown.append(progress))
+    found = Stored(Lazy(Problem((10, 3)), {"x": SimpleNamespace(step=1, part=lambda *rows: None)}, {}), seed=0)
+    monkeypatch.setattr(found, "statistics", lambda epsilon: Statistics(*np.ones((3, 3))))
+    for name in ("normalize", "propagate"):
+        monkeypatch.setattr(found, name, lambda *given: None)
+    found.run("train", SimpleNamespace(client=client), None, lambda *progress: shown.append(progress))
+    found.cuts, found.doing, found.pass_id, found.done = [slice(0, 1)] * 10, "y", "this", {}
 
     def after(seconds):
         now[0] += seconds
         found.check()
 
-    return SimpleNamespace(stored=found, client=client, after=after, shown=shown, hear=handlers[tasks.TOPIC])
+    return SimpleNamespace(client=client, after=after, shown=shown, hear=handlers[tasks.TOPIC])
 
 
 def test_workers_that_stay_away_are_waited_for_and_then_given_up(watched):
@@ -201,9 +207,7 @@ def test_a_scheduler_that_goes_away_is_noticed(watched):
 
 
 def test_the_progress_is_that_of_all_shares_even_where_one_is_repeated(watched):
-    watched.stored.pass_id = run = "y"
-    watched.stored.doing = "y"
-    for done in ((run, 0, 3), ("another", 0, 4), (run, 1, 5), (run, 0, 0), (run, 0, 9)):
+    for done in (("this", 0, 3), ("another", 0, 4), ("this", 1, 5), ("this", 0, 0), ("this", 0, 9)):
         watched.hear((100.0, done))
         watched.after(0)
     assert [text for _, text in watched.shown] == [f"y: block {count} of 10" for count in (3, 3, 8, 5, 10)]

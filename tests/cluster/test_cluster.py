@@ -11,7 +11,6 @@ import psutil
 import pytest
 
 from bncli.cluster import outputs
-from bncli.cluster.batches import in_blocks
 from bncli.cluster.stored import Stored
 from bncli.core.case import complete
 from bncli.core.kernel import Gradients
@@ -37,9 +36,9 @@ def silent(share, doing):
 
 
 def run(what, cluster, lazy, save, name="y"):
-    batch = in_blocks(lazy, seed=5)
+    batch = Stored(lazy, seed=5)
     with outputs.opened(save, name, batch.problem, batch.cuts) as output:
-        found = Stored(cluster, batch, output, silent).run(what)
+        found = batch.run(what, cluster, output, silent)
         if output:
             output.arrays({key: value for key, value in found.items() if isinstance(value, np.ndarray)})
     return found
@@ -48,10 +47,10 @@ def run(what, cluster, lazy, save, name="y"):
 @pytest.mark.slow
 def test_two_workers_give_the_bits_of_one_process(cluster, group, alone, tmp_path):
     seen = []
-    batch = in_blocks(lazy_of(group), seed=5)
+    batch = Stored(lazy_of(group), seed=5)
     assert len(batch.cuts) > 4
     with outputs.opened(tmp_path / "y.npy", "y", PROBLEM, batch.cuts) as output:
-        Stored(cluster, batch, output, lambda share, doing: seen.append((share, doing))).run("train")
+        batch.run("train", cluster, output, lambda share, doing: seen.append((share, doing)))
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), PROBLEM.own(alone["y"]))
     assert [share for share, doing in seen if doing.startswith("y:")][-1] == 1
     run("backward", cluster, lazy_of(group), tmp_path / "dx.zarr", "dx")

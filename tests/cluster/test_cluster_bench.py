@@ -172,4 +172,4 @@ def divide(a, b, out):
 def test_the_task_stream_is_split_into_computing_moving_and_the_rest():
     steps = [("transfer", 1.0, 1.5), ("compute", 1.5, 3.0), ("disk-read", 0, 9)]
     records = [{"startstops": [{"action": action, "start": start, "stop": stop} for action, start, stop in steps]}] * 2
-    assert worker_timing.shares_of(records, seconds=4.0) == (0.75, 0.25, 0.0)
+    assert worker_timing.shares_of(records, seconds=4.0) == {"compute": 0.75, "transfer": 0.25, "scheduling": 0.0}

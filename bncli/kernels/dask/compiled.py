@@ -49,7 +49,14 @@ def moments(x: Any, features: int, inner: int, count: Any, mean: Any, squares: A
                 for k in range(size):
                     deviation = (row[k] - pivot[k]) - above[k]
                     around[k] += deviation * deviation
-            _merge_rows(first, last, size, pivot, above, around, own_mean, own_squares)
+            share = (last - first) / last
+            for k in range(size):
+                if first == 0:
+                    own_mean[k], own_squares[k] = pivot[k] + above[k], around[k]
+                else:
+                    shift = (pivot[k] - own_mean[k]) + above[k]
+                    own_mean[k] += shift * share
+                    own_squares[k] += around[k] + shift * shift * (first * share)
         place = group * lanes + start
         _merge_lanes(rows, place, size, features, inner, own_mean, own_squares, around, count, mean, squares)
 
@@ -60,19 +67,6 @@ def _tile(number: int, lanes: int) -> Any:
     each = -(-lanes // LANES)
     start = number % each * LANES
     return number // each, start, min(LANES, lanes - start)
-
-
-@compiled
-def _merge_rows(first: int, last: int, size: int, pivot: Any, above: Any, around: Any, mean: Any, squares: Any) -> None:
-    """Chan's formula per lane: merge the rows from ``first`` to ``last`` into the moments of the rows before them."""
-    share = (last - first) / last
-    for k in range(size):
-        if first == 0:
-            mean[k], squares[k] = pivot[k] + above[k], around[k]
-        else:
-            shift = (pivot[k] - mean[k]) + above[k]
-            mean[k] += shift * share
-            squares[k] += around[k] + shift * shift * (first * share)
 
 
 @compiled

@@ -26,21 +26,16 @@ SMALL = 1 << 17  # elements: a smaller batch is faster on one thread
 LONGEST = 256  # blocks of a share: what is lost with a worker took seconds
 FINE = 8  # subtrees of a share, at least: so that shares are of about the same length
 
-_threads = cpu_count() or 1
+threads = cpu_count() or 1  # of this process, for a batch that is not small
 
 
-def set_threads(threads: int) -> int:
+def set_threads(number: int) -> int:
     """Set the number of blocks that this process computes at once without a cluster; returns the number before."""
-    global _threads
-    if threads < 1:
-        raise InputError(f"dask cannot use {threads} threads: give 1 or more")
-    before, _threads = _threads, threads
+    global threads
+    if number < 1:
+        raise InputError(f"dask cannot use {number} threads: give 1 or more")
+    before, threads = threads, number
     return before
-
-
-def threads(size: int) -> int:
-    """The number of threads of this process for a batch of ``size`` elements."""
-    return 1 if size <= SMALL else _threads
 
 
 def cut(samples: int, sample_bytes: int, step: int = 1) -> list[slice]:

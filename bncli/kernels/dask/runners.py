@@ -28,7 +28,7 @@ class Threads:
     """Runs tasks on threads of this process, for the batch ``x`` (N, F, S)."""
 
     def __init__(self, x: Array) -> None:
-        self.features, self.threads = x.shape[1], engine.threads(x.size)
+        self.features, self.threads = x.shape[1], engine.threads if x.size > engine.SMALL else 1
 
     def placed(self, shares: Shares) -> Shares:
         """The blocks of each share, placed where tasks on them will run."""
