@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.cluster import outputs
+from bncli.cluster import outputs, worker
 from bncli.cluster.session import KERNEL, Session, Wanted, session
-from bncli.cluster.stored import Stored, live
+from bncli.cluster.stored import LIVE, Stored
 from bncli.cluster.tasks import Summary
 from bncli.core.case import few_samples
 from bncli.core.kernel import AnyKernel
@@ -54,10 +54,9 @@ class Job:
 
 def columns(kernel: AnyKernel) -> list[Column]:
     """The columns of a batch in memory, without histogram and difference."""
-    known = [
-        replace(each, wide=each.wide and each.key not in EXTREMES) for each in array_rows.columns(kernel.name)[:-1]
-    ]
-    return [*known, Column("note", "note", "note")]
+    known = array_rows.columns(kernel.name)[:-1]
+    own = [replace(each, wide=each.wide and each.key not in EXTREMES) for each in known]
+    return [*own, Column("note", "note", "note")]
 
 
 def report(
@@ -81,8 +80,7 @@ def report(
         if found.dashboard:
             on_dashboard(found.dashboard)
         threads = max(found.threads.values())
-        ahead = found.fits(threads * batch.memory(job.command, ahead=True))
-        found.require(threads * batch.memory(job.command, ahead))
+        ahead = found.holds(*(threads * batch.memory(job.command, ahead) for ahead in (True, False)))
         with outputs.opened(job.save, SAVED[job.command], batch.problem, batch.cuts) as output:
             what = job.mode if job.command == "forward" else job.command
             arrays = batch.run(what, found, output, progress, ahead)
@@ -106,7 +104,7 @@ def report(
 
 def _cost(job: Job, found: Session, batch: Stored, ahead: bool) -> BlocksCost:
     """The number of blocks, and the memory that they took on the workers."""
-    peaks, held = found.peaks(), live(job.command, ahead)
+    peaks, held = found.client.run(worker.peak_memory, on_error="ignore"), LIVE[job.command, ahead]
     lost = found.threads.keys() - peaks.keys()
     if lost:
         found.warnings.append(

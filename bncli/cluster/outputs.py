@@ -72,11 +72,9 @@ class _Group(Output):
     """A Zarr group of the batch, a chunk for each block, and of the arrays (F,)."""
 
     def create(self, rows: int) -> None:
-        shape, group = self.problem.shape, import_module("zarr").open_group(str(self.path), mode="w")
-        # Not compressed, since floats hardly shrink.
-        group.create_array(
-            self.name, shape=shape, chunks=(rows, *shape[1:]), dtype=self.problem.dtype, compressors=None
-        )
+        shape, options = self.problem.shape, {"dtype": self.problem.dtype, "compressors": None}  # floats hardly shrink
+        group = import_module("zarr").open_group(str(self.path), mode="w")
+        group.create_array(self.name, shape=shape, chunks=(rows, *shape[1:]), **options)
 
     def arrays(self, found: Mapping[str, Array]) -> None:
         group = import_module("zarr").open_group(str(self.path))

@@ -33,8 +33,7 @@ OFF = (
 class Wanted:
     """The requested cluster: the address of a ``scheduler``, or ``workers`` processes on this machine.
 
-    Each worker has ``threads`` threads, and processes as many blocks at once. ``memory_limit`` is the bytes of each
-    worker.
+    Each worker has ``threads`` threads, which process a block each, and ``memory_limit`` bytes.
     """
 
     workers: int | None = None
@@ -68,23 +67,16 @@ class Session:
         found: int = max(facts["memory"] for facts in self.workers.values())
         return found
 
-    def fits(self, needed: int) -> bool:
-        """Whether the memory limit of a worker holds ``needed`` bytes in addition to its base."""
-        return not self.memory_limit or self.base + needed <= USABLE * self.memory_limit
-
-    def require(self, needed: int) -> None:
-        """Raise InputError if it does not."""
-        if not self.fits(needed):
-            limit, base, enough = self.memory_limit or 0, self.base, (self.base + needed) / USABLE
+    def holds(self, most: int, least: int) -> bool:
+        """Whether a worker may take ``most`` bytes for blocks. Raises InputError if not even the ``least``."""
+        limit, base = self.memory_limit, self.base
+        if limit and base + least > USABLE * limit:
+            wanted, held, needed, enough = (text(n, "bytes") for n in (limit, base, least, (base + least) / USABLE))
             raise InputError(
-                f"--memory-limit {text(limit, 'bytes')} is not enough: a worker takes {text(base, 'bytes')} without "
-                f"any block, and up to {text(needed, 'bytes')} for blocks: give {text(enough, 'bytes')}"
+                f"--memory-limit {wanted} is not enough: a worker takes {held} without any block, and up to {needed} "
+                f"for blocks: give {enough}"
             )
-
-    def peaks(self) -> dict[str, int]:
-        """The peak memory of each worker that is still running, in bytes."""
-        found: dict[str, int] = self.client.run(worker.peak_memory, on_error="ignore")
-        return found
+        return not limit or base + most <= USABLE * limit
 
 
 @contextmanager
@@ -96,10 +88,9 @@ def session(wanted: Wanted, dtype: str) -> Iterator[Session]:
     """
     if not find_spec("distributed"):
         raise Unavailable("a cluster needs Dask: pip install 'bncli[cluster]'")
-    before = logging.root.manager.disable
     with ExitStack() as stack, warnings.catch_warnings(action="ignore"):
         # The important ones are reported in lines of bncli's own.
-        stack.callback(logging.disable, before)
+        stack.callback(logging.disable, logging.root.manager.disable)
         logging.disable(logging.CRITICAL)
         with translated(wanted.memory_limit, starting=True):
             found = _session(_client(wanted, stack), wanted, dtype)

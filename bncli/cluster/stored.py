@@ -23,27 +23,21 @@ from bncli.core.case import DRAWS, generator, terms_of_dy
 from bncli.core.problem import ITEMSIZE
 from bncli.core.source import Lazy
 from bncli.errors import Unavailable
-from bncli.kernels.dask import engine
-from bncli.kernels.dask.merging import ARITY, Moments, Sums, widths
+from bncli.kernels.dask.merging import ARITY, BLOCK, Moments, Sums, cut, shares, widths
 from bncli.kernels.dask.normalization import Blocks, Statistics
 from bncli.kernels.dask.runners import Workers
 
 Array = NDArray[Any]
 Progress = Callable[[float, str], None]
 
-LIVE = {"forward": 2, "backward": 3}  # blocks that a thread of a worker holds at once
-AHEAD = {"forward": 1, "backward": 2}  # and those that it reads meanwhile
+# Blocks that a thread of a worker holds at once, and with those that it reads meanwhile.
+LIVE = {("forward", False): 2, ("forward", True): 3, ("backward", False): 3, ("backward", True): 5}
 OPERANDS = 6  # float64 arrays (F,) of a block's computation
 PARTS = 2  # float64 arrays (F,) of what is merged
 
 
-def live(command: str, ahead: bool) -> int:
-    """The blocks that a thread of a worker holds; it may read ``ahead``."""
-    return LIVE[command] + ahead * AHEAD[command]
-
-
 class Stored(Blocks):
-    """A ``lazy`` batch in blocks of about ``engine.BLOCK`` bytes; missing arrays are drawn from ``seed``.
+    """A ``lazy`` batch in blocks of about ``BLOCK`` bytes; missing arrays are drawn from ``seed``.
 
     ``cuts`` are slices of the batch's own axis 0. gamma, beta, mean and var are (F,), the latter None if not given.
     """
@@ -52,11 +46,11 @@ class Stored(Blocks):
         self.problem, self.seed = lazy.problem, seed
         sample_bytes = prod(self.problem.shape[1:]) * ITEMSIZE[self.problem.dtype]
         steps = [rows.step for rows in lazy.batches.values()]
-        step = lcm(*steps) if lcm(*steps) * sample_bytes <= engine.BLOCK else max(steps)
-        self.cuts = engine.cut(self.problem.shape[0], sample_bytes, step)
+        step = lcm(*steps) if lcm(*steps) * sample_bytes <= BLOCK else max(steps)
+        self.cuts = cut(self.problem.shape[0], sample_bytes, step)
         self.nbytes: int = self.cuts[0].stop * sample_bytes  # of the largest block
         parts: dict[str, Any] = {
-            name: [rows.part(cut.start, cut.stop) for cut in self.cuts] for name, rows in lazy.batches.items()
+            name: [rows.part(each.start, each.stop) for each in self.cuts] for name, rows in lazy.batches.items()
         }
         self.x, self.dy = parts["x"], parts.get("dy") or [Drawn(seed, number) for number in range(len(self.cuts))]
         drawn = {name: draw(self.problem.features, seed).astype(self.problem.dtype) for name, draw in DRAWS.items()}
@@ -65,9 +59,9 @@ class Stored(Blocks):
         self.gamma, self.beta, self.mean, self.var = (held[name] for name in ("gamma", "beta", "mean", "var"))
 
     def memory(self, command: str, ahead: bool) -> int:
-        """The bytes that one thread of a worker needs for its blocks."""
+        """The bytes that one thread of a worker needs for its blocks, if it reads ``ahead`` or not."""
         per_feature = OPERANDS + PARTS * (1 + ARITY * (len(widths(len(self.cuts))) - 1))
-        return live(command, ahead) * self.nbytes + per_feature * 8 * self.problem.features
+        return LIVE[command, ahead] * self.nbytes + per_feature * 8 * self.problem.features
 
     def run(
         self, what: str, session: Session, output: Output | None, progress: Progress, ahead: bool = True
@@ -79,8 +73,8 @@ class Stored(Blocks):
         """
         self.session, self.progress, self.ahead = session, progress, ahead
         self.workers = Workers(session.client, self.problem.features, self.check)
-        self.shares = engine.shares(len(self.cuts), self.workers.threads)
-        self.writes = [partial(output.write, cut) if output else None for cut in self.cuts]
+        self.shares = shares(len(self.cuts), self.workers.threads)
+        self.writes = [partial(output.write, each) if output else None for each in self.cuts]
         self.found: dict[str, Any] = {"gamma": self.gamma, "beta": self.beta}
         self.seen = time.monotonic()
         session.client.subscribe_topic(TOPIC, self._heard)

@@ -17,7 +17,6 @@ from bncli.kernels.dask import blocks
 from bncli.kernels.dask.merging import Moments, Sums
 
 Array = NDArray[Any]
-Read = Callable[[], Array]
 Write = Callable[[Array], object]
 
 PAGE = 4096  # bytes of memory that are read at once
@@ -54,7 +53,7 @@ class Block(NamedTuple):
 class Stretch:
     """The ``blocks`` of a share; ``ahead`` of them are read while one is computed.
 
-    Dask's events of ``TOPIC`` are the name of the ``run``, the ``number`` of the share, and how many blocks are done.
+    Dask's events of ``TOPIC`` are the ``run`` (a pass's), the ``number`` of the share, and how many blocks are done.
     """
 
     blocks: Sequence[Block]
@@ -147,10 +146,9 @@ def propagate(block: Block, mean: Array, slope: Array, mean_dy: Array, scale: Ar
     return {"dx": summarize(dx).as_one()}
 
 
-def _gradient(block: Block, mean: Array, *terms: Array) -> Array:
+def _gradient(block: Block, mean: Array, *terms: Array) -> Any:
     if not isinstance(block.dy, Drawn):
-        found: Array = block.dy
-        return found
+        return block.dy
     offset, slope = terms
     drawn = blocks.normalize(block.x, mean, slope, offset)
     drawn += generator(block.dy.seed, "dy", block.dy.block).standard_normal(drawn.shape, dtype=drawn.dtype.type)

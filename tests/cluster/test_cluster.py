@@ -17,7 +17,7 @@ from bncli.core.kernel import Gradients
 from bncli.core.source import Lazy, Request
 from bncli.errors import InputError, Unavailable
 from bncli.inputs import array
-from bncli.kernels.dask import engine, runners
+from bncli.kernels.dask import merging, runners
 from bncli.loading.registry import load_kernel
 from cluster_runs import PROBLEM
 
@@ -63,7 +63,7 @@ def test_two_workers_give_the_bits_of_one_process(cluster, group, alone, tmp_pat
 def test_many_shares_and_statistics_in_slices_change_no_bit(cluster, group, alone, tmp_path, monkeypatch):
     whole = run("backward", cluster, lazy_of(group), None, "dx")
     # Shares of 2 blocks, merged by workers in pairs; 6 features, sent as 4 and 2.
-    monkeypatch.setattr(engine, "LONGEST", 2)
+    monkeypatch.setattr(merging, "LONGEST", 2)
     for name, value in {"FAN": 2, "SLICE": 4, "INLINE": 0}.items():
         monkeypatch.setattr(runners, name, value)
     found = run("backward", cluster, lazy_of(group), tmp_path / "dx.npy", "dx")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bncli import numba_settings
 from bncli.core.kernel import Gradients, Kernel, Parts, Saved
-from bncli.kernels.dask import engine
+from bncli.kernels.dask import runners
 from bncli.kernels.dask.merging import Moments
 
 Array = NDArray[Any]
@@ -41,7 +41,7 @@ def infer(
 
 
 def _in_memory(out: Array, x: Array, dy: Array | None = None) -> Any:
-    from bncli.kernels.dask import normalization, runners  # they need Numba, which takes long to import
+    from bncli.kernels.dask import normalization  # it needs Numba, which takes long to import
 
     return normalization.InMemory(runners.current(x), x, dy, out)
 
@@ -70,7 +70,7 @@ KERNEL = Kernel(
     infer,
     summary="blocks of the batch on a Dask cluster or on threads, their float64 statistics merged; compiled by Numba",
     available=available,
-    set_threads=engine.set_threads,
+    set_threads=runners.set_threads,
     tries_complex=False,
     parts=Parts(stats, Moments.merged, reduce),
 )

@@ -25,7 +25,7 @@ def moments(x: Array) -> Moments:
     samples, features, inner = x.shape
     count, (mean, squares) = np.zeros(features, np.int64), np.zeros((2, features))
     for rows, run in _lanes(x):
-        compiled.moments(rows, features, run, count, mean, squares)
+        compiled.moments(rows, run, count, mean, squares)
     return Moments(samples * inner, mean, squares)
 
 
@@ -34,7 +34,7 @@ def sums(dy: Array, x: Array, mean: Array) -> Sums:
     x, centre = np.asarray(x), _plain(mean)
     of_dy, of_product = np.zeros((2, x.shape[1]))
     for (rows, run), (gradients, _) in zip(_lanes(x), _lanes(np.asarray(dy)), strict=True):
-        compiled.sums(gradients, rows, x.shape[1], run, centre, of_dy, of_product)
+        compiled.sums(gradients, rows, run, centre, of_dy, of_product)
     return Sums(of_dy, of_product)
 
 

@@ -26,10 +26,11 @@ compiled: Any = numba_cache.njit(nogil=True, error_model="numpy")
 
 
 @compiled
-def moments(x: Any, features: int, inner: int, count: Any, mean: Any, squares: Any) -> None:
+def moments(x: Any, inner: int, count: Any, mean: Any, squares: Any) -> None:
     """Merge the samples of x into the known moments: count, mean and M2 of each feature."""
     groups, rows, lanes = x.shape
-    pivot, above, around, own_mean, own_squares = np.empty((5, LANES))
+    pivot, above, own = np.empty(LANES), np.empty(LANES), np.empty((3, LANES))
+    around, own_mean, own_squares = own
     for number in range(groups * -(-lanes // LANES)):
         group, start, size = _tile(number, lanes)
         for first in range(0, rows, ROWS):
@@ -57,8 +58,7 @@ def moments(x: Any, features: int, inner: int, count: Any, mean: Any, squares: A
                     shift = (pivot[k] - own_mean[k]) + above[k]
                     own_mean[k] += shift * share
                     own_squares[k] += around[k] + shift * shift * (first * share)
-        place = group * lanes + start
-        _merge_lanes(rows, place, size, features, inner, own_mean, own_squares, around, count, mean, squares)
+        _merge_lanes(rows, group * lanes + start, size, inner, own, count, mean, squares)
 
 
 @compiled
@@ -70,14 +70,12 @@ def _tile(number: int, lanes: int) -> Any:
 
 
 @compiled
-def _merge_lanes(
-    rows: int, start: int, size: int, features: int, inner: int, lane_mean: Any, lane_squares: Any, scratch: Any,
-    count: Any, mean: Any, squares: Any,
-) -> None:  # fmt: skip
+def _merge_lanes(rows: int, first: int, size: int, inner: int, lanes: Any, count: Any, mean: Any, squares: Any) -> None:
     """Chan's formula per feature: merge its lanes, of ``rows`` samples each, and then these with the known moments."""
-    k, feature, place = 0, start // inner % features, start % inner
+    scratch, lane_mean, lane_squares = lanes
+    features, k = mean.size, 0
     while k < size:
-        run = min(inner - place, size - k)
+        feature, run = (first + k) // inner % features, min(inner - (first + k) % inner, size - k)
         pivot, above, around = lane_mean[k], 0.0, lane_squares[k]
         if run > 1:
             for j in range(run):
@@ -95,11 +93,11 @@ def _merge_lanes(
             mean[feature] += shift * share
             squares[feature] += around + shift * shift * (before * share)
         count[feature] = before + own
-        k, feature, place = k + run, feature + 1 if feature + 1 < features else 0, 0
+        k += run
 
 
 @compiled
-def sums(dy: Any, x: Any, features: int, inner: int, mean: Any, of_dy: Any, of_product: Any) -> None:
+def sums(dy: Any, x: Any, inner: int, mean: Any, of_dy: Any, of_product: Any) -> None:
     """Add, per feature, the sum of dy to ``of_dy``, and the sum of dy * (x - mean) to ``of_product``."""
     groups, rows, lanes = x.shape
     centre, total, product = np.empty((3, LANES))
@@ -116,7 +114,7 @@ def sums(dy: Any, x: Any, features: int, inner: int, mean: Any, of_dy: Any, of_p
                 product[k] += gradient * (row[k] - centre[k])
         k = 0
         while k < size:
-            feature, run = (first + k) // inner % features, min(inner - (first + k) % inner, size - k)
+            feature, run = (first + k) // inner % mean.size, min(inner - (first + k) % inner, size - k)
             of_dy[feature] += _total(total[k : k + run], run)
             of_product[feature] += _total(product[k : k + run], run)
             k += run

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.kernels.dask import blocks, engine
-from bncli.kernels.dask.merging import Moments, Sums
+from bncli.kernels.dask import blocks
+from bncli.kernels.dask.merging import Moments, Sums, cut, shares
 from bncli.kernels.dask.runners import Threads
 
 Array = NDArray[Any]
@@ -91,11 +91,11 @@ class InMemory(Blocks):
 
     def __init__(self, runner: Threads, x: Array, dy: Array | None = None, out: Array | None = None) -> None:
         self.runner = runner
-        cuts = engine.cut(x.shape[0], x[0].size * x.itemsize)
-        self.shares = engine.shares(len(cuts), runner.threads)
+        cuts = cut(x.shape[0], x[0].size * x.itemsize)
+        self.shares = shares(len(cuts), runner.threads)
 
         def parts(array: Array) -> list[list[Array]]:
-            return [[array[cut] for cut in cuts[share]] for share in self.shares]
+            return [[array[each] for each in cuts[share]] for share in self.shares]
 
         self.x = runner.placed(parts(x))
         self.dy = [] if dy is None else runner.placed(parts(dy))
