@@ -10,7 +10,6 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.resources import files
 from io import TextIOWrapper
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Never, TextIO
@@ -208,6 +207,8 @@ def _drop_output(*streams: TextIO) -> None:
 
 def _summary(name: str) -> str:
     """The first line of the docstring of a command's file, read without importing the file."""
+    from importlib.resources import files  # takes 10 ms to import, and help alone needs it
+
     source = files(PACKAGE).joinpath(f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
 

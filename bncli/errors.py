@@ -17,6 +17,9 @@ class CheckFailed(BncliError):
     exit_code = 1
 
 
+AS_PASS, AS_FAILURE = UNSURE_IS = ("pass", "fail")  # what an unsure gate counts as, in place of its own exit code
+
+
 class GateUnsure(CheckFailed):
     """No gate failed, and one could not decide: the noise would have hidden a slowdown."""
 

@@ -1,5 +1,6 @@
 """Adding a thing is adding one file."""
 
+import gc
 import json
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import bncli
+from bncli import plugins
 
 PACKAGE = Path(bncli.__file__).parent
 KERNEL = """
@@ -125,3 +127,19 @@ def test_a_dropped_in_command_is_listed_and_runs(extended):
 def test_a_dropped_in_preset_is_listed_and_used(extended):
     assert "mine" in extended("presets")
     assert extended("forward", "--preset", "mine").startswith("6x7/")
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_a_file_that_breaks_leaves_the_garbage_collector_as_it_was(tmp_path, monkeypatch, collecting):
+    room = tmp_path / "a_room_of_breaking_files"
+    room.mkdir()
+    room.joinpath("broken.py").write_text("import gc\nassert gc.isenabled()\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = gc.isenabled()
+    try:
+        (gc.enable if collecting else gc.disable)()
+        with pytest.raises(AssertionError):
+            plugins.load(room.name, "broken")
+        assert gc.isenabled() is collecting
+    finally:
+        (gc.enable if before else gc.disable)()

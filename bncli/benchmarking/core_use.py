@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
+from bncli.benchmarking import environment
 from bncli.benchmarking.disturbances import Timed, timed_rows, worst
 from bncli.core.rows.times import LIMIT, BenchRow
 from bncli.core.units import text
@@ -14,13 +15,19 @@ STILL_BUSY = 0.25  # cores
 LONG_PAUSE = 20e-3  # seconds: threads of OpenMP wait for up to 10 ms
 
 
-def warnings(rows: Iterable[BenchRow]) -> list[str]:
-    """The warnings on the rows of a whole benchmark, each of the worst case."""
+def warnings(rows: Iterable[BenchRow], cores: int | None = None) -> list[str]:
+    """The warnings on the rows of a whole benchmark, each of the worst case.
+
+    ``cores`` is the number of cores that this process may use, by default the system's answer. Of what a call leaves
+    running nothing is said where other processes ran: they delay its threads, which are then taken for busy ones.
+    """
     timed = timed_rows(rows)
+    cores = cores or environment.usable_cores()
     # The roofline is bound to every count of --threads.
     counts = {row.threads for row, _ in timed if row.direction == LIMIT and row.threads}
     passes = [each for each in timed if each.row.direction != LIMIT]
-    found = (_unbound(passes, counts), _children(passes), _late(passes), _still_busy(passes))
+    alone = [each for each in passes if not each.is_disturbed(cores)]
+    found = (_unbound(passes, counts), _children(passes), _late(alone), _still_busy(alone))
     return [warning for warning in found if warning]
 
 

@@ -39,6 +39,10 @@ class Timed(NamedTuple):
         """The share of outliers among the samples; 0 if samples are too few."""
         return (self.figures.outliers or 0) / self.figures.rounds if self.figures.rounds >= FEWEST else 0.0
 
+    def is_disturbed(self, cores: int) -> bool:
+        """Whether other processes, or the hypervisor, used more of the ``cores`` than on a quiet machine."""
+        return (self.figures.others or 0.0) > quiet(cores) or (self.figures.stolen or 0.0) > STOLEN
+
     @property
     def sample(self) -> float:
         """The duration of a sample in seconds."""
@@ -66,6 +70,11 @@ def warnings(rows: Iterable[BenchRow], cores: int | None = None) -> list[str]:
     return [warning for warning in found if warning]
 
 
+def quiet(cores: int) -> float:
+    """How many of the ``cores`` the other processes of a quiet machine use at most."""
+    return max(BUSY, BUSY_SHARE * cores)
+
+
 def timed_rows(rows: Iterable[BenchRow]) -> list[Timed]:
     """The rows that have samples, with their figures."""
     return [Timed(row, row.figures) for row in rows if row.figures and row.figures.samples]
@@ -73,7 +82,7 @@ def timed_rows(rows: Iterable[BenchRow]) -> list[Timed]:
 
 def _busy(rows: Sequence[Timed], cores: int) -> str:
     where, others = worst(rows, lambda each: each.figures.others)
-    if where is None or others <= max(BUSY, BUSY_SHARE * cores):
+    if where is None or others <= quiet(cores):
         return ""
     of = where.figures.others_of or max(cores, others)
     return (

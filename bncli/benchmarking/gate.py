@@ -17,11 +17,10 @@ from bncli.core.report import Report
 from bncli.core.rows.ratios import ComparisonRow
 from bncli.core.rows.times import LIMIT, BenchRow, Gated, Speedup, TimedRow, WorkersRow, timed_rows
 from bncli.core.units import text
-from bncli.errors import InputError
+from bncli.errors import AS_FAILURE, AS_PASS, InputError
 from bncli.verification.finding import Verdict
 
 TIMES_LONGER = 5  # than --max-time: how long a problem is sampled by default until its ratios are decided
-AS_PASS, AS_FAILURE = UNSURE_IS = ("pass", "fail")  # in place of an exit code of its own
 
 
 class GateVerdict(StrEnum):

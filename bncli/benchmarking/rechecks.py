@@ -35,13 +35,14 @@ def after(judged: Judged, kernel: Kernel, space: Space, repeats: int) -> Finding
     The last of these calls is judged itself: a kernel might skip its work where calls follow each other quickly. Then
     the inputs change in place: results that do not follow were cached. Fresh results must lie in memory of their own.
     """
-    alive: Alive = []
     try:
         with watched(kernel, judged.timed.key.direction):
             last = _last_of(judged.timed, space, repeats)
+        digests, alive = _digests(last), _kept_alive(judged.timed, last)
+        unknown = {name: array for name, array in last.items() if digests[name] != judged.digests.get(name)}
         return (
-            _wrong(kernel, space.inputs.copies[0], last, judged.digests)
-            or _cached(judged.timed, kernel, space, alive)
+            _wrong(kernel, space.inputs.copies[0], unknown)
+            or _cached(judged.timed, kernel, space, last, digests, alive)
             or _kept(judged.timed, kernel, space, alive)
             or _in_turns(judged.timed, kernel, space, alive)
         )
@@ -63,22 +64,23 @@ def _last_of(timed: Pass, space: Space, repeats: int) -> dict[str, Array]:
     return named(timed.key.direction, last.run())
 
 
-def _wrong(kernel: Kernel, case: Case, found: Mapping[str, Array], right: Mapping[str, int]) -> Finding | None:
-    """The failure of one of the results; one whose digest is in ``right`` was verified before."""
-    other = {name: array for name, array in found.items() if digest(array) != right.get(name)}
-    if "infer" in other:  # verified with other statistics than the timed ones
+def _wrong(kernel: Kernel, case: Case, found: Mapping[str, Array]) -> Finding | None:
+    """The failure of one of the results."""
+    if not found:
+        return None
+    if "infer" in found:  # verified with other statistics than the timed ones
         findings = accuracy.check_inference(guarded(kernel), case)
     else:
-        findings = accuracy.judge(kernel, case, other)
+        findings = accuracy.judge(kernel, case, found)
     findings = inexact.settle(case, findings, partial(inexact.passes, guarded(kernel)))
     return next((each for each in findings if each.verdict.fails), None)
 
 
-def _cached(timed: Pass, kernel: Kernel, space: Space, alive: Alive) -> Finding | None:
-    """The finding on cached results: they keep their bits after an exchange of two samples with different results."""
-    found = _results(timed, space, alive)
-    large, array = _largest(found)
-    digests = _digests(found)
+def _cached(
+    timed: Pass, kernel: Kernel, space: Space, last: Mapping[str, Array], digests: Mapping[str, int], alive: Alive
+) -> Finding | None:
+    """The finding on cached results: the ``last`` keep their bits after an exchange of two samples that differ."""
+    large, array = _largest(last)
     for _ in range(1 if space.inputs.large else TRIES):
         with space.inputs.exchanged("dy" if timed.key.direction == "backward" else "x") as places:
             before = [array[place] for place in places or ()]
@@ -133,17 +135,20 @@ def _largest(found: Mapping[str, Array]) -> tuple[str, Array]:
     return [(name, array) for name, array in found.items() if array.ndim == 3][-1]
 
 
-def _digests(found: Mapping[str, Array]) -> list[int]:
-    return [digest(array) for array in found.values()]
+def _digests(found: Mapping[str, Array]) -> dict[str, int]:
+    return {name: digest(array) for name, array in found.items()}
 
 
 def _results(timed: Pass, space: Space, alive: Alive) -> Mapping[str, Array]:
     """The results of a call; the large one of fresh outputs is kept in ``alive``."""
     _poison(timed, space)
     found = timed.results()
-    if timed.key.outputs == FRESH:
-        alive.append(_largest(found))
+    alive += _kept_alive(timed, found)
     return found
+
+
+def _kept_alive(timed: Pass, found: Mapping[str, Array]) -> Alive:
+    return [_largest(found)] if timed.key.outputs == FRESH else []
 
 
 def _poison(timed: Pass, space: Space) -> None:

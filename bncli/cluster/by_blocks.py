@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.cluster import outputs, worker
-from bncli.cluster.session import KERNEL, Session, Wanted, session
+from bncli.cluster import outputs
+from bncli.cluster.session import Session, peak_memory, session
 from bncli.cluster.stored import LIVE, Stored
 from bncli.cluster.tasks import Summary
+from bncli.cluster.wanted import KERNEL, Wanted
 from bncli.core.case import few_samples
 from bncli.core.kernel import AnyKernel
 from bncli.core.problem import Problem
@@ -104,7 +105,7 @@ def report(
 
 def _cost(job: Job, found: Session, batch: Stored, ahead: bool) -> BlocksCost:
     """The number of blocks, and the memory that they took on the workers."""
-    peaks, held = found.client.run(worker.peak_memory, on_error="ignore"), LIVE[job.command, ahead]
+    peaks, held = found.client.run(peak_memory, on_error="ignore"), LIVE[job.command, ahead]
     lost = found.threads.keys() - peaks.keys()
     if lost:
         found.warnings.append(

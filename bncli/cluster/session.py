@@ -1,23 +1,28 @@
-"""A Dask cluster for one run: a running one, or processes on this machine."""
+"""A Dask cluster for one run, a running one or processes on this machine; and what its workers report of themselves."""
 
 import logging
+import os
+import platform
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
-from os import cpu_count
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import psutil
+
 from bncli import signals
-from bncli.cluster import worker
 from bncli.cluster.failures import translated
+from bncli.cluster.wanted import Wanted
 from bncli.core.units import text
 from bncli.errors import InputError, Unavailable
 
 LOOPBACK = "127.0.0.1"  # not reachable from outside: Dask lets every client run code
-KERNEL = "dask"  # the kernel that workers run
+STATUS = Path("/proc/self/status")
 PATIENCE = 30.0  # seconds to wait for a scheduler or a worker
 USABLE = 0.95  # of a worker's memory limit; Dask ends a worker that uses more
 PACKAGES = ("python", "bncli", "dask", "distributed", "numba", "numpy")  # whose versions must agree
@@ -27,19 +32,6 @@ OFF = (
     *(f"distributed.worker.memory.{what}" for what in ("target", "spill", "pause")),
     "distributed.scheduler.work-stealing",
 )
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """The requested cluster: the address of a ``scheduler``, or ``workers`` processes on this machine.
-
-    Each worker has ``threads`` threads, which process a block each, and ``memory_limit`` bytes.
-    """
-
-    workers: int | None = None
-    scheduler: str | None = None
-    memory_limit: int | None = None
-    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +106,7 @@ def _client(wanted: Wanted, stack: ExitStack) -> Any:
     stack.enter_context(import_module("dask").config.set({f"distributed.{what}": False for what in OFF}))
     with signals.held_back():
         cluster = distributed.LocalCluster(
-            n_workers=wanted.workers or cpu_count() or 1,
+            n_workers=wanted.workers or os.cpu_count() or 1,
             threads_per_worker=wanted.threads or 1,
             memory_limit=wanted.memory_limit or 0,
             host=LOOPBACK,
@@ -137,7 +129,7 @@ def _require_certificates(scheduler: str, distributed: Any) -> None:
 
 
 def _session(client: Any, wanted: Wanted, dtype: str) -> Session:
-    workers = client.run(worker.introduce, dtype)
+    workers = client.run(introduce, dtype)
     dashboard = client.dashboard_link if client.run_on_scheduler(find_spec, "bokeh") else None
     # Without the threads of a worker that has joined since, of which nothing else is known.
     threads = {address: count for address, count in client.nthreads().items() if address in workers}
@@ -154,3 +146,25 @@ def _differences(client: Any) -> Collection[str]:
                 line = f"{name} is {own} here and {other} at {where}: install the same one"
                 lines.setdefault((name, other), line)
     return lines.values()
+
+
+def introduce(dtype: str) -> dict[str, Any]:
+    """On a worker: compile the code for blocks of ``dtype``; return its facts, and its memory without a block."""
+    from bncli.kernels.dask import blocks  # takes long to import, and is needed with a cluster only
+
+    x, one = np.ones((2, 1, 1), dtype), np.ones(1)
+    blocks.moments(x)
+    blocks.sums(x, x, one)
+    blocks.normalize(x, one, one, one)
+    blocks.propagate(x, x, one, one, one, one)
+    return {"pid": os.getpid(), "host": platform.node(), "memory": peak_memory()}
+
+
+def peak_memory() -> int:
+    """The peak memory of this process in bytes; the present memory if the system does not report a peak."""
+    if STATUS.exists():
+        # Not getrusage's maximum: on Linux it starts with the memory of the parent process.
+        line = next(line for line in STATUS.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))
+        return 1024 * int(line.split()[1])
+    used = psutil.Process().memory_info()
+    return int(getattr(used, "peak_wset", used.rss))

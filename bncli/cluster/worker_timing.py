@@ -18,7 +18,8 @@ from bncli.benchmarking.rotation import Timed
 from bncli.benchmarking.sampling import Rule, Stop
 from bncli.benchmarking.timing import interleave
 from bncli.cluster.failures import translated
-from bncli.cluster.session import KERNEL, Wanted, session
+from bncli.cluster.session import session
+from bncli.cluster.wanted import KERNEL, Wanted
 from bncli.core.case import Case
 from bncli.core.kernel import AnyKernel, Kernel
 from bncli.core.report import Column, Report

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from bncli.cluster.session import KERNEL, Wanted
+from bncli.cluster.wanted import KERNEL, Wanted
 from bncli.commands._groups import Group, option
 from bncli.commands._runs import Runs
 from bncli.commands._types import Counts

@@ -8,7 +8,6 @@ import click
 from click.core import ParameterSource
 
 from bncli import plugins
-from bncli.benchmarking.gate import UNSURE_IS
 from bncli.commands import _presets
 from bncli.commands._groups import Group, Option, option
 from bncli.commands._types import Counts, Factor, KernelSpec, Named, Number, OneOf, Size
@@ -16,6 +15,7 @@ from bncli.core.kernel import OWN
 from bncli.core.layout import ALIASES, Layout
 from bncli.core.problem import DTYPE_ALIASES, DTYPES, EPSILON
 from bncli.core.source import ALL, FIRST, OF_IMAGES, PACKAGE, Source, load_source, source_of
+from bncli.errors import UNSURE_IS
 
 SHAPE = "5x100x100x3"
 POSITIONAL = "kernels"

@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from bncli import files, notices, plugins
-from bncli.benchmarking import environment
 from bncli.commands._groups import Group, option
 from bncli.core.report import Exporter, Interrupted, Report
 from bncli.errors import InputError
@@ -57,7 +56,8 @@ class Output:
 
         The files are written even if printing fails, as it does when a reader such as head closes the pipe.
         """
-        report = replace(report, environment=report.environment or environment.collect())
+        if self.files or self.plot or self.format_name != TABLE:
+            report = _with_environment(report)
         try:
             self._print(report)
         finally:
@@ -148,6 +148,12 @@ def output(command: Callable[..., None]) -> Callable[..., None]:
 def _formats(command: str) -> list[str]:
     """The formats of the results of ``command``."""
     return [name for name in plugins.names(PACKAGE) if command in TIMED or not _exporter(name).of_times]
+
+
+def _with_environment(report: Report) -> Report:
+    from bncli.benchmarking import environment  # takes 30 ms to import, and a table shows none of it
+
+    return report if report.environment else replace(report, environment=environment.collect())
 
 
 def _has_times(report: Report) -> bool:

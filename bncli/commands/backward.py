@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from bncli.cluster.session import Wanted
+from bncli.cluster.wanted import Wanted
 from bncli.commands import _arrays, _cluster
 from bncli.commands._cluster import cluster
 from bncli.commands._groups import Group, command, option

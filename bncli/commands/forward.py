@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bncli.cluster.session import Wanted
+from bncli.cluster.wanted import Wanted
 from bncli.commands import _arrays, _cluster
 from bncli.commands._cluster import cluster
 from bncli.commands._groups import Group, command, option

@@ -1,10 +1,13 @@
 """Values as text: three or four digits, and a unit."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bncli.core.report import Kind
+if TYPE_CHECKING:
+    from bncli.core.report import Kind
 
 NOTHING = "–"
 INTERVALS = ("ratio", "seconds", "times")  # kinds whose values may have an interval

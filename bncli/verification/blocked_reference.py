@@ -21,7 +21,7 @@ from bncli.verification.tolerance import Magnitude, Sizes, Terms
 Array = NDArray[Any]
 Expected = tuple[str, Block, Array, Magnitude]  # an array's name, the place of the values in it, and these
 
-SIZE = 1 << 16  # elements of a block: the six arrays made of one stay in the caches
+SIZE = 1 << 17  # elements of a block: of half as many, threads wait for each other between short calls of NumPy
 WHOLE = (slice(None), slice(None), slice(None))
 SAMPLES = (0, 2)
 DX, DGAMMA, DBETA = (f"{name}{OF_INFERENCE}" for name in ("dx", "dgamma", "dbeta"))

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from bncli.commands import _live
-from bncli.output.terminal import console
+from bncli.output.terminal import console, progress_bar
 
 pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
 
@@ -48,7 +48,7 @@ def terminal(monkeypatch):
     file.now = [100.0]
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setattr(console, "stderr", lambda: file)
-    monkeypatch.setattr(console, "monotonic", lambda: file.now[0])
+    monkeypatch.setattr(progress_bar, "monotonic", lambda: file.now[0])
     return file
 
 

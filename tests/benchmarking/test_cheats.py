@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from bncli.benchmarking import timing
-from bncli.benchmarking.bench import report
 from short_runs import NUMPY, SHORT, kernel, rows
 
 SHAPES = ("5x4x4x3", "200x1000/float32")  # many copies of the inputs, and one
@@ -185,47 +184,3 @@ def test_work_that_is_skipped_where_calls_follow_each_other_quickly_loses_the_ti
         return found
 
     assert "y is WRONG" in lost(make_case(shape), forward=forward)
-
-
-@pytest.mark.slow
-def test_a_thread_that_goes_on_after_forward_has_returned_is_named(make_case):
-    def forward(x, gamma, beta, epsilon, *, out=None):
-        y, saved = NUMPY.forward(x, gamma, beta, epsilon, out=out)
-        thread = threading.Thread(target=lambda: [x.sum() for _ in range(60)])
-        thread.start()
-        return y, (saved, thread)
-
-    def backward(dy, saved, *, out=None):
-        saved[1].join()
-        return NUMPY.backward(dy, saved[0], out=out)
-
-    case = make_case("64x3000")
-    assert is_named("mine goes on with work on 64x3000", case, forward=forward, backward=backward)
-
-
-def is_named(start, case, **functions):
-    """Whether a warning starts so: one of five runs is enough, since another process may hide what a thread does."""
-
-    def warnings():
-        return report([(case, "")], [kernel(**functions)], replace(SHORT, max_time=1.0)).warnings
-
-    return any(each.startswith(start) for _ in range(5) for each in warnings())
-
-
-@pytest.mark.slow
-def test_threads_that_spin_and_so_slow_others_down_are_named(make_case):
-    spinning, threads = [0.0], []
-
-    def spin():
-        while time.perf_counter() < spinning[0]:
-            pass
-
-    def forward(x, gamma, beta, epsilon, *, out=None):
-        spinning[0] = time.perf_counter() + 0.1
-        if not threads or not threads[-1].is_alive():
-            threads.append(threading.Thread(target=spin))
-            threads[-1].start()
-        return NUMPY.forward(x, gamma, beta, epsilon, out=out)
-
-    assert is_named("threads of mine use ", make_case("5x4"), forward=forward)
-    threads[-1].join()

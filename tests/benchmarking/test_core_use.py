@@ -2,10 +2,7 @@
 
 import pytest
 
-from bncli.benchmarking import left_running
 from bncli.benchmarking.core_use import warnings
-from bncli.benchmarking.ready import Ready
-from bncli.core.kernel import Prepared
 from planted import bench_row
 
 PROBLEM = "64x3000/per-activation/float32/eps=1e-05"
@@ -71,19 +68,10 @@ def test_each_fault_is_one_line_with_its_remedy(rows, said):
     assert warnings(rows) == [said]
 
 
-def test_pauses_are_a_small_share_of_the_time():
-    calls = []
-
-    def backward():
-        calls.append("forward")
-        return Ready(Prepared(lambda: calls.append("backward"), None))
-
-    assert left_running.measure(backward, 0.0, 1) is None
-    assert left_running.measure(backward, 1.0, 30) is None
-    assert calls == []
-    found = left_running.measure(backward, 0.08, 2)
-    assert calls == ["forward", "backward"] * 4
-    assert found.left_in == pytest.approx(0.001)
-    assert found.still_busy >= 0
-    assert 0 <= found.left_after_forward < 1
-    assert 0 < found.backward_at_once < 1
+@pytest.mark.parametrize("busy", [{"others": 0.9}, {"others": 0.0, "stolen": 0.3}])
+def test_of_a_busy_machine_it_is_not_said_what_a_call_leaves_running(busy):
+    late, spinning = left(0.004, 0.0002, at_once=0.005), left(0.045, 0.044, still_busy=1.8)
+    for each in (late, spinning):
+        assert len(warnings([row(**each, others=0.1, stolen=0.0)], cores=2)) == 1
+        assert warnings([row(**each, **busy)], cores=2) == []
+    assert len(warnings([row(**late, others=0.9)], cores=64)) == 1

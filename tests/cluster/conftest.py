@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bncli.cluster.session import Wanted, session
+from bncli.cluster.session import session
+from bncli.cluster.wanted import Wanted
 from bncli.core.case import complete
 from bncli.core.kernel import Gradients
 from bncli.loading.registry import load_kernel

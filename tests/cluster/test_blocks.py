@@ -6,11 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bncli.cluster import failures, outputs, stored, tasks, worker
+from bncli.cluster import failures, outputs, stored, tasks
 from bncli.cluster import session as sessions
-from bncli.cluster.session import Wanted, session
+from bncli.cluster.session import session
 from bncli.cluster.stored import Stored
 from bncli.cluster.tasks import Block, Drawn, Stretch, normalize, propagate, sums
+from bncli.cluster.wanted import Wanted
 from bncli.core.case import generator
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
@@ -227,9 +228,9 @@ def test_what_is_not_installed_is_named_with_the_extra(module, attempt, said, mo
 
 
 def test_the_memory_of_a_process_is_known_where_linux_does_not_tell(monkeypatch, tmp_path):
-    linux = worker.peak_memory()
-    monkeypatch.setattr(worker, "STATUS", tmp_path / "status")
-    assert 1 << 20 < worker.peak_memory() <= 2 * linux
+    linux = sessions.peak_memory()
+    monkeypatch.setattr(sessions, "STATUS", tmp_path / "status")
+    assert 1 << 20 < sessions.peak_memory() <= 2 * linux
 
 
 @pytest.mark.parametrize("suffix", outputs.SUFFIXES)

@@ -1,5 +1,6 @@
 """bncli in a process of its own: exit codes, pipes, and what is imported."""
 
+import ast
 import subprocess
 import sys
 
@@ -34,22 +35,37 @@ def test_a_closed_pipe_is_no_traceback():
     assert "Error" not in done.stderr
 
 
-def test_help_imports_nothing_heavy():
-    code = (
-        "import sys\nfrom bncli.cli import main\n"
-        "try: main(['--help'])\nexcept SystemExit: print(sorted({'numpy','numba','PIL','rich'} & set(sys.modules)))"
-    )
-    assert process("-c", code).stdout.splitlines()[-1] == "[]"
+UNNEEDED = {"numba", "scipy", "PIL", "matplotlib", "jinja2", "zarr", "dask", "distributed", "torch", "jax"}
+UNNEEDED |= {"unittest", "asyncio", "rich.progress", "bncli.cluster.session", "bncli.output.terminal.progress_bar"}
+OF_TIMES = {"msgspec", "importlib.metadata", "bncli.benchmarking.environment", "bncli.benchmarking.entries"}
+
+
+def imported(code, modules):
+    """Those of ``modules`` that a process has imported after ``code`` and the end of a command."""
+    shown = f"print(sorted({modules!r} & set(sys.modules)))"
+    found = process("-c", f"import sys\nfrom bncli.cli import main\ntry: {code}\nexcept SystemExit: pass\n{shown}")
+    return ast.literal_eval(found.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_and_the_version_import_nothing_heavy(option):
+    assert imported(f"main([{option!r}])", {*UNNEEDED, "numpy", "rich", "bncli.core.report"}) == []
+
+
+def test_no_command_imports_what_few_runs_need():
+    """A module of a kernel, a source, a cluster or a picture is imported once a run asks for it."""
+    loaded = "[main.get_command(None, name) for name in main.list_commands(None)]"
+    assert imported(loaded, UNNEEDED) == []
+
+
+def test_commands_that_time_nothing_import_nothing_that_times():
+    assert imported("[main.get_command(None, name) for name in ('forward', 'gradcheck', 'verify')]", OF_TIMES) == []
 
 
 @pytest.mark.slow
 def test_a_run_on_random_numbers_with_numpy_imports_neither_numba_nor_pillow():
-    code = (
-        "import sys\nfrom bncli.cli import main\n"
-        "try: main(['forward', '--kernel', 'numpy', '--shape', '5x3'])\n"
-        "except SystemExit: print(sorted({'numba', 'PIL', 'matplotlib', 'jinja2'} & set(sys.modules)))"
-    )
-    assert process("-c", code).stdout.splitlines()[-1] == "[]"
+    """Nor what a table of its results does not show."""
+    assert imported("main(['forward', '--kernel', 'numpy', '--shape', '5x3'])", UNNEEDED | OF_TIMES) == []
 
 
 @pytest.mark.slow

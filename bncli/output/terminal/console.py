@@ -1,20 +1,17 @@
 """The terminal: data on stdout, progress and warnings on stderr."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
-from time import monotonic
 from typing import Protocol
 
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.console import Console
 from rich.text import Text
 
 from bncli.core.units import printable
 
-REDRAWN = 0.2  # seconds between two redraws of the details
 _NOTES, _PROGRESS = ContextVar("notes", default=True), ContextVar("progress", default=True)
 
 
@@ -77,54 +74,20 @@ def progress(*, quietly: bool = False, after: float = 0.0) -> Iterator[Update]:
     Nothing is drawn in the first seconds, as many as ``after``. With ``quietly``, the bar is drawn only on updates,
     and details at most five times a second: no thread of its own disturbs a measurement.
     """
-    with _Bar(stderr(), quietly, after) as bar:
+    console = stderr()
+    # FORCE_COLOR makes rich take a log for a terminal. Some CI services log a terminal.
+    if not (_PROGRESS.get() and console.is_terminal and console.file.isatty()) or "CI" in os.environ:
+        yield _Unseen()
+        return
+    from bncli.output.terminal.progress_bar import ProgressBar  # takes 10 ms to import, and few runs show a bar
+
+    with ProgressBar(console, quietly, after) as bar:
         yield bar
 
 
-class _Bar(Progress):
-    """Two lines: a text, which may be as wide as the terminal, and the bar with the time left."""
-
-    def __init__(self, console: Console, quietly: bool, after: float) -> None:
-        self.after = after
-        self.quietly, self.doing, self.drawn, self.started = quietly, "", 0.0, monotonic()
-        self.words = Text(no_wrap=True, overflow="ellipsis")
-        columns = (BarColumn(), TextColumn("{task.percentage:3.0f} %"), TextColumn("{task.fields[left]}"))
-        super().__init__(
-            *columns,
-            console=console,
-            transient=True,
-            auto_refresh=not quietly,
-            # FORCE_COLOR makes rich take a log for a terminal. Some CI services log a terminal.
-            disable=not (_PROGRESS.get() and console.is_terminal and console.file.isatty()) or "CI" in os.environ,
-        )
-        self.whole = self.add_task("", total=1.0, left="")
-
-    def get_renderables(self) -> Iterable[RenderableType]:
-        if monotonic() - self.started < self.after:
-            return
-        yield self.words
-        yield from super().get_renderables()
-
+class _Unseen:
     def __call__(self, share: float, doing: str, detail: Callable[[], str] = str) -> None:
-        now = monotonic()
-        if self.disable or (self.quietly and doing == self.doing and now - self.drawn < REDRAWN):
-            return
-        self.doing, self.drawn = doing, now
-        self.words.plain = printable(": ".join(filter(None, (doing, detail()))))
-        self.update(self.whole, completed=share, left=_time_left(share, now - self.started))
-        self.refresh()
+        """Show nothing."""
 
-    @contextmanager
-    def hidden(self) -> Iterator[None]:
-        self.stop()
-        yield
-        if not self.disable:
-            self.start()
-
-
-def _time_left(share: float, elapsed: float) -> str:
-    """The time left at the pace so far; empty at a share of 0."""
-    if not share:
-        return ""
-    minutes, seconds = divmod(round(elapsed * (1 - share) / share), 60)
-    return f"{minutes}:{seconds:02} left"
+    def hidden(self) -> AbstractContextManager[None]:
+        return nullcontext()

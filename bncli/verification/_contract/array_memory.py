@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,8 +82,14 @@ def _memory_full_of(content: float, case: Case) -> Iterator[None]:
             freed.append(np.full_like(like, content))
             kept.append(np.empty_like(like))  # in between, so that freed blocks do not merge into one
     freed.clear()
-    with patch.object(np, "empty", full(np.empty)), patch.object(np, "empty_like", full(np.empty_like)):
+    makers: dict[str, Callable[..., Array]] = {"empty": np.empty, "empty_like": np.empty_like}
+    try:
+        for name, make in makers.items():
+            setattr(np, name, full(make))
         yield
+    finally:
+        for name, make in makers.items():
+            setattr(np, name, make)
     kept.clear()
 
 
