@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.cluster import outputs, stored
-from bncli.cluster.session import Session, require_memory, session
-from bncli.cluster.stored import Batch, Stored, in_blocks
+from bncli.cluster import outputs
+from bncli.cluster.session import Session, peak_memory, session
+from bncli.cluster.stored import LIVE, Stored
 from bncli.cluster.tasks import Summary
 from bncli.cluster.wanted import KERNEL, Wanted
 from bncli.core.case import few_samples
 from bncli.core.kernel import AnyKernel
+from bncli.core.problem import Problem
 from bncli.core.report import Column, Report
 from bncli.core.rows.lists import BlocksCost, BlocksRow
 from bncli.core.source import Lazy
@@ -54,10 +55,9 @@ class Job:
 
 def columns(kernel: AnyKernel) -> list[Column]:
     """The columns of a batch in memory, without histogram and difference."""
-    known = [
-        replace(each, wide=each.wide and each.key not in EXTREMES) for each in array_rows.columns(kernel.name)[:-1]
-    ]
-    return [*known, Column("note", "note", "note")]
+    known = array_rows.columns(kernel.name)[:-1]
+    own = [replace(each, wide=each.wide and each.key not in EXTREMES) for each in known]
+    return [*own, Column("note", "note", "note")]
 
 
 def report(
@@ -74,19 +74,19 @@ def report(
     require_types(own, job.lazy.problem)
     if job.save:
         outputs.check(job.save)
-    batch = in_blocks(job.lazy, job.seed)
+    batch = Stored(job.lazy, job.seed)
     if job.mode == "infer" and (batch.mean is None or batch.var is None):
         raise InputError("inference needs mean and var: give --array with a Zarr group that holds them")
     with session(wanted, batch.problem.dtype) as found:
         if found.dashboard:
             on_dashboard(found.dashboard)
         threads = max(found.threads.values())
-        ahead = found.fits(threads * stored.memory(job.command, batch, ahead=True))
-        require_memory(found, threads * stored.memory(job.command, batch, ahead))
+        ahead = found.holds(*(threads * batch.memory(job.command, ahead) for ahead in (True, False)))
         with outputs.opened(job.save, SAVED[job.command], batch.problem, batch.cuts) as output:
             what = job.mode if job.command == "forward" else job.command
-            arrays = Stored(found, batch, output, progress, ahead).run(what)
-            output.arrays({name: value for name, value in arrays.items() if isinstance(value, np.ndarray)})
+            arrays = batch.run(what, found, output, progress, ahead)
+            if output:
+                output.arrays({name: value for name, value in arrays.items() if isinstance(value, np.ndarray)})
         cost = _cost(job, found, batch, ahead)
     found.warnings.extend(job.lazy.warnings)
     if not np.isfinite(arrays["x"].moments.squares).all():
@@ -96,16 +96,16 @@ def report(
     rows = [
         BlocksRow(
             input=job.recipe, problem=str(batch.problem), mode=job.mode, cost=cost, kernel=kernel, array=name,
-            dtype=batch.problem.dtype, **_values(batch, name, arrays[name]),
+            dtype=batch.problem.dtype, **_values(batch.problem, name, arrays[name]),
         )
         for kernel, name in SHOWN[job.command]
     ]  # fmt: skip
     return Report(job.command, columns(own), rows, array_rows.GROUP, warnings=found.warnings)
 
 
-def _cost(job: Job, found: Session, batch: Batch, ahead: bool) -> BlocksCost:
+def _cost(job: Job, found: Session, batch: Stored, ahead: bool) -> BlocksCost:
     """The number of blocks, and the memory that they took on the workers."""
-    peaks, live = found.peaks(), stored.live(job.command, ahead)
+    peaks, held = found.client.run(peak_memory, on_error="ignore"), LIVE[job.command, ahead]
     lost = found.threads.keys() - peaks.keys()
     if lost:
         found.warnings.append(
@@ -115,7 +115,7 @@ def _cost(job: Job, found: Session, batch: Batch, ahead: bool) -> BlocksCost:
     limit = f" of {text(found.memory_limit, 'bytes')}" if found.memory_limit else ""
     count = f"{len(batch.cuts)} block{'s' * (len(batch.cuts) > 1)} of at most {text(batch.nbytes, 'bytes')}"
     note = (
-        f"{count}, {found.described()}, {live} blocks per thread at a time; peak memory of a worker "
+        f"{count}, {found.described()}, {held} blocks per thread at a time; peak memory of a worker "
         f"{text(peak, 'bytes')}{limit}, {text(base, 'bytes')} of it before the first block"
     )
     return BlocksCost(
@@ -128,29 +128,19 @@ def _cost(job: Job, found: Session, batch: Batch, ahead: bool) -> BlocksCost:
     )
 
 
-def _values(batch: Batch, name: str, value: Summary | Array) -> dict[str, Any]:
+def _values(problem: Problem, name: str, value: Summary | Array) -> dict[str, Any]:
     """The fields of a row that depend on the values of an array."""
+    more = {}
     if isinstance(value, np.ndarray):
-        wide = value.astype(np.float64)
-        shape, least, most, mean, std = batch.problem.feature_shape, wide.min(), wide.max(), wide.mean(), wide.std()
+        wide, shape = value.astype(np.float64), problem.feature_shape
+        figures = wide.min(), wide.max(), wide.mean(), wide.std()
     else:
-        shape, least, most, (mean, std) = batch.problem.shape, value.least, value.most, _mean_and_std(value.as_one())
-    found = {
-        "shape": "x".join(map(str, shape)),
-        "min": float(least),
-        "max": float(most),
-        "mean": mean.item(),
-        "std": std.item(),
-    }
-    if isinstance(value, np.ndarray) or name != array_rows.NORMALIZED:
-        return found
-    mean, std = _mean_and_std(value)
-    return found | {
-        "largest_feature_mean": np.abs(mean).max().item(),
-        "largest_feature_std_error": np.abs(std - 1).max().item(),
-    }
-
-
-def _mean_and_std(summary: Summary) -> tuple[Array, Array]:
-    samples, mean, squares = summary.moments
-    return mean, np.sqrt(squares / samples)
+        figures, shape = value.as_one().figures(), problem.shape
+        if name == array_rows.NORMALIZED:
+            _, _, mean, std = value.figures()
+            more = {
+                "largest_feature_mean": float(np.abs(mean).max()),
+                "largest_feature_std_error": float(np.abs(std - 1).max()),
+            }
+    named = zip(("min", "max", "mean", "std"), (np.asarray(each).item() for each in figures), strict=True)
+    return {"shape": "x".join(map(str, shape)), **dict(named), **more}

@@ -1,23 +1,28 @@
-"""A Dask cluster for one run: a running one, or processes on this machine."""
+"""A Dask cluster for one run, a running one or processes on this machine; and what its workers report of themselves."""
 
 import logging
+import os
+import platform
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
-from os import cpu_count
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import psutil
+
 from bncli import signals
-from bncli.cluster import worker
 from bncli.cluster.failures import translated
 from bncli.cluster.wanted import Wanted
 from bncli.core.units import text
 from bncli.errors import InputError, Unavailable
 
 LOOPBACK = "127.0.0.1"  # not reachable from outside: Dask lets every client run code
+STATUS = Path("/proc/self/status")
 PATIENCE = 30.0  # seconds to wait for a scheduler or a worker
 USABLE = 0.95  # of a worker's memory limit; Dask ends a worker that uses more
 PACKAGES = ("python", "bncli", "dask", "distributed", "numba", "numpy")  # whose versions must agree
@@ -54,14 +59,16 @@ class Session:
         found: int = max(facts["memory"] for facts in self.workers.values())
         return found
 
-    def fits(self, needed: int) -> bool:
-        """Whether the memory limit of a worker holds ``needed`` bytes in addition to its base."""
-        return not self.memory_limit or self.base + needed <= USABLE * self.memory_limit
-
-    def peaks(self) -> dict[str, int]:
-        """The peak memory of each worker that is still running, in bytes."""
-        found: dict[str, int] = self.client.run(worker.peak_memory, on_error="ignore")
-        return found
+    def holds(self, most: int, least: int) -> bool:
+        """Whether a worker may take ``most`` bytes for blocks. Raises InputError if not even the ``least``."""
+        limit, base = self.memory_limit, self.base
+        if limit and base + least > USABLE * limit:
+            wanted, held, needed, enough = (text(n, "bytes") for n in (limit, base, least, (base + least) / USABLE))
+            raise InputError(
+                f"--memory-limit {wanted} is not enough: a worker takes {held} without any block, and up to {needed} "
+                f"for blocks: give {enough}"
+            )
+        return not limit or base + most <= USABLE * limit
 
 
 @contextmanager
@@ -73,10 +80,9 @@ def session(wanted: Wanted, dtype: str) -> Iterator[Session]:
     """
     if not find_spec("distributed"):
         raise Unavailable("a cluster needs Dask: pip install 'bncli[cluster]'")
-    before = logging.root.manager.disable
     with ExitStack() as stack, warnings.catch_warnings(action="ignore"):
         # The important ones are reported in lines of bncli's own.
-        stack.callback(logging.disable, before)
+        stack.callback(logging.disable, logging.root.manager.disable)
         logging.disable(logging.CRITICAL)
         with translated(wanted.memory_limit, starting=True):
             found = _session(_client(wanted, stack), wanted, dtype)
@@ -100,7 +106,7 @@ def _client(wanted: Wanted, stack: ExitStack) -> Any:
     stack.enter_context(import_module("dask").config.set({f"distributed.{what}": False for what in OFF}))
     with signals.held_back():
         cluster = distributed.LocalCluster(
-            n_workers=wanted.workers or cpu_count() or 1,
+            n_workers=wanted.workers or os.cpu_count() or 1,
             threads_per_worker=wanted.threads or 1,
             memory_limit=wanted.memory_limit or 0,
             host=LOOPBACK,
@@ -123,7 +129,7 @@ def _require_certificates(scheduler: str, distributed: Any) -> None:
 
 
 def _session(client: Any, wanted: Wanted, dtype: str) -> Session:
-    workers = client.run(worker.introduce, dtype)
+    workers = client.run(introduce, dtype)
     dashboard = client.dashboard_link if client.run_on_scheduler(find_spec, "bokeh") else None
     # Without the threads of a worker that has joined since, of which nothing else is known.
     threads = {address: count for address, count in client.nthreads().items() if address in workers}
@@ -142,11 +148,23 @@ def _differences(client: Any) -> Collection[str]:
     return lines.values()
 
 
-def require_memory(found: Session, needed: int) -> None:
-    """Raise InputError if a worker's memory limit cannot hold ``needed`` bytes in addition to its base."""
-    if not found.fits(needed):
-        limit, base = found.memory_limit or 0, found.base
-        raise InputError(
-            f"--memory-limit {text(limit, 'bytes')} is not enough: a worker takes {text(base, 'bytes')} without any "
-            f"block, and up to {text(needed, 'bytes')} for blocks: give {text((base + needed) / USABLE, 'bytes')}"
-        )
+def introduce(dtype: str) -> dict[str, Any]:
+    """On a worker: compile the code for blocks of ``dtype``; return its facts, and its memory without a block."""
+    from bncli.kernels.dask import blocks  # takes long to import, and is needed with a cluster only
+
+    x, one = np.ones((2, 1, 1), dtype), np.ones(1)
+    blocks.moments(x)
+    blocks.sums(x, x, one)
+    blocks.normalize(x, one, one, one)
+    blocks.propagate(x, x, one, one, one, one)
+    return {"pid": os.getpid(), "host": platform.node(), "memory": peak_memory()}
+
+
+def peak_memory() -> int:
+    """The peak memory of this process in bytes; the present memory if the system does not report a peak."""
+    if STATUS.exists():
+        # Not getrusage's maximum: on Linux it starts with the memory of the parent process.
+        line = next(line for line in STATUS.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))
+        return 1024 * int(line.split()[1])
+    used = psutil.Process().memory_info()
+    return int(getattr(used, "peak_wset", used.rss))

@@ -24,20 +24,6 @@ NEWS = 0.5  # seconds between two messages about the progress
 TOPIC = "bncli"  # of these messages: one for all runs, since a scheduler keeps the last of each topic
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A stored block, which ``read`` gives in the shape of ``layout``."""
-
-    read: Callable[[], Array]
-    layout: Layout
-
-    def loaded(self) -> Array:
-        """The block (rows, F, S) in memory, of a mapped file as well."""
-        array = np.ascontiguousarray(self.read())
-        array.reshape(-1)[:: PAGE // array.itemsize].any()
-        return array.reshape(self.layout.canonical_shape(array.shape))
-
-
 class Drawn(NamedTuple):
     """The dy of a block, drawn from ``seed`` and the block's number."""
 
@@ -46,15 +32,15 @@ class Drawn(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A block's x and dy, if it is needed, and a function that writes its result, if it is saved."""
+    """A block's x and dy, if it is needed: arrays, or functions that read them; and what writes its result, if any."""
 
     x: Any
     dy: Any = None
     write: Write | None = None
 
-    def loaded(self) -> "Block":
-        """The block with arrays in place of the stored ``Piece``."""
-        x, dy = (each.loaded() if isinstance(each, Piece) else each for each in self[:2])
+    def loaded(self, layout: Layout) -> "Block":
+        """The block with arrays (rows, F, S) in memory, of a mapped file as well."""
+        x, dy = (_in_memory(each(), layout) if callable(each) else each for each in self[:2])
         return self._replace(x=x, dy=dy)
 
     def save(self, result: Array) -> None:
@@ -67,10 +53,11 @@ class Block(NamedTuple):
 class Stretch:
     """The ``blocks`` of a share; ``ahead`` of them are read while one is computed.
 
-    Dask's events of ``TOPIC`` are the name of the ``run``, the ``number`` of the share, and how many blocks are done.
+    Dask's events of ``TOPIC`` are the ``run`` (a pass's), the ``number`` of the share, and how many blocks are done.
     """
 
     blocks: Sequence[Block]
+    layout: Layout
     ahead: int
     run: str
     number: int
@@ -81,7 +68,7 @@ class Stretch:
         with ThreadPoolExecutor(1) as reader:
             for done, block in enumerate([*self.blocks, *[None] * self.ahead], -self.ahead):
                 if block:
-                    coming.append(reader.submit(block.loaded))
+                    coming.append(reader.submit(block.loaded, self.layout))
                 if time.monotonic() > due:
                     import_module("distributed").get_worker().log_event(TOPIC, (self.run, self.number, max(done, 0)))
                     due = time.monotonic() + NEWS
@@ -109,6 +96,10 @@ class Summary(NamedTuple):
             middle = mean.mean(keepdims=True)
             total = squares.sum(keepdims=True) + samples * ((mean - middle) ** 2).sum(keepdims=True)
         return self._replace(moments=Moments(samples * mean.size, middle, total))
+
+    def figures(self) -> tuple[float, float, Array, Array]:
+        """The least and the largest value, the means and the standard deviations."""
+        return self.least, self.most, self.moments.mean, np.sqrt(self.moments.squares / self.moments.samples)
 
 
 Found: TypeAlias = dict[str, Summary | Sums]  # by the name of the array
@@ -155,11 +146,16 @@ def propagate(block: Block, mean: Array, slope: Array, mean_dy: Array, scale: Ar
     return {"dx": summarize(dx).as_one()}
 
 
-def _gradient(block: Block, mean: Array, *terms: Array) -> Array:
+def _gradient(block: Block, mean: Array, *terms: Array) -> Any:
     if not isinstance(block.dy, Drawn):
-        found: Array = block.dy
-        return found
+        return block.dy
     offset, slope = terms
     drawn = blocks.normalize(block.x, mean, slope, offset)
     drawn += generator(block.dy.seed, "dy", block.dy.block).standard_normal(drawn.shape, dtype=drawn.dtype.type)
     return drawn
+
+
+def _in_memory(stored: Array, layout: Layout) -> Array:
+    array = np.ascontiguousarray(stored)
+    array.reshape(-1)[:: PAGE // array.itemsize].any()
+    return array.reshape(layout.canonical_shape(array.shape))

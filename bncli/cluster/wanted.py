@@ -9,8 +9,7 @@ KERNEL = "dask"  # the kernel that workers run
 class Wanted:
     """The requested cluster: the address of a ``scheduler``, or ``workers`` processes on this machine.
 
-    Each worker has ``threads`` threads, and processes as many blocks at once. ``memory_limit`` is the bytes of each
-    worker.
+    Each worker has ``threads`` threads, which process a block each, and ``memory_limit`` bytes.
     """
 
     workers: int | None = None

@@ -2,10 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -15,7 +14,6 @@ from numpy.typing import NDArray
 from bncli.benchmarking import statistics
 from bncli.benchmarking.buffers import WARMING
 from bncli.benchmarking.passes import make_of
-from bncli.benchmarking.ready import Make, Ready
 from bncli.benchmarking.rotation import Timed
 from bncli.benchmarking.sampling import Rule, Stop
 from bncli.benchmarking.timing import interleave
@@ -23,11 +21,10 @@ from bncli.cluster.failures import translated
 from bncli.cluster.session import session
 from bncli.cluster.wanted import KERNEL, Wanted
 from bncli.core.case import Case
-from bncli.core.kernel import AnyKernel, Kernel, Prepared
+from bncli.core.kernel import AnyKernel, Kernel
 from bncli.core.report import Column, Report
 from bncli.core.rows.times import WARM, Figures, Judgement, WorkersRow
-from bncli.kernels.dask.in_memory import InMemory
-from bncli.kernels.dask.normalization import Statistics
+from bncli.kernels.dask.normalization import InMemory
 from bncli.kernels.dask.runners import Workers
 from bncli.loading.guard import quiet
 
@@ -57,23 +54,12 @@ def columns(baseline: AnyKernel) -> tuple[Column, ...]:
     )
 
 
-class Shares(NamedTuple):
-    """Shares of the time of all workers: computing, transfers, and the rest, which is scheduling and waiting."""
+class OnWorkers(NamedTuple):
+    """A kernel that runs on the workers of ``client``, on the batch in their memory; and its row, without figures."""
 
-    compute: float
-    transfer: float
-    scheduling: float
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """``workers`` with the batch in their memory: seconds that ``sending`` took, and calls of each pass."""
-
-    workers: int
+    kernel: Kernel
     client: Any
-    sending: float
-    verdict: str
-    makes: Mapping[str, Make]
+    row: WorkersRow
 
 
 def report(
@@ -98,64 +84,52 @@ def measure(case: Case, kernels: Sequence[AnyKernel], counts: Sequence[int], max
     process. A cluster gets a time only if its results equal, bit by bit, those of the kernel ``dask`` without a
     cluster, which are verified elsewhere.
     """
-    (own,) = (kernel for kernel in kernels if kernel.name == KERNEL)
+    (by_blocks,) = (kernel for kernel in kernels if kernel.name == KERNEL)
     rows = []
     with ExitStack() as stack:
-        expected = own.run(_results, case)
-        clusters = [stack.enter_context(_cluster(case, expected, count)) for count in counts]
+        expected = by_blocks.run(_results, case)
+        clusters = [stack.enter_context(_on_workers(case, expected, count)) for count in counts]
         for direction in PASSES:
-            alone, *samples = _sampled(
-                kernels[0], case, [each.makes[direction] for each in clusters], direction, max_time
-            )
-            for cluster, own_samples in zip(clusters, samples, strict=True):
-                row = WorkersRow(
-                    problem=str(case.problem),
-                    input=case.recipe,
-                    kernel=f"{KERNEL}, {cluster.workers} worker{'s' * (cluster.workers > 1)}",
-                    direction=direction,
-                    workers=cluster.workers,
-                    judged=Judgement(verdict=cluster.verdict),
-                    sending=cluster.sending,
-                )
-                if cluster.verdict == PASS:
-                    speedup = statistics.speedup(samples[0], own_samples)
+            samples = _sampled(kernels[0], clusters, case, direction, max_time / len(PASSES))
+            for cluster, own in zip(clusters, samples[1:], strict=True):
+                row = replace(cluster.row, direction=direction)
+                if row.judged.verdict == PASS:
+                    speedup = statistics.speedup(samples[1], own)
                     row = replace(
                         row,
-                        figures=_figures(own_samples),
+                        figures=_figures(own),
                         speedup=speedup,
-                        efficiency=speedup * counts[0] / cluster.workers,
-                        versus=statistics.median(alone) / statistics.median(own_samples),
-                        **_observed(cluster, direction)._asdict(),
+                        efficiency=speedup * counts[0] / row.workers,
+                        versus=statistics.median(samples[0]) / statistics.median(own),
+                        **_observed(cluster, case, direction),
                     )
                 rows.append(row)
     return rows
 
 
 @contextmanager
-def _cluster(case: Case, expected: Sequence[Array], count: int) -> Iterator[Cluster]:
+def _on_workers(case: Case, expected: Sequence[Array], count: int) -> Iterator[OnWorkers]:
     with session(Wanted(count), case.problem.dtype) as found, translated():
         start = time.perf_counter()
         batch = InMemory(Workers(found.client, case.problem.features), case.x, case.dy)
         sending = time.perf_counter() - start
 
-        def forward() -> Statistics:
-            return batch.forward(case.gamma, case.beta, case.problem.epsilon)
+        def forward(*given: Any, **options: Any) -> tuple[Any, Any]:
+            return None, batch.forward(case.gamma, case.beta, case.problem.epsilon)
 
-        def backward(there: Statistics) -> tuple[Array, Array]:
-            return batch.backward(case.gamma, there, case.problem.samples)
+        def backward(dy: Any, saved: Any, **options: Any) -> Any:
+            return batch.backward(case.gamma, saved, case.problem.samples)
 
-        there = forward()
-        results = batch.gathered(), *backward(there), batch.gathered()
+        _, saved = forward()
+        results = batch.gathered(), *backward(case.dy, saved), batch.gathered()
         same = all(np.array_equal(*pair, equal_nan=True) for pair in zip(results, expected, strict=True))
-        makes = {
-            "forward": lambda: _ready(forward),
-            "backward": lambda: _ready(partial(backward, forward())),  # a forward of its own
-        }
-        yield Cluster(count, found.client, sending, PASS if same else "WRONG", makes)
-
-
-def _ready(call: Callable[[], Any]) -> Ready:
-    return Ready(Prepared(call, lambda found: found))
+        name = f"{KERNEL}, {count} worker{'s' * (count > 1)}"
+        judged = Judgement(verdict=PASS if same else "WRONG")
+        row = WorkersRow(
+            problem=str(case.problem), input=case.recipe, kernel=name, direction="", workers=count, judged=judged,
+            sending=sending,
+        )  # fmt: skip
+        yield OnWorkers(Kernel(forward, backward, summary=name), found.client, row)
 
 
 def _results(kernel: Kernel, case: Case) -> tuple[Array, ...]:
@@ -166,23 +140,23 @@ def _results(kernel: Kernel, case: Case) -> tuple[Array, ...]:
 
 
 def _sampled(
-    kernel: AnyKernel, case: Case, makes: Sequence[Make], direction: str, max_time: float
+    kernel: AnyKernel, clusters: Sequence[OnWorkers], case: Case, direction: str, seconds: float
 ) -> list[tuple[float, ...]]:
-    """The samples of ``kernel`` and of each of ``makes``, in seconds; from the same rounds, unless isolated."""
-    seconds = max_time / len(PASSES)
+    """The samples of ``kernel`` and of each of ``clusters``, in seconds; from the same rounds, unless isolated."""
+    on_workers = [each.kernel for each in clusters]
     if isinstance(kernel, Kernel):
-        return _interleaved([make_of(direction, kernel, case), *makes], seconds)
-    share = seconds / (1 + len(makes))
-    return kernel.run(_alone, case, direction, share, longer=share) + _interleaved(makes, seconds - share)
+        return _interleaved(kernel, on_workers, case, direction, seconds)
+    share = seconds / (1 + len(on_workers))
+    alone = kernel.run(_interleaved, [], case, direction, share, longer=share)
+    return alone + _interleaved(on_workers[0], on_workers[1:], case, direction, seconds - share)
 
 
-def _alone(kernel: Kernel, case: Case, direction: str, seconds: float) -> list[tuple[float, ...]]:
-    """Runs in the process of an isolated kernel."""
-    return _interleaved([make_of(direction, kernel, case)], seconds)
-
-
-def _interleaved(makes: Sequence[Make], seconds: float) -> list[tuple[float, ...]]:
+def _interleaved(
+    kernel: Kernel, others: Sequence[Kernel], case: Case, direction: str, seconds: float
+) -> list[tuple[float, ...]]:
+    """May run in the process of an isolated kernel."""
     with quiet():
+        makes = [make_of(direction, each, case) for each in (kernel, *others)]
         timed = {number: Timed(makes=[make], warming=WARMING[WARM], batch=1) for number, make in enumerate(makes)}
         sampling = interleave(timed, Rule(seconds, precision=0))
     for error in sampling.failed.values():
@@ -192,16 +166,15 @@ def _interleaved(makes: Sequence[Make], seconds: float) -> list[tuple[float, ...
     return [sampling.sampled[number].samples for number in timed]
 
 
-def _figures(samples: Sequence[float]) -> Figures:
-    middle, spread = statistics.estimate(samples), statistics.spread(samples)
-    return Figures(
-        median=middle.value, low=middle.low, high=middle.high, spread=spread, rounds=len(samples), samples=list(samples)
-    )
+def _figures(own: Sequence[float]) -> Figures:
+    middle, spread = statistics.estimate(own), statistics.spread(own)
+    figures = Figures(median=middle.value, low=middle.low, high=middle.high, spread=spread, rounds=len(own))
+    return replace(figures, samples=list(own))
 
 
-def _observed(cluster: Cluster, direction: str) -> Shares:
+def _observed(cluster: OnWorkers, case: Case, direction: str) -> dict[str, Any]:
     """The shares of the time of ``OBSERVED`` more calls."""
-    ready = [cluster.makes[direction]() for _ in range(OBSERVED)]
+    ready = [make_of(direction, cluster.kernel, case)() for _ in range(OBSERVED)]
     with import_module("distributed").get_task_stream(cluster.client) as stream:
         start = time.perf_counter()
         for each in ready:
@@ -210,10 +183,13 @@ def _observed(cluster: Cluster, direction: str) -> Shares:
     return shares_of(stream.data, seconds * sum(cluster.client.nthreads().values()))
 
 
-def shares_of(records: Iterable[Any], seconds: float) -> Shares:
-    """The shares of ``seconds`` of all workers together, from the ``records`` of Dask's task stream."""
+def shares_of(records: Iterable[Any], seconds: float) -> dict[str, float]:
+    """The shares of ``seconds`` of all workers together, from the ``records`` of Dask's task stream.
+
+    What is neither computing nor transfers is scheduling and waiting.
+    """
     spent: Counter[str] = Counter()
     for step in (step for record in records for step in record["startstops"]):
         spent[step["action"]] += (step["stop"] - step["start"]) / seconds
     compute, transfer = spent["compute"], spent["transfer"] + spent["deserialize"]
-    return Shares(compute, transfer, max(0.0, 1 - compute - transfer))
+    return {"compute": compute, "transfer": transfer, "scheduling": max(0.0, 1 - compute - transfer)}

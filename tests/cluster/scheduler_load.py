@@ -13,7 +13,7 @@ from operator import add
 import dask
 from distributed import Client, LocalCluster
 
-from bncli.kernels.dask import engine, runners
+from bncli.kernels.dask import merging, runners
 
 SECONDS = 0.01  # of a block
 BLOCKS = (8, 32, 128)  # of a worker, in a pass
@@ -29,7 +29,7 @@ def slept(block):
 
 def waiting(client, workers, each):
     """The median time of a pass over ``each`` blocks of a worker, and the share of it in which workers wait."""
-    runner, shares = runners.Workers(client, features=1), engine.shares(workers * each, workers)
+    runner, shares = runners.Workers(client, features=1), merging.shares(workers * each, workers)
     blocks, times = [range(share.start, share.stop) for share in shares], []
     for _ in range(1 + PASSES):
         start = time.perf_counter()

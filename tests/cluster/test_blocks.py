@@ -6,16 +6,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bncli.cluster import collecting, failures, outputs, worker
+from bncli.cluster import failures, outputs, stored, tasks
 from bncli.cluster import session as sessions
-from bncli.cluster.collecting import Watched
 from bncli.cluster.session import session
-from bncli.cluster.tasks import Block, Drawn, Piece, Stretch, normalize, propagate, sums
+from bncli.cluster.stored import Stored
+from bncli.cluster.tasks import Block, Drawn, Stretch, normalize, propagate, sums
 from bncli.cluster.wanted import Wanted
 from bncli.core.case import generator
 from bncli.core.layout import Layout
 from bncli.core.problem import Problem
+from bncli.core.source import Lazy
 from bncli.errors import InputError, Unavailable
+from bncli.kernels.dask.normalization import Statistics
 
 SHAPE, AXES = (7, 3, 4), (0, 2)
 RNG = np.random.default_rng(0)
@@ -25,10 +27,10 @@ TERMS = OFFSET, ALONG = np.array([[0.5, -1.0, 1.5], [0.25, -0.5, 0.75]])
 
 
 def test_a_stored_block_is_loaded_in_its_shape():
-    stored = Block(Piece(lambda: X.reshape(7, 3, 2, 2), Layout.CHANNELS_FIRST), Drawn(seed=5, block=2))
-    loaded = stored.loaded()
+    block = Block(lambda: X.reshape(7, 3, 2, 2), Drawn(seed=5, block=2))
+    loaded = block.loaded(Layout.CHANNELS_FIRST)
     np.testing.assert_array_equal(loaded.x, X)
-    assert loaded.dy == stored.dy
+    assert loaded.dy == block.dy
 
 
 @pytest.mark.parametrize("ahead", [0, 1])
@@ -40,9 +42,10 @@ def test_a_share_is_read_in_order_and_no_further_ahead_than_memory_allows(ahead)
             read.append(number)
             return np.full((2, 3), float(number))
 
-        return Block(Piece(load, Layout.PER_ACTIVATION))
+        return Block(load)
 
-    for number, block in enumerate(Stretch([stored(number) for number in range(5)], ahead, "run", 0)):
+    share = Stretch([stored(number) for number in range(5)], Layout.PER_ACTIVATION, ahead, "run", 0)
+    for number, block in enumerate(share):
         np.testing.assert_array_equal(block.x, np.full((2, 3, 1), float(number)))
         assert len(read) <= number + 1 + ahead
     assert read == list(range(5))
@@ -149,7 +152,7 @@ def named(name, message):
         (
             named("FutureCancelledError", "…"),
             Unavailable,
-            "the cluster lost what it had computed (FutureCancelledError): run this again; nothing was written",
+            "the cluster lost what it had computed (FutureCancelledError); nothing was written: run this again",
         ),
         (
             ZeroDivisionError("by\nzero"),
@@ -167,30 +170,33 @@ def test_what_a_run_on_a_cluster_fails_of_is_one_line(error, kind, said):
 
 @pytest.fixture
 def watched(monkeypatch):
-    """``watched.after(seconds)`` checks a cluster so much later."""
-    now, shown = [100.0], []
-    monkeypatch.setattr(collecting, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    handlers = {}
+    """``watched.after(seconds)`` checks a cluster so much later, in a pass over 10 blocks."""
+    now, shown, handlers = [100.0], [], {}
+    monkeypatch.setattr(stored, "time", SimpleNamespace(monotonic=lambda: now[0]))
     client = SimpleNamespace(status="running", nthreads=lambda: {"tcp://one": 1}, subscribe_topic=handlers.setdefault)
-    workers = Watched(SimpleNamespace(client=client), 3, 10, lambda *progress: shown.append(progress))
+    found = Stored(Lazy(Problem((10, 3)), {"x": SimpleNamespace(step=1, part=lambda *rows: None)}, {}), seed=0)
+    monkeypatch.setattr(found, "statistics", lambda epsilon: Statistics(*np.ones((3, 3))))
+    for name in ("normalize", "propagate"):
+        monkeypatch.setattr(found, name, lambda *given: None)
+    found.run("train", SimpleNamespace(client=client), None, lambda *progress: shown.append(progress))
+    found.cuts, found.doing, found.pass_id, found.done = [slice(0, 1)] * 10, "y", "this", {}
 
     def after(seconds):
         now[0] += seconds
-        workers.check()
+        found.check()
 
-    workers.after, workers.shown, workers.hear = after, shown, *handlers.values()
-    return workers
+    return SimpleNamespace(client=client, after=after, shown=shown, hear=handlers[tasks.TOPIC])
 
 
 def test_workers_that_stay_away_are_waited_for_and_then_given_up(watched):
     watched.after(1000)
     watched.client.nthreads = dict
-    watched.after(collecting.PATIENCE / 2)
-    watched.after(collecting.PATIENCE / 2)
+    watched.after(stored.PATIENCE / 2)
+    watched.after(stored.PATIENCE / 2)
     watched.client.nthreads = lambda: {"tcp://another": 1}
     watched.after(2)  # another has come
     watched.client.nthreads = dict
-    watched.after(collecting.PATIENCE)
+    watched.after(stored.PATIENCE)
     with pytest.raises(Unavailable, match=r"^there was no worker for 30 s; nothing was written: start one, and"):
         watched.after(2)
 
@@ -202,9 +208,7 @@ def test_a_scheduler_that_goes_away_is_noticed(watched):
 
 
 def test_the_progress_is_that_of_all_shares_even_where_one_is_repeated(watched):
-    watched.start("y")
-    run = watched.run
-    for done in ((run, 0, 3), ("another", 0, 4), (run, 1, 5), (run, 0, 0), (run, 0, 9)):
+    for done in (("this", 0, 3), ("another", 0, 4), ("this", 1, 5), ("this", 0, 0), ("this", 0, 9)):
         watched.hear((100.0, done))
         watched.after(0)
     assert [text for _, text in watched.shown] == [f"y: block {count} of 10" for count in (3, 3, 8, 5, 10)]
@@ -224,9 +228,9 @@ def test_what_is_not_installed_is_named_with_the_extra(module, attempt, said, mo
 
 
 def test_the_memory_of_a_process_is_known_where_linux_does_not_tell(monkeypatch, tmp_path):
-    linux = worker.peak_memory()
-    monkeypatch.setattr(worker, "STATUS", tmp_path / "status")
-    assert 1 << 20 < worker.peak_memory() <= 2 * linux
+    linux = sessions.peak_memory()
+    monkeypatch.setattr(sessions, "STATUS", tmp_path / "status")
+    assert 1 << 20 < sessions.peak_memory() <= 2 * linux
 
 
 @pytest.mark.parametrize("suffix", outputs.SUFFIXES)
@@ -234,10 +238,9 @@ def test_a_folder_that_a_worker_does_not_see_is_said(suffix, tmp_path):
     pytest.importorskip("zarr")
     problem = Problem((7, 3, 4), Layout.CHANNELS_FIRST, "float32")
     with outputs.opened(tmp_path / f"y{suffix}", "y", problem, [slice(0, 7)]) as output:
-        write = output.block(slice(0, 7))
-        write.args[0].rename(tmp_path / "away")
+        output.path.rename(tmp_path / "away")
         with pytest.raises(Unavailable) as raised:
-            write(X)
-        (tmp_path / "away").rename(write.args[0])
+            output.write(slice(0, 7), X)
+        (tmp_path / "away").rename(output.path)
     assert str(raised.value).startswith(f"--save cannot write in {str(tmp_path)!r} on host ")
     assert str(raised.value).endswith("; all workers must see this folder, and may write there")

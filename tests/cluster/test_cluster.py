@@ -11,13 +11,13 @@ import psutil
 import pytest
 
 from bncli.cluster import outputs
-from bncli.cluster.stored import Stored, in_blocks
+from bncli.cluster.stored import Stored
 from bncli.core.case import complete
 from bncli.core.kernel import Gradients
 from bncli.core.source import Lazy, Request
 from bncli.errors import InputError, Unavailable
 from bncli.inputs import array
-from bncli.kernels.dask import engine, runners
+from bncli.kernels.dask import merging, runners
 from bncli.loading.registry import load_kernel
 from cluster_runs import PROBLEM
 
@@ -36,20 +36,21 @@ def silent(share, doing):
 
 
 def run(what, cluster, lazy, save, name="y"):
-    batch = in_blocks(lazy, seed=5)
+    batch = Stored(lazy, seed=5)
     with outputs.opened(save, name, batch.problem, batch.cuts) as output:
-        found = Stored(cluster, batch, output, silent).run(what)
-        output.arrays({key: value for key, value in found.items() if isinstance(value, np.ndarray)})
+        found = batch.run(what, cluster, output, silent)
+        if output:
+            output.arrays({key: value for key, value in found.items() if isinstance(value, np.ndarray)})
     return found
 
 
 @pytest.mark.slow
 def test_two_workers_give_the_bits_of_one_process(cluster, group, alone, tmp_path):
     seen = []
-    batch = in_blocks(lazy_of(group), seed=5)
+    batch = Stored(lazy_of(group), seed=5)
     assert len(batch.cuts) > 4
     with outputs.opened(tmp_path / "y.npy", "y", PROBLEM, batch.cuts) as output:
-        Stored(cluster, batch, output, lambda share, doing: seen.append((share, doing))).run("train")
+        batch.run("train", cluster, output, lambda share, doing: seen.append((share, doing)))
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), PROBLEM.own(alone["y"]))
     assert [share for share, doing in seen if doing.startswith("y:")][-1] == 1
     run("backward", cluster, lazy_of(group), tmp_path / "dx.zarr", "dx")
@@ -62,7 +63,7 @@ def test_two_workers_give_the_bits_of_one_process(cluster, group, alone, tmp_pat
 def test_many_shares_and_statistics_in_slices_change_no_bit(cluster, group, alone, tmp_path, monkeypatch):
     whole = run("backward", cluster, lazy_of(group), None, "dx")
     # Shares of 2 blocks, merged by workers in pairs; 6 features, sent as 4 and 2.
-    monkeypatch.setattr(engine, "LONGEST", 2)
+    monkeypatch.setattr(merging, "LONGEST", 2)
     for name, value in {"FAN": 2, "SLICE": 4, "INLINE": 0}.items():
         monkeypatch.setattr(runners, name, value)
     found = run("backward", cluster, lazy_of(group), tmp_path / "dx.npy", "dx")

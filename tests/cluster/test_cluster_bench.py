@@ -15,7 +15,7 @@ from bncli.benchmarking.timing import FEWEST_ROUNDS, Sampling
 from bncli.cluster import worker_timing
 from bncli.errors import Unavailable
 from bncli.isolation.process import Process
-from bncli.kernels.dask.in_memory import InMemory
+from bncli.kernels.dask.normalization import InMemory
 from bncli.kernels.dask.runners import Workers
 from bncli.loading.registry import load_kernel
 from cluster_runs import PROBLEM, cli
@@ -172,4 +172,4 @@ def divide(a, b, out):
 def test_the_task_stream_is_split_into_computing_moving_and_the_rest():
     steps = [("transfer", 1.0, 1.5), ("compute", 1.5, 3.0), ("disk-read", 0, 9)]
     records = [{"startstops": [{"action": action, "start": start, "stop": stop} for action, start, stop in steps]}] * 2
-    assert worker_timing.shares_of(records, seconds=4.0) == (0.75, 0.25, 0.0)
+    assert worker_timing.shares_of(records, seconds=4.0) == {"compute": 0.75, "transfer": 0.25, "scheduling": 0.0}

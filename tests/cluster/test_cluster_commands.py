@@ -16,7 +16,6 @@ import pytest
 from PIL import Image
 
 from bncli.cluster import by_blocks
-from bncli.cluster.session import require_memory
 from bncli.errors import InputError
 from cluster_runs import PROBLEM, cli
 
@@ -116,9 +115,10 @@ def test_versions_that_differ_are_said(cluster, group, monkeypatch):
 
 @pytest.mark.slow
 def test_a_memory_limit_that_cannot_do_is_said_before_any_block(cluster):
-    require_memory(cluster, 1 << 20)
+    assert cluster.holds(1 << 20, 1 << 10)
+    assert not cluster.holds(1 << 30, 1 << 20)
     with pytest.raises(InputError, match=r"--memory-limit 512 MiB is not enough: a worker takes .* and up to 1.00 GiB"):
-        require_memory(cluster, 1 << 30)
+        cluster.holds(1 << 31, 1 << 30)
 
 
 def test_bench_on_workers_needs_the_kernel_that_they_run():

@@ -109,7 +109,7 @@ def test_zeros_that_are_saved_can_be_read_again(tmp_path):
     problem = Problem(X.shape, dtype="float32")
     with opened(tmp_path / "y.zarr", "y", problem, [slice(0, 4), slice(4, 8)]) as output:
         for rows in (slice(0, 4), slice(4, 8)):
-            output.block(rows)(np.zeros((4, 12, 1), np.float32))
+            output.write(rows, np.zeros((4, 12, 1), np.float32))
         output.arrays({"mean": np.zeros(12)})
     stored = zarr.open_group(str(tmp_path / "y.zarr"), mode="r")
     assert [stored[name].nchunks_initialized for name in ("y", "mean")] == [2, 1]

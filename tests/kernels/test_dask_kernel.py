@@ -18,7 +18,7 @@ from bncli.core.kernel import Gradients
 from bncli.core.problem import Problem
 from bncli.core.source import draw
 from bncli.errors import InputError
-from bncli.kernels.dask import engine
+from bncli.kernels.dask import merging, runners
 from bncli.kernels.dask.merging import ARITY, Moments, Run, merged, widths
 from bncli.loading.registry import load_kernel, registered_kernel
 from bncli.verification.finding import Verdict
@@ -80,40 +80,40 @@ def test_the_tree_merges_neighbours_from_left_to_right():
 def test_shares_are_merged_as_one_whole(leaves, threads, together):
     """The merges, and so the bits, are those of one worker; and little remains of a share."""
     names = [f"{number}," for number in range(leaves)]
-    shares = engine.shares(leaves, threads)
+    shares = merging.shares(leaves, threads)
     assert [number for share in shares for number in range(share.start, share.stop)] == list(range(leaves))
-    assert len(shares) == min(leaves, threads * -(-leaves // (threads * engine.LONGEST)))
+    assert len(shares) == min(leaves, threads * -(-leaves // (threads * merging.LONGEST)))
     sizes = [share.stop - share.start for share in shares]
     assert max(sizes) <= 1.2 * min(sizes) + 1
     merge, height = "({}{})".format, len(widths(leaves)) - 1
     parts = [
-        engine.reduced(lambda own, end: own + end, merge, leaves, np.array([""]), share, names[share])
+        runners.reduced(lambda own, end: own + end, merge, leaves, np.array([""]), share, names[share])
         for share in shares
     ]
     assert all(len(part) <= max(1, ARITY * height) for part in parts)
     groups = [parts[first : first + together] for first in range(0, len(parts), together)]
-    (found,) = engine.joined(leaves, merge, [engine.joined(leaves, merge, group) for group in groups])
+    (found,) = runners.joined(leaves, merge, [runners.joined(leaves, merge, group) for group in groups])
     assert found.value == root(names, merge)
 
 
 def test_slices_of_features_give_the_whole():
     runs = [Run(0, 0, 1, {"x": (Moments(3, np.arange(6.0), np.ones(6)), np.array([5.0]))})]
     slices = [slice(0, 4), slice(4, 8)]
-    (_, first), (_, rest) = (engine.taken(6, some, runs)[0].value["x"][0][:2] for some in slices)
+    (_, first), (_, rest) = (runners.taken(6, some, runs)[0].value["x"][0][:2] for some in slices)
     np.testing.assert_array_equal(np.concatenate([first, rest]), np.arange(6.0))
-    assert engine.taken(6, slices[1], runs)[0].value["x"][1] == 5  # which is of no feature
+    assert runners.taken(6, slices[1], runs)[0].value["x"][1] == 5  # which is of no feature
 
 
 @given(st.integers(1, 10**4), st.integers(1, 10**9), st.integers(1, 500))
 def test_blocks_cover_the_batch_and_none_is_above_the_bound(samples, sample_bytes, step):
-    cuts = engine.cut(samples, sample_bytes, step)
+    cuts = merging.cut(samples, sample_bytes, step)
     assert cuts[0].start == 0
     assert cuts[-1].stop == samples
     assert all(a.stop == b.start for a, b in pairwise(cuts))
     assert all(cut.start % step == 0 for cut in cuts)
     longest = max(cut.stop - cut.start for cut in cuts)
-    assert longest * sample_bytes <= engine.BLOCK or longest <= step
-    assert longest <= max(step, -(-samples // engine.LEAST))
+    assert longest * sample_bytes <= merging.BLOCK or longest <= step
+    assert longest <= max(step, -(-samples // merging.LEAST))
 
 
 def results(kernel, case):
@@ -125,7 +125,7 @@ def results(kernel, case):
 @pytest.mark.parametrize("descriptor", ["64x40x80/float32", "40x16x24x24/channels-first/float64"])
 def test_bits_do_not_depend_on_the_number_of_threads(make_case, descriptor):
     kernel, case = load_kernel("dask"), make_case(descriptor)
-    assert case.x.size > engine.SMALL
+    assert case.x.size > runners.SMALL
     before = kernel.set_threads(1)
     try:
         alone = results(kernel, case)

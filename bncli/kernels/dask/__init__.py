@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from bncli import numba_settings
 from bncli.core.kernel import Gradients, Kernel, Parts, Saved
-from bncli.kernels.dask import engine
+from bncli.kernels.dask import runners
 from bncli.kernels.dask.merging import Moments
-from bncli.kernels.dask.normalization import Blocks, Statistics
 
 Array = NDArray[Any]
 
@@ -29,8 +28,7 @@ def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array |
 def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
     x, gamma, *found = saved
     dx, dgamma, dbeta = out or Gradients(np.empty_like(dy), np.empty_like(gamma), np.empty_like(gamma))
-    samples = x.shape[0] * x.shape[2]
-    dgamma[...], dbeta[...] = _in_memory(dx, x, dy).backward(gamma, Statistics(*found), samples)
+    dgamma[...], dbeta[...] = _in_memory(dx, x, dy).backward(gamma, found, x.shape[0] * x.shape[2])
     return dx, dgamma, dbeta
 
 
@@ -42,10 +40,10 @@ def infer(
     return y
 
 
-def _in_memory(out: Array, x: Array, dy: Array | None = None) -> Blocks:
-    from bncli.kernels.dask import in_memory, runners  # they need Numba, which takes long to import
+def _in_memory(out: Array, x: Array, dy: Array | None = None) -> Any:
+    from bncli.kernels.dask import normalization  # it needs Numba, which takes long to import
 
-    return in_memory.InMemory(runners.current(x), x, dy, out)
+    return normalization.InMemory(runners.current(x), x, dy, out)
 
 
 def stats(x: Array) -> Moments:
@@ -72,7 +70,7 @@ KERNEL = Kernel(
     infer,
     summary="blocks of the batch on a Dask cluster or on threads, their float64 statistics merged; compiled by Numba",
     available=available,
-    set_threads=engine.set_threads,
+    set_threads=runners.set_threads,
     tries_complex=False,
     parts=Parts(stats, Moments.merged, reduce),
 )

@@ -15,24 +15,26 @@ from bncli.kernels.dask.merging import Moments, Sums
 
 Array = NDArray[Any]
 
+LONG = 768  # values of a feature next to each other, at least, that are a group of lanes
+NARROWEST, WIDEST = 16, 64  # lanes of such a group
+
 
 def moments(x: Array) -> Moments:
     """Count, mean and M2 of each feature of a block."""
     x = np.asarray(x)
     samples, features, inner = x.shape
     count, (mean, squares) = np.zeros(features, np.int64), np.zeros((2, features))
-    for rows in _lanes(x):
-        compiled.moments(rows, features, inner, count, mean, squares)
+    for rows, run in _lanes(x):
+        compiled.moments(rows, run, count, mean, squares)
     return Moments(samples * inner, mean, squares)
 
 
 def sums(dy: Array, x: Array, mean: Array) -> Sums:
     """The two sums of a block that backward needs; ``mean`` is the mean of the whole batch."""
-    x, centre = np.asarray(x), _per_feature(mean)
-    _, features, inner = x.shape
-    of_dy, of_product = np.zeros((2, features))
-    for rows, gradients in zip(_lanes(x), _lanes(np.asarray(dy)), strict=True):
-        compiled.sums(gradients, rows, features, inner, centre, of_dy, of_product)
+    x, centre = np.asarray(x), _plain(mean)
+    of_dy, of_product = np.zeros((2, x.shape[1]))
+    for (rows, run), (gradients, _) in zip(_lanes(x), _lanes(np.asarray(dy)), strict=True):
+        compiled.sums(gradients, rows, run, centre, of_dy, of_product)
     return Sums(of_dy, of_product)
 
 
@@ -50,38 +52,39 @@ def propagate(
 
 def _written(function: Any, given: Sequence[Array], per_feature: Sequence[Array], out: Array | None) -> Array:
     """``out``, or a new array, with what a compiled function makes of the ``given`` blocks, of which x is the last."""
-    given, lines = [np.asarray(each) for each in given], [_per_feature(each) for each in per_feature]
+    given, lines = [np.asarray(each) for each in given], [_plain(each) for each in per_feature]
     shape, dtype = given[-1].shape, given[-1].dtype
     result = out if out is not None and out.flags.carray else np.empty(shape, dtype)
-    for *rows, into in zip(*map(_lanes, given), _lanes(result, given=False), strict=True):
-        function(*rows, *shape[1:], *lines, into)
+    for *parts, (into, run) in zip(*map(_lanes, given), _lanes(result, given=False), strict=True):
+        function(*(rows for rows, _ in parts), run, *lines, into)
     if out is None or out is result:
         return result
     out[...] = result
     return out
 
 
-def _lanes(array: Array, given: bool = True) -> Iterator[Array]:
-    """``array`` as (rows, lanes): all complete rows, and the rest; nothing of an empty array.
+def _lanes(array: Array, given: bool = True) -> Iterator[tuple[Array, int]]:
+    """``array`` as (groups, rows, lanes), and how many lanes in a row have the same feature; nothing of an empty array.
 
-    With few features, a row has several samples, so that its lanes fill a tile.
+    Where many values of a feature lie next to each other, they are a group, since memory is read faster in its order.
+    Otherwise a row has a sample, or several of few features, so that its lanes fill a tile; the rest come apart.
     """
     array = _plain(array, array.dtype) if given else array
     samples, features, inner = array.shape
     if not samples:
         return
+    width = next((width for width in range(WIDEST, NARROWEST - 1, -1) if inner % width == 0), 0)
+    if width and inner >= LONG:
+        yield array.reshape(samples * features, -1, width), width
+        return
     repeats = min(samples, max(1, compiled.LANES // (features * inner)))
     whole = samples // repeats * repeats
-    yield array[:whole].reshape(-1, repeats * features * inner)
+    yield array[:whole].reshape(1, -1, repeats * features * inner), inner
     if whole < samples:
-        yield array[whole:].reshape(1, -1)
+        yield array[whole:].reshape(1, 1, -1), inner
 
 
-def _per_feature(array: Array) -> Array:
-    return _plain(array, np.dtype(np.float64))
-
-
-def _plain(array: Array, dtype: np.dtype[Any]) -> Array:
+def _plain(array: Array, dtype: Any = np.float64) -> Array:
     """``array`` for compiled code, contiguous and read-only: code for writable arrays would be compiled again."""
     plain = np.require(array, dtype, ["C", "A"]).view()
     plain.flags.writeable = False

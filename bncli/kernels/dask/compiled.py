@@ -7,10 +7,10 @@ processor with IEEE 754 arithmetic, for any vector length.
 Loops run over slices of rows: Numba cannot prove that an index is not negative if it is a sum, and then does not
 vectorize.
 
-x is given as (rows, lanes): a lane is one (feature, inner) position, and lane l belongs to feature
-l // inner % features. All arithmetic is float64. A tile of rows and lanes fits a core's cache and is read twice
-there, for the mean and for the deviations from it (the two-pass algorithm). The results are merged into those of
-earlier tiles by Chan's formula.
+x is given as (groups, rows, lanes), contiguous: a lane is one position of a group, and belongs to the feature
+(group * lanes + lane) // inner % features. All arithmetic is float64. A tile of rows and lanes fits a core's cache and
+is read twice there, for the mean and for the deviations from it (the two-pass algorithm). The results are merged into
+those of earlier tiles by Chan's formula.
 """
 
 from typing import Any
@@ -26,55 +26,56 @@ compiled: Any = numba_cache.njit(nogil=True, error_model="numpy")
 
 
 @compiled
-def moments(x: Any, features: int, inner: int, count: Any, mean: Any, squares: Any) -> None:
+def moments(x: Any, inner: int, count: Any, mean: Any, squares: Any) -> None:
     """Merge the samples of x into the known moments: count, mean and M2 of each feature."""
-    rows, lanes = x.shape
-    pivot, above, around, own_mean, own_squares = np.empty((5, LANES))
-    for start in range(0, lanes, LANES):
-        size = min(LANES, lanes - start)
+    groups, rows, lanes = x.shape
+    pivot, above, own = np.empty(LANES), np.empty(LANES), np.empty((3, LANES))
+    around, own_mean, own_squares = own
+    for number in range(groups * -(-lanes // LANES)):
+        group, start, size = _tile(number, lanes)
         for first in range(0, rows, ROWS):
             last = min(first + ROWS, rows)
-            row = x[first, start : start + size]
+            row = x[group, first, start : start + size]
             for k in range(size):
                 # Sums of differences from a row lose no digits if the mean is far from 0.
                 pivot[k], above[k], around[k] = row[k], 0.0, 0.0
             for r in range(first + 1, last):
-                row = x[r, start : start + size]
+                row = x[group, r, start : start + size]
                 for k in range(size):
                     above[k] += row[k] - pivot[k]
             for k in range(size):
                 above[k] /= last - first
             for r in range(first, last):
-                row = x[r, start : start + size]
+                row = x[group, r, start : start + size]
                 for k in range(size):
                     deviation = (row[k] - pivot[k]) - above[k]
                     around[k] += deviation * deviation
-            _merge_rows(first, last, size, pivot, above, around, own_mean, own_squares)
-        _merge_lanes(rows, start, size, features, inner, own_mean, own_squares, around, count, mean, squares)
+            share = (last - first) / last
+            for k in range(size):
+                if first == 0:
+                    own_mean[k], own_squares[k] = pivot[k] + above[k], around[k]
+                else:
+                    shift = (pivot[k] - own_mean[k]) + above[k]
+                    own_mean[k] += shift * share
+                    own_squares[k] += around[k] + shift * shift * (first * share)
+        _merge_lanes(rows, group * lanes + start, size, inner, own, count, mean, squares)
 
 
 @compiled
-def _merge_rows(first: int, last: int, size: int, pivot: Any, above: Any, around: Any, mean: Any, squares: Any) -> None:
-    """Chan's formula per lane: merge the rows from ``first`` to ``last`` into the moments of the rows before them."""
-    share = (last - first) / last
-    for k in range(size):
-        if first == 0:
-            mean[k], squares[k] = pivot[k] + above[k], around[k]
-        else:
-            shift = (pivot[k] - mean[k]) + above[k]
-            mean[k] += shift * share
-            squares[k] += around[k] + shift * shift * (first * share)
+def _tile(number: int, lanes: int) -> Any:
+    """The group of a tile, its first lane, and how many it has."""
+    each = -(-lanes // LANES)
+    start = number % each * LANES
+    return number // each, start, min(LANES, lanes - start)
 
 
 @compiled
-def _merge_lanes(
-    rows: int, start: int, size: int, features: int, inner: int, lane_mean: Any, lane_squares: Any, scratch: Any,
-    count: Any, mean: Any, squares: Any,
-) -> None:  # fmt: skip
+def _merge_lanes(rows: int, first: int, size: int, inner: int, lanes: Any, count: Any, mean: Any, squares: Any) -> None:
     """Chan's formula per feature: merge its lanes, of ``rows`` samples each, and then these with the known moments."""
-    k, feature, place = 0, start // inner % features, start % inner
+    scratch, lane_mean, lane_squares = lanes
+    features, k = mean.size, 0
     while k < size:
-        run = min(inner - place, size - k)
+        feature, run = (first + k) // inner % features, min(inner - (first + k) % inner, size - k)
         pivot, above, around = lane_mean[k], 0.0, lane_squares[k]
         if run > 1:
             for j in range(run):
@@ -92,67 +93,65 @@ def _merge_lanes(
             mean[feature] += shift * share
             squares[feature] += around + shift * shift * (before * share)
         count[feature] = before + own
-        k, feature, place = k + run, feature + 1 if feature + 1 < features else 0, 0
+        k += run
 
 
 @compiled
-def sums(dy: Any, x: Any, features: int, inner: int, mean: Any, of_dy: Any, of_product: Any) -> None:
+def sums(dy: Any, x: Any, inner: int, mean: Any, of_dy: Any, of_product: Any) -> None:
     """Add, per feature, the sum of dy to ``of_dy``, and the sum of dy * (x - mean) to ``of_product``."""
-    rows, lanes = x.shape
+    groups, rows, lanes = x.shape
     centre, total, product = np.empty((3, LANES))
-    for start in range(0, lanes, LANES):
-        size = min(LANES, lanes - start)
-        _spread(mean, start, size, features, inner, centre)
-        total[:], product[:] = 0.0, 0.0
+    for number in range(groups * -(-lanes // LANES)):
+        group, start, size = _tile(number, lanes)
+        first = group * lanes + start
+        _spread(mean, first, size, inner, centre)
+        total[:size], product[:size] = 0.0, 0.0
         for r in range(rows):
-            row, gradients = x[r, start : start + size], dy[r, start : start + size]
+            row, gradients = x[group, r, start : start + size], dy[group, r, start : start + size]
             for k in range(size):
                 gradient = np.float64(gradients[k])
                 total[k] += gradient
                 product[k] += gradient * (row[k] - centre[k])
-        k, feature, place = 0, start // inner % features, start % inner
+        k = 0
         while k < size:
-            run = min(inner - place, size - k)
-            if run == 1:
-                of_dy[feature] += total[k]
-                of_product[feature] += product[k]
-            else:
-                of_dy[feature] += _total(total[k : k + run], run)
-                of_product[feature] += _total(product[k : k + run], run)
-            k, feature, place = k + run, feature + 1 if feature + 1 < features else 0, 0
+            feature, run = (first + k) // inner % mean.size, min(inner - (first + k) % inner, size - k)
+            of_dy[feature] += _total(total[k : k + run], run)
+            of_product[feature] += _total(product[k : k + run], run)
+            k += run
 
 
 @compiled
-def normalize(x: Any, features: int, inner: int, mean: Any, scale: Any, beta: Any, y: Any) -> None:
+def normalize(x: Any, inner: int, mean: Any, scale: Any, beta: Any, y: Any) -> None:
     """y = (x - mean) * scale + beta, where scale = gamma * inv_std."""
-    rows, lanes = x.shape
+    groups, rows, lanes = x.shape
     centre, factor, offset = np.empty((3, LANES))
-    for start in range(0, lanes, LANES):
-        size = min(LANES, lanes - start)
-        _spread(mean, start, size, features, inner, centre)
-        _spread(scale, start, size, features, inner, factor)
-        _spread(beta, start, size, features, inner, offset)
+    for number in range(groups * -(-lanes // LANES)):
+        group, start, size = _tile(number, lanes)
+        first = group * lanes + start
+        _spread(mean, first, size, inner, centre)
+        _spread(scale, first, size, inner, factor)
+        _spread(beta, first, size, inner, offset)
         for r in range(rows):
-            row, out = x[r, start : start + size], y[r, start : start + size]
+            row, out = x[group, r, start : start + size], y[group, r, start : start + size]
             for k in range(size):
                 out[k] = (row[k] - centre[k]) * factor[k] + offset[k]
 
 
 @compiled
-def propagate(
-    dy: Any, x: Any, features: int, inner: int, mean: Any, slope: Any, mean_dy: Any, scale: Any, dx: Any
-) -> None:
+def propagate(dy: Any, x: Any, inner: int, mean: Any, slope: Any, mean_dy: Any, scale: Any, dx: Any) -> None:
     """dx = scale * (dy - mean_dy - (x - mean) * slope), where slope = inv_std * mean(dy * x_hat)."""
-    rows, lanes = x.shape
+    groups, rows, lanes = x.shape
     centre, along, above, factor = np.empty((4, LANES))
-    for start in range(0, lanes, LANES):
-        size = min(LANES, lanes - start)
-        _spread(mean, start, size, features, inner, centre)
-        _spread(slope, start, size, features, inner, along)
-        _spread(mean_dy, start, size, features, inner, above)
-        _spread(scale, start, size, features, inner, factor)
+    for number in range(groups * -(-lanes // LANES)):
+        group, start, size = _tile(number, lanes)
+        first = group * lanes + start
+        _spread(mean, first, size, inner, centre)
+        _spread(slope, first, size, inner, along)
+        _spread(mean_dy, first, size, inner, above)
+        _spread(scale, first, size, inner, factor)
         for r in range(rows):
-            row, gradients, out = x[r, start : start + size], dy[r, start : start + size], dx[r, start : start + size]
+            row, gradients = x[group, r, start : start + size], dy[group, r, start : start + size]
+            out = dx[group, r, start : start + size]
             for k in range(size):
                 rest = np.float64(gradients[k]) - above[k] - (row[k] - centre[k]) * along[k]
                 out[k] = factor[k] * rest
@@ -170,17 +169,15 @@ def _total(values: Any, size: int) -> Any:
 
 
 @compiled
-def _spread(per_feature: Any, start: int, size: int, features: int, inner: int, per_lane: Any) -> None:
+def _spread(per_feature: Any, first: int, size: int, inner: int, per_lane: Any) -> None:
     """The value of each lane's feature. Runs are copied, since a division for each lane would take longer."""
-    k = 0
+    features, k = per_feature.size, 0
     while k < size:
-        feature = (start + k) // inner % features
+        feature = (first + k) // inner % features
         if inner == 1:
             run = min(features - feature, size - k)
-            for step in range(run):
-                per_lane[k + step] = per_feature[feature + step]
+            per_lane[k : k + run] = per_feature[feature : feature + run]
         else:
-            run, value = min(inner - (start + k) % inner, size - k), per_feature[feature]
-            for step in range(run):
-                per_lane[k + step] = value
+            run = min(inner - (first + k) % inner, size - k)
+            per_lane[k : k + run] = per_feature[feature]
         k += run

@@ -1,4 +1,7 @@
-"""Per-block moments and gradient sums, and how to merge them.
+"""The blocks of a batch, their shares among tasks, and the tree that merges their moments and gradient sums.
+
+A task merges the results of its share of neighbouring blocks as far as the share's subtrees reach, and the rest is
+merged where all shares arrive. So there are as many tasks as threads.
 
 The moments are the mean and M2, the sum of squared deviations from it (Chan, Golub and LeVeque, "Updating
 formulae and a pairwise algorithm for computing sample variances", 1979): no digits cancel, however far
@@ -7,6 +10,7 @@ the number of workers nor their order changes a bit.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -15,7 +19,34 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 T = TypeVar("T")
 
+LEAST = 8  # blocks, if there are as many samples: so that small batches are merged like large ones
+BLOCK = 16 << 20  # bytes of a block's x, at most; a larger sample is a block of its own
+LONGEST = 256  # blocks of a share: what is lost with a worker took seconds
+FINE = 8  # subtrees of a share, at least: so that shares are of about the same length
 ARITY = 4  # children of a node of the tree: its height is the logarithm of the number of blocks to this base
+
+
+def cut(samples: int, sample_bytes: int, step: int = 1) -> list[slice]:
+    """Blocks of the batch axis, of at most ``BLOCK`` bytes if a sample is smaller; they depend on sizes only.
+
+    All but the last have the same length, a multiple of ``step`` samples.
+    """
+    rows = min(-(-samples // LEAST), max(1, BLOCK // sample_bytes))
+    rows = max(rows // step, 1) * step
+    return [slice(first, min(first + rows, samples)) for first in range(0, samples, rows)]
+
+
+def shares(blocks: int, threads: int) -> list[slice]:
+    """The blocks in neighbouring shares, one for each thread, or as many more as keep each below ``LONGEST``.
+
+    A share begins where a subtree does, so that few results remain of it.
+    """
+    count = min(blocks, threads * -(-blocks // (threads * LONGEST)))
+    unit = 1
+    while unit * ARITY * FINE * count <= blocks:
+        unit *= ARITY
+    bounds = [round(number * blocks / count / unit) * unit for number in range(count)]
+    return [slice(*share) for share in pairwise([*bounds, blocks])]
 
 
 class Moments(NamedTuple):

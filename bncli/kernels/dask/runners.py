@@ -1,34 +1,74 @@
-"""What runs the tasks of a pass: threads of this process, or the workers of a Dask client."""
+"""The tasks of a pass, and what runs them: threads of this process, or the workers of a Dask client."""
 
-import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from importlib import import_module
-from itertools import cycle
-from typing import Any, TypeVar
+from itertools import chain, cycle, repeat
+from os import cpu_count
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bncli.kernels.dask import engine
-from bncli.kernels.dask.engine import Function, Shares
-from bncli.kernels.dask.merging import each_array
+from bncli.errors import InputError
+from bncli.kernels.dask.merging import Run, each_array, merged
 
 Array = NDArray[Any]
 T = TypeVar("T")
+Function: TypeAlias = Callable[..., Any]
+Shares: TypeAlias = Sequence[Any]  # for each share, what a task gets: a list with an item for each block, or its future
 
 SLICE = 1 << 20  # features whose statistics are sent in one message
 INLINE = 64 << 10  # bytes of statistics that are sent with each task; more are sent to each worker once
 FAN = 16  # shares whose results a worker merges, before the rest is merged here
 POLL = 0.2  # seconds between two checks of a cluster
+SMALL = 1 << 17  # elements: a smaller batch is faster on one thread
+
+threads = cpu_count() or 1  # of this process, for a batch that is not small
+
+
+def set_threads(number: int) -> int:
+    """Set the number of blocks that this process computes at once without a cluster; returns the number before."""
+    global threads
+    if number < 1:
+        raise InputError(f"dask cannot use {number} threads: give 1 or more")
+    before, threads = threads, number
+    return before
+
+
+def reduced(
+    function: Function, merge: Callable[[T, T], T], leaves: int, shared: Array, share: slice, *operands: Iterable[Any]
+) -> list[Run[T]]:
+    """A task: the results of ``function`` for the blocks of a ``share``, merged as far as its subtrees reach."""
+    blocks, numbers = [iter(each) for each in operands], range(share.start, share.stop)
+    # One block after the other, and none is kept alive.
+    return merged(leaves, merge, (Run(0, n, n + 1, function(*map(next, blocks), *shared)) for n in numbers))
+
+
+def applied(function: Function, shared: Array, outs: Sequence[Array] | None, *operands: Sequence[Any]) -> list[Array]:
+    """A task: the results of ``function`` for the blocks of a share; none where they are written to ``outs``."""
+    places = outs or repeat(None, len(operands[0]))
+    found = [function(*own, *shared, out=out) for *own, out in zip(*operands, places, strict=True)]
+    return [] if outs else found
+
+
+def joined(leaves: int, merge: Callable[[T, T], T], parts: Iterable[Iterable[Run[T]]]) -> list[Run[T]]:
+    """A task: what remains of the runs of neighbouring ``parts``."""
+    return merged(leaves, merge, chain.from_iterable(parts))
+
+
+def taken(features: int, some: slice, runs: Sequence[Run[T]]) -> Sequence[Run[T]]:
+    """A task: ``runs`` with ``some`` of the ``features`` of each array that has them."""
+    found: Sequence[Run[T]] = each_array(lambda array: array[some] if array.size == features else array, runs)
+    return found
 
 
 class Threads:
     """Runs tasks on threads of this process, for the batch ``x`` (N, F, S)."""
 
     def __init__(self, x: Array) -> None:
-        self.features, self.threads = x.shape[1], engine.threads(x.size)
+        self.features, self.threads = x.shape[1], threads if x.size > SMALL else 1
 
     def placed(self, shares: Shares) -> Shares:
         """The blocks of each share, placed where tasks on them will run."""
@@ -57,31 +97,34 @@ class Threads:
     ) -> T:  # fmt: skip
         """The root of the tree over ``function(*operands[..][share][i], *shared)`` of all blocks i of ``shares``."""
         leaves = shares[-1].stop
-        parts = self._mapped(partial(engine.reduced, function, merge, leaves), shared, shares, *operands)
+        parts = self._mapped(partial(reduced, function, merge, leaves), shared, shares, *operands)
         roots = []
         for some in (slice(first, first + SLICE) for first in range(0, self.features, SLICE)):
-            own = parts if self.features <= SLICE else self.mapped(partial(engine.taken, self.features, some), parts)
+            own = parts if self.features <= SLICE else self.mapped(partial(taken, self.features, some), parts)
             while len(own) > FAN:
                 groups = [own[first : first + FAN] for first in range(0, len(own), FAN)]
-                own = self.mapped(partial(engine.joined, leaves, merge), groups)
-            (root,) = engine.joined(leaves, merge, self.results(own))
+                own = self.mapped(partial(joined, leaves, merge), groups)
+            (root,) = joined(leaves, merge, self.results(own))
             roots.append(root.value)
         found: T = each_array(lambda *arrays: np.concatenate(arrays) if arrays[0].size > 1 else arrays[0], *roots)
         return found
 
     def fill(self, function: Function, outs: Shares, operands: Sequence[Shares], shared: Sequence[Array]) -> None:
         """Write ``function(*operands[..][share][i], *shared)`` to ``outs[share][i]``."""
-        self._mapped(partial(engine.applied, function), shared, outs, *operands)
+        self._mapped(partial(applied, function), shared, outs, *operands)
 
     def _mapped(self, task: Function, shared: Sequence[Array], *arguments: Sequence[Any]) -> Shares:
         return self.mapped(task, [self.sent(np.array(shared, np.float64))] * len(arguments[0]), *arguments)
 
 
 class Workers(Threads):
-    """The workers of a Dask ``client``, which holds what ``mapped`` returns as futures."""
+    """The workers of a Dask ``client``, which holds what ``mapped`` returns as futures.
 
-    def __init__(self, client: Any, features: int) -> None:
-        self.client, self.features = client, features
+    ``check`` is called now and then while they are waited for, and may raise.
+    """
+
+    def __init__(self, client: Any, features: int, check: Callable[[], None] = lambda: None) -> None:
+        self.client, self.features, self.check = client, features, check
         self.places = [address for address, threads in client.nthreads().items() for _ in range(threads)]
         self.threads = max(1, len(self.places))
         self.latest: Shares = []
@@ -99,8 +142,10 @@ class Workers(Threads):
         return self.latest
 
     def results(self, tasks: Shares) -> Shares:
-        loop = self.client.loop.asyncio_loop
-        waiting = asyncio.run_coroutine_threadsafe(self.client.gather(tasks, asynchronous=True), loop)
+        from asyncio import run_coroutine_threadsafe  # which a run without a cluster does not need
+
+        gathering = self.client.gather(tasks, asynchronous=True)
+        waiting = run_coroutine_threadsafe(gathering, self.client.loop.asyncio_loop)
         while True:
             try:
                 found: Shares = waiting.result(POLL)
@@ -111,11 +156,8 @@ class Workers(Threads):
             else:
                 return found
 
-    def check(self) -> None:
-        """Raise where waiting is in vain: called while tasks are waited for."""
-
     def fill(self, function: Function, outs: Shares, operands: Sequence[Shares], shared: Sequence[Array]) -> None:
-        task, here = partial(engine.applied, function), isinstance(outs[0], list)
+        task, here = partial(applied, function), isinstance(outs[0], list)
         tasks = self._mapped(task, shared, [None] * len(outs) if here else outs, *operands)
         if not here:
             self.results(tasks)
