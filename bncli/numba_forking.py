@@ -34,6 +34,20 @@ def for_each(typing: Any, task: Any, count: Any, alone: Any, shared: Any) -> Any
     holds up nobody. ``task`` is a ``numba_parts.part``, ``shared`` a tuple of its other arguments. ``start_threads``
     must have been called.
     """
+    return _loop(typing, task, count, alone, shared, backwards=False)
+
+
+@intrinsic
+def for_each_backwards(typing: Any, task: Any, count: Any, alone: Any, shared: Any) -> Any:
+    """``for_each``, but each thread begins with the last number of its share.
+
+    In a second loop over the same data it finds in its caches what it read last in the first. What another core has
+    read may be in a cache that is several times as slow to read from.
+    """
+    return _loop(typing, task, count, alone, shared, backwards=True)
+
+
+def _loop(typing: Any, task: Any, count: Any, alone: Any, shared: Any, *, backwards: bool) -> Any:
     given = tuple(types.unliteral(each) for each in shared.types)
     found = task.get_call_type(typing, (types.intp, *given), {}).args
 
@@ -46,13 +60,13 @@ def for_each(typing: Any, task: Any, count: Any, alone: Any, shared: Any) -> Any
             all_values = [i, *cgutils.unpack_tuple(inside, values)]
             context.call_conv.call_function(inside, callee, types.void, found, all_values)
 
-        _fork(builder, call, args[1], args[2], args[3])
+        _fork(builder, call, args[1], args[2], args[3], backwards=backwards)
         return context.get_dummy_value()
 
     return types.void(task, types.intp, types.boolean, shared), generate
 
 
-def _fork(builder: Any, call: Any, count: Any, alone: Any, values: Any) -> None:
+def _fork(builder: Any, call: Any, count: Any, alone: Any, values: Any, *, backwards: bool) -> None:
     threads = cgutils.alloca_once_value(builder, INTP(1))
     with builder.if_then(builder.not_(alone)):
         asked = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.IntType(32), []), "get_num_threads")
@@ -64,12 +78,14 @@ def _fork(builder: Any, call: Any, count: Any, alone: Any, values: Any) -> None:
     with cgutils.for_range(builder, number) as loop:
         own = builder.gep(counters, [builder.mul(loop.index, INTP(WORDS))])
         after = builder.add(loop.index, INTP(1))
-        builder.store(builder.sdiv(builder.mul(count, loop.index), number), own)
-        builder.store(builder.sdiv(builder.mul(count, after), number), builder.gep(own, [INTP(1)]))
+        start, end = (builder.sdiv(builder.mul(count, share), number) for share in (loop.index, after))
+        last = builder.sub(builder.add(start, end), INTP(1))
+        for word, value in enumerate((start, end, last)):
+            builder.store(value, builder.gep(own, [INTP(word)]))
     work = cgutils.pack_struct(builder, [number, counters, values])
     data = cgutils.alloca_once(builder, work.type)
     builder.store(work, data)
-    worker = _worker(builder, call, work.type)
+    worker = _worker(builder, call, work.type, backwards=backwards)
     array = cgutils.alloca_once_value(builder, builder.bitcast(counters, BYTES))
     size, step = cgutils.alloca_once_value(builder, number), cgutils.alloca_once_value(builder, INTP(CACHE_LINE))
     with builder.if_else(builder.icmp_signed(">", number, INTP(1))) as (several, one):
@@ -85,7 +101,7 @@ def _fork(builder: Any, call: Any, count: Any, alone: Any, values: Any) -> None:
             builder.call(worker, [array, size, step, builder.bitcast(data, BYTES)])
 
 
-def _worker(builder: Any, call: Any, kind: Any) -> Any:
+def _worker(builder: Any, call: Any, kind: Any, *, backwards: bool) -> Any:
     """What one thread does, as a function that Numba's threads can call: ``size[0]`` shares from ``array[0]`` on."""
     name = builder.module.get_unique_name("worker")
     worker = ir.Function(builder.module, WORKER, name)
@@ -99,14 +115,14 @@ def _worker(builder: Any, call: Any, kind: Any) -> Any:
     with cgutils.for_range(inside, inside.load(size)) as share, cgutils.for_range(inside, number) as other:
         index = inside.srem(inside.add(inside.add(first, share.index), other.index), number)
         own = inside.gep(counters, [inside.mul(index, INTP(WORDS))])
-        end = inside.load(inside.gep(own, [INTP(1)]))
+        end, last = (inside.load(inside.gep(own, [INTP(word)])) for word in (1, 2))
         head, body, done = (inside.append_basic_block(part) for part in ("next", "task", "done"))
         inside.branch(head)
         inside.position_at_end(head)
         i = inside.atomic_rmw("add", own, INTP(1), "monotonic")
         inside.cbranch(inside.icmp_signed("<", i, end), body, done)
         inside.position_at_end(body)
-        call(inside, i, values)
+        call(inside, inside.sub(last, i) if backwards else i, values)
         inside.branch(head)
         inside.position_at_end(done)
     inside.ret_void()

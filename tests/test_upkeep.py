@@ -32,11 +32,9 @@ OF_A_PLUGIN = {
     },
     "loading/kinds": {"is_one", "kernel"},
 }
-# And every batch in blocks: bncli.kernels.dask.normalization.Blocks and in_memory.InMemory say what each does.
+# And every batch in blocks: bncli.kernels.dask.normalization.Blocks says what each does.
 OF_BLOCKS = {
-    f"{kind}.{method}"
-    for kind in ("Stored", "InMemory", "Filling", "Resident")
-    for method in ("moments", "sums", "normalize", "propagate", "deliver")
+    f"{kind}.{name}" for kind in ("Stored", "InMemory") for name in ("moments", "sums", "normalize", "propagate")
 }
 # And what runs their tasks: bncli.kernels.dask.runners.Threads says it.
 OF_BLOCKS |= {f"Workers.{method}" for method in ("placed", "sent", "mapped", "results", "fill")}

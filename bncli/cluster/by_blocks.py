@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bncli.cluster import outputs, stored
-from bncli.cluster.batches import Batch, in_blocks
 from bncli.cluster.session import Session, require_memory, session
-from bncli.cluster.stored import Stored
-from bncli.cluster.tasks import Summary, as_one
+from bncli.cluster.stored import Batch, Stored, in_blocks
+from bncli.cluster.tasks import Summary
 from bncli.cluster.wanted import KERNEL, Wanted
 from bncli.core.case import few_samples
 from bncli.core.kernel import AnyKernel
@@ -28,7 +27,6 @@ from bncli.propagation.array_rows import INPUT
 Array = NDArray[Any]
 
 EXTREMES = ("min", "max")
-PASSES = {"train": Stored.forward, "infer": Stored.infer, "backward": Stored.backward}
 SAVED = {"forward": "y", "backward": "dx"}
 SHOWN = {  # the owner and the name of each array
     "forward": ((INPUT, "x"), (KERNEL, "x_hat"), (KERNEL, "y")),
@@ -86,8 +84,8 @@ def report(
         ahead = found.fits(threads * stored.memory(job.command, batch, ahead=True))
         require_memory(found, threads * stored.memory(job.command, batch, ahead))
         with outputs.opened(job.save, SAVED[job.command], batch.problem, batch.cuts) as output:
-            run = PASSES[job.command if job.command in PASSES else job.mode]
-            arrays = {"gamma": batch.gamma, "beta": batch.beta, **run(Stored(found, batch, output, progress, ahead))}
+            what = job.mode if job.command == "forward" else job.command
+            arrays = Stored(found, batch, output, progress, ahead).run(what)
             output.arrays({name: value for name, value in arrays.items() if isinstance(value, np.ndarray)})
         cost = _cost(job, found, batch, ahead)
     found.warnings.extend(job.lazy.warnings)
@@ -136,7 +134,7 @@ def _values(batch: Batch, name: str, value: Summary | Array) -> dict[str, Any]:
         wide = value.astype(np.float64)
         shape, least, most, mean, std = batch.problem.feature_shape, wide.min(), wide.max(), wide.mean(), wide.std()
     else:
-        shape, least, most, (mean, std) = batch.problem.shape, value.least, value.most, _mean_and_std(as_one(value))
+        shape, least, most, (mean, std) = batch.problem.shape, value.least, value.most, _mean_and_std(value.as_one())
     found = {
         "shape": "x".join(map(str, shape)),
         "min": float(least),

@@ -11,36 +11,30 @@ LOST = ("CancelledError", "FutureCancelledError", "FuturesCancelledError", "Comm
 
 
 @contextmanager
-def started(memory_limit: int | None) -> Iterator[None]:
-    """Raise any failure while a cluster starts as a BncliError."""
+def translated(memory_limit: int | None = None, *, starting: bool = False) -> Iterator[None]:
+    """Raise any failure of a cluster, or of its start, as a BncliError, but let Ctrl-C through."""
     try:
         yield
     except BncliError:
         raise
     except Exception as error:
-        if isinstance(error, ImportError) or ModuleNotFoundError.__name__ in str(error):
-            raise Unavailable(f"the workers cannot import bncli: install this version there ({error})") from error
-        limit = memory_limit and text(memory_limit, "bytes")
-        why = f": --memory-limit {limit} may be less than a worker takes without a block" if limit else ""
-        raise Unavailable(f"the workers did not start ({' '.join(str(error).split())}){why}") from error
+        limit = text(memory_limit, "bytes") if memory_limit else ""
+        why = _not_started(error, limit) if starting else f"{_failed(error, limit)}; {NOTHING}"
+        raise Unavailable(why) from error
 
 
-@contextmanager
-def translated(memory_limit: int | None) -> Iterator[None]:
-    """Raise any failure of a run on a cluster as a BncliError, but let Ctrl-C through."""
-    try:
-        yield
-    except Exception as error:
-        raise _failure(error, memory_limit) from error
+def _not_started(error: Exception, limit: str) -> str:
+    if isinstance(error, ImportError) or ModuleNotFoundError.__name__ in str(error):
+        return f"the workers cannot import bncli: install this version there ({error})"
+    hint = f": --memory-limit {limit} may be less than a worker takes without a block" if limit else ""
+    return f"the workers did not start ({' '.join(str(error).split())}){hint}"
 
 
-def _failure(error: Exception, memory_limit: int | None) -> BncliError:
-    if isinstance(error, BncliError):
-        return error
-    name, message = type(error).__name__, " ".join(str(error).split())
+def _failed(error: Exception, limit: str) -> str:
+    name = type(error).__name__
     if name == "KilledWorker":
-        above = f", or above the limit of {text(memory_limit, 'bytes')}" if memory_limit else ""
-        return Unavailable(f"workers died repeatedly on the same block, perhaps out of memory{above}; {NOTHING}")
+        above = f", or above the limit of {limit}" if limit else ""
+        return f"workers died repeatedly on the same block, perhaps out of memory{above}"
     if name in LOST:
-        return Unavailable(f"the cluster lost what it had computed ({name}); {NOTHING}: run this again")
-    return Unavailable(f"the cluster failed with {name}: {message}; {NOTHING}")
+        return f"the cluster lost what it had computed ({name}): run this again"
+    return f"the cluster failed with {name}: {' '.join(str(error).split())}"

@@ -1,6 +1,7 @@
 """Write --save block by block: a .npy of one batch, or a .zarr folder of all arrays; completely or not at all."""
 
 import math
+import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -22,6 +23,7 @@ Array = NDArray[Any]
 Write = Callable[[Array], object]
 
 SUFFIXES = (".npy", ".zarr")
+WHOLE = {"write_empty_chunks": True}  # chunks of zeros, too, since one that is not there may be lost
 
 
 class Output:
@@ -69,11 +71,11 @@ class _Npy(Output):
             file.truncate(self.offset + problem.nbytes)
 
     def block(self, rows: slice) -> Write | None:
-        return partial(_write_npy, str(self.path), self.offset + rows.start * self.sample)
+        return partial(_write_npy, self.path, self.offset + rows.start * self.sample)
 
 
-def _write_npy(path: str, offset: int, block: Array) -> None:
-    with open(path, "r+b") as file:
+def _write_npy(path: Path, offset: int, block: Array) -> None:
+    with _writing(path), path.open("r+b") as file:
         file.seek(offset)
         block.tofile(file)
 
@@ -88,13 +90,26 @@ class _Zarr(Output):
         self.group.create_array(name, shape=problem.shape, chunks=chunks, dtype=problem.dtype, compressors=None)
 
     def block(self, rows: slice) -> Write | None:
-        return partial(_write_zarr, str(self.path), self.name, rows.start, rows.stop)
+        return partial(_write_zarr, self.path, self.name, rows)
 
     def arrays(self, found: Mapping[str, Array]) -> None:
         for name, array in found.items():
-            self.group.create_array(name, data=array.reshape(self.problem.feature_shape))
+            self.group.create_array(name, data=array.reshape(self.problem.feature_shape), config=WHOLE)
 
 
-def _write_zarr(path: str, name: str, first: int, last: int, block: Array) -> None:
-    array = import_module("zarr").open_array(path, path=name, mode="r+")
-    array[first:last] = block.reshape(last - first, *array.shape[1:])
+def _write_zarr(path: Path, name: str, rows: slice, block: Array) -> None:
+    with _writing(path):
+        array = import_module("zarr").open(str(path), path=name, mode="r+", config=WHOLE)
+        array[rows] = block.reshape(-1, *array.shape[1:])
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Raise Unavailable if a worker cannot write to ``path``, which this process has created."""
+    try:
+        yield
+    except OSError as error:
+        why = f"{(error.strerror or 'it is not there').lower()}; all workers must see this folder, and may write there"
+        raise Unavailable(
+            f"--save cannot write in {str(path.parent.parent)!r} on host {platform.node()!r}: {why}"
+        ) from error

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -12,7 +12,7 @@ from typing import Any
 
 from bncli import signals
 from bncli.cluster import worker
-from bncli.cluster.failures import started
+from bncli.cluster.failures import translated
 from bncli.cluster.wanted import Wanted
 from bncli.core.units import text
 from bncli.errors import InputError, Unavailable
@@ -20,7 +20,7 @@ from bncli.errors import InputError, Unavailable
 LOOPBACK = "127.0.0.1"  # not reachable from outside: Dask lets every client run code
 PATIENCE = 30.0  # seconds to wait for a scheduler or a worker
 USABLE = 0.95  # of a worker's memory limit; Dask ends a worker that uses more
-LOGGERS = ("distributed", "distributed.client")
+PACKAGES = ("python", "bncli", "dask", "distributed", "numba", "numpy")  # whose versions must agree
 # Blocks are few and bounded, so a worker need not spill them to disk or pause. Dask ends a worker that exceeds its
 # limit all the same, and the error names it. Tasks stay where their blocks are.
 OFF = (
@@ -73,28 +73,14 @@ def session(wanted: Wanted, dtype: str) -> Iterator[Session]:
     """
     if not find_spec("distributed"):
         raise Unavailable("a cluster needs Dask: pip install 'bncli[cluster]'")
-    with ExitStack() as stack:
-        stack.enter_context(_silence())
-        with started(wanted.memory_limit):
+    before = logging.root.manager.disable
+    with ExitStack() as stack, warnings.catch_warnings(action="ignore"):
+        # The important ones are reported in lines of bncli's own.
+        stack.callback(logging.disable, before)
+        logging.disable(logging.CRITICAL)
+        with translated(wanted.memory_limit, starting=True):
             found = _session(_client(wanted, stack), wanted, dtype)
         yield found
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Silence the logs and warnings of distributed; bncli reports the important ones in lines of its own."""
-    import_module("distributed")  # its import sets these levels
-    loggers = [logging.getLogger(name) for name in LOGGERS]
-    levels = [logger.level for logger in loggers]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            for logger in loggers:
-                logger.setLevel(logging.CRITICAL + 1)
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def _client(wanted: Wanted, stack: ExitStack) -> Any:
@@ -141,24 +127,19 @@ def _session(client: Any, wanted: Wanted, dtype: str) -> Session:
     dashboard = client.dashboard_link if client.run_on_scheduler(find_spec, "bokeh") else None
     # Without the threads of a worker that has joined since, of which nothing else is known.
     threads = {address: count for address, count in client.nthreads().items() if address in workers}
-    found = Session(client, dashboard, threads, workers, wanted.memory_limit)
-    found.warnings.extend(_differences(client, workers))
-    return found
+    return Session(client, dashboard, threads, workers, wanted.memory_limit, list(_differences(client)))
 
 
-def _differences(client: Any, workers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each package whose versions differ."""
-    here = worker.versions()
-    scheduler = client.get_versions()["scheduler"]["packages"]
-    others = {"the scheduler": {name: scheduler.get(name) for name in ("dask", "distributed")}}
-    others |= {address: facts["versions"] for address, facts in workers.items()}
-    for name, own in here.items():
-        there: dict[str, str] = {}
-        for where, found in others.items():
-            if found.get(name) not in (None, own):
-                there.setdefault(found[name], where)
-        for version, where in there.items():
-            yield f"{name} is {own} here and {version} at {where}: install the same one"
+def _differences(client: Any) -> Collection[str]:
+    """A line for each package whose version here differs from that of the scheduler or a worker."""
+    found, lines = client.get_versions(packages=PACKAGES[1:]), dict[tuple[str, str], str]()
+    for where, its in {"the scheduler": found["scheduler"], **found["workers"]}.items():
+        for name in PACKAGES:
+            own, other = found["client"]["packages"][name], its["packages"].get(name)
+            if other not in (None, own):
+                line = f"{name} is {own} here and {other} at {where}: install the same one"
+                lines.setdefault((name, other), line)
+    return lines.values()
 
 
 def require_memory(found: Session, needed: int) -> None:

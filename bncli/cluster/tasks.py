@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bncli.core.case import generator
 from bncli.core.layout import Layout
 from bncli.kernels.dask import blocks
-from bncli.kernels.dask.merging import Moments, Sums, merge_moments, merge_sums
+from bncli.kernels.dask.merging import Moments, Sums
 
 Array = NDArray[Any]
 Write = Callable[[Array], object]
@@ -55,7 +55,12 @@ class Block(NamedTuple):
     def loaded(self) -> "Block":
         """The block with arrays in place of the stored ``Piece``."""
         x, dy = (each.loaded() if isinstance(each, Piece) else each for each in self[:2])
-        return Block(x, dy, self.write)
+        return self._replace(x=x, dy=dy)
+
+    def save(self, result: Array) -> None:
+        """Write ``result``, if it is to be saved."""
+        if self.write:
+            self.write(result)
 
 
 @dataclass(frozen=True)
@@ -91,65 +96,54 @@ class Summary(NamedTuple):
     most: float
     moments: Moments
 
-
-Summaries: TypeAlias = dict[str, Summary]
-
-
-def summarize(block: Array, per_feature: bool = False) -> Summary:
-    """The least and the largest value of a (N, F, S) block, and its moments, of each feature or of all together."""
-    found = Summary(float(block.min()), float(block.max()), blocks.moments(block))
-    return found if per_feature else as_one(found)
-
-
-def as_one(found: Summary) -> Summary:
-    """The summary of the values of all features together."""
-    samples, mean, squares = found.moments
-    with np.errstate(all="ignore"):
-        middle = mean.mean(keepdims=True)
-        total = squares.sum(keepdims=True) + samples * ((mean - middle) ** 2).sum(keepdims=True)
-    return Summary(found.least, found.most, Moments(samples * mean.size, middle, total))
-
-
-def merge_summaries(a: Summaries, b: Summaries) -> Summaries:
-    """The summaries of two parts merged, for each array by name."""
-    return {
+    def merged(self, other: "Summary") -> "Summary":
+        """The summary of both parts together."""
         # Unlike Python's min and max, NumPy's keep a NaN.
-        name: Summary(
-            float(np.minimum(own.least, b[name].least)),
-            float(np.maximum(own.most, b[name].most)),
-            merge_moments(own.moments, b[name].moments),
-        )
-        for name, own in a.items()
-    }
+        least, most = np.minimum(self.least, other.least), np.maximum(self.most, other.most)
+        return Summary(float(least), float(most), self.moments.merged(other.moments))
+
+    def as_one(self) -> "Summary":
+        """The summary of the values of all features together."""
+        samples, mean, squares = self.moments
+        with np.errstate(all="ignore"):
+            middle = mean.mean(keepdims=True)
+            total = squares.sum(keepdims=True) + samples * ((mean - middle) ** 2).sum(keepdims=True)
+        return self._replace(moments=Moments(samples * mean.size, middle, total))
 
 
-def describe(block: Block) -> Summaries:
+Found: TypeAlias = dict[str, Summary | Sums]  # by the name of the array
+
+
+def merge(a: Found, b: Found) -> Found:
+    """What is found on two parts, merged by name."""
+    return {name: own.merged(b[name]) for name, own in a.items()}  # type: ignore[arg-type]  # of the same type
+
+
+def summarize(block: Array) -> Summary:
+    """The least and the largest value of a (N, F, S) block, and the moments of each feature."""
+    return Summary(float(block.min()), float(block.max()), blocks.moments(block))
+
+
+def describe(block: Block) -> Found:
     """The summary of a block of x, feature by feature."""
-    return {"x": summarize(block.x, per_feature=True)}
+    return {"x": summarize(block.x)}
 
 
-def normalize(block: Block, mean: Array, inv_std: Array, scale: Array, beta: Array) -> Summaries:
-    """Write y of a block; return the summaries of y and x_hat, which share memory."""
+def normalize(block: Block, mean: Array, inv_std: Array, scale: Array, beta: Array) -> Found:
+    """Write y of a block; return the summaries of y and, feature by feature, of x_hat, which share memory."""
     y = blocks.normalize(block.x, mean, scale, beta)
-    if block.write:
-        block.write(y)
-    found = {"y": summarize(y)}
-    x_hat = blocks.normalize(block.x, mean, inv_std, np.zeros_like(mean), out=y)
-    return found | {"x_hat": summarize(x_hat, per_feature=True)}
+    block.save(y)
+    found = summarize(y).as_one()
+    return {"y": found, "x_hat": summarize(blocks.normalize(block.x, mean, inv_std, np.zeros_like(mean), out=y))}
 
 
-def sums(block: Block, mean: Array, *terms: Array) -> tuple[Sums, Summaries]:
+def sums(block: Block, mean: Array, *terms: Array) -> Found:
     """The two sums of a block that backward needs, and the summary of its dy; for ``terms`` see ``propagate``."""
     gradient = _gradient(block, mean, *terms)
-    return blocks.sums(gradient, block.x, mean), {"dy": summarize(gradient)}
+    return {"sums": blocks.sums(gradient, block.x, mean), "dy": summarize(gradient).as_one()}
 
 
-def merge_both(a: tuple[Sums, Summaries], b: tuple[Sums, Summaries]) -> tuple[Sums, Summaries]:
-    """Merge the results of ``sums`` on two parts."""
-    return merge_sums(a[0], b[0]), merge_summaries(a[1], b[1])
-
-
-def propagate(block: Block, mean: Array, slope: Array, mean_dy: Array, scale: Array, *terms: Array) -> Summaries:
+def propagate(block: Block, mean: Array, slope: Array, mean_dy: Array, scale: Array, *terms: Array) -> Found:
     """Write dx of a block; return its summary.
 
     ``terms`` are of a drawn dy: the coefficients, per feature, of 1 and of x - mean.
@@ -157,9 +151,8 @@ def propagate(block: Block, mean: Array, slope: Array, mean_dy: Array, scale: Ar
     gradient = _gradient(block, mean, *terms)
     into = gradient if gradient.flags.writeable else None
     dx = blocks.propagate(gradient, block.x, mean, slope, mean_dy, scale, out=into)
-    if block.write:
-        block.write(dx)
-    return {"dx": summarize(dx)}
+    block.save(dx)
+    return {"dx": summarize(dx).as_one()}
 
 
 def _gradient(block: Block, mean: Array, *terms: Array) -> Array:

@@ -2,26 +2,13 @@
 
 import os
 import platform
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 
-import bncli
-
-PACKAGES = ("dask", "distributed", "numba", "numpy")
 STATUS = Path("/proc/self/status")
-
-
-def versions() -> dict[str, str]:
-    """The versions that must agree for processes to communicate and to give the same bits."""
-    return {
-        "Python": platform.python_version(),
-        "bncli": bncli.__version__,
-        **{package: version(package) for package in PACKAGES},
-    }
 
 
 def introduce(dtype: str) -> dict[str, Any]:
@@ -33,7 +20,7 @@ def introduce(dtype: str) -> dict[str, Any]:
     blocks.sums(x, x, one)
     blocks.normalize(x, one, one, one)
     blocks.propagate(x, x, one, one, one, one)
-    return {"pid": os.getpid(), "host": platform.node(), "versions": versions(), "memory": peak_memory()}
+    return {"pid": os.getpid(), "host": platform.node(), "memory": peak_memory()}
 
 
 def peak_memory() -> int:

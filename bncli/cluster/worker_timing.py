@@ -1,11 +1,13 @@
 """The scaling with the number of workers: the rows of ``bncli bench --workers``."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,18 +20,21 @@ from bncli.benchmarking.rotation import Timed
 from bncli.benchmarking.sampling import Rule, Stop
 from bncli.benchmarking.timing import interleave
 from bncli.cluster.failures import translated
-from bncli.cluster.resident import Resident, Shares, shares_of
 from bncli.cluster.session import session
 from bncli.cluster.wanted import KERNEL, Wanted
 from bncli.core.case import Case
-from bncli.core.kernel import AnyKernel, Gradients, Kernel, Prepared
+from bncli.core.kernel import AnyKernel, Kernel, Prepared
 from bncli.core.report import Column, Report
 from bncli.core.rows.times import WARM, Figures, Judgement, WorkersRow
+from bncli.kernels.dask.in_memory import InMemory
+from bncli.kernels.dask.normalization import Statistics
+from bncli.kernels.dask.runners import Workers
 from bncli.loading.guard import quiet
 
 Array = NDArray[Any]
 
 PASSES = ("forward", "backward")
+PASS = "PASS"  # the verdict
 OBSERVED = 3  # calls after the timed ones, whose tasks are recorded
 
 
@@ -52,15 +57,23 @@ def columns(baseline: AnyKernel) -> tuple[Column, ...]:
     )
 
 
+class Shares(NamedTuple):
+    """Shares of the time of all workers: computing, transfers, and the rest, which is scheduling and waiting."""
+
+    compute: float
+    transfer: float
+    scheduling: float
+
+
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster of ``workers`` with the batch in their memory; ``sending`` is the seconds that sending it took."""
+    """``workers`` with the batch in their memory: seconds that ``sending`` took, and calls of each pass."""
 
     workers: int
-    batch: Resident
+    client: Any
     sending: float
     verdict: str
-    makes: dict[str, Make]
+    makes: Mapping[str, Make]
 
 
 def report(
@@ -74,13 +87,11 @@ def report(
     rows: list[WorkersRow] = []
     for number, case in enumerate(cases):
         progress(number, f"{case.problem}: timing on {' and '.join(map(str, counts))} workers")
-        rows += measure(case, kernels, counts, None, max_time)
+        rows += measure(case, kernels, counts, max_time)
     return Report("bench", columns(kernels[0]), rows, ("problem", "input"))
 
 
-def measure(
-    case: Case, kernels: Sequence[AnyKernel], counts: Sequence[int], threads: int | None, max_time: float
-) -> list[WorkersRow]:
+def measure(case: Case, kernels: Sequence[AnyKernel], counts: Sequence[int], max_time: float) -> list[WorkersRow]:
     """Time the kernel ``dask`` on clusters of ``counts`` workers of this machine; a row for each count and pass.
 
     Clusters and ``kernels[0]`` are timed in the same rounds; an isolated ``kernels[0]`` is timed before, in its own
@@ -91,66 +102,88 @@ def measure(
     rows = []
     with ExitStack() as stack:
         expected = own.run(_results, case)
-        clusters = [stack.enter_context(_cluster(case, expected, count, threads)) for count in counts]
+        clusters = [stack.enter_context(_cluster(case, expected, count)) for count in counts]
         for direction in PASSES:
-            samples = _sampled(kernels[0], case, clusters, direction, max_time / len(PASSES))
-            rows += [_row(case, direction, clusters, number, samples) for number in range(len(clusters))]
+            alone, *samples = _sampled(
+                kernels[0], case, [each.makes[direction] for each in clusters], direction, max_time
+            )
+            for cluster, own_samples in zip(clusters, samples, strict=True):
+                row = WorkersRow(
+                    problem=str(case.problem),
+                    input=case.recipe,
+                    kernel=f"{KERNEL}, {cluster.workers} worker{'s' * (cluster.workers > 1)}",
+                    direction=direction,
+                    workers=cluster.workers,
+                    judged=Judgement(verdict=cluster.verdict),
+                    sending=cluster.sending,
+                )
+                if cluster.verdict == PASS:
+                    speedup = statistics.speedup(samples[0], own_samples)
+                    row = replace(
+                        row,
+                        figures=_figures(own_samples),
+                        speedup=speedup,
+                        efficiency=speedup * counts[0] / cluster.workers,
+                        versus=statistics.median(alone) / statistics.median(own_samples),
+                        **_observed(cluster, direction)._asdict(),
+                    )
+                rows.append(row)
     return rows
 
 
 @contextmanager
-def _cluster(case: Case, expected: tuple[Array, Gradients], count: int, threads: int | None) -> Iterator[Cluster]:
-    y, gradients = expected
-    with session(Wanted(count, threads=threads), case.problem.dtype) as found, translated(None):
+def _cluster(case: Case, expected: Sequence[Array], count: int) -> Iterator[Cluster]:
+    with session(Wanted(count), case.problem.dtype) as found, translated():
         start = time.perf_counter()
-        batch = Resident(found.client, case)
+        batch = InMemory(Workers(found.client, case.problem.features), case.x, case.dy)
         sending = time.perf_counter() - start
-        there = batch.forward()
-        same = np.array_equal(y, batch.gathered(), equal_nan=True)
-        parameters = batch.backward(there)
-        for here, other in zip(gradients, (batch.gathered(), *parameters), strict=True):
-            same = same and np.array_equal(here, other, equal_nan=True)
-        makes = {"forward": lambda: _ready(batch.forward), "backward": lambda: _backward(batch)}
-        yield Cluster(count, batch, sending, "PASS" if same else "WRONG", makes)
 
+        def forward() -> Statistics:
+            return batch.forward(case.gamma, case.beta, case.problem.epsilon)
 
-def _backward(batch: Resident) -> Ready:
-    """A backward after a forward of its own."""
-    found = batch.forward()
-    return _ready(lambda: batch.backward(found))
+        def backward(there: Statistics) -> tuple[Array, Array]:
+            return batch.backward(case.gamma, there, case.problem.samples)
+
+        there = forward()
+        results = batch.gathered(), *backward(there), batch.gathered()
+        same = all(np.array_equal(*pair, equal_nan=True) for pair in zip(results, expected, strict=True))
+        makes = {
+            "forward": lambda: _ready(forward),
+            "backward": lambda: _ready(partial(backward, forward())),  # a forward of its own
+        }
+        yield Cluster(count, found.client, sending, PASS if same else "WRONG", makes)
 
 
 def _ready(call: Callable[[], Any]) -> Ready:
     return Ready(Prepared(call, lambda found: found))
 
 
-def _results(kernel: Kernel, case: Case) -> tuple[Array, Gradients]:
-    """y and the gradients; runs in the process of the kernel."""
+def _results(kernel: Kernel, case: Case) -> tuple[Array, ...]:
+    """y, dgamma, dbeta and dx; runs in the process of the kernel."""
     y, saved = kernel.forward(case.x, case.gamma, case.beta, case.problem.epsilon)
-    return y, Gradients(*kernel.backward(case.dy, saved))
+    dx, *parameters = kernel.backward(case.dy, saved)
+    return y, *parameters, dx
 
 
 def _sampled(
-    kernel: AnyKernel, case: Case, clusters: Sequence[Cluster], direction: str, seconds: float
+    kernel: AnyKernel, case: Case, makes: Sequence[Make], direction: str, max_time: float
 ) -> list[tuple[float, ...]]:
-    """The samples of ``kernel`` and of each of the ``clusters``, in seconds; from the same rounds, unless isolated."""
-    makes = [cluster.makes[direction] for cluster in clusters]
+    """The samples of ``kernel`` and of each of ``makes``, in seconds; from the same rounds, unless isolated."""
+    seconds = max_time / len(PASSES)
     if isinstance(kernel, Kernel):
-        with quiet():
-            return _interleaved([make_of(direction, kernel, case), *makes], seconds)
+        return _interleaved([make_of(direction, kernel, case), *makes], seconds)
     share = seconds / (1 + len(makes))
-    return [kernel.run(_sampled_there, case, direction, share, longer=share), *_interleaved(makes, seconds - share)]
+    return kernel.run(_alone, case, direction, share, longer=share) + _interleaved(makes, seconds - share)
 
 
-def _sampled_there(kernel: Kernel, case: Case, direction: str, seconds: float) -> tuple[float, ...]:
+def _alone(kernel: Kernel, case: Case, direction: str, seconds: float) -> list[tuple[float, ...]]:
     """Runs in the process of an isolated kernel."""
-    (samples,) = _interleaved([make_of(direction, kernel, case)], seconds)
-    return samples
+    return _interleaved([make_of(direction, kernel, case)], seconds)
 
 
 def _interleaved(makes: Sequence[Make], seconds: float) -> list[tuple[float, ...]]:
-    timed = {number: Timed(makes=[make], warming=WARMING[WARM], batch=1) for number, make in enumerate(makes)}
     with quiet():
+        timed = {number: Timed(makes=[make], warming=WARMING[WARM], batch=1) for number, make in enumerate(makes)}
         sampling = interleave(timed, Rule(seconds, precision=0))
     for error in sampling.failed.values():
         raise error
@@ -159,50 +192,28 @@ def _interleaved(makes: Sequence[Make], seconds: float) -> list[tuple[float, ...
     return [sampling.sampled[number].samples for number in timed]
 
 
-def _row(
-    case: Case, direction: str, clusters: Sequence[Cluster], number: int, samples: Sequence[Sequence[float]]
-) -> WorkersRow:
-    """The row of one of the ``clusters``; ``samples`` are those of the first kernel and of each cluster."""
-    cluster, alone, first, own = clusters[number], samples[0], samples[1], samples[1 + number]
-    row = WorkersRow(
-        problem=str(case.problem),
-        input=case.recipe,
-        kernel=f"{KERNEL}, {cluster.workers} worker{'s' * (cluster.workers > 1)}",
-        direction=direction,
-        workers=cluster.workers,
-        judged=Judgement(verdict=cluster.verdict),
-        sending=cluster.sending,
-    )
-    if cluster.verdict != "PASS":
-        return row
-    speedup, middle = statistics.speedup(first, own), statistics.estimate(own)
-    figures = Figures(
-        median=middle.value,
-        low=middle.low,
-        high=middle.high,
-        spread=statistics.spread(own),
-        rounds=len(own),
-        samples=list(own),
-    )
-    shares = _observed(cluster, direction)
-    return replace(
-        row,
-        figures=figures,
-        speedup=speedup,
-        efficiency=speedup * clusters[0].workers / cluster.workers,
-        versus=statistics.median(alone) / middle.value,
-        compute=shares.compute,
-        transfer=shares.transfer,
-        scheduling=shares.scheduling,
+def _figures(samples: Sequence[float]) -> Figures:
+    middle, spread = statistics.estimate(samples), statistics.spread(samples)
+    return Figures(
+        median=middle.value, low=middle.low, high=middle.high, spread=spread, rounds=len(samples), samples=list(samples)
     )
 
 
 def _observed(cluster: Cluster, direction: str) -> Shares:
     """The shares of the time of ``OBSERVED`` more calls."""
     ready = [cluster.makes[direction]() for _ in range(OBSERVED)]
-    with import_module("distributed").get_task_stream(cluster.batch.client) as stream:
+    with import_module("distributed").get_task_stream(cluster.client) as stream:
         start = time.perf_counter()
         for each in ready:
             each.run()
         seconds = time.perf_counter() - start
-    return shares_of(stream.data, seconds, sum(cluster.batch.client.nthreads().values()))
+    return shares_of(stream.data, seconds * sum(cluster.client.nthreads().values()))
+
+
+def shares_of(records: Iterable[Any], seconds: float) -> Shares:
+    """The shares of ``seconds`` of all workers together, from the ``records`` of Dask's task stream."""
+    spent: Counter[str] = Counter()
+    for step in (step for record in records for step in record["startstops"]):
+        spent[step["action"]] += (step["stop"] - step["start"]) / seconds
+    compute, transfer = spent["compute"], spent["transfer"] + spent["deserialize"]
+    return Shares(compute, transfer, max(0.0, 1 - compute - transfer))

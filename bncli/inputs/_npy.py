@@ -18,6 +18,7 @@ from bncli.core.layout import Shape
 from bncli.core.problem import ITEMSIZE
 from bncli.errors import InputError
 from bncli.inputs._numbers import cast, require_real
+from bncli.inputs._seen import Seen
 
 Array = NDArray[Any]
 
@@ -97,7 +98,7 @@ def _read_on_all_cores(name: str, file: int, found: Header) -> Array:
 class NpyRows:
     """The samples of a .npy file, mapped into memory when they are read."""
 
-    path: str
+    file: Seen
     header: Header
     dtype: str
     step: int = 1
@@ -107,15 +108,12 @@ class NpyRows:
         return self.header.shape
 
     def part(self, first: int, last: int) -> Callable[[], Array]:
-        return partial(_mapped, self.path, self.header, self.dtype, first, last)
+        return partial(_mapped, self.file, self.header, self.dtype, first, last)
 
 
-def _mapped(path: str, header: Header, dtype: str, first: int, last: int) -> Array:
+def _mapped(file: Seen, header: Header, dtype: str, first: int, last: int) -> Array:
+    file.require()
     sample = math.prod(header.shape[1:])
     offset = header.offset + first * sample * header.dtype.itemsize
-    try:
-        mapped = np.memmap(path, header.dtype, "r", offset, (last - first, *header.shape[1:]))
-    except (OSError, ValueError) as error:
-        # NumPy raises ValueError if the file has become shorter.
-        raise InputError(f"cannot read {path!r} any more: {error}") from error
+    mapped = np.memmap(file.path, header.dtype, "r", offset, (last - first, *header.shape[1:]))
     return cast("x", np.asarray(mapped), dtype)

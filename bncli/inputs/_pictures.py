@@ -12,7 +12,6 @@ import numpy as np
 
 from bncli.core.case import generator
 from bncli.core.layout import Layout
-from bncli.errors import InputError
 from bncli.inputs import _picture, _planes
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from bncli.core.source import Request
     from bncli.inputs._listing import Frame
     from bncli.inputs._planes import Picture
+    from bncli.inputs._seen import Seen
 
     Array = NDArray[Any]
 
@@ -75,6 +75,7 @@ class PictureRows:
     """The pictures of a request, each (height, width, channels) when read; the copies of a picture form one chunk."""
 
     frames: Sequence[Frame]
+    files: Sequence[Seen]  # of the frames
     size: tuple[int, int, int]
     drawn: Sequence[Change]
     request: Request
@@ -96,7 +97,8 @@ class PictureRows:
     def part(self, first: int, last: int) -> Callable[[], Array]:
         start, stop = first // self.step, -(-last // self.step)
         drawn = self.drawn[start * self.step : stop * self.step]
-        whole = partial(_read, self.frames[start:stop], self.size, drawn, self.request, self.dtype)
+        some = self.frames[start:stop], self.files[start:stop]
+        whole = partial(_read, *some, self.size, drawn, self.request, self.dtype)
         return partial(_some, whole, first - start * self.step, last - start * self.step)
 
 
@@ -105,12 +107,15 @@ def _some(whole: Callable[[], Array], first: int, last: int) -> Array:
 
 
 def _read(
-    frames: Sequence[Frame], size: tuple[int, int, int], drawn: Sequence[Change], request: Request, dtype: str
+    frames: Sequence[Frame],
+    files: Sequence[Seen],
+    size: tuple[int, int, int],
+    drawn: Sequence[Change],
+    request: Request,
+    dtype: str,
 ) -> Array:
-    height, width, _ = size
+    for file in files:
+        file.require()
     images = list(read(frames, request.resize))
-    for frame, image in zip(frames, images, strict=True):
-        if image.size != (width, height):
-            raise InputError(f"{frame} has changed: it was {width}x{height} when the run began")
     x = np.empty((len(frames) * request.copies, *size), dtype)
     return stack(map(_planes.pixels, images), x, drawn, request.layout)

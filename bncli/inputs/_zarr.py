@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bncli.core.case import ARRAYS
 from bncli.core.layout import Shape
 from bncli.errors import InputError
+from bncli.inputs import _chunks
 from bncli.inputs._members import chosen
 from bncli.inputs._numbers import cast, require_real
+from bncli.inputs._seen import Seen, seen
 
 Array = NDArray[Any]
 
@@ -45,6 +48,7 @@ def members(path: Path) -> Mapping[str, Any]:
             "it is in a draft of Zarr format 3, from before 2023, which zarr-python 3 does not read; "
             "read it with zarr-python 2 and save it in format 2"
         )
+    _require_marks(path)
     zarr = import_module("zarr")
     try:
         found = zarr.open(_store(path), mode="r")
@@ -55,7 +59,30 @@ def members(path: Path) -> Mapping[str, Any]:
     held = {name: arrays[stored] for name, stored in chosen(arrays).items()}
     for name, array in held.items():
         require_real(name, array.dtype)
+        _chunks.require(path, name, array)
     return held
+
+
+def _require_marks(path: Path) -> None:
+    """Raise InputError if an array of a group has chunks only, and no metadata: Zarr passes it over."""
+    for name in ARRAYS:
+        if (path / name).is_dir() and not any((path / name / mark).is_file() for mark in MARKS):
+            raise InputError(f"its folder {name!r} has no {' or '.join(MARKS[:2])}: copy it again")
+
+
+def read(path: Path, name: str, array: Any, samples: slice | None = None) -> Array:
+    """``array``, one of ``members(path)``, or some of its samples.
+
+    Raises InputError if a chunk is damaged or missing.
+    """
+    try:
+        found = np.asarray(array[samples or ...])
+    except Exception as error:
+        # A damaged chunk can make Zarr's codecs raise any error.
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{name} has a damaged chunk, save it again: {why}") from error
+    _chunks.require(path, name, array, samples)
+    return found
 
 
 def _is_draft(path: Path) -> bool:
@@ -82,22 +109,26 @@ class ZarrRows:
     shape: Shape
     dtype: str
     step: int
+    file: Seen  # of its metadata
 
     def part(self, first: int, last: int) -> Callable[[], Array]:
-        return partial(_read, self, first, last)
+        return partial(_part, self, slice(first, last))
 
 
 def rows(path: Path, name: str, array: Any, dtype: str) -> ZarrRows:
     """The batch ``array``, one of ``members(path)``."""
-    return ZarrRows(path, name, array.path, array.shape, dtype, array.chunks[0])
+    files = [path / array.path / mark for mark in MARKS]
+    file = next((each for each in files if each.is_file()), path)
+    return ZarrRows(path, name, array.path, array.shape, dtype, array.chunks[0], seen(str(file)))
 
 
-def _read(rows: ZarrRows, first: int, last: int) -> Array:
+def _part(rows: ZarrRows, samples: slice) -> Array:
+    rows.file.require()
     try:
         array = import_module("zarr").open_array(_store(rows.path), path=rows.place or None, mode="r")
-        return cast(rows.name, np.asarray(array[first:last]), rows.dtype)
-    except InputError:
-        raise
-    except Exception as error:
-        why = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"cannot read {str(rows.path)!r}: {why}") from error
+        if array.shape != rows.shape:
+            raise InputError(f"{rows.name} has shape {array.shape}, and {rows.shape} when the run began")
+        found = read(rows.path, rows.name, array, samples)
+    except InputError as error:
+        raise InputError(f"cannot read {str(rows.path)!r}: {error}") from error
+    return cast(rows.name, found, rows.dtype)

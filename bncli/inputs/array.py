@@ -15,8 +15,9 @@ from bncli.core.case import BATCH
 from bncli.core.problem import Problem
 from bncli.core.source import Batch, Lazy, Request, Source, source_of
 from bncli.errors import InputError
-from bncli.inputs import _foreign, _npy, _npz, _safetensors, _zarr
+from bncli.inputs import _chunks, _foreign, _npy, _npz, _safetensors, _zarr
 from bncli.inputs._numbers import cast, floating
+from bncli.inputs._seen import seen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,9 +40,11 @@ def load(request: Request) -> Batch:
     """
     path = Path(request.values[0])
     with _naming(path):
-        arrays = _read(path)
+        arrays, remarks = _read(path)
         problem = _problem(request, arrays["x"].shape, arrays["x"].dtype)
-        return Batch(problem, {name: cast(name, array, problem.dtype) for name, array in arrays.items()})
+        return Batch(
+            problem, {name: cast(name, array, problem.dtype) for name, array in arrays.items()}, warnings=remarks
+        )
 
 
 def lazy(request: Request) -> Lazy:
@@ -57,15 +60,16 @@ def lazy(request: Request) -> Lazy:
         if head.fortran:
             raise InputError("its samples are scattered (Fortran order); save it in C order to read it by blocks")
         problem = _problem(request, head.shape, head.dtype)
-        return Lazy(problem, {"x": _npy.NpyRows(str(path), head, problem.dtype)}, {})
+        return Lazy(problem, {"x": _npy.NpyRows(seen(str(path)), head, problem.dtype)}, {})
 
 
 def _lazy_zarr(request: Request, path: Path) -> Lazy:
     held = _zarr.members(path)
     problem = _problem(request, held["x"].shape, held["x"].dtype)
     batches: dict[str, Rows] = {n: _zarr.rows(path, n, held[n], problem.dtype) for n in BATCH if n in held}
-    arrays = {name: cast(name, held[name][...], problem.dtype) for name in held.keys() - batches.keys()}
-    return Lazy(problem, batches, arrays)
+    others = {name: _zarr.read(path, name, held[name]) for name in held.keys() - batches.keys()}
+    arrays = {name: cast(name, array, problem.dtype) for name, array in others.items()}
+    return Lazy(problem, batches, arrays, _chunks.remarks(path, held))
 
 
 def _problem(request: Request, shape: Shape, dtype: np.dtype[Any]) -> Problem:
@@ -80,14 +84,16 @@ def _naming(path: Path) -> Iterator[None]:
         raise InputError(f"cannot use {str(path)!r}: {error}") from error
 
 
-def _read(path: Path) -> Mapping[str, Array]:
+def _read(path: Path) -> tuple[Mapping[str, Array], tuple[str, ...]]:
+    """The arrays by name, and warnings."""
     if _zarr.is_zarr(path):
-        return {name: np.asarray(array[...]) for name, array in _zarr.members(path).items()}
+        held = _zarr.members(path)
+        return {name: _zarr.read(path, name, array) for name, array in held.items()}, _chunks.remarks(path, held)
     with _opened(path) as (file, size):
         head = _head(file, path, size)
         if head.startswith(_npy.MAGIC):
-            return {"x": _npy.read("x", file, size)}
-        return _npz.read(file) if head.startswith(_npz.MAGIC) else _safetensors.read(file, size)
+            return {"x": _npy.read("x", file, size)}, ()
+        return _npz.read(file) if head.startswith(_npz.MAGIC) else _safetensors.read(file, size), ()
 
 
 @contextmanager

@@ -74,6 +74,7 @@ def _require_memory(size: tuple[int, int], count: int, request: Request) -> None
 def lazy(request: Request) -> Lazy:
     """The same batch as ``load``, lazily: only the headers of the files are read."""
     from bncli.inputs import _listing, _pictures
+    from bncli.inputs._seen import seen
 
     found = _listed(request, upright=True)
     sizes = [each.size for each in found.facts]
@@ -85,7 +86,8 @@ def lazy(request: Request) -> Lazy:
     channels = max(each.channels for each in found.facts)
     # Workers may have another current folder.
     frames = [frame._replace(path=frame.path.resolve()) for frame in found.frames]
-    rows = _pictures.PictureRows(frames, (height, width, channels), drawn, request)
+    files = [seen(str(frame.path)) for frame in frames]
+    rows = _pictures.PictureRows(frames, files, (height, width, channels), drawn, request)
     lost = _listing.precision_lost(found.frames, [each.lost for each in found.facts])
     return Lazy(request.problem(rows.shape, rows.dtype), {"x": rows}, {}, (*found.warnings, *lost))
 

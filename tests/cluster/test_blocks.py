@@ -14,6 +14,7 @@ from bncli.cluster.tasks import Block, Drawn, Piece, Stretch, normalize, propaga
 from bncli.cluster.wanted import Wanted
 from bncli.core.case import generator
 from bncli.core.layout import Layout
+from bncli.core.problem import Problem
 from bncli.errors import InputError, Unavailable
 
 SHAPE, AXES = (7, 3, 4), (0, 2)
@@ -75,7 +76,8 @@ def test_a_block_is_normalized_written_and_summed_up(written):
 def test_a_blocks_gradient_is_propagated_and_its_sums_are_those_of_all_its_samples(writeable):
     dy = DY.copy()
     dy.flags.writeable = writeable  # then dx takes its place
-    (of_dy, of_product), shown = sums(Block(X, dy), MEAN)
+    shown = sums(Block(X, dy), MEAN)
+    of_dy, of_product = shown["sums"]
     np.testing.assert_allclose(of_dy, DY.sum(AXES, dtype=float), rtol=1e-12)
     np.testing.assert_allclose(of_product, (DY * (X - line(MEAN))).sum(AXES), rtol=1e-12)
     summarised(shown["dy"], DY)
@@ -91,14 +93,15 @@ def test_a_gradient_that_is_drawn_for_a_block_is_the_same_whenever_it_is_needed(
     noise = generator(5, "dy", 2).standard_normal(SHAPE, dtype=np.float32)
     dy = ((X - line(MEAN)) * line(ALONG) + line(OFFSET)).astype(np.float32) + noise
     drawn = Drawn(seed=5, block=2)
-    (of_dy, _), shown = sums(Block(X, drawn), MEAN, *TERMS)
+    shown = sums(Block(X, drawn), MEAN, *TERMS)
+    of_dy = shown["sums"].of_dy
     np.testing.assert_allclose(of_dy, dy.sum(AXES, dtype=float), rtol=1e-6)
     summarised(shown["dy"], dy)
     kept = []
     for gradient in (drawn, dy):
         propagate(Block(X, gradient, kept.append), MEAN, SLOPE, MEAN_DY, SCALE, *TERMS)
     np.testing.assert_allclose(kept[0], kept[1], rtol=1e-6, atol=1e-6)
-    other = sums(Block(X, Drawn(seed=5, block=3)), MEAN, *TERMS)[0].of_dy
+    other = sums(Block(X, Drawn(seed=5, block=3)), MEAN, *TERMS)["sums"].of_dy
     assert not np.allclose(other, of_dy)
 
 
@@ -126,7 +129,7 @@ def test_a_gradient_that_is_drawn_for_a_block_is_the_same_whenever_it_is_needed(
     ],
 )
 def test_what_the_start_of_a_cluster_fails_of_is_one_line(error, limit, said):
-    with pytest.raises(Unavailable) as raised, failures.started(limit):
+    with pytest.raises(Unavailable) as raised, failures.translated(limit, starting=True):
         raise error
     assert str(raised.value) == said
 
@@ -146,7 +149,7 @@ def named(name, message):
         (
             named("FutureCancelledError", "…"),
             Unavailable,
-            "the cluster lost what it had computed (FutureCancelledError); nothing was written: run this again",
+            "the cluster lost what it had computed (FutureCancelledError): run this again; nothing was written",
         ),
         (
             ZeroDivisionError("by\nzero"),
@@ -157,7 +160,7 @@ def named(name, message):
     ],
 )
 def test_what_a_run_on_a_cluster_fails_of_is_one_line(error, kind, said):
-    with pytest.raises(kind) as raised, failures.translated(None):
+    with pytest.raises(kind) as raised, failures.translated():
         raise error
     assert str(raised.value) == said
 
@@ -224,3 +227,17 @@ def test_the_memory_of_a_process_is_known_where_linux_does_not_tell(monkeypatch,
     linux = worker.peak_memory()
     monkeypatch.setattr(worker, "STATUS", tmp_path / "status")
     assert 1 << 20 < worker.peak_memory() <= 2 * linux
+
+
+@pytest.mark.parametrize("suffix", outputs.SUFFIXES)
+def test_a_folder_that_a_worker_does_not_see_is_said(suffix, tmp_path):
+    pytest.importorskip("zarr")
+    problem = Problem((7, 3, 4), Layout.CHANNELS_FIRST, "float32")
+    with outputs.opened(tmp_path / f"y{suffix}", "y", problem, [slice(0, 7)]) as output:
+        write = output.block(slice(0, 7))
+        write.args[0].rename(tmp_path / "away")
+        with pytest.raises(Unavailable) as raised:
+            write(X)
+        (tmp_path / "away").rename(write.args[0])
+    assert str(raised.value).startswith(f"--save cannot write in {str(tmp_path)!r} on host ")
+    assert str(raised.value).endswith("; all workers must see this folder, and may write there")

@@ -11,8 +11,7 @@ import psutil
 import pytest
 
 from bncli.cluster import outputs
-from bncli.cluster.batches import in_blocks
-from bncli.cluster.stored import Stored
+from bncli.cluster.stored import Stored, in_blocks
 from bncli.core.case import complete
 from bncli.core.kernel import Gradients
 from bncli.core.source import Lazy, Request
@@ -36,10 +35,10 @@ def silent(share, doing):
     pass
 
 
-def run(function, cluster, lazy, save, name="y"):
+def run(what, cluster, lazy, save, name="y"):
     batch = in_blocks(lazy, seed=5)
     with outputs.opened(save, name, batch.problem, batch.cuts) as output:
-        found = function(Stored(cluster, batch, output, silent))
+        found = Stored(cluster, batch, output, silent).run(what)
         output.arrays({key: value for key, value in found.items() if isinstance(value, np.ndarray)})
     return found
 
@@ -50,10 +49,10 @@ def test_two_workers_give_the_bits_of_one_process(cluster, group, alone, tmp_pat
     batch = in_blocks(lazy_of(group), seed=5)
     assert len(batch.cuts) > 4
     with outputs.opened(tmp_path / "y.npy", "y", PROBLEM, batch.cuts) as output:
-        Stored(cluster, batch, output, lambda share, doing: seen.append((share, doing))).forward()
+        Stored(cluster, batch, output, lambda share, doing: seen.append((share, doing))).run("train")
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), PROBLEM.own(alone["y"]))
     assert [share for share, doing in seen if doing.startswith("y:")][-1] == 1
-    run(Stored.backward, cluster, lazy_of(group), tmp_path / "dx.zarr", "dx")
+    run("backward", cluster, lazy_of(group), tmp_path / "dx.zarr", "dx")
     written = zarr.open_group(str(tmp_path / "dx.zarr"), mode="r")
     for name in ("dx", "dgamma", "dbeta", "mean", "var", "inv_std"):
         np.testing.assert_array_equal(written[name][...], PROBLEM.own(alone[name]), name)
@@ -61,12 +60,12 @@ def test_two_workers_give_the_bits_of_one_process(cluster, group, alone, tmp_pat
 
 @pytest.mark.slow
 def test_many_shares_and_statistics_in_slices_change_no_bit(cluster, group, alone, tmp_path, monkeypatch):
-    whole = run(Stored.backward, cluster, lazy_of(group), None, "dx")
+    whole = run("backward", cluster, lazy_of(group), None, "dx")
     # Shares of 2 blocks, merged by workers in pairs; 6 features, sent as 4 and 2.
     monkeypatch.setattr(engine, "LONGEST", 2)
     for name, value in {"FAN": 2, "SLICE": 4, "INLINE": 0}.items():
         monkeypatch.setattr(runners, name, value)
-    found = run(Stored.backward, cluster, lazy_of(group), tmp_path / "dx.npy", "dx")
+    found = run("backward", cluster, lazy_of(group), tmp_path / "dx.npy", "dx")
     np.testing.assert_array_equal(np.load(tmp_path / "dx.npy"), PROBLEM.own(alone["dx"]))
     for name in ("x", "dy", "dx"):
         assert repr(found[name]) == repr(whole[name])
@@ -74,8 +73,8 @@ def test_many_shares_and_statistics_in_slices_change_no_bit(cluster, group, alon
 
 @pytest.mark.slow
 def test_the_summaries_are_those_of_the_arrays(cluster, group, alone, case):
-    found = run(Stored.backward, cluster, lazy_of(group), None, "dx")
-    found |= run(Stored.forward, cluster, lazy_of(group), None)
+    found = run("backward", cluster, lazy_of(group), None, "dx")
+    found |= run("train", cluster, lazy_of(group), None)
     x_hat = (case.x - alone["mean"][:, None]) * alone["inv_std"][:, None]
     for name, whole in {"x": case.x, "dy": case.dy, "y": alone["y"], "dx": alone["dx"], "x_hat": x_hat}.items():
         least, most, (samples, mean, squares) = found[name]
@@ -91,7 +90,7 @@ def test_inference_uses_the_given_statistics(cluster, group, case, tmp_path):
     mean, var = np.random.default_rng(2).uniform(1, 2, (2, PROBLEM.features))
     for name, value in {"mean": mean, "var": var}.items():
         held.create_array(name, data=value)
-    run(Stored.infer, cluster, lazy_of(group), tmp_path / "y.npy")
+    run("infer", cluster, lazy_of(group), tmp_path / "y.npy")
     expected = load_kernel("dask").infer(case.x, case.gamma, case.beta, mean, var, PROBLEM.epsilon)
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), PROBLEM.own(expected))
 
@@ -104,7 +103,7 @@ def test_inference_gives_the_bits_of_one_process_in_float64_too(cluster, tmp_pat
     for name, value in arrays.items():
         held.create_array(name, data=value)
     lazy = array.SOURCE.lazy(Request((str(tmp_path / "in.zarr"),)))
-    run(Stored.infer, cluster, lazy, tmp_path / "y.npy")
+    run("infer", cluster, lazy, tmp_path / "y.npy")
     case = complete(lazy.problem, arrays, seed=5)
     expected = load_kernel("dask").infer(case.x, case.gamma, case.beta, case.mean, case.var, case.problem.epsilon)
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), case.problem.own(expected))
@@ -113,7 +112,7 @@ def test_inference_gives_the_bits_of_one_process_in_float64_too(cluster, tmp_pat
 @pytest.mark.slow
 def test_a_dy_that_is_drawn_by_blocks_is_seeded_and_shows_every_term(cluster, case, tmp_path):
     np.save(tmp_path / "x.npy", PROBLEM.own(case.x))
-    first, again = (run(Stored.backward, cluster, lazy_of(tmp_path / "x.npy"), None, "dx") for _ in range(2))
+    first, again = (run("backward", cluster, lazy_of(tmp_path / "x.npy"), None, "dx") for _ in range(2))
     np.testing.assert_array_equal(first["dgamma"], again["dgamma"])
     assert first["dy"].least == again["dy"].least
     # As in a batch in memory, the multiples of 1 and of x_hat are between 0.5 and 1.5: no term of dx is lost.
@@ -184,7 +183,7 @@ def deadly(group, folder, lives):
 def test_a_worker_that_is_killed_changes_no_bit(cluster, group, alone, tmp_path):
     before = {facts["pid"] for facts in cluster.workers.values()}
     lazy = deadly(group, tmp_path / "graves", lives=1)
-    run(Stored.backward, cluster, lazy, tmp_path / "dx.npy", "dx")
+    run("backward", cluster, lazy, tmp_path / "dx.npy", "dx")
     assert len(list((tmp_path / "graves").iterdir())) == 1
     cluster.client.wait_for_workers(2, timeout=150)
     assert before != set(cluster.client.run(os.getpid).values())
@@ -196,7 +195,7 @@ def test_a_block_that_kills_every_worker_is_an_error_and_harms_no_file(cluster, 
     (tmp_path / "y.npy").write_text("what was there")
     allowed = cluster.client.run_on_scheduler(forgive, 0)
     with pytest.raises(Unavailable) as raised:
-        run(Stored.forward, cluster, deadly(group, tmp_path / "graves", lives=None), tmp_path / "y.npy")
+        run("train", cluster, deadly(group, tmp_path / "graves", lives=None), tmp_path / "y.npy")
     assert str(raised.value) == (
         "workers died repeatedly on the same block, perhaps out of memory, or above the limit of 512 MiB; "
         "nothing was written"
@@ -218,5 +217,5 @@ def test_what_a_block_cannot_be_read_for_is_the_error(cluster, tmp_path):
     np.save(tmp_path / "x.npy", np.where(np.arange(120).reshape(40, 3) == 70, 1e300, 1.0))
     lazy = array.SOURCE.lazy(Request((str(tmp_path / "x.npy"),), dtype="float32"))
     with pytest.raises(InputError, match=r"x holds 1e\+300, too large for float32"):
-        run(Stored.forward, cluster, lazy, tmp_path / "y.npy")
+        run("train", cluster, lazy, tmp_path / "y.npy")
     assert not (tmp_path / "y.npy").exists()

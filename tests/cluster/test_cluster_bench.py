@@ -13,9 +13,10 @@ import pytest
 from bncli.benchmarking.sampling import Stop
 from bncli.benchmarking.timing import FEWEST_ROUNDS, Sampling
 from bncli.cluster import worker_timing
-from bncli.cluster.resident import Resident, shares_of
 from bncli.errors import Unavailable
 from bncli.isolation.process import Process
+from bncli.kernels.dask.in_memory import InMemory
+from bncli.kernels.dask.runners import Workers
 from bncli.loading.registry import load_kernel
 from cluster_runs import PROBLEM, cli
 
@@ -34,7 +35,7 @@ def _bench_on_it(cluster, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.usefixtures("_bench_on_it")
 def test_bench_times_workers_whose_bits_are_right_and_says_where_the_time_goes(case):
-    rows = worker_timing.measure(case, [load_kernel("numba"), load_kernel("dask")], (1, 2), None, max_time=0.1)
+    rows = worker_timing.measure(case, [load_kernel("numba"), load_kernel("dask")], (1, 2), max_time=0.1)
     assert [(row["workers"], row["direction"], row["verdict"]) for row in rows] == [
         (count, direction, "PASS") for direction in ("forward", "backward") for count in (1, 2)
     ]
@@ -56,7 +57,7 @@ def test_what_the_first_kernel_prints_while_workers_run_stays_out_of_the_data(ca
         os.write(1, b"written\n")
         return own.forward(*given, **options)
 
-    worker_timing.measure(case, [replace(own, forward=forward), load_kernel("dask")], (2,), None, max_time=0)
+    worker_timing.measure(case, [replace(own, forward=forward), load_kernel("dask")], (2,), max_time=0)
     out, err = capfd.readouterr()
     assert out == ""
     assert "printed" in err
@@ -75,19 +76,19 @@ def test_what_the_first_kernel_prints_while_workers_run_stays_out_of_the_data(ca
 def test_bench_on_workers_ends_with_ctrl_c_and_with_what_a_call_raises(case, monkeypatch, sampling, raised):
     monkeypatch.setattr(worker_timing, "interleave", lambda timed, rule: sampling)
     with pytest.raises(raised):
-        worker_timing.measure(case, [load_kernel("dask")], (2,), None, max_time=0)
+        worker_timing.measure(case, [load_kernel("dask")], (2,), max_time=0)
 
 
 @pytest.fixture
 def _other_bits(monkeypatch):
-    right = Resident.gathered
-    monkeypatch.setattr(Resident, "gathered", lambda self: np.nextafter(right(self), np.float32(0)))
+    right = InMemory.gathered
+    monkeypatch.setattr(InMemory, "gathered", lambda self: np.nextafter(right(self), np.float32(0)))
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_bench_on_it", "_other_bits")
 def test_bench_gives_no_time_to_other_bits(case):
-    rows = worker_timing.measure(case, [load_kernel("dask")], (2,), None, max_time=0)
+    rows = worker_timing.measure(case, [load_kernel("dask")], (2,), max_time=0)
     assert {row["verdict"] for row in rows} == {"WRONG"}
     assert not any("median" in row for row in rows)
 
@@ -134,7 +135,7 @@ def test_isolated_kernels_are_computed_and_timed_in_their_own_processes(case, tm
     assert re.search(r"workers +pass +bits .* vs slow", done.stdout)
     monkeypatch.setenv("PAUSE", "0.5")
     with closing(Process(str(tmp_path / "slow.py"))) as slow, closing(Process("dask")) as own:
-        forward, backward = worker_timing.measure(case, [slow.load(), own.load()], (1,), None, max_time=0)
+        forward, backward = worker_timing.measure(case, [slow.load(), own.load()], (1,), max_time=0)
     assert (forward["verdict"], backward["verdict"]) == ("PASS", "PASS")
     # Of each call, and not of the forward pass that a backward pass needs first.
     assert forward["versus"] > 1 > backward["versus"]
@@ -158,8 +159,10 @@ def forward(x, gamma, beta, epsilon):
 
 @pytest.mark.slow
 def test_a_task_that_fails_on_a_worker_fails_what_waits_for_it(cluster, case):
+    runner = Workers(cluster.client, case.problem.features)
+    outs = runner.placed([[1] * 4] * 2)
     with pytest.raises(ZeroDivisionError):
-        Resident(cluster.client, case).deliver(divide, [[1] * 4] * 2, [[1] * 4, [0] * 4], shared=())
+        runner.fill(divide, outs, [[[1] * 4] * 2, [[1] * 4, [0] * 4]], ())
 
 
 def divide(a, b, out):
@@ -169,5 +172,4 @@ def divide(a, b, out):
 def test_the_task_stream_is_split_into_computing_moving_and_the_rest():
     steps = [("transfer", 1.0, 1.5), ("compute", 1.5, 3.0), ("disk-read", 0, 9)]
     records = [{"startstops": [{"action": action, "start": start, "stop": stop} for action, start, stop in steps]}] * 2
-    found = shares_of(records, seconds=2.0, workers=2)
-    assert (found.compute, found.transfer, found.scheduling) == (0.75, 0.25, 0.0)
+    assert worker_timing.shares_of(records, seconds=4.0) == (0.75, 0.25, 0.0)

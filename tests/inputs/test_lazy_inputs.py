@@ -1,6 +1,8 @@
 """Sources that do not read the batch: what their parts read is what is loaded otherwise, and what they refuse."""
 
+import os
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,13 +52,36 @@ def test_a_part_takes_no_more_than_it_is(tmp_path):
     assert not part().any()
 
 
-def test_an_array_that_is_cut_short_meanwhile_is_said(tmp_path):
-    path = tmp_path / "x.npy"
-    np.save(path, np.ones((100, 50)))
-    part = array.SOURCE.lazy(Request((str(path),))).batches["x"].part(50, 100)
+def changed(path):
     with path.open("r+b") as file:
         file.truncate(1000)
-    with pytest.raises(InputError, match=r"cannot read .*x.npy' any more"):
+
+
+def replaced(path):
+    """By another file of the same size."""
+    size, before = path.stat().st_size, path.stat().st_mtime
+    path.write_bytes(bytes(size))
+    os.utime(path, (0, before - 5))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (changed, "has changed, or is another file on host .*: 1000 bytes of .*, and 20128 bytes of .* when the run"),
+        (
+            replaced,
+            "has changed, or is another file on host .*: 20128 bytes of .* when the run began; all workers must",
+        ),
+        (Path.unlink, "cannot be read on host .*: no such file or directory; all workers must see the same paths"),
+    ],
+)
+def test_a_file_that_is_another_where_a_part_is_read_is_said(tmp_path, change, said):
+    path = tmp_path / "x.npy"
+    np.save(path, np.ones((100, 50), np.float32))
+    part = pickle.loads(pickle.dumps(array.SOURCE.lazy(Request((str(path),))).batches["x"].part(50, 100)))  # noqa: S301
+    assert part().all()
+    change(path)
+    with pytest.raises(InputError, match=rf"^'{path}' {said}"):
         part()
 
 
@@ -169,9 +194,11 @@ def test_a_damaged_zarr_is_refused_in_one_line(tmp_path):
             read_it(Request((str(tmp_path / "head"),)))
     rows = array.SOURCE.lazy(Request((str(tmp_path / "chunk"),))).batches["x"]
     next(path for path in (tmp_path / "chunk" / "c").rglob("*") if path.is_file()).write_bytes(b"no such codec")
-    with pytest.raises(InputError, match=r"^cannot read '.*chunk': \S") as raised:
+    with pytest.raises(InputError, match=r"^cannot read '.*chunk': x has a damaged chunk, save it again: \S") as raised:
         rows.part(0, 4)()
     assert "\n" not in str(raised.value)
+    with pytest.raises(InputError, match=r"^cannot use '.*chunk': x has a damaged chunk, save it again: \S"):
+        array.SOURCE.load(Request((str(tmp_path / "chunk"),)))
 
 
 def test_a_value_of_a_zarr_that_is_too_large_is_found_in_its_part(tmp_path):
@@ -229,7 +256,9 @@ def test_pictures_that_differ_or_change_are_refused(folder):
     rows = image.SOURCE.lazy(Request((str(folder),))).batches["x"]
     Image.new("RGB", (9, 9)).save(folder / "3.png")
     rows.part(0, 3)()
-    with pytest.raises(InputError, match=r"3.png' has changed: it was 16x12 when the run began"):
+    with pytest.raises(
+        InputError, match=r"3.png' has changed, or is another file on host .* when the run began; all workers"
+    ):
         rows.part(2, 5)()
     with pytest.raises(InputError, match="the images differ in size"):
         image.SOURCE.lazy(Request((str(folder),)))

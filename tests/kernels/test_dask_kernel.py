@@ -19,7 +19,7 @@ from bncli.core.problem import Problem
 from bncli.core.source import draw
 from bncli.errors import InputError
 from bncli.kernels.dask import engine
-from bncli.kernels.dask.merging import ARITY, Moments, Run, Tree, join, merge_moments, widths
+from bncli.kernels.dask.merging import ARITY, Moments, Run, merged, widths
 from bncli.loading.registry import load_kernel, registered_kernel
 from bncli.verification.finding import Verdict
 from bncli.verification.parts import part_checks
@@ -53,13 +53,10 @@ def test_the_moments_of_a_block_are_those_of_exact_arithmetic(shape, mean):
         assert found.squares[feature] == pytest.approx(exact_squares, rel=rounding, abs=1e-20)
 
 
-def merged(values, merge):
-    """The root of the tree over ``values``, each added after those on its left."""
-    tree = Tree(len(values), merge)
-    for number, value in enumerate(values):
-        tree.add(0, number, number + 1, value)
-    (root,) = tree.known.values()
-    return root.value
+def root(values, merge):
+    """The root of the tree over ``values``."""
+    (found,) = merged(len(values), merge, [Run(0, n, n + 1, value) for n, value in enumerate(values)])
+    return found.value
 
 
 @given(st.lists(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=5), min_size=1, max_size=20))
@@ -68,7 +65,7 @@ def test_merging_blocks_is_the_moments_of_all(parts):
         values = np.array(values)
         return Moments(len(values), values.mean(keepdims=True), ((values - values.mean()) ** 2).sum(keepdims=True))
 
-    found = merged([of(part) for part in parts], merge_moments)
+    found = root([of(part) for part in parts], Moments.merged)
     mean, squares = exact_moments([value for part in parts for value in part])
     assert found.samples == sum(map(len, parts))
     assert abs(found.mean[0] - float(mean)) < 1e-11
@@ -76,11 +73,11 @@ def test_merging_blocks_is_the_moments_of_all(parts):
 
 
 def test_the_tree_merges_neighbours_from_left_to_right():
-    assert merged("abcdefghi", "({}{})".format) == "(((((ab)c)d)(((ef)g)h))i)"
+    assert root("abcdefghi", "({}{})".format) == "(((((ab)c)d)(((ef)g)h))i)"
 
 
-@given(st.integers(1, 600), st.integers(1, 70), st.randoms())
-def test_shares_are_merged_as_one_whole_whoever_comes_first(leaves, threads, random):
+@given(st.integers(1, 600), st.integers(1, 70), st.integers(1, 20))
+def test_shares_are_merged_as_one_whole(leaves, threads, together):
     """The merges, and so the bits, are those of one worker; and little remains of a share."""
     names = [f"{number}," for number in range(leaves)]
     shares = engine.shares(leaves, threads)
@@ -88,17 +85,15 @@ def test_shares_are_merged_as_one_whole_whoever_comes_first(leaves, threads, ran
     assert len(shares) == min(leaves, threads * -(-leaves // (threads * engine.LONGEST)))
     sizes = [share.stop - share.start for share in shares]
     assert max(sizes) <= 1.2 * min(sizes) + 1
+    merge, height = "({}{})".format, len(widths(leaves)) - 1
     parts = [
-        engine.reduced(lambda own, end: own + end, "({}{})".format, leaves, np.array([""]), share, names[share])
+        engine.reduced(lambda own, end: own + end, merge, leaves, np.array([""]), share, names[share])
         for share in shares
     ]
-    height = len(widths(leaves)) - 1
     assert all(len(part) <= max(1, ARITY * height) for part in parts)
-    random.shuffle(parts)
-    half = join(leaves, "({}{})".format, parts[::2])
-    assert [run.value for run in join(leaves, "({}{})".format, [half, *parts[1::2]])] == [
-        merged(names, "({}{})".format)
-    ]
+    groups = [parts[first : first + together] for first in range(0, len(parts), together)]
+    (found,) = engine.joined(leaves, merge, [engine.joined(leaves, merge, group) for group in groups])
+    assert found.value == root(names, merge)
 
 
 def test_slices_of_features_give_the_whole():
@@ -107,8 +102,6 @@ def test_slices_of_features_give_the_whole():
     (_, first), (_, rest) = (engine.taken(6, some, runs)[0].value["x"][0][:2] for some in slices)
     np.testing.assert_array_equal(np.concatenate([first, rest]), np.arange(6.0))
     assert engine.taken(6, slices[1], runs)[0].value["x"][1] == 5  # which is of no feature
-    shared = np.arange(12.0).reshape(2, 6)
-    np.testing.assert_array_equal(engine.whole([shared[:, some] for some in slices]), shared)
 
 
 @given(st.integers(1, 10**4), st.integers(1, 10**9), st.integers(1, 500))

@@ -4,10 +4,11 @@ from typing import Any
 
 from bncli.kernels._numba.compiling import inlined
 from bncli.kernels._numba.llvm import LANES
-from bncli.kernels._numba.pointers import prefetch
+from bncli.kernels._numba.pointers import per, prefetch
 from bncli.kernels._numba.sums import SUMMED, moments, products
 from bncli.kernels._numba.vectors import ALL, every, load, narrow, store, wide, zero
 
+PAGE = 4096  # bytes: lines of a core's first cache that lie so far from each other share eight places
 PIVOTS = 4  # rows whose mean is the centre of the sums
 
 
@@ -65,17 +66,19 @@ def _add_moments(
 
 @inlined
 def add_products(
-    x: Any, dy: Any, at: int, step: int, rows: int, lanes: int, far: int, centre: Any, total: Any, along: Any
+    x: Any, dy: Any, at: int, step: int, rows: int, lanes: int, centre: Any, total: Any, along: Any
 ) -> None:
-    """Add each lane's sum of dy over ``rows`` rows to ``total``, and of dy * (x - centre) to ``along``."""
-    for row in range(0, rows, SUMMED):
-        count, top = min(SUMMED, rows - row), at + row * step
-        full = lanes - lanes % LANES if count == SUMMED else 0
+    """Add each lane's sum of dy over ``rows`` rows to ``total``, and of dy * (x - centre) to ``along``.
+
+    Rows of whole pages are summed four at a time. The lines of eight of x and eight of dy would need the same places in
+    a core's first cache, and 1024 float32 features took 1.8 times as long.
+    """
+    together = SUMMED if step % per(PAGE, x) else SUMMED // 2
+    for row in range(0, rows, together):
+        count, top = min(together, rows - row), at + row * step
+        full = lanes - lanes % LANES if count == together else 0
         for lane in range(0, full, LANES):
-            if far:
-                ask_for_rows(x, top + lane + SUMMED * step, step)
-                ask_for_rows(dy, top + lane + SUMMED * step, step)
-            _add_products(x, dy, top + lane, step, SUMMED, lane, ALL, centre, total, along)
+            _add_products(x, dy, top + lane, step, together, lane, ALL, centre, total, along)
         for lane in range(full, lanes, LANES):
             _add_products(x, dy, top + lane, step, count, lane, min(LANES, lanes - lane), centre, total, along)
 

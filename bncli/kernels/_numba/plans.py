@@ -15,12 +15,15 @@ AHEAD = 8  # elements from what is written to what is asked for, or 0 if the out
 FAR = 9  # 1 if x comes from memory: its next rows are asked for
 ATTEMPTS = 10  # how often a task may sum its features, see ``features.are_near``
 LANES_OF_ROW = 11  # if a row is several short samples
-FIELDS = 12
+WRITTEN = 12  # how many rows are written at once
+FIELDS = 13
 
+TOGETHER = 2  # rows that are written at once: the coefficients of a lane are loaded once for both
 TILE = 32 * 1024  # elements: a tile is read twice, and stays in a core's L2 cache
 ROOM = 40 * 1024  # elements to which a tile may grow so that its features start with cache lines
 SHORTEST = 4  # elements of a run: fewer would leave most of a vector empty
 LONG, LONGEST = 256, 1024  # lanes: enough to stream, and few enough for a core's L1 cache
+LONG_ROW = 512  # lanes: eight rows of more do not stay in a core's first cache until they are read
 GROUP = 16  # features of a group: a vector, finished at once
 SEGMENT = 4096  # elements of a run that is cut
 LINE = 16  # elements: a cache line of float32, and two of float64
@@ -31,10 +34,8 @@ SMALL = 16 * 1024  # elements: one thread is done before a second one wakes
 FEW = 8  # samples: their cache lines stay in a core's first cache even if they map to the same set
 ALONG = 512  # elements: the prefetch distance of writes in a long run
 NOT_MANY = 512  # samples: few enough to leave lanes of a vector unused, which saves folding them
-CACHED = 512 * 1024  # elements: a smaller output stays in the caches
-FROM_MEMORY = (
-    8 * 1024 * 1024
-)  # elements: reading ahead took up to a fifth less time on an Intel Xeon, but more if cached
+CACHED = 1536 * 1024  # elements: a smaller output is in a cache when it is written
+FROM_MEMORY = 2 * 1024 * 1024  # elements: the next rows of a larger x are asked for if they are short
 
 
 class Plan(NamedTuple):
@@ -71,7 +72,7 @@ def _columns(samples: int, features: int, small: bool) -> Plan:
 
 
 def _rows(samples: int, features: int, width: int) -> Plan:
-    ahead = -2 * features if samples * features > CACHED else 0
+    ahead = 2 * features if samples * features > CACHED else 0
     own = _numbers(samples, features, 1, False, tasks=_parts(features, width), width=width, ahead=ahead)
     return Plan("rows", own, _of_rows(samples, features, False))
 
@@ -79,7 +80,7 @@ def _rows(samples: int, features: int, width: int) -> Plan:
 def _of_rows(samples: int, features: int, small: bool) -> NDArray[np.int64]:
     width = _even(features, LONGEST)
     height = max(1, TILE // width)
-    ahead = -2 * features if samples * features > CACHED else 0
+    ahead = 2 * features if samples * features > CACHED else 0
     tasks = _parts(features, width) * _parts(samples, height)
     return _numbers(samples, features, 1, small, tasks=tasks, width=width, height=height, ahead=ahead)
 
@@ -97,7 +98,7 @@ def _row_parts(samples: int, features: int, size: int, small: bool) -> Plan:
     if samples * sample % lanes:
         width = lanes
     width = _even(lanes, width)
-    ahead = -2 * lanes if samples * sample > CACHED else 0
+    ahead = 2 * lanes if samples * sample > CACHED else 0
     own = _numbers(
         samples, features, size, small, tasks=parts * _parts(lanes, width), width=width, height=height, ahead=ahead,
         lanes=lanes,
@@ -156,9 +157,10 @@ def _numbers(
     samples: int, features: int, size: int, alone: bool, *, tasks: int, width: int = 0, height: int = 0,
     length: int = 0, ahead: int = 0, lanes: int = 0,
 ) -> NDArray[np.int64]:  # fmt: skip
-    far = samples * features * size > FROM_MEMORY
+    written = 1 if ahead else TOGETHER  # what comes from memory is read fastest in the order of its addresses
+    far = samples * features * size > FROM_MEMORY and lanes <= LONG_ROW
     attempts = 1 if samples * size <= FEW else 2  # of so few, even an outlier is a few deviations from the mean
-    numbers = tasks, alone, samples, features, size, width, height, length, ahead, far, attempts, lanes
+    numbers = tasks, alone, samples, features, size, width, height, length, ahead, far, attempts, lanes, written
     return np.array(numbers, np.int64)
 
 

@@ -29,13 +29,13 @@ def place(typing: Any, pointer: Any) -> Any:
 
 
 @intrinsic
-def per_line(typing: Any, pointer: Any) -> Any:
-    """How many elements a cache line holds."""
+def per(typing: Any, size: Any, pointer: Any) -> Any:
+    """How many elements there are in ``size`` bytes."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return cgutils.intp_t(CACHE_LINE * 8 // pointer.dtype.bitwidth)
+        return builder.sdiv(args[0], cgutils.intp_t(pointer.dtype.bitwidth // 8))
 
-    return types.intp(pointer), generate
+    return types.intp(types.intp, pointer), generate
 
 
 @intrinsic

@@ -1,8 +1,8 @@
 """The engine for rows of which there are many: a task is a part of the samples, as channels last.
 
 There are two parallel loops. The first gives each part sums of its own. They are added in the order of the parts,
-whichever thread computed them, so the bits depend on the shape alone. The second writes the parts, the last one first,
-since the last may still be in the cache that the cores share.
+whichever thread computed them, so the bits depend on the shape alone. In the second each thread writes the parts that
+it has summed, the last one first: that may still be in a cache of its core.
 
 A row is one sample, or several short ones: a lane for each of their values, ``size`` for each feature of a sample. What
 is left of the samples is one shorter row. ``work`` holds the sums of all lanes, first of all parts, then of features;
@@ -28,10 +28,11 @@ from bncli.kernels._numba.plans import (
     SIZE,
     TASKS,
     WIDTH,
+    WRITTEN,
 )
 from bncli.kernels._numba.vectors import ALL, load, store
 from bncli.kernels._numba.writes import normalize_rows, propagate_rows
-from bncli.numba_forking import for_each
+from bncli.numba_forking import for_each, for_each_backwards
 from bncli.numba_pointers import address, beyond, get, put
 
 
@@ -80,32 +81,32 @@ def _sum_up(task: int, plan: Any, x: Any, dy: Any, sums: Any, centre: Any) -> No
     features.clear(lanes, total, along)
     at, rest = top * step + lane, rest_of(task, plan)
     while rows > 0:
-        add_products(x, dy, at, step, rows, lanes, get(plan, FAR), about, total, along)
+        add_products(x, dy, at, step, rows, lanes, about, total, along)
         at, rows, lanes, rest = at + rows * step, min(1, rest), rest, 0
 
 
 @inner
 def _normalize(task: int, plan: Any, x: Any, y: Any, centre: Any, scale: Any, shift: Any) -> None:
-    own, step = get(plan, TASKS) - 1 - task, get(plan, LANES_OF_ROW)
-    _, lane, lanes, top, rows = tile(own, plan)
-    at, rest = top * step + lane, rest_of(own, plan)
+    step = get(plan, LANES_OF_ROW)
+    _, lane, lanes, top, rows = tile(task, plan)
+    at, rest = top * step + lane, rest_of(task, plan)
     while rows > 0:
         normalize_rows(
-            x, y, at, step, rows, lanes, get(plan, AHEAD), beyond(centre, lane), beyond(scale, lane),
-            beyond(shift, lane),
+            x, y, at, step, rows, lanes, get(plan, WRITTEN), get(plan, AHEAD), beyond(centre, lane),
+            beyond(scale, lane), beyond(shift, lane),
         )  # fmt: skip
         at, rows, lanes, rest = at + rows * step, min(1, rest), rest, 0
 
 
 @inner
 def _propagate(task: int, plan: Any, x: Any, dy: Any, dx: Any, centre: Any, slope: Any, shift: Any, scale: Any) -> None:
-    own, step = get(plan, TASKS) - 1 - task, get(plan, LANES_OF_ROW)
-    _, lane, lanes, top, rows = tile(own, plan)
-    at, rest = top * step + lane, rest_of(own, plan)
+    step = get(plan, LANES_OF_ROW)
+    _, lane, lanes, top, rows = tile(task, plan)
+    at, rest = top * step + lane, rest_of(task, plan)
     while rows > 0:
         propagate_rows(
-            x, dy, dx, at, step, rows, lanes, get(plan, AHEAD), beyond(centre, lane), beyond(slope, lane),
-            beyond(shift, lane), beyond(scale, lane),
+            x, dy, dx, at, step, rows, lanes, get(plan, WRITTEN), get(plan, AHEAD), beyond(centre, lane),
+            beyond(slope, lane), beyond(shift, lane), beyond(scale, lane),
         )  # fmt: skip
         at, rows, lanes, rest = at + rows * step, min(1, rest), rest, 0
 
@@ -170,7 +171,7 @@ def forward(
     spread(numbered, centre, centres)
     spread(numbered, scale, scales)
     spread(numbered, shift, shifts)
-    for_each(_normalize, plan[TASKS], plan[ALONE] != 0, (numbered, of_x, address(y), centres, scales, shifts))
+    for_each_backwards(_normalize, plan[TASKS], plan[ALONE] != 0, (numbered, of_x, address(y), centres, scales, shifts))
     return usual
 
 
@@ -200,7 +201,7 @@ def backward(
     spread(numbered, slope, slopes)
     spread(numbered, shift, shifts)
     spread(numbered, scale, scales)
-    for_each(
+    for_each_backwards(
         _propagate, plan[TASKS], plan[ALONE] != 0,
         (numbered, of_x, of_dy, address(dx), centres, slopes, shifts, scales),
     )  # fmt: skip

@@ -1,8 +1,8 @@
 """The engine for rows: samples hold one value of each of many features, as per activation.
 
 A task is a block of features with all their samples: a lane for each feature in each row. It sums them about the mean
-of the first rows, row by row. It then reads them again, the last rows first, and writes: the second reading comes from
-the core's own cache if the block fits there.
+of the first rows, row by row. It then reads them again, and writes: the second reading comes from the core's own cache
+if the block fits there.
 """
 
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 from bncli.kernels._numba import features
 from bncli.kernels._numba.compiling import entry, inlined, inner
 from bncli.kernels._numba.lanes import add_moments, add_products, pivots
-from bncli.kernels._numba.plans import AHEAD, ALONE, ATTEMPTS, FAR, FEATURES, HEIGHT, SAMPLES, TASKS, WIDTH
-from bncli.kernels._numba.pointers import per_line, place, stack
+from bncli.kernels._numba.llvm import CACHE_LINE
+from bncli.kernels._numba.plans import AHEAD, ALONE, ATTEMPTS, FAR, FEATURES, HEIGHT, SAMPLES, TASKS, TOGETHER, WIDTH
+from bncli.kernels._numba.pointers import per, place, stack
 from bncli.kernels._numba.writes import normalize_rows, propagate_rows
 from bncli.numba_forking import for_each
 from bncli.numba_pointers import address, get, put
@@ -25,7 +26,7 @@ def block(task: int, plan: Any, x: Any) -> Any:
     the time of two, and most of NumPy's arrays begin 16 bytes into a line: there 64 samples of 3008 float32 features
     took up to 1.18 times as long. No bit depends on where a block starts.
     """
-    of, width, line = get(plan, FEATURES), get(plan, WIDTH), per_line(x)
+    of, width, line = get(plan, FEATURES), get(plan, WIDTH), per(CACHE_LINE, x)
     down = place(x) % line if of % line == 0 and width % line == 0 else 0
     first = max(0, task * width - down)
     return first, (of if task == get(plan, TASKS) - 1 else (task + 1) * width - down) - first
@@ -50,7 +51,7 @@ def _forward(
         lanes, first, 1 / samples, epsilon, total, squares, gamma, beta, mean, var, centre, scale, shift
     ):
         put(unusual, 0, 1)
-    normalize_rows(x, y, first, of, samples, lanes, get(plan, AHEAD), centre, scale, shift)
+    normalize_rows(x, y, first, of, samples, lanes, TOGETHER, get(plan, AHEAD), centre, scale, shift)
 
 
 @inner
@@ -63,12 +64,12 @@ def _backward(
     centre, slope, shift, scale, total, along = stack(x), stack(x), stack(x), stack(x), stack(mean), stack(mean)
     features.nearest(lanes, first, mean, centre)
     features.clear(lanes, total, along)
-    add_products(x, dy, first, of, samples, lanes, get(plan, FAR), centre, total, along)
+    add_products(x, dy, first, of, samples, lanes, centre, total, along)
     if not features.attribute(
         lanes, first, 1 / samples, epsilon, total, along, gamma, mean, var, dgamma, dbeta, centre, slope, shift, scale
     ):
         put(unusual, 0, 1)
-    propagate_rows(x, dy, dx, first, of, samples, lanes, get(plan, AHEAD), centre, slope, shift, scale)
+    propagate_rows(x, dy, dx, first, of, samples, lanes, TOGETHER, get(plan, AHEAD), centre, slope, shift, scale)
 
 
 @inner
@@ -79,7 +80,7 @@ def _infer(task: int, plan: Any, x: Any, gamma: Any, beta: Any, epsilon: float, 
     lanes, rows = min(width, of - first), min(height, get(plan, SAMPLES) - top)
     centre, scale, shift = stack(x), stack(x), stack(x)
     features.prepare(lanes, first, epsilon, gamma, beta, mean, var, centre, scale, shift)
-    normalize_rows(x, y, top * of + first, of, rows, lanes, get(plan, AHEAD), centre, scale, shift)
+    normalize_rows(x, y, top * of + first, of, rows, lanes, TOGETHER, get(plan, AHEAD), centre, scale, shift)
 
 
 @entry

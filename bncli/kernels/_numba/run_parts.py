@@ -1,7 +1,7 @@
 """The engine for runs of few features: a task is a part of one feature's samples, or of its long runs.
 
-As in ``row_parts`` there are two parallel loops, and the sums of the parts are added in their own order. ``work`` holds
-two sums of each task. Features are fewer than a vector has lanes.
+As in ``row_parts`` there are two parallel loops, the second in the opposite order, and the sums of the parts are added
+in their own order. ``work`` holds two sums of each task. Features are fewer than a vector has lanes.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from bncli.kernels._numba.runs import pivot
 from bncli.kernels._numba.sums import moments_of_runs, products_of_runs
 from bncli.kernels._numba.vectors import fill, sum_lanes
 from bncli.kernels._numba.writes import normalize_run, propagate_run
-from bncli.numba_forking import for_each
+from bncli.numba_forking import for_each, for_each_backwards
 from bncli.numba_pointers import address, get, put
 
 
@@ -46,14 +46,14 @@ def _sum_up(task: int, plan: Any, x: Any, dy: Any, sums: Any, centre: Any) -> No
 
 @inner
 def _normalize(task: int, plan: Any, x: Any, y: Any, centre: Any, scale: Any, shift: Any) -> None:
-    f, at, step, rows, size = tile(get(plan, TASKS) - 1 - task, plan)
+    f, at, step, rows, size = tile(task, plan)
     for top in range(at + (rows - 1) * step, at - 1, -step):
         normalize_run(x, y, top, size, get(plan, AHEAD), fill(centre, f), fill(scale, f), fill(shift, f))
 
 
 @inner
 def _propagate(task: int, plan: Any, x: Any, dy: Any, dx: Any, centre: Any, slope: Any, shift: Any, scale: Any) -> None:
-    f, at, step, rows, size = tile(get(plan, TASKS) - 1 - task, plan)
+    f, at, step, rows, size = tile(task, plan)
     for top in range(at + (rows - 1) * step, at - 1, -step):
         ahead = get(plan, AHEAD)
         propagate_run(
@@ -89,7 +89,7 @@ def forward(plan: Any, x: Any, gamma: Any, beta: Any, epsilon: float, mean: Any,
         of, 0, per_sample, epsilon, total, squares, address(gamma), address(beta), address(mean), address(var),
         centre, scale, shift,
     )  # fmt: skip
-    for_each(_normalize, plan[TASKS], plan[ALONE] != 0, (numbered, of_x, address(y), centre, scale, shift))
+    for_each_backwards(_normalize, plan[TASKS], plan[ALONE] != 0, (numbered, of_x, address(y), centre, scale, shift))
     return usual
 
 
@@ -108,7 +108,7 @@ def backward(
         of, 0, plan[FEATURES] / x.size, epsilon, total, along, address(gamma), address(mean), address(var),
         address(dgamma), address(dbeta), centre, slope, shift, scale,
     )  # fmt: skip
-    for_each(
+    for_each_backwards(
         _propagate, plan[TASKS], plan[ALONE] != 0, (numbered, of_x, of_dy, address(dx), centre, slope, shift, scale)
     )
     return usual

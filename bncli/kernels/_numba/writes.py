@@ -14,8 +14,6 @@ from bncli.kernels._numba.llvm import LANES
 from bncli.kernels._numba.pointers import prefetch_to_write
 from bncli.kernels._numba.vectors import ALL, load, store
 
-WRITTEN = 2  # rows at once, so that a lane's numbers are loaded once for both
-
 
 @inlined
 def normalize_run(x: Any, y: Any, at: int, size: int, ahead: int, centre: Any, scale: Any, shift: Any) -> None:
@@ -45,16 +43,16 @@ def propagate_run(
 
 @inlined
 def normalize_rows(
-    x: Any, y: Any, at: int, step: int, rows: int, lanes: int, ahead: int, centre: Any, scale: Any, shift: Any
-) -> None:
-    """Write y for ``rows`` rows of ``lanes`` lanes, the last rows first: the latest to be read may still be cached."""
-    for below in range(rows, 0, -WRITTEN):
-        count = min(WRITTEN, below)
-        top = at + (below - count) * step
-        reach = ahead if below > count + WRITTEN else 0
-        full = lanes - lanes % LANES if count == WRITTEN else 0
+    x: Any, y: Any, at: int, step: int, rows: int, lanes: int, together: int, ahead: int, centre: Any, scale: Any,
+    shift: Any,
+) -> None:  # fmt: skip
+    """Write y for ``rows`` rows of ``lanes`` lanes."""
+    for row in range(0, rows, together):
+        count, top = min(together, rows - row), at + row * step
+        reach = ahead if row + 2 * together < rows else 0
+        full = lanes - lanes % LANES if count == together else 0
         for lane in range(0, full, LANES):
-            _normalize(x, y, top + lane, step, WRITTEN, reach, lane, ALL, centre, scale, shift)
+            _normalize(x, y, top + lane, step, together, reach, lane, ALL, centre, scale, shift)
         for lane in range(full, lanes, LANES):
             some = min(LANES, lanes - lane)
             _normalize(x, y, top + lane, step, count, reach, lane, some, centre, scale, shift)
@@ -73,17 +71,16 @@ def _normalize(
 
 @inlined
 def propagate_rows(
-    x: Any, dy: Any, dx: Any, at: int, step: int, rows: int, lanes: int, ahead: int,
+    x: Any, dy: Any, dx: Any, at: int, step: int, rows: int, lanes: int, together: int, ahead: int,
     centre: Any, slope: Any, shift: Any, scale: Any,
 ) -> None:  # fmt: skip
-    """Write dx for ``rows`` rows of ``lanes`` lanes, the last rows first."""
-    for below in range(rows, 0, -WRITTEN):
-        count = min(WRITTEN, below)
-        top = at + (below - count) * step
-        reach = ahead if below > count + WRITTEN else 0
-        full = lanes - lanes % LANES if count == WRITTEN else 0
+    """Write dx for ``rows`` rows of ``lanes`` lanes."""
+    for row in range(0, rows, together):
+        count, top = min(together, rows - row), at + row * step
+        reach = ahead if row + 2 * together < rows else 0
+        full = lanes - lanes % LANES if count == together else 0
         for lane in range(0, full, LANES):
-            _propagate(x, dy, dx, top + lane, step, WRITTEN, reach, lane, ALL, centre, slope, shift, scale)
+            _propagate(x, dy, dx, top + lane, step, together, reach, lane, ALL, centre, slope, shift, scale)
         for lane in range(full, lanes, LANES):
             some = min(LANES, lanes - lane)
             _propagate(x, dy, dx, top + lane, step, count, reach, lane, some, centre, slope, shift, scale)

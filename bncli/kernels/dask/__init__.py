@@ -14,49 +14,44 @@ from numpy.typing import NDArray
 
 from bncli import numba_settings
 from bncli.core.kernel import Gradients, Kernel, Parts, Saved
-from bncli.kernels.dask import engine, normalization
-from bncli.kernels.dask.merging import Moments, merge_moments
-from bncli.kernels.dask.normalization import Statistics
+from bncli.kernels.dask import engine
+from bncli.kernels.dask.merging import Moments
+from bncli.kernels.dask.normalization import Blocks, Statistics
 
 Array = NDArray[Any]
 
 
 def forward(x: Array, gamma: Array, beta: Array, epsilon: float, *, out: Array | None = None) -> tuple[Array, Saved]:
-    from bncli.kernels.dask.in_memory import Filling
-
     y = np.empty_like(x) if out is None else out
-    _, found = normalization.forward(Filling(y, x), gamma, beta, epsilon)
-    return y, Saved(x, gamma, *found)
+    return y, Saved(x, gamma, *_in_memory(y, x).forward(gamma, beta, epsilon))
 
 
 def backward(dy: Array, saved: Saved, *, out: Gradients | None = None) -> tuple[Array, Array, Array]:
-    from bncli.kernels.dask.in_memory import Filling
-
     x, gamma, *found = saved
     dx, dgamma, dbeta = out or Gradients(np.empty_like(dy), np.empty_like(gamma), np.empty_like(gamma))
     samples = x.shape[0] * x.shape[2]
-    _, dgamma[...], dbeta[...] = normalization.backward(Filling(dx, x, dy), gamma, Statistics(*found), samples)
+    dgamma[...], dbeta[...] = _in_memory(dx, x, dy).backward(gamma, Statistics(*found), samples)
     return dx, dgamma, dbeta
 
 
 def infer(
     x: Array, gamma: Array, beta: Array, mean: Array, var: Array, epsilon: float, *, out: Array | None = None
 ) -> Array:
-    from bncli.kernels.dask.in_memory import Filling
-
     y = np.empty_like(x) if out is None else out
-    normalization.infer(Filling(y, x), gamma, beta, mean, var, epsilon)
+    _in_memory(y, x).infer(gamma, beta, mean, var, epsilon)
     return y
+
+
+def _in_memory(out: Array, x: Array, dy: Array | None = None) -> Blocks:
+    from bncli.kernels.dask import in_memory, runners  # they need Numba, which takes long to import
+
+    return in_memory.InMemory(runners.current(x), x, dy, out)
 
 
 def stats(x: Array) -> Moments:
     from bncli.kernels.dask import blocks
 
     return blocks.moments(x)
-
-
-def merge(a: Moments, b: Moments) -> Moments:
-    return merge_moments(a, b)
 
 
 def reduce(dy: Array, x: Array, mean: Array, inv_std: Array) -> tuple[Array, Array]:
@@ -79,5 +74,5 @@ KERNEL = Kernel(
     available=available,
     set_threads=engine.set_threads,
     tries_complex=False,
-    parts=Parts(stats, merge, reduce),
+    parts=Parts(stats, Moments.merged, reduce),
 )

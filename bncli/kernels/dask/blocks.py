@@ -4,7 +4,7 @@ Blocks may be strided and read-only. Arrays (F,) are float64 or narrower, and ar
 NaN propagate without warnings.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,22 +38,27 @@ def sums(dy: Array, x: Array, mean: Array) -> Sums:
 
 def normalize(x: Array, mean: Array, scale: Array, beta: Array, out: Array | None = None) -> Array:
     """(x - mean) * scale + beta, in the dtype of x, written to ``out``, which is returned."""
-    x = np.asarray(x)
-    y, lines = _target(out, x), [_per_feature(each) for each in (mean, scale, beta)]
-    for rows, into in zip(_lanes(x), _lanes(y, given=False), strict=True):
-        compiled.normalize(rows, *x.shape[1:], *lines, into)
-    return _delivered(y, out)
+    return _written(compiled.normalize, [x], [mean, scale, beta], out)
 
 
 def propagate(
     dy: Array, x: Array, mean: Array, slope: Array, mean_dy: Array, scale: Array, out: Array | None = None
 ) -> Array:
     """scale * (dy - mean_dy - (x - mean) * slope), in the dtype of x; it may overwrite dy."""
-    x, dy = np.asarray(x), np.asarray(dy)
-    dx, lines = _target(out, x), [_per_feature(each) for each in (mean, slope, mean_dy, scale)]
-    for gradients, rows, into in zip(_lanes(dy), _lanes(x), _lanes(dx, given=False), strict=True):
-        compiled.propagate(gradients, rows, *x.shape[1:], *lines, into)
-    return _delivered(dx, out)
+    return _written(compiled.propagate, [dy, x], [mean, slope, mean_dy, scale], out)
+
+
+def _written(function: Any, given: Sequence[Array], per_feature: Sequence[Array], out: Array | None) -> Array:
+    """``out``, or a new array, with what a compiled function makes of the ``given`` blocks, of which x is the last."""
+    given, lines = [np.asarray(each) for each in given], [_per_feature(each) for each in per_feature]
+    shape, dtype = given[-1].shape, given[-1].dtype
+    result = out if out is not None and out.flags.carray else np.empty(shape, dtype)
+    for *rows, into in zip(*map(_lanes, given), _lanes(result, given=False), strict=True):
+        function(*rows, *shape[1:], *lines, into)
+    if out is None or out is result:
+        return result
+    out[...] = result
+    return out
 
 
 def _lanes(array: Array, given: bool = True) -> Iterator[Array]:
@@ -81,14 +86,3 @@ def _plain(array: Array, dtype: np.dtype[Any]) -> Array:
     plain = np.require(array, dtype, ["C", "A"]).view()
     plain.flags.writeable = False
     return plain
-
-
-def _target(out: Array | None, like: Array) -> Array:
-    return out if out is not None and out.flags.carray else np.empty(like.shape, like.dtype)
-
-
-def _delivered(result: Array, out: Array | None) -> Array:
-    if out is None or out is result:
-        return result
-    out[...] = result
-    return out

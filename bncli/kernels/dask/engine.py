@@ -6,15 +6,14 @@ block is computed.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise, repeat
+from itertools import chain, pairwise, repeat
 from os import cpu_count
 from typing import Any, TypeAlias, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from bncli.errors import InputError
-from bncli.kernels.dask.merging import ARITY, Run, Tree, each_array
+from bncli.kernels.dask.merging import ARITY, Run, each_array, merged
 
 Array = NDArray[Any]
 T = TypeVar("T")
@@ -68,28 +67,27 @@ def shares(blocks: int, threads: int) -> list[slice]:
 
 
 def reduced(
-    function: Function, merge: Callable[[T, T], T], leaves: int, shared: Any, share: slice, *operands: Iterable[Any]
+    function: Function, merge: Callable[[T, T], T], leaves: int, shared: Array, share: slice, *operands: Iterable[Any]
 ) -> list[Run[T]]:
     """A task: the results of ``function`` for the blocks of a ``share``, merged as far as its subtrees reach."""
-    tree, constants, blocks = Tree(leaves, merge), whole(shared), [iter(each) for each in operands]
-    for number in range(share.start, share.stop):
-        tree.add(0, number, number + 1, function(*map(next, blocks), *constants))  # keeps no block alive
-    return list(tree.known.values())
+    blocks, numbers = [iter(each) for each in operands], range(share.start, share.stop)
+    # One block after the other, and none is kept alive.
+    return merged(leaves, merge, (Run(0, n, n + 1, function(*map(next, blocks), *shared)) for n in numbers))
 
 
-def applied(function: Function, shared: Any, outs: Sequence[Array] | None, *operands: Sequence[Any]) -> list[Array]:
+def applied(function: Function, shared: Array, outs: Sequence[Array] | None, *operands: Sequence[Any]) -> list[Array]:
     """A task: the results of ``function`` for the blocks of a share; none where they are written to ``outs``."""
-    constants, places = whole(shared), outs or repeat(None, len(operands[0]))
-    found = [function(*own, *constants, out=out) for *own, out in zip(*operands, places, strict=True)]
+    places = outs or repeat(None, len(operands[0]))
+    found = [function(*own, *shared, out=out) for *own, out in zip(*operands, places, strict=True)]
     return [] if outs else found
+
+
+def joined(leaves: int, merge: Callable[[T, T], T], parts: Iterable[Iterable[Run[T]]]) -> list[Run[T]]:
+    """A task: what remains of the runs of neighbouring ``parts``."""
+    return merged(leaves, merge, chain.from_iterable(parts))
 
 
 def taken(features: int, some: slice, runs: Sequence[Run[T]]) -> Sequence[Run[T]]:
     """A task: ``runs`` with ``some`` of the ``features`` of each array that has them."""
     found: Sequence[Run[T]] = each_array(lambda array: array[some] if array.size == features else array, runs)
     return found
-
-
-def whole(shared: Any) -> Any:
-    """The rows of an argument that was ``sent``."""
-    return np.concatenate(shared, axis=1) if isinstance(shared, list) else shared

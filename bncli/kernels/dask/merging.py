@@ -25,6 +25,14 @@ class Moments(NamedTuple):
     mean: Array
     squares: Array
 
+    def merged(self, other: "Moments") -> "Moments":
+        """The moments of both parts together."""
+        with np.errstate(all="ignore"):  # infinities and NaN propagate, as in any kernel
+            samples, shift = self.samples + other.samples, other.mean - self.mean
+            share = other.samples / max(samples, 1)
+            squares = self.squares + other.squares + shift * shift * (self.samples * share)
+            return Moments(samples, self.mean + shift * share, squares)
+
 
 class Sums(NamedTuple):
     """Per feature (F,), the sums of dy and of dy * (x - mean)."""
@@ -32,20 +40,10 @@ class Sums(NamedTuple):
     of_dy: Array
     of_product: Array
 
-
-def merge_moments(a: Moments, b: Moments) -> Moments:
-    """The moments of ``a`` and ``b`` together."""
-    with np.errstate(all="ignore"):  # infinities and NaN propagate, as in any kernel
-        samples = a.samples + b.samples
-        shift = b.mean - a.mean
-        share = b.samples / max(samples, 1)
-        return Moments(samples, a.mean + shift * share, a.squares + b.squares + shift * shift * (a.samples * share))
-
-
-def merge_sums(a: Sums, b: Sums) -> Sums:
-    """The sums of ``a`` and ``b`` together."""
-    with np.errstate(all="ignore"):
-        return Sums(a.of_dy + b.of_dy, a.of_product + b.of_product)
+    def merged(self, other: "Sums") -> "Sums":
+        """The sums of both parts together."""
+        with np.errstate(all="ignore"):
+            return Sums(self.of_dy + other.of_dy, self.of_product + other.of_product)
 
 
 class Run(NamedTuple, Generic[T]):
@@ -60,34 +58,23 @@ class Run(NamedTuple, Generic[T]):
     value: T
 
 
-class Tree(Generic[T]):
-    """Merges ``leaves`` values, ``ARITY`` neighbours at a time, then the results, until one is left.
+def merged(leaves: int, merge: Callable[[T, T], T], runs: Iterable[Run[T]]) -> list[Run[T]]:
+    """What remains of ``runs``, neighbours from left to right, of a tree over ``leaves`` values: the root, of all.
 
-    Children are merged from left to right, each as soon as all before it are known. So the order of ``add`` changes
-    no bit, and values that are added from left to right leave at most ``ARITY`` runs on a level.
+    The children of a node are merged from left to right, which needs the first. So the bits do not depend on what
+    other runs are merged elsewhere, and of each level at most ``ARITY`` runs remain.
     """
-
-    def __init__(self, leaves: int, merge: Callable[[T, T], T]) -> None:
-        self.merge, self.widths = merge, widths(leaves)
-        self.known: dict[tuple[int, int], Run[T]] = {}
-
-    def add(self, level: int, first: int, stop: int, value: T) -> None:
-        """Take a ``Run``, and merge it with its neighbours as far as they are known."""
-        while level < len(self.widths) - 1:
-            start = first - first % ARITY
-            end = min(start + ARITY, self.widths[level])
-            if first > start and self._stop(level, start) == first:
-                value, first = self.merge(self.known.pop((level, start)).value, value), start
-            while first == start and self._stop(level, stop) and stop < end:
-                after = self.known.pop((level, stop))
-                value, stop = self.merge(value, after.value), after.stop
-            if (first, stop) != (start, end):
+    width, found = widths(leaves), list[Run[T]]()
+    for level, first, stop, value in runs:
+        while level < len(width) - 1:
+            parent = first // ARITY
+            if found and found[-1][:3] == (level, parent * ARITY, first):
+                value, first = merge(found.pop().value, value), parent * ARITY
+            if (first, stop) != (parent * ARITY, min(parent * ARITY + ARITY, width[level])):
                 break
-            level, first, stop = level + 1, start // ARITY, start // ARITY + 1
-        self.known[level, first] = Run(level, first, stop, value)
-
-    def _stop(self, level: int, first: int) -> int:
-        return self.known[level, first].stop if (level, first) in self.known else 0
+            level, first, stop = level + 1, parent, parent + 1
+        found.append(Run(level, first, stop, value))
+    return found
 
 
 def widths(leaves: int) -> list[int]:
@@ -96,15 +83,6 @@ def widths(leaves: int) -> list[int]:
     while found[-1] > 1:
         found.append(-(-found[-1] // ARITY))
     return found
-
-
-def join(leaves: int, merge: Callable[[T, T], T], parts: Iterable[Iterable[Run[T]]]) -> list[Run[T]]:
-    """The runs that remain of the runs of all ``parts`` of a tree; the root alone if these are all leaves."""
-    tree = Tree(leaves, merge)
-    for part in parts:
-        for run in part:
-            tree.add(*run)
-    return list(tree.known.values())
 
 
 def each_array(function: Callable[..., Array], value: Any, *others: Any) -> Any:

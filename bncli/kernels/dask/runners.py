@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bncli.kernels.dask import engine
 from bncli.kernels.dask.engine import Function, Shares
-from bncli.kernels.dask.merging import each_array, join
+from bncli.kernels.dask.merging import each_array
 
 Array = NDArray[Any]
 T = TypeVar("T")
@@ -29,7 +29,6 @@ class Threads:
 
     def __init__(self, x: Array) -> None:
         self.features, self.threads = x.shape[1], engine.threads(x.size)
-        self.slices = [slice(None)]  # of the features, each small enough for a message
 
     def placed(self, shares: Shares) -> Shares:
         """The blocks of each share, placed where tasks on them will run."""
@@ -41,10 +40,11 @@ class Threads:
 
     def mapped(self, task: Function, *arguments: Shares) -> Shares:
         """Start ``task`` once for each of the ``arguments``; what it returns stays where it runs."""
-        call = _dask().delayed(task, pure=False, traverse=False)
+        dask = import_module("dask")  # which takes long to import
+        call = dask.delayed(task, pure=False, traverse=False)
         options = {"scheduler": "threads", "num_workers": self.threads} if self.threads > 1 else {"scheduler": "sync"}
         with np.errstate(all="ignore"):
-            found: Shares = _dask().compute(*map(call, *arguments), optimize_graph=False, **options)
+            found: Shares = dask.compute(*map(call, *arguments), optimize_graph=False, **options)
         return found
 
     def results(self, tasks: Shares) -> Shares:
@@ -57,30 +57,24 @@ class Threads:
     ) -> T:  # fmt: skip
         """The root of the tree over ``function(*operands[..][share][i], *shared)`` of all blocks i of ``shares``."""
         leaves = shares[-1].stop
-        parts = self.mapped(
-            partial(engine.reduced, function, merge, leaves), self._shared(shared, shares), shares, *operands
-        )
+        parts = self._mapped(partial(engine.reduced, function, merge, leaves), shared, shares, *operands)
         roots = []
-        for some in self.slices:
-            own = parts if len(self.slices) == 1 else self.mapped(partial(engine.taken, self.features, some), parts)
+        for some in (slice(first, first + SLICE) for first in range(0, self.features, SLICE)):
+            own = parts if self.features <= SLICE else self.mapped(partial(engine.taken, self.features, some), parts)
             while len(own) > FAN:
                 groups = [own[first : first + FAN] for first in range(0, len(own), FAN)]
-                own = self.mapped(partial(join, leaves, merge), groups)
-            (root,) = join(leaves, merge, self.results(own))
+                own = self.mapped(partial(engine.joined, leaves, merge), groups)
+            (root,) = engine.joined(leaves, merge, self.results(own))
             roots.append(root.value)
         found: T = each_array(lambda *arrays: np.concatenate(arrays) if arrays[0].size > 1 else arrays[0], *roots)
         return found
 
-    def apply(self, function: Function, outs: Shares, operands: Sequence[Shares], shared: Sequence[Array]) -> Shares:
-        """Start a task for each share: it writes what ``function`` gives to its place in ``outs``, or returns it."""
-        return self.mapped(partial(engine.applied, function), self._shared(shared, outs), outs, *operands)
-
     def fill(self, function: Function, outs: Shares, operands: Sequence[Shares], shared: Sequence[Array]) -> None:
-        """Write the results of ``function`` to ``outs``, the blocks of each share in this process."""
-        self.apply(function, outs, operands, shared)
+        """Write ``function(*operands[..][share][i], *shared)`` to ``outs[share][i]``."""
+        self._mapped(partial(engine.applied, function), shared, outs, *operands)
 
-    def _shared(self, shared: Sequence[Array], shares: Sequence[Any]) -> Sequence[Any]:
-        return [self.sent(np.array(shared, np.float64))] * len(shares)
+    def _mapped(self, task: Function, shared: Sequence[Array], *arguments: Sequence[Any]) -> Shares:
+        return self.mapped(task, [self.sent(np.array(shared, np.float64))] * len(arguments[0]), *arguments)
 
 
 class Workers(Threads):
@@ -90,23 +84,19 @@ class Workers(Threads):
         self.client, self.features = client, features
         self.places = [address for address, threads in client.nthreads().items() for _ in range(threads)]
         self.threads = max(1, len(self.places))
-        self.slices = [slice(first, first + SLICE) for first in range(0, features, SLICE)]
+        self.latest: Shares = []
 
     def placed(self, shares: Shares) -> Shares:
-        found: list[Any] = []
-        for blocks, place in zip(shares, cycle(self.places or [""]), strict=False):
-            found += self.client.scatter([blocks], workers=[place] if place else None, hash=False)
-        return found
+        places: Any = cycle([[place] for place in self.places] or [None])
+        return [self.client.scatter([own], workers=next(places), hash=False)[0] for own in shares]
 
     def sent(self, shared: Array) -> Any:
-        if shared.nbytes <= INLINE:
-            return shared
-        # In slices, which workers pass on to each other.
-        return self.client.scatter([np.ascontiguousarray(shared[:, some]) for some in self.slices], hash=False)
+        return shared if shared.nbytes <= INLINE else self.client.scatter(shared, hash=False)
 
     def mapped(self, task: Function, *arguments: Shares) -> Shares:
-        found: Shares = self.client.map(task, *arguments, pure=False)
-        return found
+        # The tasks before are released only now: a client's messages, such as this, are sent 10 ms apart.
+        self.latest = self.client.map(task, *arguments, pure=False)
+        return self.latest
 
     def results(self, tasks: Shares) -> Shares:
         loop = self.client.loop.asyncio_loop
@@ -125,9 +115,13 @@ class Workers(Threads):
         """Raise where waiting is in vain: called while tasks are waited for."""
 
     def fill(self, function: Function, outs: Shares, operands: Sequence[Shares], shared: Sequence[Array]) -> None:
-        tasks = self.apply(function, [None] * len(outs), operands, shared)
-        for places, task in zip(outs, tasks, strict=True):
-            for place, part in zip(places, *self.results([task]), strict=True):
+        task, here = partial(engine.applied, function), isinstance(outs[0], list)
+        tasks = self._mapped(task, shared, [None] * len(outs) if here else outs, *operands)
+        if not here:
+            self.results(tasks)
+            return
+        for places, own in zip(outs, tasks, strict=True):
+            for place, part in zip(places, *self.results([own]), strict=True):
                 place[...] = part
 
 
@@ -141,8 +135,3 @@ def current(x: Array) -> Threads:
         return Workers(distributed.default_client(), x.shape[1]) if distributed else Threads(x)
     except ValueError:
         return Threads(x)
-
-
-def _dask() -> Any:
-    """Import Dask when it is first needed: it takes a while."""
-    return import_module("dask")
