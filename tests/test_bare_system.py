@@ -51,7 +51,7 @@ def stopped(error):
 )
 def test_an_error_of_the_system_is_told_of_its_file_or_call(error, code, says, monkeypatch):
     monkeypatch.setattr(environment, "collect", stopped(error))
-    assert says in run("kernels", code=code).stderr
+    assert says in run("kernels", "--format", "json", code=code).stderr
 
 
 def test_where_no_folder_can_hold_temporary_files_the_variable_is_named(monkeypatch):

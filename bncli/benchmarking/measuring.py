@@ -73,6 +73,7 @@ def measure(case: Case, kernels: Sequence[Kernel], settings: Settings, progress:
         with quiet():
             work = work._replace(pools=_pools(work, right), left=_left(work, right))
         sampling, surroundings = _sample(work, _plan(work, right), progress)
+        progress(1.0, f"{case.problem}: verifying again")
         corrupted = {cache for cache, space in work.spaces.items() if space.inputs.are_corrupted()}
         outcomes = [
             _checked(work, each, sampling, corrupted) if each.timed.key in right else _untimed(case, each)

@@ -177,12 +177,19 @@ def judge(kernel: Kernel, case: Case, actual: Mapping[str, Array], reference: Tr
     A gradient that the kernel does not have is left out. ``reference`` is that of ``reference_of``, if it is known.
     """
     case = case.taking(kernel.parameters)
-    return _compare(kernel, case, actual, reference or reference_of(kernel, case), partial(_expected, case))
+    return _compare(kernel, case, actual, reference or _blocked(case), partial(_expected, case))
 
 
 def reference_of(kernel: Kernel, case: Case) -> Training | None:
-    """The reference of a large ``case``, whose sums serve more than one call of ``judge``; None if it is small."""
-    return Training(case.taking(kernel.parameters)) if case.x.size > BLOCK else None
+    """The reference of a large ``case`` for several calls of ``judge``, with its sums; None if the case is small."""
+    found = _blocked(case.taking(kernel.parameters))
+    if found and BACKWARD not in kernel.absent:
+        found.sum_up()
+    return found
+
+
+def _blocked(case: Case) -> Training | None:
+    return Training(case) if case.x.size > BLOCK else None
 
 
 def _compare(

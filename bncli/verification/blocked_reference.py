@@ -95,10 +95,14 @@ class Training(_Batch):
     def pieces(self, names: Collection[str]) -> list[tuple[str, Block]]:
         """The pieces of ``names``: see ``Blocked``."""
         if not {"dx", "dgamma", "dbeta"}.isdisjoint(names):
-            _ = self._sums
+            self.sum_up()
         if "y" in names:
             _ = self._size_of_x_hat
         return self.split(names)
+
+    def sum_up(self) -> None:
+        """Compute all sums in one pass. y needs some of those that the gradients need."""
+        _ = self._sums
 
     def expected(self, piece: tuple[str, Block]) -> Iterator[Expected]:
         """The values and the magnitude of one piece: see ``Blocked``."""

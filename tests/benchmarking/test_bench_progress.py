@@ -6,8 +6,10 @@ import numba
 import pytest
 from rich.console import Console
 
+from bncli.benchmarking.bench import rows_of
 from bncli.commands import _live
 from bncli.output.terminal import console, progress_bar
+from short_runs import SHORT, kernel
 
 pytestmark = pytest.mark.usefixtures("_in_an_empty_folder")
 
@@ -103,3 +105,11 @@ def test_nothing_is_drawn_where_there_is_no_terminal(monkeypatch):
         with update.hidden():
             pass
     assert file.getvalue() == ""
+
+
+def test_each_step_of_a_problem_is_told(make_case):
+    told = {}
+    case = make_case("5x4")
+    rows_of(case, [kernel()], SHORT, lambda share, doing, detail=str: told.setdefault(doing, share))
+    assert list(told) == [f"{case.problem}: verifying mine", "timing 5x4", f"{case.problem}: verifying again"]
+    assert list(told.values()) == [0, 0, 1]
