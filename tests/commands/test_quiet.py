@@ -5,6 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
+from bncli.commands import _arrays
 from bncli.output.terminal import console
 from command_line import SMALL, fails, run
 
@@ -77,3 +78,23 @@ def test_colours_that_are_forced_into_a_log_bring_no_bar_there(monkeypatch):
     with console.progress() as update:
         update(0.5, "checking")
     assert log.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "step"),
+    [
+        (("forward", "numpy"), "statistics of the results of numpy"),
+        (("backward", "numpy"), "backward of numpy"),
+        (("gradcheck", "numpy"), "checking numpy"),
+        (("verify", "numpy", "--search", "0"), "numpy: "),
+        (("bench", "numpy", "--max-time", "0"), "timing 5x4x4x3"),
+        (("bench", "numpy", "--max-time", "0"), "verifying again"),
+    ],
+)
+def test_a_command_that_may_take_long_shows_its_steps(words, step, monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr(_arrays, "PATIENCE", 0.0)
+    terminal = Terminal()
+    monkeypatch.setattr(console, "stderr", lambda: Console(force_terminal=True, width=120, file=terminal))
+    run(*words, *SMALL)
+    assert step in terminal.getvalue()
