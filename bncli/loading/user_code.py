@@ -5,6 +5,8 @@ An error of their code while it loads becomes an InputError of one line.
 
 from __future__ import annotations
 
+import atexit
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -87,6 +89,8 @@ def published_kernel(name: str, point: EntryPoint) -> Kernel:
 
 @contextmanager
 def _loading(what: str, spec: str = "") -> Iterator[None]:
+    # A command ends without a last search for garbage, see ``supervised``. Triton's extension would report leaks.
+    atexit.register(gc.unfreeze)
     try:
         with quiet(partial(remember, spec or what, "loading it")):
             yield

@@ -51,6 +51,27 @@ def test_a_real_process_checks_a_file():
     assert os.listdir() == ["template.py"]
 
 
+@pytest.mark.slow
+def test_what_a_file_leaves_is_collected_at_the_end():
+    # Extensions, as those made with nanobind, report what is not collected as a leak.
+    write(
+        "mine.py",
+        """
+import os
+class Held:
+    def __init__(self):
+        self.itself = self
+    def __del__(self, write=os.write):
+        write(2, b"collected")
+held = Held()
+"""
+        + KERNEL,
+    )
+    command = [sys.executable, "-m", "bncli", "forward", "mine.py", *SMALL]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stderr == "collected"
+
+
 def test_a_kernel_that_raises_is_a_failed_check():
     write("mine.py", "def forward(x, g, b, e): 1 / 0\n" + BACKWARD)
     result = run("gradcheck", *SMALL, "--kernel", "mine.py", "--kernel", "numpy", code=1)
