@@ -65,7 +65,8 @@ class Stretch:
     def __iter__(self) -> Iterator[Block]:
         coming: deque[Future[Block]] = deque()
         due = time.monotonic() + NEWS
-        with ThreadPoolExecutor(1) as reader:
+        reader = ThreadPoolExecutor(1)
+        try:
             for done, block in enumerate([*self.blocks, *[None] * self.ahead], -self.ahead):
                 if block:
                     coming.append(reader.submit(block.loaded, self.layout))
@@ -74,6 +75,9 @@ class Stretch:
                     due = time.monotonic() + NEWS
                 if done >= 0:
                     yield coming.popleft().result()
+        finally:
+            # Without waiting: the garbage collector may end this in any thread, also in the one that reads for Zarr.
+            reader.shutdown(wait=False, cancel_futures=True)
 
 
 class Summary(NamedTuple):

@@ -1,6 +1,7 @@
 """What a worker does with a block, and what a cluster fails of, each by itself: no cluster is started."""
 
 import re
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -49,6 +50,26 @@ def test_a_share_is_read_in_order_and_no_further_ahead_than_memory_allows(ahead)
         np.testing.assert_array_equal(block.x, np.full((2, 3, 1), float(number)))
         assert len(read) <= number + 1 + ahead
     assert read == list(range(5))
+
+
+def test_a_share_that_is_given_up_waits_for_no_read():
+    # The garbage collector may end it in the thread that the reading needs: waiting there never ended.
+    freed = threading.Event()
+
+    def load():
+        assert freed.wait(60)
+        return np.ones((2, 3))
+
+    blocks = [Block(lambda: np.ones((2, 3))), *[Block(load)] * 2]
+    share = iter(Stretch(blocks, Layout.PER_ACTIVATION, 1, "run", 0))
+    next(share)
+    closing = threading.Thread(target=share.close)
+    closing.start()
+    closing.join(30)
+    waits = closing.is_alive()
+    freed.set()
+    closing.join()
+    assert not waits
 
 
 def line(per_feature):
